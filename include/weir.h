@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT
+ * The one public header of weir: model, tokenizer, engine, session, sampler.
+ *
+ * Five opaque nouns:
+ *   weir_model      a GGUF file (all its splits), opened and checked; no weight has been read yet
+ *   weir_tokenizer  text to token ids and back, immutable, usable from several threads at once
+ *   weir_engine     a model with its weights in memory, a backend, and room for sequences
+ *   weir_session    one mutable timeline of tokens in an engine: recurrent state, KV cache, position
+ *   weir_sampler    the choice of the next token from a row of logits
+ *
+ * Rules that hold everywhere:
+ *   - A function that can fail returns enum weir_status; WEIR_OK is 0. `err` may be NULL; otherwise
+ *     it receives one line that says what was wrong, where, and what was expected.
+ *   - x_open creates what x_close destroys; closing NULL is allowed. On failure nothing is created
+ *     and *out is NULL.
+ *   - What is opened from another object borrows it: close sessions before their engine, and
+ *     tokenizers and engines before their model.
+ *   - Text is UTF-8 given as pointer and length in bytes; token ids are int32_t; sizes are bytes.
+ *   - Except for the tokenizer, objects may be used by one thread at a time (an engine and its
+ *     sessions count as one object).
+ *   - The library prints nothing, exits never and installs no signal handler.
+ */
+#ifndef WEIR_H
+#define WEIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define WEIR_API __attribute__((visibility("default")))
+#else
+#define WEIR_API
+#endif
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+enum weir_status {
+    WEIR_OK = 0,
+    WEIR_ERR_ARGUMENT,    /* an option or argument has no meaning */
+    WEIR_ERR_IO,          /* a file cannot be opened, read, written or mapped */
+    WEIR_ERR_FORMAT,      /* a file is malformed or truncated */
+    WEIR_ERR_UNSUPPORTED, /* well-formed, but not something this build can do */
+    WEIR_ERR_MEMORY,      /* an allocation failed, or would not fit */
+    WEIR_ERR_FULL,        /* the context or the table of sequences is full */
+    WEIR_ERR_CANCELLED,   /* a progress callback asked to stop */
+};
+
+enum { WEIR_ERROR_TEXT_MAX = 512 };
+
+struct weir_error {
+    enum weir_status status;
+    char text[WEIR_ERROR_TEXT_MAX]; /* one line, zero-terminated, no newline */
+};
+
+/* ---- versions and messages ------------------------------------------------------------------- */
+
+/* "0.1.0" and, where the build knew it, the commit and the compiler; static. */
+WEIR_API const char *weir_version(void);
+WEIR_API const char *weir_build_info(void);
+
+enum weir_log_level { WEIR_LOG_ERROR = 1, WEIR_LOG_WARNING, WEIR_LOG_INFO, WEIR_LOG_TRACE };
+
+/* One message, one line, without newline. */
+typedef void weir_log_fn(void *user, enum weir_log_level level, const char *line);
+
+enum weir_stage { WEIR_STAGE_LOAD, WEIR_STAGE_PREFILL, WEIR_STAGE_WRITE };
+
+/* `done` of `total` (bytes while loading and writing, tokens while prefilling). Return false to
+ * cancel. */
+typedef bool weir_progress_fn(void *user, enum weir_stage stage, uint64_t done, uint64_t total);
+
+/* Receives a piece of text that a describing function prints. */
+typedef void weir_write_fn(void *user, const char *text, size_t length);
+
+/* ---- model ----------------------------------------------------------------------------------- */
+
+struct weir_model;
+
+struct weir_model_options {
+    /* "KEY=TYPE:VALUE" with TYPE int, float, bool or str: metadata that overrides the file's. */
+    const char *const *overrides;
+    uint32_t overrides_count;
+    weir_log_fn *log; /* may be NULL */
+    void *log_user;
+};
+
+/* Opens `path`, the only file or the first split of a GGUF model, and checks all that can be
+ * checked without reading weights: container, metadata, and that every split is there.
+ * `options` may be NULL. The architecture is checked only by the functions that need it, so a
+ * vocabulary-only file can be opened too. */
+WEIR_API enum weir_status weir_model_open(struct weir_model **out, const char *path,
+                                          const struct weir_model_options *options,
+                                          struct weir_error *err);
+WEIR_API void weir_model_close(struct weir_model *model);
+
+struct weir_model_info {
+    const char *path;         /* as given to weir_model_open; borrowed */
+    const char *architecture; /* "qwen35"; borrowed from the model, as the other strings */
+    const char *name;         /* general.name, or "" */
+    uint32_t splits;          /* number of files */
+    uint64_t file_bytes;      /* of all splits */
+    uint64_t tensor_count;
+    uint64_t tensor_bytes; /* of all tensors, without padding */
+    uint64_t parameters;   /* elements of all tensors */
+    uint64_t metadata_count;
+};
+
+WEIR_API void weir_model_info(const struct weir_model *model, struct weir_model_info *out);
+
+/* Prints all metadata, one "key = value" a line; long arrays and strings are shortened. */
+WEIR_API enum weir_status weir_model_print_metadata(const struct weir_model *model,
+                                                    weir_write_fn *write, void *user,
+                                                    struct weir_error *err);
+
+/* Prints all tensors against the architecture's table of weights: role, name, type, shape, bytes,
+ * and totals. WEIR_ERR_FORMAT as for weir_engine_open when a weight is missing or misshapen. */
+WEIR_API enum weir_status weir_model_print_weights(const struct weir_model *model,
+                                                   weir_write_fn *write, void *user,
+                                                   struct weir_error *err);
+
+/* ---- tokenizer ------------------------------------------------------------------------------- */
+
+struct weir_tokenizer;
+
+/* Builds the tokenizer of `model`. Warnings (skipped merges, an unknown pre-tokenizer) go to the
+ * model's log. The tokenizer keeps no reference to the model. */
+WEIR_API enum weir_status weir_tokenizer_open(struct weir_tokenizer **out,
+                                              const struct weir_model *model,
+                                              struct weir_error *err);
+WEIR_API void weir_tokenizer_close(struct weir_tokenizer *tokenizer);
+
+enum weir_encode_flags {
+    WEIR_ENCODE_ADD_SPECIAL = 1,   /* add BOS and EOS where the file asks for them */
+    WEIR_ENCODE_PARSE_SPECIAL = 2, /* recognise control tokens written in the text */
+};
+
+/* Encodes `length` bytes of `text`. Writes at most `ids_max` ids to `ids` (may be NULL if 0) and
+ * the number of ids of the whole text to *ids_count, so a call with ids_max = 0 measures; `length`
+ * + 2 ids always suffice. Invalid UTF-8 encodes as U+FFFD. Fails only for want of memory or for a
+ * text of 2 GiB or more. */
+WEIR_API enum weir_status weir_tokenizer_encode(const struct weir_tokenizer *tokenizer,
+                                                const char *text, size_t length, unsigned flags,
+                                                int32_t *ids, size_t ids_max, size_t *ids_count,
+                                                struct weir_error *err);
+
+/* The bytes that token `id` stands for, borrowed; not always whole characters. Control tokens give
+ * their text if `special`, else nothing; an id out of range gives nothing. */
+WEIR_API const char *weir_tokenizer_piece(const struct weir_tokenizer *tokenizer, int32_t id,
+                                          bool special, size_t *length);
+
+WEIR_API uint32_t weir_tokenizer_size(const struct weir_tokenizer *tokenizer);
+WEIR_API bool weir_tokenizer_ends_generation(const struct weir_tokenizer *tokenizer, int32_t id);
+/* The id of the token whose text is exactly `text`, or -1. */
+WEIR_API int32_t weir_tokenizer_find(const struct weir_tokenizer *tokenizer, const char *text,
+                                     size_t length);
+
+/* Joins token pieces into text that never ends within a character. Set to zero to begin. */
+struct weir_detokenizer {
+    uint8_t pending[4];
+    uint32_t pending_length;
+};
+
+enum { WEIR_DETOKENIZER_SLACK = 12 };
+
+/* Appends a piece and writes the text that is now complete to `out`, which has room for length +
+ * WEIR_DETOKENIZER_SLACK bytes (an invalid byte becomes the three bytes of U+FFFD, so give 3 *
+ * length + WEIR_DETOKENIZER_SLACK for arbitrary bytes). Returns the number of bytes written. */
+WEIR_API size_t weir_detokenizer_push(struct weir_detokenizer *detokenizer, const char *piece,
+                                      size_t length, char *out);
+/* What is left at the end, malformed sequences as U+FFFD; at most WEIR_DETOKENIZER_SLACK bytes. */
+WEIR_API size_t weir_detokenizer_finish(struct weir_detokenizer *detokenizer, char *out);
+
+/* ---- engine ---------------------------------------------------------------------------------- */
+
+struct weir_engine;
+
+enum weir_load { WEIR_LOAD_MAP, WEIR_LOAD_READ };
+enum weir_switch { WEIR_AUTO, WEIR_ON, WEIR_OFF };
+enum weir_cache_type { WEIR_CACHE_F32, WEIR_CACHE_F16 };
+enum weir_rope_scaling {
+    WEIR_ROPE_SCALING_MODEL, /* as the file says */
+    WEIR_ROPE_SCALING_NONE,
+    WEIR_ROPE_SCALING_LINEAR,
+    WEIR_ROPE_SCALING_YARN,
+};
+
+struct weir_engine_options {
+    const char *backend;          /* "ref"; NULL is the best one of this build */
+    uint32_t threads;             /* 0: physical cores */
+    uint32_t context;             /* tokens a session can hold; 0: as trained, or what fits */
+    uint32_t sessions_max;        /* sessions open at once, at least 1 */
+    uint32_t step_rows_max;       /* tokens of one step (micro-batch), at least 1 */
+    uint32_t logits_rows_max;     /* rows of logits of one step, 1 to step_rows_max */
+    enum weir_cache_type cache_k; /* type of the cached keys */
+    enum weir_cache_type cache_v; /* type of the cached values */
+    enum weir_load load;          /* map the file, or read it into huge pages */
+    bool lock;                    /* keep the weights in RAM (mlock) */
+    bool check_tensors;           /* refuse Inf, NaN and invalid scales in the weights */
+    enum weir_switch fused_gdn;   /* delta rule in place, or state gathered and copied back */
+    enum weir_switch fuse;        /* all other rewrites of the plan */
+    enum weir_rope_scaling rope_scaling;
+    float rope_factor;          /* > 0: context extension factor (1 / frequency scale) */
+    float rope_base;            /* > 0: frequency base */
+    uint32_t rope_original;     /* > 0: context length that YaRN extends */
+    weir_progress_fn *progress; /* may be NULL */
+    void *progress_user;
+};
+
+/* The defaults: every field as its comment's first choice, context 0, sessions_max 1,
+ * step_rows_max 512, logits_rows_max 16, caches F16, no progress. */
+WEIR_API void weir_engine_options_init(struct weir_engine_options *options);
+
+/* Loads the weights of `model`. The model must outlive the engine. Errors name the file, the
+ * tensor or key, and what was expected. */
+WEIR_API enum weir_status weir_engine_open(struct weir_engine **out, struct weir_model *model,
+                                           const struct weir_engine_options *options,
+                                           struct weir_error *err);
+WEIR_API void weir_engine_close(struct weir_engine *engine);
+
+WEIR_API uint32_t weir_engine_vocab(const struct weir_engine *engine); /* floats of a logits row */
+WEIR_API uint32_t weir_engine_context(const struct weir_engine *engine); /* tokens of a session */
+WEIR_API const char *weir_engine_backend(const struct weir_engine *engine);
+WEIR_API uint32_t weir_engine_threads(const struct weir_engine *engine);
+
+/* What weir_engine_open would allocate or map with these options, in bytes. */
+struct weir_memory {
+    uint64_t weights;       /* mapped or read */
+    uint64_t kv;            /* key and value caches of all sessions */
+    uint64_t kv_per_token;  /* of one session */
+    uint64_t state;         /* recurrent and conv state of all sessions */
+    uint64_t state_session; /* of one session */
+    uint64_t activations;   /* buffers between ops, at step_rows_max rows */
+    uint64_t logits;        /* logits_rows_max rows */
+    uint64_t scratch;       /* private to the backend's threads */
+    uint64_t total;
+    uint64_t available; /* RAM that the system has free now; 0 if unknown */
+    uint32_t context;   /* tokens a session will hold (options->context resolved) */
+};
+
+WEIR_API enum weir_status weir_memory_estimate(const struct weir_model *model,
+                                               const struct weir_engine_options *options,
+                                               struct weir_memory *out, struct weir_error *err);
+
+/* Prints the plan of one step: `rows` new tokens in each of `sequences` sequences that already hold
+ * `cached` tokens, logits of the last row of each: one line an op, its buffers, bytes touched. */
+struct weir_plan_shape {
+    uint32_t rows;
+    uint32_t sequences;
+    uint32_t cached;
+    bool operand_bytes; /* also print the sizes of whole operands */
+};
+
+WEIR_API enum weir_status weir_model_print_plan(const struct weir_model *model,
+                                                const struct weir_engine_options *options,
+                                                const struct weir_plan_shape *shape,
+                                                weir_write_fn *write, void *user,
+                                                struct weir_error *err);
+
+/* ---- session --------------------------------------------------------------------------------- */
+
+struct weir_session;
+
+/* Takes one of the engine's places; WEIR_ERR_FULL when none is free. Starts empty. */
+WEIR_API enum weir_status weir_session_open(struct weir_session **out, struct weir_engine *engine,
+                                            struct weir_error *err);
+WEIR_API void weir_session_close(struct weir_session *session);
+
+WEIR_API uint32_t weir_session_position(const struct weir_session *session); /* tokens it holds */
+WEIR_API void weir_session_reset(struct weir_session *session);              /* back to empty */
+
+enum weir_logits { WEIR_LOGITS_NONE, WEIR_LOGITS_LAST, WEIR_LOGITS_ALL };
+
+/* Appends `count` tokens, in as many steps as needed; logits of the last token if `logits` is LAST.
+ * ALL keeps a row for each token and then needs count <= logits_rows_max. On failure before the
+ * first step (bad id, context full) nothing has changed; after WEIR_ERR_CANCELLED the tokens of
+ * the finished steps are in the session. */
+WEIR_API enum weir_status weir_session_eval(struct weir_session *session, const int32_t *tokens,
+                                            uint32_t count, enum weir_logits logits,
+                                            struct weir_error *err);
+
+/* One step of several sessions. */
+struct weir_step_item {
+    struct weir_session *session; /* each session at most once in a step */
+    const int32_t *tokens;
+    uint32_t count; /* at least 1 */
+    enum weir_logits logits;
+};
+
+/* Runs all items in one step: the counts must sum to at most step_rows_max, the rows of logits to
+ * at most logits_rows_max. On failure nothing has changed. */
+WEIR_API enum weir_status weir_engine_step(struct weir_engine *engine,
+                                           const struct weir_step_item *items, uint32_t items_count,
+                                           struct weir_error *err);
+
+/* Row `row` of the logits that the session's last eval or step kept (LAST keeps row 0):
+ * weir_engine_vocab floats, borrowed, valid until the engine's next step; NULL if there is none. */
+WEIR_API const float *weir_session_logits(const struct weir_session *session, uint32_t row);
+
+/* ---- sampler --------------------------------------------------------------------------------- */
+
+struct weir_sampler;
+
+struct weir_logit_bias {
+    int32_t id;
+    float bias; /* added to the logit; -INFINITY bans the token */
+};
+
+enum { WEIR_DRY_BREAKERS_MAX = 16, WEIR_SAMPLER_CHAIN_MAX = 32 };
+
+struct weir_sampler_options {
+    uint64_t seed;                      /* WEIR_SEED_RANDOM: taken from the system */
+    char chain[WEIR_SAMPLER_CHAIN_MAX]; /* letters, in order; see weir_sampler_chain_parse */
+    float temperature;                  /* 0.8; 0 is greedy */
+    float dynatemp_range;               /* 0: off */
+    float dynatemp_exponent;            /* 1 */
+    int32_t top_k;                      /* 40; 0: off */
+    float top_p;                        /* 0.95; 1: off */
+    float min_p;                        /* 0.05; 0: off */
+    float typical_p;                    /* 1: off */
+    float top_n_sigma;                  /* -1: off */
+    float xtc_probability;              /* 0: off */
+    float xtc_threshold;                /* 0.1 */
+    uint32_t min_keep;                  /* 0 */
+    int32_t repeat_last_n;              /* 64 tokens; 0: off; -1: the whole context */
+    float repeat_penalty;               /* 1: off */
+    float frequency_penalty;            /* 0: off */
+    float presence_penalty;             /* 0: off */
+    float dry_multiplier;               /* 0: off */
+    float dry_base;                     /* 1.75 */
+    int32_t dry_allowed_length;         /* 2 */
+    int32_t dry_penalty_last_n;         /* 64 tokens; 0: off; -1: the whole context */
+    const char *dry_breakers[WEIR_DRY_BREAKERS_MAX]; /* newline, colon, double quote, star */
+    uint32_t dry_breakers_count;
+    uint32_t mirostat;                    /* 0: off, 1, 2 */
+    float mirostat_tau;                   /* 5 */
+    float mirostat_eta;                   /* 0.1 */
+    const struct weir_logit_bias *biases; /* read at open only */
+    uint32_t biases_count;
+    bool ignore_eos; /* ban every token that ends generation */
+};
+
+#define WEIR_SEED_RANDOM UINT64_MAX
+
+/* The defaults given in the comments, chain "edskypmxt". */
+WEIR_API void weir_sampler_options_init(struct weir_sampler_options *options);
+
+/* Replaces defaults by the model's own recommendation (general.sampling.*), where it has one. */
+WEIR_API void weir_sampler_options_from_model(struct weir_sampler_options *options,
+                                              const struct weir_model *model);
+
+/* Reads names separated by semicolons ("top_k;temperature") or letters ("kt") into
+ * options->chain. An unknown name is WEIR_ERR_ARGUMENT. */
+WEIR_API enum weir_status weir_sampler_chain_parse(struct weir_sampler_options *options,
+                                                   const char *text, struct weir_error *err);
+
+/* `tokenizer` may be NULL: then DRY has no breakers and nothing ends generation. `context` bounds
+ * the history that penalties look at. All memory is taken here. */
+WEIR_API enum weir_status weir_sampler_open(struct weir_sampler **out,
+                                            const struct weir_sampler_options *options,
+                                            uint32_t vocab, uint32_t context,
+                                            const struct weir_tokenizer *tokenizer,
+                                            struct weir_error *err);
+WEIR_API void weir_sampler_close(struct weir_sampler *sampler);
+
+/* Remembers a token, of the prompt or generated, for penalties. */
+WEIR_API void weir_sampler_accept(struct weir_sampler *sampler, int32_t id);
+
+/* Chooses from `vocab` logits, which it does not change. Reproducible: the choice depends on the
+ * options, the seed, the accepted tokens, and how many tokens were drawn before. */
+WEIR_API int32_t weir_sampler_pick(struct weir_sampler *sampler, const float *logits);
+
+WEIR_API uint64_t weir_sampler_seed(const struct weir_sampler *sampler); /* the one in use */
+
+/* ---- synthetic models ------------------------------------------------------------------------ */
+
+struct weir_synth_options {
+    const char *size;        /* "0.8B", ...: weir_synth_sizes */
+    const char *type;        /* "q4_0", ...: type of the matrices */
+    const char *output_type; /* of the head and a tied embedding; NULL: type */
+    uint64_t seed;
+    uint32_t layers;            /* trunk layers, a multiple of 4; 0: as the public model */
+    uint32_t vocab;             /* 0: as the public model */
+    bool mtp;                   /* one MTP block at the end */
+    bool f32_gates;             /* ssm_alpha and ssm_beta as F32 */
+    weir_progress_fn *progress; /* may be NULL */
+    void *progress_user;
+};
+
+WEIR_API void weir_synth_options_init(struct weir_synth_options *options);
+/* The known sizes and types, zero-terminated names, the lists end with NULL; static. */
+WEIR_API const char *const *weir_synth_sizes(void);
+WEIR_API const char *const *weir_synth_types(void);
+
+/* Writes a GGUF file of made-up weights at the shape of a public model. The same options give the
+ * same bytes. Written under a temporary name and renamed; nothing is left behind on failure. */
+WEIR_API enum weir_status weir_synth(const char *path, const struct weir_synth_options *options,
+                                     struct weir_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ * Files and large memory, on POSIX. Knows nothing of file formats. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+enum { HUGE_PAGE_BYTES = 2 << 20 };
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static enum weir_status file_open_regular(const char *path, int *fd, uint64_t *size,
+                                          struct weir_error *err)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return err_set(err, WEIR_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    struct stat info;
+    if (fstat(*fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        close(*fd);
+        *fd = -1;
+        return err_set(err, WEIR_ERR_IO, "%s: not a regular file", path);
+    }
+    *size = (uint64_t)info.st_size;
+    return WEIR_OK;
+}
+
+enum weir_status file_map_open(struct file_map *out, const char *path, struct weir_error *err)
+{
+    *out = (struct file_map){0};
+    int fd;
+    uint64_t size;
+    const enum weir_status status = file_open_regular(path, &fd, &size, err);
+    if (status != WEIR_OK)
+        return status;
+    void *data = NULL;
+    if (size > 0)
+        data = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (data == MAP_FAILED)
+        return err_set(err, WEIR_ERR_IO, "%s: cannot map %llu bytes: %s", path,
+                       (unsigned long long)size, strerror(errno));
+    out->data = data;
+    out->size = size;
+    return WEIR_OK;
+}
+
+void file_map_close(struct file_map *map)
+{
+    if (map->data != NULL)
+        munmap((void *)(uintptr_t)map->data, (size_t)map->size);
+    *map = (struct file_map){0};
+}
+
+static enum weir_status stream_read_all(FILE *stream, const char *path, uint64_t size_max,
+                                        uint8_t **out, size_t *size, struct weir_error *err)
+{
+    uint64_t capacity = 0, used = 0;
+    for (;;) {
+        const enum weir_status status = mem_grow(out, &capacity, used + 65536 + 1, 1, err);
+        if (status != WEIR_OK)
+            return status;
+        const size_t got = fread(*out + used, 1, 65536, stream);
+        used += got;
+        if (used > size_max)
+            return err_set(err, WEIR_ERR_IO, "%s: larger than %llu bytes", path,
+                           (unsigned long long)size_max);
+        if (got == 0)
+            break;
+    }
+    if (ferror(stream))
+        return err_set(err, WEIR_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+    (*out)[used] = 0;
+    *size = (size_t)used;
+    return WEIR_OK;
+}
+
+enum weir_status file_read_all(const char *path, uint64_t size_max, uint8_t **out, size_t *size,
+                               struct weir_error *err)
+{
+    *out = NULL;
+    const bool is_stdin = strcmp(path, "-") == 0;
+    FILE *stream = is_stdin ? stdin : fopen(path, "rb");
+    if (stream == NULL)
+        return err_set(err, WEIR_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    const enum weir_status status = stream_read_all(stream, path, size_max, out, size, err);
+    if (!is_stdin)
+        fclose(stream);
+    if (status != WEIR_OK) {
+        mem_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+static enum weir_status fd_read_at(int fd, const char *path, uint64_t offset, uint8_t *out,
+                                   uint64_t size, struct weir_error *err)
+{
+    while (size > 0) {
+        const size_t part = size < (1u << 30) ? (size_t)size : 1u << 30;
+        const ssize_t got = pread(fd, out, part, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return err_set(err, WEIR_ERR_IO, "%s: cannot read %llu bytes at %llu: %s", path,
+                           (unsigned long long)size, (unsigned long long)offset,
+                           got < 0 ? strerror(errno) : "end of file");
+        out += got;
+        offset += (uint64_t)got;
+        size -= (uint64_t)got;
+    }
+    return WEIR_OK;
+}
+
+enum weir_status file_read_at(const char *path, uint64_t offset, void *out, uint64_t size,
+                              struct weir_error *err)
+{
+    int fd;
+    uint64_t file_size;
+    enum weir_status status = file_open_regular(path, &fd, &file_size, err);
+    if (status != WEIR_OK)
+        return status;
+    status = fd_read_at(fd, path, offset, out, size, err);
+    close(fd);
+    return status;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+enum weir_status file_writer_open(struct file_writer *writer, const char *path,
+                                  struct weir_error *err)
+{
+    *writer = (struct file_writer){0};
+    enum weir_status status = WEIR_ERR_MEMORY;
+    const size_t length = strlen(path);
+    writer->path = mem_copy_text(path, length, err);
+    writer->path_temporary = mem_alloc((uint64_t)length + 32, 1, err);
+    if (writer->path == NULL || writer->path_temporary == NULL)
+        goto out;
+    snprintf(writer->path_temporary, length + 32, "%s.tmp%ld", path, (long)getpid());
+    writer->stream = fopen(writer->path_temporary, "wb");
+    if (writer->stream == NULL) {
+        status = err_set(err, WEIR_ERR_IO, "%s: cannot create: %s", writer->path_temporary,
+                         strerror(errno));
+        goto out;
+    }
+    return WEIR_OK;
+out:
+    file_writer_abandon(writer);
+    return status;
+}
+
+enum weir_status file_writer_put(struct file_writer *writer, const void *data, uint64_t size,
+                                 struct weir_error *err)
+{
+    if (size > 0 && fwrite(data, 1, (size_t)size, writer->stream) != size)
+        return err_set(err, WEIR_ERR_IO, "%s: cannot write: %s", writer->path_temporary,
+                       strerror(errno));
+    return WEIR_OK;
+}
+
+enum weir_status file_writer_commit(struct file_writer *writer, struct weir_error *err)
+{
+    const bool flushed = fflush(writer->stream) == 0 && fsync(fileno(writer->stream)) == 0;
+    if (!flushed || rename(writer->path_temporary, writer->path) != 0)
+        return err_set(err, WEIR_ERR_IO, "%s: cannot write: %s", writer->path, strerror(errno));
+    fclose(writer->stream);
+    mem_free(writer->path);
+    mem_free(writer->path_temporary);
+    *writer = (struct file_writer){0};
+    return WEIR_OK;
+}
+
+void file_writer_abandon(struct file_writer *writer)
+{
+    if (writer->stream != NULL) {
+        fclose(writer->stream);
+        remove(writer->path_temporary);
+    }
+    mem_free(writer->path);
+    mem_free(writer->path_temporary);
+    *writer = (struct file_writer){0};
+}
+
+uint64_t file_space(const char *path)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    const size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    if (length >= sizeof folder)
+        return UINT64_MAX;
+    memcpy(folder, path, length);
+    folder[length] = 0;
+    struct statvfs info;
+    if (statvfs(length == 0 ? "." : folder, &info) != 0)
+        return UINT64_MAX;
+    return (uint64_t)info.f_bavail * info.f_frsize;
+}
+
+/* ---- large memory ---------------------------------------------------------------------------- */
+
+void *pages_alloc(uint64_t size, struct weir_error *err)
+{
+    /* mmap aligns to 4 KiB: take one huge page more and give back what stands out. */
+    uint64_t reserved;
+    if (!size_add(size, (uint64_t)HUGE_PAGE_BYTES * 2, &reserved) || reserved > PTRDIFF_MAX) {
+        err_set(err, WEIR_ERR_MEMORY, "cannot allocate %llu bytes", (unsigned long long)size);
+        return NULL;
+    }
+    const uint64_t used = size_align(size == 0 ? 1 : size, HUGE_PAGE_BYTES);
+    reserved = used + HUGE_PAGE_BYTES;
+    uint8_t *start = mmap(NULL, (size_t)reserved, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED) {
+        err_set(err, WEIR_ERR_MEMORY, "out of memory: %llu bytes", (unsigned long long)size);
+        return NULL;
+    }
+    const uint64_t before = size_align((uintptr_t)start, HUGE_PAGE_BYTES) - (uintptr_t)start;
+    if (before > 0)
+        munmap(start, (size_t)before);
+    uint8_t *memory = start + before;
+    munmap(memory + used, (size_t)(reserved - before - used));
+    madvise(memory, (size_t)used, MADV_HUGEPAGE);
+    return memory;
+}
+
+void pages_free(void *memory, uint64_t size)
+{
+    if (memory != NULL)
+        munmap(memory, (size_t)size_align(size == 0 ? 1 : size, HUGE_PAGE_BYTES));
+}
+
+enum weir_status pages_lock(const void *memory, uint64_t size, struct weir_error *err)
+{
+    if (size > 0 && mlock(memory, (size_t)size) != 0)
+        return err_set(err, WEIR_ERR_MEMORY, "cannot lock %llu bytes in RAM: %s (see ulimit -l)",
+                       (unsigned long long)size, strerror(errno));
+    return WEIR_OK;
+}
+
+uint64_t pages_available(void)
+{
+    FILE *stream = fopen("/proc/meminfo", "r");
+    if (stream == NULL)
+        return 0;
+    char line[256];
+    unsigned long long kib = 0;
+    while (fgets(line, sizeof line, stream) != NULL) {
+        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+            break;
+    }
+    fclose(stream);
+    return (uint64_t)kib * 1024;
+}

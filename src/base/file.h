@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ * Files: whole-file maps, reads at a position, atomic writing, and large anonymous memory in huge
+ * pages. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdio.h>
+
+#include "base/err.h"
+
+/* A file mapped read-only. `data` is NULL for an empty file. */
+struct file_map {
+    const uint8_t *data;
+    uint64_t size;
+};
+
+/* Opens, maps and closes. The size is that at open: a file that shrinks later raises SIGBUS when
+ * its end is touched, so metadata is copied out early. */
+enum weir_status file_map_open(struct file_map *out, const char *path, struct weir_error *err);
+void file_map_close(struct file_map *map);
+
+/* Reads the whole file into memory that the caller frees with mem_free; a zero follows the last
+ * byte. `path` "-" is standard input. Refuses files of more than `size_max` bytes. */
+enum weir_status file_read_all(const char *path, uint64_t size_max, uint8_t **out, size_t *size,
+                               struct weir_error *err);
+
+/* Reads exactly `size` bytes at `offset` of the file; a short file is WEIR_ERR_IO. */
+enum weir_status file_read_at(const char *path, uint64_t offset, void *out, uint64_t size,
+                              struct weir_error *err);
+
+/* A file being written under a temporary name beside its target. */
+struct file_writer {
+    FILE *stream;
+    char *path;
+    char *path_temporary;
+};
+
+/* Begin, then write through file_writer_put, then commit (flush, sync, rename) or abandon. After
+ * a failed put or commit the caller still abandons; nothing is left behind. */
+enum weir_status file_writer_open(struct file_writer *writer, const char *path,
+                                  struct weir_error *err);
+enum weir_status file_writer_put(struct file_writer *writer, const void *data, uint64_t size,
+                                 struct weir_error *err);
+enum weir_status file_writer_commit(struct file_writer *writer, struct weir_error *err);
+void file_writer_abandon(struct file_writer *writer);
+
+/* Free bytes of the file system that would hold `path`; UINT64_MAX if unknown. */
+uint64_t file_space(const char *path);
+
+/* Zeroed anonymous memory aligned to 2 MiB, in huge pages where the system grants them. NULL with
+ * `err` set on failure. Release with the same size. */
+void *pages_alloc(uint64_t size, struct weir_error *err);
+void pages_free(void *memory, uint64_t size);
+/* Keeps the range in RAM; a refusal (RLIMIT_MEMLOCK) is WEIR_ERR_MEMORY. */
+enum weir_status pages_lock(const void *memory, uint64_t size, struct weir_error *err);
+/* Free RAM in bytes, as the kernel estimates it for new programs; 0 if unknown. */
+uint64_t pages_available(void);
+
+#endif

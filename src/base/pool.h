@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * A fixed team of threads that run one job together, and the barrier inside a job. */
+#ifndef BASE_POOL_H
+#define BASE_POOL_H
+
+#include "base/err.h"
+
+struct pool;
+
+/* `thread` counts from 0; thread 0 is the caller of pool_run. */
+typedef void pool_job_fn(void *job, uint32_t thread);
+
+/* Starts threads - 1 threads. WEIR_ERR_MEMORY when the system refuses one. */
+enum weir_status pool_open(struct pool **out, uint32_t threads, struct weir_error *err);
+void pool_close(struct pool *pool);
+
+uint32_t pool_threads(const struct pool *pool);
+
+/* Runs `fn` once on every thread and returns when all have. Not reentrant. */
+void pool_run(struct pool *pool, pool_job_fn *fn, void *job);
+
+/* Inside a job: waits until every thread is here. What was written before is seen after. */
+void pool_barrier(struct pool *pool);
+
+#endif

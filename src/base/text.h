@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ * A borrowed run of bytes, and text printed through a callback. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include "weir.h"
+
+struct span {
+    const uint8_t *data; /* not zero-terminated */
+    size_t length;
+};
+
+/* True if the span holds exactly the bytes of the zero-terminated `text`. */
+bool span_equals(struct span span, const char *text);
+
+/* Where describing functions print to. */
+struct printer {
+    weir_write_fn *write;
+    void *user;
+};
+
+void print(struct printer printer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

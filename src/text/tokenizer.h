@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ * Byte-level BPE tokenizer: text to ids and back. Knows no file format: it is built from spans. */
+#ifndef TEXT_TOKENIZER_H
+#define TEXT_TOKENIZER_H
+
+#include "base/err.h"
+#include "base/text.h"
+
+enum token_type {
+    TOKEN_UNDEFINED,
+    TOKEN_NORMAL,
+    TOKEN_UNKNOWN,
+    TOKEN_CONTROL,
+    TOKEN_USER_DEFINED,
+    TOKEN_UNUSED,
+    TOKEN_BYTE,
+};
+
+enum pretokenizer { PRETOKENIZER_QWEN2, PRETOKENIZER_QWEN35 };
+
+/* All that a tokenizer is made of; borrowed during tokenizer_open only. An absent id is -1. */
+struct tokenizer_source {
+    enum pretokenizer pretokenizer;
+    const struct span *tokens; /* texts by id, in the byte-to-Unicode spelling */
+    const int32_t *types;      /* enum token_type by id; NULL: all normal */
+    uint32_t tokens_count;
+    const struct span *merges; /* "left right", best rank first */
+    uint32_t merges_count;
+    int32_t bos, eos, eot, eom;
+    bool add_bos, add_eos;
+    weir_log_fn *log; /* warnings; may be NULL */
+    void *log_user;
+};
+
+/* The implementation of struct weir_tokenizer; see weir.h for the functions on it. */
+enum weir_status tokenizer_open(struct weir_tokenizer **out, const struct tokenizer_source *source,
+                                struct weir_error *err);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT
+ * Tests of the room base. Run alone: build/tests/weir-test base_ */
+#include "test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+
+TEST(base_first_error_wins)
+{
+    struct weir_error err = {0};
+    CHECK_INT(err_set(&err, WEIR_ERR_IO, "a\nb %d", 1), WEIR_ERR_IO);
+    CHECK_INT(err_set(&err, WEIR_ERR_FORMAT, "later"), WEIR_ERR_FORMAT);
+    CHECK_INT(err.status, WEIR_ERR_IO);
+    CHECK_TEXT(err.text, "a?b 1");
+}
+
+TEST(base_sizes_do_not_wrap)
+{
+    uint64_t out = 7;
+    CHECK(!size_add(UINT64_MAX, 1, &out) && out == 7);
+    CHECK(!size_mul(UINT64_MAX / 2 + 1, 2, &out) && out == 7);
+    CHECK(size_mul(UINT64_MAX / 2, 2, &out) && out == UINT64_MAX - 1);
+    struct weir_error err = {0};
+    CHECK(mem_alloc(UINT64_MAX, 2, &err) == NULL);
+    CHECK_INT(err.status, WEIR_ERR_MEMORY);
+}
+
+TEST(base_arrays_grow)
+{
+    int *array = NULL;
+    uint64_t capacity = 0;
+    struct weir_error err = {0};
+    for (int i = 0; i < 1000; i++) {
+        CHECK_OK(mem_grow(&array, &capacity, (uint64_t)i + 1, sizeof *array, &err), &err);
+        array[i] = i;
+    }
+    for (int i = 0; i < 1000; i++)
+        CHECK_INT(array[i], i);
+    CHECK_INT(mem_grow(&array, &capacity, UINT64_MAX, sizeof *array, &err), WEIR_ERR_MEMORY);
+    mem_free(array);
+}
+
+TEST(base_abandoned_file_leaves_nothing)
+{
+    struct file_writer writer;
+    struct weir_error err = {0};
+    const char *path = test_scratch("abandoned");
+    CHECK_OK(file_writer_open(&writer, path, &err), &err);
+    CHECK_OK(file_writer_put(&writer, "x", 1, &err), &err);
+    char temporary[4200];
+    snprintf(temporary, sizeof temporary, "%s", writer.path_temporary);
+    CHECK(access(temporary, F_OK) == 0);
+    file_writer_abandon(&writer);
+    CHECK(access(temporary, F_OK) != 0);
+    CHECK(access(path, F_OK) != 0);
+}
+
+TEST(base_written_file_reads_back)
+{
+    struct file_writer writer;
+    struct weir_error err = {0};
+    const char *path = test_scratch("written");
+    CHECK_OK(file_writer_open(&writer, path, &err), &err);
+    CHECK_OK(file_writer_put(&writer, "hello", 5, &err), &err);
+    CHECK_OK(file_writer_commit(&writer, &err), &err);
+    struct file_map map;
+    CHECK_OK(file_map_open(&map, path, &err), &err);
+    CHECK_INT(map.size, 5);
+    CHECK(memcmp(map.data, "hello", 5) == 0);
+    file_map_close(&map);
+    uint8_t *data;
+    size_t size;
+    CHECK_INT(file_read_all(path, 4, &data, &size, &err), WEIR_ERR_IO);
+    err = (struct weir_error){0};
+    CHECK_OK(file_read_all(path, 5, &data, &size, &err), &err);
+    CHECK_TEXT((char *)data, "hello");
+    mem_free(data);
+    char part[8] = {0};
+    CHECK_OK(file_read_at(path, 1, part, 3, &err), &err);
+    CHECK_TEXT(part, "ell");
+    CHECK_INT(file_read_at(path, 3, part, 3, &err), WEIR_ERR_IO);
+}
+
+TEST(base_huge_pages_are_aligned_and_zero)
+{
+    struct weir_error err = {0};
+    const uint64_t size = (3u << 20) + 5;
+    uint8_t *memory = pages_alloc(size, &err);
+    CHECK(memory != NULL);
+    CHECK_INT((uintptr_t)memory % (2u << 20), 0);
+    for (uint64_t i = 0; i < size; i += 4099)
+        CHECK_INT(memory[i], 0);
+    memory[size - 1] = 1;
+    pages_free(memory, size);
+}
+
+struct sum_job {
+    struct pool *pool;
+    int values[4];
+    int sums[4];
+};
+
+static void sum_in_two_phases(void *argument, uint32_t thread)
+{
+    struct sum_job *job = argument;
+    job->values[thread] = (int)thread + 1;
+    pool_barrier(job->pool);
+    int sum = 0;
+    for (uint32_t i = 0; i < pool_threads(job->pool); i++)
+        sum += job->values[i];
+    job->sums[thread] = sum;
+}
+
+TEST(base_pool_runs_all_threads_and_barriers)
+{
+    for (uint32_t threads = 1; threads <= 4; threads++) {
+        struct weir_error err = {0};
+        struct sum_job job = {0};
+        CHECK_OK(pool_open(&job.pool, threads, &err), &err);
+        for (int round = 0; round < 200; round++) {
+            memset(job.values, 0, sizeof job.values);
+            pool_run(job.pool, sum_in_two_phases, &job);
+            for (uint32_t i = 0; i < threads; i++)
+                CHECK_INT(job.sums[i], threads * (threads + 1) / 2);
+        }
+        pool_close(job.pool);
+    }
+}
+
+TEST(base_random_numbers_are_uniform)
+{
+    /* 64 cells, 64 Ki draws: chi-square with 63 degrees of freedom exceeds 120 with p < 2e-5. */
+    int cells[64] = {0};
+    double normal_sum = 0, normal_squares = 0;
+    for (uint64_t i = 0; i < 65536; i++) {
+        cells[(int)(rng_uniform(test_seed(), 3, i) * 64)]++;
+        const double x = rng_normal(test_seed(), 4, i);
+        normal_sum += x;
+        normal_squares += x * x;
+    }
+    double chi = 0;
+    for (int i = 0; i < 64; i++)
+        chi += (cells[i] - 1024.0) * (cells[i] - 1024.0) / 1024.0;
+    CHECK(chi < 120);
+    CHECK(fabs(normal_sum / 65536) < 5.0 / 256);
+    CHECK(fabs(normal_squares / 65536 - 1) < 5 * sqrt(2.0) / 256);
+    CHECK(rng_bits(1, 2, 3) == rng_bits(1, 2, 3));
+    CHECK(rng_bits(1, 2, 3) != rng_bits(1, 3, 2));
+}
