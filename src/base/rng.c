@@ -7,19 +7,9 @@
 
 #include "base/clock.h"
 
-static uint64_t rng_mix(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 uint64_t rng_bits(uint64_t seed, uint64_t stream, uint64_t index)
 {
-    const uint64_t golden = 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio, odd */
-    uint64_t z = rng_mix(seed + golden);
-    z = rng_mix(z ^ (stream * golden));
-    return rng_mix(z + (index + 1) * golden);
+    return rng_at(rng_key(seed, stream), index);
 }
 
 double rng_uniform(uint64_t seed, uint64_t stream, uint64_t index)

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/names.h"
 #include "base/pool.h"
 #include "base/rng.h"
 
@@ -47,6 +48,31 @@ TEST(base_arrays_grow)
         CHECK_INT(array[i], i);
     CHECK_INT(mem_grow(&array, &capacity, UINT64_MAX, sizeof *array, &err), WEIR_ERR_MEMORY);
     mem_free(array);
+}
+
+TEST(base_names_are_found)
+{
+    enum { COUNT = 3000 };
+    static char texts[COUNT][16];
+    struct names names = {0};
+    struct weir_error err = {0};
+    CHECK_INT(names_find(&names, (struct span){(const uint8_t *)"a", 1}), NAMES_NONE);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            const int length = snprintf(texts[i], sizeof texts[i], "name.%d.x", i);
+            const struct span name = {(const uint8_t *)texts[i], (size_t)length};
+            bool added;
+            CHECK_OK(names_add(&names, name, (uint64_t)i * 3 + round, &added, &err), &err);
+            CHECK(added == (round == 0));
+        }
+    }
+    CHECK_INT(names.count, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        const struct span name = {(const uint8_t *)texts[i], strlen(texts[i])};
+        CHECK_INT(names_find(&names, name), i * 3);
+        CHECK_INT(names_find(&names, (struct span){name.data, name.length - 1}), NAMES_NONE);
+    }
+    names_release(&names);
 }
 
 TEST(base_abandoned_file_leaves_nothing)
