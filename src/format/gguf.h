@@ -25,7 +25,8 @@ enum gguf_type {
     GGUF_TYPE_COUNT
 };
 
-/* One metadata entry. Its bytes lie in the mapped file, or in memory of the gguf if overridden. */
+/* One metadata entry. Its bytes lie in memory of the gguf, not in the mapped file, and so stay
+ * readable whatever happens to the file later. */
 struct gguf_kv {
     struct span key;
     enum gguf_type type;    /* GGUF_ARRAY for arrays */
@@ -70,18 +71,20 @@ enum weir_status gguf_open(struct gguf **out, const char *path, struct weir_erro
 void gguf_close(struct gguf *gguf);
 
 /* Parses one file that is in memory already, as gguf_open would a single file named `name`. `data`
- * must outlive the gguf. For tests and fuzzing. */
+ * must outlive the use of tensors. For tests and fuzzing. */
 enum weir_status gguf_parse(struct gguf **out, const uint8_t *data, uint64_t size, const char *name,
                             struct weir_error *err);
 
-/* Applies "KEY=TYPE:VALUE" (TYPE int, float, bool, str): replaces the entry, or adds one. */
+/* Applies "KEY=TYPE:VALUE" (TYPE int, float, bool, str): replaces the entry, or adds one, which may
+ * move gguf->kv. Keys of the file's layout (general.alignment, split.*) are refused. */
 enum weir_status gguf_override(struct gguf *gguf, const char *text, struct weir_error *err);
 
 /* Look-up by name; NULL if absent. */
 const struct gguf_kv *gguf_find(const struct gguf *gguf, const char *key);
 const struct gguf_tensor *gguf_find_tensor(const struct gguf *gguf, const char *name);
 
-/* The first byte of a tensor in the mapped file. */
+/* The first byte of a tensor in the mapped file. Reading it raises SIGBUS if the file has shrunk
+ * since it was opened. */
 const void *gguf_tensor_data(const struct gguf *gguf, const struct gguf_tensor *tensor);
 
 /* Typed reads. Each returns WEIR_OK and leaves *out as it was if the key is absent; an entry of
@@ -113,7 +116,9 @@ const char *gguf_path(const struct gguf *gguf);
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /* Metadata in insertion order and tensor infos are collected in memory; gguf_writer_begin writes
- * the header and the padding, then each tensor's bytes are put in order. Version 3, alignment 32. */
+ * the header and the padding, then each tensor's bytes are put in order. Version 3, alignment 32.
+ * An empty or repeated name, or a tensor that a file cannot hold, is WEIR_ERR_ARGUMENT; the writer
+ * can then only be closed. */
 struct gguf_writer;
 
 enum weir_status gguf_writer_open(struct gguf_writer **out, const char *path,
