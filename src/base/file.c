@@ -59,6 +59,12 @@ void file_map_close(struct file_map *map)
     *map = (struct file_map){0};
 }
 
+void file_map_prefetch(const struct file_map *map)
+{
+    if (map->data != NULL)
+        madvise((void *)(uintptr_t)map->data, (size_t)map->size, MADV_WILLNEED);
+}
+
 static enum weir_status stream_read_all(FILE *stream, const char *path, uint64_t size_max,
                                         uint8_t **out, size_t *size, struct weir_error *err)
 {

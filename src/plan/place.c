@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ * Where buffers lie: activations share one block of memory by lifetime, states and caches have one
+ * of their own. Knows sizes, not addresses. */
+#include "plan/plan.h"
+
+#include "base/mem.h"
+
+enum { PLACE_ALIGNMENT = 64 }; /* bytes: a cache line, and the widest vector */
+
+uint64_t buf_rows(const struct buf *buf, const struct step *step)
+{
+    switch ((enum extent)buf->extent) {
+    case EXTENT_ONE:
+    case EXTENT_SLOT:
+    case EXTENT_CONTEXT: return buf->rows;
+    case EXTENT_ROWS: return (uint64_t)buf->rows * step->rows;
+    case EXTENT_OUTS: return (uint64_t)buf->rows * step->outs;
+    case EXTENT_SEQS: return (uint64_t)buf->rows * step->seqs;
+    }
+    return 0;
+}
+
+uint64_t buf_row_bytes(const struct buf *buf)
+{
+    return dtype_row_bytes(buf->dtype, buf_columns(buf));
+}
+
+/* Bytes of a buffer in the largest step, rounded up to the alignment. */
+static bool act_bytes(const struct buf *buf, const struct plan_limits *limits, uint64_t *bytes)
+{
+    const struct step largest = {.rows = limits->rows, .outs = limits->outs, .seqs = limits->seqs};
+    uint64_t size;
+    if (!size_mul(buf_rows(buf, &largest), buf_row_bytes(buf), &size) ||
+        !size_add(size, PLACE_ALIGNMENT, bytes))
+        return false;
+    *bytes = size_align(size, PLACE_ALIGNMENT);
+    return true;
+}
+
+static bool is_act(const struct plan *plan, uint32_t number)
+{
+    const struct buf *buf = &plan->bufs[number];
+    return (buf->kind == BUF_ACT || buf->kind == BUF_LOGITS) && buf->base == number &&
+           buf->first != BUF_NONE;
+}
+
+/* True if both are needed at some op. Logits are needed to the end. */
+static bool lifetimes_meet(const struct plan *plan, const struct buf *a, const struct buf *b)
+{
+    const uint32_t a_last = a->kind == BUF_LOGITS ? plan->op_count : a->last;
+    const uint32_t b_last = b->kind == BUF_LOGITS ? plan->op_count : b->last;
+    return a->first <= b_last && b->first <= a_last;
+}
+
+/* The lowest offset at which `number` overlaps none of the buffers before it that live with it. */
+static bool place_act(const struct plan *plan, const struct plan_limits *limits, uint32_t number,
+                      uint64_t bytes, uint64_t *offsets)
+{
+    uint64_t offset = 0;
+    for (uint32_t other = 0; other < number; other++) {
+        uint64_t other_bytes, end, other_end;
+        if (!is_act(plan, other) || !lifetimes_meet(plan, &plan->bufs[number], &plan->bufs[other]))
+            continue;
+        if (!act_bytes(&plan->bufs[other], limits, &other_bytes) ||
+            !size_add(offset, bytes, &end) || !size_add(offsets[other], other_bytes, &other_end))
+            return false;
+        if (offset < other_end && offsets[other] < end) {
+            offset = other_end;
+            other = UINT32_MAX; /* begin again: buffers passed before may be in the way now */
+        }
+    }
+    offsets[number] = offset;
+    return true;
+}
+
+bool plan_place(const struct plan *plan, const struct plan_limits *limits, uint64_t *offsets,
+                uint64_t *total)
+{
+    *total = 0;
+    for (uint32_t i = 0; i < plan->buf_count; i++) {
+        uint64_t bytes, end;
+        offsets[i] = 0;
+        if (!is_act(plan, i))
+            continue;
+        if (!act_bytes(&plan->bufs[i], limits, &bytes) ||
+            !place_act(plan, limits, i, bytes, offsets) || !size_add(offsets[i], bytes, &end))
+            return false;
+        if (end > *total)
+            *total = end;
+    }
+    return true;
+}
+
+bool plan_place_state(const struct plan *plan, const struct plan_limits *limits, uint64_t *offsets,
+                      uint64_t *slot_bytes, uint64_t *total)
+{
+    *total = 0;
+    for (uint32_t i = 0; i < plan->buf_count; i++) {
+        const struct buf *buf = &plan->bufs[i];
+        uint64_t rows = buf->rows, bytes;
+        offsets[i] = slot_bytes[i] = 0;
+        if (buf->kind != BUF_STATE && buf->kind != BUF_RING && buf->kind != BUF_KV)
+            continue;
+        if (buf->extent == EXTENT_CONTEXT && !size_mul(rows, limits->context, &rows))
+            return false;
+        if (!size_mul(rows, buf_row_bytes(buf), &bytes) || bytes > UINT64_MAX / 2)
+            return false;
+        slot_bytes[i] = size_align(bytes, PLACE_ALIGNMENT);
+        offsets[i] = *total;
+        if (!size_mul(slot_bytes[i], limits->slots, &bytes) || !size_add(*total, bytes, total))
+            return false;
+    }
+    return true;
+}

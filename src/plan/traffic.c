@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ * Bytes that ops touch, derived from the operands' letters, their shapes and the step. No op has a
+ * formula of its own; tests/golden/touched.c compares with what the reference really touches. */
+#include "plan/plan.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+const char *traffic_class_name(enum traffic_class class)
+{
+    static const char *const names[TRAFFIC_CLASSES] = {
+        [TRAFFIC_WEIGHTS] = "weights", [TRAFFIC_EMBEDDING] = "embedding",
+        [TRAFFIC_KV] = "kv",           [TRAFFIC_STATE] = "state",
+        [TRAFFIC_CONV] = "conv",       [TRAFFIC_ACTIVATIONS] = "activations",
+        [TRAFFIC_LOGITS] = "logits",
+    };
+    return names[class];
+}
+
+static enum traffic_class class_of(const struct buf *buf, char letter)
+{
+    switch ((enum buf_kind)buf->kind) {
+    case BUF_WEIGHT: return letter == 'g' ? TRAFFIC_EMBEDDING : TRAFFIC_WEIGHTS;
+    case BUF_CONST:
+    case BUF_ACT: return TRAFFIC_ACTIVATIONS;
+    case BUF_LOGITS: return TRAFFIC_LOGITS;
+    case BUF_STATE: return TRAFFIC_STATE;
+    case BUF_RING: return TRAFFIC_CONV;
+    case BUF_KV: return TRAFFIC_KV;
+    }
+    return TRAFFIC_ACTIVATIONS;
+}
+
+/* Rows of the op: of its last operand if that is an activation, else of its first. */
+static uint64_t op_rows(const struct plan *plan, const struct op *op, const struct step *step)
+{
+    const struct buf *last = plan_buf(plan, op->operand[op_operands(op) - 1]);
+    const bool is_act = last->kind == BUF_ACT || last->kind == BUF_LOGITS;
+    return buf_rows(is_act ? last : plan_buf(plan, op->operand[0]), step);
+}
+
+/* Rows of a ring that the step writes: each sequence its newest ones. */
+static uint64_t ring_rows_written(const struct buf *ring, const struct step *step)
+{
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < step->seqs; i++)
+        rows += step->seq[i].rows < ring->rows ? step->seq[i].rows : ring->rows;
+    return rows;
+}
+
+/* Rows of a KV cache that attention reads: all cached ones and the new ones. */
+static uint64_t kv_rows_read(const struct step *step)
+{
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < step->seqs; i++)
+        rows += (uint64_t)step->seq[i].cached + step->seq[i].rows;
+    return rows;
+}
+
+/* Bytes of a whole buffer, all places and positions of it. */
+static uint64_t whole_bytes(const struct buf *buf, const struct step *step,
+                            const struct plan_limits *limits)
+{
+    uint64_t rows = buf_rows(buf, step);
+    if (buf->extent == EXTENT_SLOT || buf->extent == EXTENT_CONTEXT)
+        rows *= limits->slots;
+    if (buf->extent == EXTENT_CONTEXT)
+        rows *= limits->context;
+    return rows * buf_row_bytes(buf);
+}
+
+struct operand_traffic op_operand_traffic(const struct plan *plan, const struct op *op, uint32_t i,
+                                          const struct step *step, const struct plan_limits *limits)
+{
+    const char letter = op_info(op->kind)->operands[i];
+    const struct buf *buf = plan_buf(plan, op->operand[i]);
+    const uint64_t row = buf_row_bytes(buf);
+    const uint64_t rows = op_rows(plan, op, step);
+    struct operand_traffic touched = {.class = class_of(buf, letter)};
+    if (rows == 0)
+        return touched;
+    touched.operand = whole_bytes(buf, step, limits);
+    const uint64_t state = step->seqs * buf->rows * row;
+    switch (letter) {
+    case 'w':
+    case 'f': touched.read = buf->rows * row; break;
+    case 'x': touched.read = buf_rows(buf, step) * row; break;
+    case 'y': touched.written = buf_rows(buf, step) * row; break;
+    case 'g': touched.read = rows * row; break;
+    case 's': touched.read = touched.written = state; break;
+    case 'l': touched.read = state; break;
+    case 't': touched.written = state; break;
+    case 'h':
+        touched.read = state;
+        touched.written = ring_rows_written(buf, step) * row;
+        break;
+    case 'k': touched.written = rows * row; break;
+    case 'c': touched.read = kv_rows_read(step) * row; break;
+    }
+    return touched;
+}
+
+void op_traffic(const struct plan *plan, const struct op *op, const struct step *step,
+                const struct plan_limits *limits, struct traffic *sum)
+{
+    for (uint32_t i = 0; i < op_operands(op); i++) {
+        const struct operand_traffic touched = op_operand_traffic(plan, op, i, step, limits);
+        sum->read[touched.class] += touched.read;
+        sum->written[touched.class] += touched.written;
+        sum->operand += touched.operand;
+    }
+}
+
+uint64_t plan_weight_bytes(const struct plan *plan)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < plan->buf_count; i++) {
+        const struct buf *buf = &plan->bufs[i];
+        if (buf->kind == BUF_WEIGHT && buf->base == i)
+            bytes += buf->rows * buf_row_bytes(buf);
+    }
+    return bytes;
+}
