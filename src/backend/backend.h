@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ * What runs plans: the interface of every backend. A pointer to data appears first in `prepare`;
+ * a backend sees a plan, never a model. */
+#ifndef BACKEND_BACKEND_H
+#define BACKEND_BACKEND_H
+
+#include "plan/plan.h"
+
+struct device; /* threads, or a GPU */
+struct memory; /* a block of the device's memory */
+struct exec;   /* a plan bound to weights and memory, ready to run */
+
+/* What `prepare` binds a plan to. Borrowed until `release`. */
+struct backend_bind {
+    const struct plan *plan;
+    struct plan_limits limits;
+    const void *const *weights; /* host address of each weight of the model, by buf.source */
+    struct memory *state;       /* laid out by plan_place_state */
+};
+
+/* Bytes that `prepare` will allocate. */
+struct backend_needs {
+    uint64_t activations; /* without the logits */
+    uint64_t logits;
+    uint64_t scratch;
+};
+
+struct backend {
+    const char *name;
+    const char *description; /* one line */
+
+    /* threads >= 1 */
+    enum weir_status (*open)(struct device **out, uint32_t threads, struct weir_error *err);
+    void (*close)(struct device *device);
+
+    /* Zeroed memory of the device. */
+    enum weir_status (*alloc)(struct memory **out, struct device *device, uint64_t bytes,
+                              struct weir_error *err);
+    void (*free)(struct memory *memory);
+    void (*clear)(struct memory *memory, uint64_t offset, uint64_t bytes);
+
+    /* Works without a device, so that memory can be estimated. */
+    enum weir_status (*measure)(const struct plan *plan, const struct plan_limits *limits,
+                                uint32_t threads, struct backend_needs *out,
+                                struct weir_error *err);
+
+    /* Refuses a plan with an op or a weight type that the backend lacks, naming it. */
+    enum weir_status (*prepare)(struct exec **out, struct device *device,
+                                const struct backend_bind *bind, struct weir_error *err);
+    void (*release)(struct exec *exec);
+
+    /* Runs one step within the limits. */
+    enum weir_status (*run)(struct exec *exec, const struct step *step, struct weir_error *err);
+    /* Row `out` of the logits of the last run; host memory, valid until the next run. */
+    const float *(*logits)(const struct exec *exec, uint32_t out);
+};
+
+#define BACKEND(id) extern const struct backend id##_backend;
+#include "backend/backends.def"
+
+#endif

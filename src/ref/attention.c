@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ * Reference ops of full attention: rotary embedding, the KV cache, softmax attention. Units are
+ * rows, of ATTEND rows times heads. */
+#include "ref/ref.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "format/codec.h"
+
+/* The sequence of the step that row `row` belongs to. */
+static const struct step_seq *seq_of_row(const struct step *step, uint64_t row)
+{
+    const struct step_seq *seq = step->seq;
+    while (row >= (uint64_t)seq->row_first + seq->rows)
+        seq++;
+    return seq;
+}
+
+static uint64_t position_of_row(const struct step *step, uint64_t row)
+{
+    const struct step_seq *seq = seq_of_row(step, row);
+    return seq->cached + (row - seq->row_first);
+}
+
+/* Rotates pairs (i, i + n) for i < n, n frequencies, by position * frequency[i]; what is beyond
+ * 2 n stays. Su et al. 2021 (RoFormer), in the rotate-half order of the NeoX code; angles in
+ * double, since an F32 angle is off by 1e-2 at the end of a 262144 context. */
+static void rotate_group(const float *x, const double *frequency, uint32_t n, uint64_t position,
+                         float magnitude, float *y, uint32_t width)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const double angle = (double)position * frequency[i];
+        const float c = (float)cos(angle) * magnitude, s = (float)sin(angle) * magnitude;
+        const float low = x[i], high = x[i + n];
+        y[i] = low * c - high * s;
+        y[i + n] = low * s + high * c;
+    }
+    for (uint32_t i = 2 * n; i < width; i++)
+        y[i] = x[i];
+}
+
+static void rotate_rows(const struct ref_call *call, uint64_t first, uint64_t last, const float *w,
+                        const struct ref_operand *f, const struct ref_operand *y, float *scratch)
+{
+    const struct ref_operand *x = &call->at[0];
+    const double *frequency = (const double *)(const void *)f->data;
+    for (uint64_t row = first; row < last; row++) {
+        const uint64_t position = position_of_row(call->step, row);
+        for (uint32_t group = 0; group < x->groups; group++) {
+            const float *from = ref_group(x, row, group);
+            if (w != NULL) {
+                ref_rms_norm_group(from, w, call->op->eps, scratch, x->width);
+                from = scratch;
+            }
+            rotate_group(from, frequency, f->width, position, call->op->scale,
+                         ref_group(y, row, group), x->width);
+        }
+    }
+}
+
+void ref_rope(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+{
+    rotate_rows(call, first, last, NULL, &call->at[1], &call->at[2], scratch);
+}
+
+void ref_norm_rope(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+{
+    rotate_rows(call, first, last, ref_group(&call->at[1], 0, 0), &call->at[2], &call->at[3],
+                scratch);
+}
+
+void ref_kv_append(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+{
+    (void)scratch;
+    const struct ref_operand *x = &call->at[0], *cache = &call->at[1];
+    const uint64_t group_bytes = dtype_row_bytes(cache->dtype, cache->width);
+    for (uint64_t row = first; row < last; row++) {
+        const struct step_seq *seq = seq_of_row(call->step, row);
+        uint8_t *to = ref_slot_row(cache, seq->slot, position_of_row(call->step, row));
+        for (uint32_t group = 0; group < x->groups; group++)
+            codec_encode_floats(cache->dtype, ref_group(x, row, group), to + group * group_bytes,
+                                x->width);
+    }
+}
+
+/* Turns scores into weights that sum to 1, in place; the sum in double. */
+static void softmax(float *scores, uint64_t count)
+{
+    float highest = -INFINITY;
+    for (uint64_t i = 0; i < count; i++)
+        highest = fmaxf(highest, scores[i]);
+    double sum = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        scores[i] = expf(scores[i] - highest);
+        sum += scores[i];
+    }
+    const float scale = (float)(1.0 / sum);
+    for (uint64_t i = 0; i < count; i++)
+        scores[i] *= scale;
+}
+
+/* One cached key or value vector as floats. */
+static const float *cached_vector(const struct ref_operand *cache, uint32_t slot, uint64_t position,
+                                  uint32_t group, float *decoded)
+{
+    const uint8_t *row = ref_slot_row(cache, slot, position);
+    codec_decode_row(cache->dtype, row + group * dtype_row_bytes(cache->dtype, cache->width),
+                     decoded, cache->width);
+    return decoded;
+}
+
+enum { ATTEND_WIDTH_MAX = 1024 }; /* elements of a head; config.c refuses wider ones */
+
+void ref_attend(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+{
+    const struct ref_operand *q = &call->at[0], *k = &call->at[1], *v = &call->at[2];
+    const uint32_t heads_per_kv = q->groups / k->groups;
+    float decoded[ATTEND_WIDTH_MAX];
+    for (uint64_t unit = first; unit < last; unit++) {
+        const uint64_t row = unit / q->groups;
+        const uint32_t head = (uint32_t)(unit % q->groups);
+        const uint32_t slot = seq_of_row(call->step, row)->slot;
+        const uint64_t visible = position_of_row(call->step, row) + 1;
+        const float *query = ref_group(q, row, head);
+        for (uint64_t p = 0; p < visible; p++)
+            scratch[p] =
+                call->op->scale *
+                ref_dot(query, cached_vector(k, slot, p, head / heads_per_kv, decoded), q->width);
+        softmax(scratch, visible);
+        float *out = ref_group(&call->at[3], row, head);
+        for (uint32_t i = 0; i < q->width; i++)
+            out[i] = 0;
+        for (uint64_t p = 0; p < visible; p++) {
+            const float *value = cached_vector(v, slot, p, head / heads_per_kv, decoded);
+            for (uint32_t i = 0; i < q->width; i++)
+                out[i] += scratch[p] * value[i];
+        }
+    }
+}
