@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ * The tensors of a file matched with the weight table. Knows names and shapes; computes nothing. */
+#include "model/weights.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum where { WHERE_MODEL, WHERE_BLOCK, WHERE_GDN, WHERE_ATTN, WHERE_FFN, WHERE_MTP };
+enum need { NEED_REQUIRED, NEED_OPTIONAL };
+enum form { FORM_MATRIX, FORM_VECTOR };
+
+struct rule {
+    const char *role;
+    const char *name;
+    enum where where;
+    enum need need;
+    enum form form;
+};
+
+static const struct rule rules[WEIGHT_ROLES] = {
+#define WEIGHT(role, name, where, need, form, width, rows)                                         \
+    [WEIGHT_##role] = {#role, name, WHERE_##where, NEED_##need, FORM_##form},
+#include "model/weights.def"
+};
+
+const char *weight_role_name(enum weight_role role)
+{
+    return rules[role].role;
+}
+
+/* The shape that the table gives a role under this config. */
+static void expected_shape(enum weight_role role, const struct config *c, uint64_t *width,
+                           uint64_t *rows)
+{
+    switch (role) {
+#define WEIGHT(role, name, where, need, form, width_, rows_)                                       \
+    case WEIGHT_##role:                                                                            \
+        *width = (width_);                                                                         \
+        *rows = (rows_);                                                                           \
+        return;
+#include "model/weights.def"
+    case WEIGHT_ROLES: return;
+    }
+}
+
+static bool rule_applies(const struct rule *rule, const struct config *config, uint32_t block)
+{
+    const bool is_model = block == config->blocks;
+    const bool is_mtp = block >= config->layers && !is_model;
+    switch (rule->where) {
+    case WHERE_MODEL: return is_model;
+    case WHERE_BLOCK:
+    case WHERE_FFN: return !is_model;
+    case WHERE_GDN: return !is_model && !is_mtp && config->recurrent[block];
+    case WHERE_ATTN: return !is_model && (is_mtp || !config->recurrent[block]);
+    case WHERE_MTP: return is_mtp;
+    }
+    return false;
+}
+
+static enum weir_status check_type(const struct gguf *gguf, const struct gguf_tensor *tensor,
+                                   const struct rule *rule, struct weir_error *err)
+{
+    const struct dtype_info *info = dtype_info(tensor->dtype);
+    const bool is_float = info->family == DTYPE_FAMILY_FLOAT;
+    if (rule->form == FORM_VECTOR && !is_float)
+        return err_set(err, WEIR_ERR_UNSUPPORTED,
+                       "%s: tensor %s has type %s, expected F32, F16 or BF16", gguf_path(gguf),
+                       tensor->name, info->name);
+    if (!is_float && info->family != DTYPE_FAMILY_QUANT)
+        return err_set(err, WEIR_ERR_UNSUPPORTED,
+                       "%s: tensor %s has type %s, which is no type of weights", gguf_path(gguf),
+                       tensor->name, info->name);
+    return WEIR_OK;
+}
+
+static enum weir_status check_shape(const struct gguf *gguf, const struct gguf_tensor *tensor,
+                                    uint64_t width, uint64_t rows, struct weir_error *err)
+{
+    const uint64_t *ne = tensor->ne;
+    if (ne[0] == width && ne[1] == rows && ne[2] == 1 && ne[3] == 1)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_FORMAT,
+                   "%s: tensor %s has shape {%llu, %llu, %llu, %llu}, expected {%llu, %llu}",
+                   gguf_path(gguf), tensor->name, (unsigned long long)ne[0],
+                   (unsigned long long)ne[1], (unsigned long long)ne[2], (unsigned long long)ne[3],
+                   (unsigned long long)width, (unsigned long long)rows);
+}
+
+/* Adds the weight of one role in one block, if the file has it. */
+static enum weir_status add_weight(struct weights *weights, const struct config *config,
+                                   const struct gguf *gguf, enum weight_role role, uint32_t block,
+                                   struct weir_error *err)
+{
+    const struct rule *rule = &rules[role];
+    char name[GGUF_NAME_MAX + 1];
+    if (rule->where == WHERE_MODEL)
+        snprintf(name, sizeof name, "%s", rule->name);
+    else
+        snprintf(name, sizeof name, "blk.%u.%s", block, rule->name);
+    uint64_t width = 0, rows = 0;
+    expected_shape(role, config, &width, &rows);
+    const struct gguf_tensor *tensor = gguf_find_tensor(gguf, name);
+    if (tensor == NULL && rule->need == NEED_OPTIONAL)
+        return WEIR_OK;
+    if (tensor == NULL)
+        return err_set(err, WEIR_ERR_FORMAT,
+                       "%s: tensor %s is missing, expected with shape {%llu, %llu}",
+                       gguf_path(gguf), name, (unsigned long long)width, (unsigned long long)rows);
+    enum weir_status status;
+    TRY(check_shape(gguf, tensor, width, rows, err));
+    TRY(check_type(gguf, tensor, rule, err));
+    weights->index[(uint64_t)block * WEIGHT_ROLES + role] = weights->count;
+    weights->list[weights->count++] = (struct weight){.tensor = tensor,
+                                                      .role = role,
+                                                      .layer = block,
+                                                      .width = (uint32_t)width,
+                                                      .rows = (uint32_t)rows};
+out:
+    return status;
+}
+
+/* True for tensors that belong to a weight without being one: input scales of NVFP4 files, which
+ * no engine applies. */
+static bool is_companion(const char *name)
+{
+    const char *suffix = ".input_scale";
+    const size_t length = strlen(name), suffix_length = strlen(suffix);
+    return length > suffix_length && strcmp(name + length - suffix_length, suffix) == 0;
+}
+
+/* Every tensor of the file must have found its place. */
+static enum weir_status check_extra(const struct weights *weights, const struct gguf *gguf,
+                                    struct weir_error *err)
+{
+    uint8_t *used = mem_alloc(gguf->tensor_count, 1, err);
+    if (used == NULL)
+        return WEIR_ERR_MEMORY;
+    for (uint32_t i = 0; i < weights->count; i++)
+        used[weights->list[i].tensor - gguf->tensors] = 1;
+    enum weir_status status = WEIR_OK;
+    for (uint64_t i = 0; i < gguf->tensor_count && status == WEIR_OK; i++) {
+        const struct gguf_tensor *tensor = &gguf->tensors[i];
+        if (!used[i] && !is_companion(tensor->name))
+            status = err_set(err, WEIR_ERR_UNSUPPORTED,
+                             "%s: tensor %s of shape {%llu, %llu} is not part of architecture "
+                             "qwen35, expected none of that name",
+                             gguf_path(gguf), tensor->name, (unsigned long long)tensor->ne[0],
+                             (unsigned long long)tensor->ne[1]);
+    }
+    mem_free(used);
+    return status;
+}
+
+enum weir_status weights_open(struct weights *out, const struct config *config,
+                              const struct gguf *gguf, struct weir_error *err)
+{
+    struct weights weights = {.blocks = config->blocks};
+    const uint64_t cells = ((uint64_t)config->blocks + 1) * WEIGHT_ROLES;
+    enum weir_status status = WEIR_ERR_MEMORY;
+    *out = (struct weights){0};
+    weights.list = mem_alloc(cells, sizeof *weights.list, err);
+    weights.index = mem_alloc(cells, sizeof *weights.index, err);
+    if (weights.list == NULL || weights.index == NULL)
+        goto out;
+    memset(weights.index, 0xff, (size_t)cells * sizeof *weights.index);
+    for (uint32_t block = 0; block <= config->blocks; block++) {
+        for (int role = 0; role < WEIGHT_ROLES; role++) {
+            if (rule_applies(&rules[role], config, block))
+                TRY(add_weight(&weights, config, gguf, (enum weight_role)role, block, err));
+        }
+    }
+    TRY(check_extra(&weights, gguf, err));
+    *out = weights;
+    return WEIR_OK;
+out:
+    weights_close(&weights);
+    return status;
+}
+
+void weights_close(struct weights *weights)
+{
+    mem_free(weights->list);
+    mem_free(weights->index);
+    *weights = (struct weights){0};
+}
+
+uint32_t weights_find(const struct weights *weights, enum weight_role role, uint32_t layer)
+{
+    const uint32_t block = rules[role].where == WHERE_MODEL ? weights->blocks : layer;
+    return weights->index[(uint64_t)block * WEIGHT_ROLES + role];
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * The tensors of a file matched with the architecture's weight table. */
+#ifndef MODEL_WEIGHTS_H
+#define MODEL_WEIGHTS_H
+
+#include "model/config.h"
+
+enum weight_role {
+#define WEIGHT(role, name, where, need, form, width, rows) WEIGHT_##role,
+#include "model/weights.def"
+    WEIGHT_ROLES
+};
+
+enum { WEIGHT_NONE = UINT32_MAX };
+
+struct weight {
+    const struct gguf_tensor *tensor; /* borrowed from the file */
+    enum weight_role role;
+    uint32_t layer; /* block number, or blocks for weights of the model */
+    uint32_t width, rows;
+};
+
+struct weights {
+    struct weight *list; /* in the order of the table, block after block */
+    uint32_t count;
+    uint32_t *index; /* [blocks + 1][WEIGHT_ROLES] into list, or WEIGHT_NONE */
+    uint32_t blocks;
+};
+
+/* Finds and checks all weights. WEIR_ERR_FORMAT or WEIR_ERR_UNSUPPORTED naming file and tensor,
+ * expected and found, when one is missing, misshapen, of a type that its form does not allow, or
+ * when the file has a tensor that the table does not know. */
+enum weir_status weights_open(struct weights *out, const struct config *config,
+                              const struct gguf *gguf, struct weir_error *err);
+void weights_close(struct weights *weights);
+
+/* Index into list, or WEIGHT_NONE. `layer` is ignored for weights of the model. */
+uint32_t weights_find(const struct weights *weights, enum weight_role role, uint32_t layer);
+
+const char *weight_role_name(enum weight_role role);
+
+#endif
