@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT
+ * Resolves options and a model into plan and sizes. Takes no memory that grows with the model. */
+#include "run/blueprint.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+enum {
+    CONTEXT_STEP = 256, /* a context that was shrunk is a multiple of it */
+    CONTEXT_SHRUNK_MIN = 4096,
+    THREADS_MAX = 1024,
+    SESSIONS_MAX = 4096,
+    STEP_ROWS_MAX = 1 << 20,
+};
+
+static const struct backend *const backends[] = {
+#define BACKEND(id) &id##_backend,
+#include "backend/backends.def"
+};
+
+static enum weir_status find_backend(const char *name, const struct backend **out,
+                                     struct weir_error *err)
+{
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+        if (name == NULL || strcmp(backends[i]->name, name) == 0) {
+            *out = backends[i];
+            return WEIR_OK;
+        }
+    }
+    return err_set(err, WEIR_ERR_ARGUMENT, "backend \"%s\" is not in this build, expected %s", name,
+                   backends[0]->name);
+}
+
+static enum weir_status check_range(const char *what, uint64_t value, uint64_t low, uint64_t high,
+                                    struct weir_error *err)
+{
+    if (value >= low && value <= high)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT, "%s is %llu, expected %llu to %llu", what,
+                   (unsigned long long)value, (unsigned long long)low, (unsigned long long)high);
+}
+
+static enum weir_status check_options(const struct weir_engine_options *options,
+                                      struct weir_error *err)
+{
+    enum weir_status status;
+    TRY(check_range("the number of threads", options->threads, 0, THREADS_MAX, err));
+    TRY(check_range("the number of sessions", options->sessions_max, 1, SESSIONS_MAX, err));
+    TRY(check_range("the number of rows of a step", options->step_rows_max, 1, STEP_ROWS_MAX, err));
+    TRY(check_range("the context", options->context, 0, 1u << 30, err));
+    TRY(check_range("the number of rows of logits", options->logits_rows_max, 1,
+                    options->step_rows_max, err));
+    const bool is_bad_rope = !(options->rope_factor >= 0 && options->rope_base >= 0) ||
+                             isinf(options->rope_factor) || isinf(options->rope_base);
+    if (is_bad_rope)
+        status =
+            err_set(err, WEIR_ERR_ARGUMENT, "RoPE factor and base must be finite and positive");
+out:
+    return status;
+}
+
+/* What the caller says about RoPE replaces what the file says. */
+static void apply_rope_options(struct rope_config *rope, const struct weir_engine_options *options)
+{
+    static const enum rope_scaling scalings[] = {
+        [WEIR_ROPE_SCALING_NONE] = ROPE_NONE,
+        [WEIR_ROPE_SCALING_LINEAR] = ROPE_LINEAR,
+        [WEIR_ROPE_SCALING_YARN] = ROPE_YARN,
+    };
+    if (options->rope_scaling != WEIR_ROPE_SCALING_MODEL)
+        rope->scaling = scalings[options->rope_scaling];
+    if (options->rope_factor > 0)
+        rope->factor = options->rope_factor;
+    if (options->rope_base > 0)
+        rope->base = options->rope_base;
+    if (options->rope_original > 0)
+        rope->original = options->rope_original;
+    if (rope->scaling == ROPE_NONE)
+        rope->factor = 1;
+}
+
+static enum dtype cache_dtype(enum weir_cache_type type)
+{
+    return type == WEIR_CACHE_F32 ? DTYPE_F32 : DTYPE_F16;
+}
+
+static enum weir_status build_plan(struct blueprint *blueprint,
+                                   const struct weir_engine_options *options,
+                                   struct weir_error *err)
+{
+    const struct plan_choices choices = {
+        .cache_k = cache_dtype(options->cache_k),
+        .cache_v = cache_dtype(options->cache_v),
+        .fuse = (options->fused_gdn != WEIR_OFF ? FUSE_DELTA_RULE : 0u) |
+                (options->fuse != WEIR_OFF ? FUSE_OTHERS : 0u),
+    };
+    return qwen35_plan(&blueprint->plan, &blueprint->config, &blueprint->weights, &choices, err);
+}
+
+/* ---- sizes ------------------------------------------------------------------------------------------ */
+
+/* State and KV bytes; false on overflow. */
+static bool measure_state(const struct blueprint *blueprint, struct weir_memory *memory)
+{
+    const struct plan *plan = blueprint->plan;
+    for (uint32_t i = 0; i < plan->buf_count; i++) {
+        const struct buf *buf = &plan->bufs[i];
+        const uint64_t bytes = buf->rows * buf_row_bytes(buf);
+        if (buf->kind == BUF_KV)
+            memory->kv_per_token += bytes;
+        if (buf->kind == BUF_STATE || buf->kind == BUF_RING)
+            memory->state_session += bytes;
+    }
+    return size_mul(memory->kv_per_token, blueprint->limits.context, &memory->kv) &&
+           size_mul(memory->kv, blueprint->limits.slots, &memory->kv) &&
+           size_mul(memory->state_session, blueprint->limits.slots, &memory->state);
+}
+
+/* All of memory that is not a mapped file; false on overflow. */
+static bool sum_memory(struct weir_memory *memory, uint64_t *anonymous)
+{
+    *anonymous = 0;
+    return size_add(*anonymous, memory->kv, anonymous) &&
+           size_add(*anonymous, memory->state, anonymous) &&
+           size_add(*anonymous, memory->activations, anonymous) &&
+           size_add(*anonymous, memory->logits, anonymous) &&
+           size_add(*anonymous, memory->scratch, anonymous) &&
+           size_add(*anonymous, memory->weights, &memory->total);
+}
+
+/* Fills blueprint->memory for the limits as they are. *needed: what must be free. */
+static enum weir_status measure(struct blueprint *blueprint, enum weir_load load, uint64_t *needed,
+                                struct weir_error *err)
+{
+    struct weir_memory memory = {.context = blueprint->limits.context,
+                                 .weights = plan_weight_bytes(blueprint->plan),
+                                 .available = pages_available()};
+    struct backend_needs needs;
+    const enum weir_status status = blueprint->backend->measure(blueprint->plan, &blueprint->limits,
+                                                                blueprint->threads, &needs, err);
+    if (status != WEIR_OK)
+        return status;
+    memory.activations = needs.activations;
+    memory.logits = needs.logits;
+    memory.scratch = needs.scratch;
+    const bool is_read = load == WEIR_LOAD_READ;
+    if (!measure_state(blueprint, &memory) || !sum_memory(&memory, needed) ||
+        !size_add(*needed, is_read ? memory.weights : 0, needed))
+        return err_set(err, WEIR_ERR_MEMORY, "a context of %u tokens does not fit in 64 bits",
+                       blueprint->limits.context);
+    blueprint->memory = memory;
+    return WEIR_OK;
+}
+
+/* Shrinks a context that was not asked for until it fits into the free memory. */
+static enum weir_status fit_context(struct blueprint *blueprint, const struct weir_model *model,
+                                    const struct weir_engine_options *options,
+                                    struct weir_error *err)
+{
+    const struct weir_memory *memory = &blueprint->memory;
+    struct plan_limits *limits = &blueprint->limits;
+    uint64_t needed;
+    enum weir_status status = measure(blueprint, options->load, &needed, err);
+    if (status != WEIR_OK || memory->available == 0 || needed <= memory->available)
+        return status;
+    const uint64_t per_token =
+        limits->slots * memory->kv_per_token + blueprint->threads * sizeof(float);
+    const uint64_t over = needed - memory->available;
+    const uint64_t dropped = over / (per_token == 0 ? 1 : per_token) + 1;
+    const uint64_t left = dropped < limits->context ? limits->context - dropped : 0;
+    const uint32_t fitting = (uint32_t)(left - left % CONTEXT_STEP);
+    if (options->context != 0 || fitting < CONTEXT_SHRUNK_MIN)
+        return err_set(err, WEIR_ERR_MEMORY,
+                       "a context of %u tokens in %u sessions needs %llu MiB, only %llu MiB are "
+                       "free (weights %llu MiB %s)",
+                       limits->context, limits->slots, (unsigned long long)(needed >> 20),
+                       (unsigned long long)(memory->available >> 20),
+                       (unsigned long long)(memory->weights >> 20),
+                       options->load == WEIR_LOAD_READ ? "among them" : "mapped besides");
+    model_log(model, WEIR_LOG_WARNING, "context reduced from %u to %u tokens to fit into memory",
+              limits->context, fitting);
+    limits->context = fitting;
+    return measure(blueprint, options->load, &needed, err);
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------- */
+
+static void set_limits(struct blueprint *blueprint, const struct weir_engine_options *options)
+{
+    const uint32_t context = options->context != 0 ? options->context : blueprint->config.context;
+    blueprint->threads = options->threads != 0 ? options->threads : cpu_cores();
+    blueprint->limits = (struct plan_limits){
+        .rows = options->step_rows_max,
+        .outs = options->logits_rows_max,
+        .seqs = options->sessions_max,
+        .slots = options->sessions_max,
+        .context = context,
+    };
+}
+
+enum weir_status blueprint_open(struct blueprint *out, const struct weir_model *model,
+                                const struct weir_engine_options *options, struct weir_error *err)
+{
+    *out = (struct blueprint){0};
+    enum weir_status status;
+    TRY(check_options(options, err));
+    TRY(find_backend(options->backend, &out->backend, err));
+    TRY(config_read(&out->config, model->gguf, err));
+    apply_rope_options(&out->config.rope, options);
+    TRY(weights_open(&out->weights, &out->config, model->gguf, err));
+    TRY(build_plan(out, options, err));
+    set_limits(out, options);
+    TRY(fit_context(out, model, options, err));
+    return WEIR_OK;
+out:
+    blueprint_close(out);
+    return status;
+}
+
+void blueprint_close(struct blueprint *blueprint)
+{
+    plan_close(blueprint->plan);
+    weights_close(&blueprint->weights);
+    *blueprint = (struct blueprint){0};
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * An engine on paper: config, weights, plan, sizes, before any memory is taken. What
+ * weir_engine_open builds and weir_memory_estimate and weir_model_print_plan only look at. */
+#ifndef RUN_BLUEPRINT_H
+#define RUN_BLUEPRINT_H
+
+#include "backend/backend.h"
+#include "model/qwen35.h"
+#include "run/model_file.h"
+
+struct blueprint {
+    struct config config;
+    struct weights weights;
+    struct plan *plan;
+    const struct backend *backend;
+    uint32_t threads;
+    struct plan_limits limits;
+    struct weir_memory memory;
+};
+
+/* Checks the options and the model. A context of 0 becomes the trained one, or what fits into the
+ * free memory (said on the model's log). WEIR_ERR_MEMORY when not even that fits. */
+enum weir_status blueprint_open(struct blueprint *out, const struct weir_model *model,
+                                const struct weir_engine_options *options, struct weir_error *err);
+void blueprint_close(struct blueprint *blueprint);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ * The engine: opens what a blueprint says, and puts steps of several sessions together. Knows
+ * neither files nor ops. */
+#include "run/engine.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+void weir_engine_options_init(struct weir_engine_options *options)
+{
+    *options = (struct weir_engine_options){
+        .sessions_max = 1,
+        .step_rows_max = 512,
+        .logits_rows_max = 16,
+        .cache_k = WEIR_CACHE_F16,
+        .cache_v = WEIR_CACHE_F16,
+    };
+}
+
+static enum weir_status engine_fill(struct weir_engine *engine, const struct weir_model *model,
+                                    struct weir_error *err)
+{
+    struct blueprint *blueprint = &engine->blueprint;
+    enum weir_status status;
+    TRY(blueprint_open(blueprint, model, &engine->options, err));
+    const struct plan_limits *limits = &blueprint->limits;
+    const struct backend *backend = blueprint->backend;
+    engine->token = mem_alloc(limits->rows, sizeof *engine->token, err);
+    engine->seq = mem_alloc(limits->seqs, sizeof *engine->seq, err);
+    engine->out_row = mem_alloc(limits->outs, sizeof *engine->out_row, err);
+    if (engine->token == NULL || engine->seq == NULL || engine->out_row == NULL)
+        return WEIR_ERR_MEMORY;
+    TRY(backend->open(&engine->device, blueprint->threads, err));
+    TRY(state_open(&engine->state, backend, engine->device, blueprint->plan, limits, err));
+    TRY(loader_open(&engine->loader, model->gguf, &blueprint->weights, blueprint->plan,
+                    &engine->options, err));
+    const struct backend_bind bind = {.plan = blueprint->plan,
+                                      .limits = *limits,
+                                      .weights = engine->loader.address,
+                                      .state = engine->state.memory};
+    TRY(backend->prepare(&engine->exec, engine->device, &bind, err));
+out:
+    return status;
+}
+
+enum weir_status weir_engine_open(struct weir_engine **out, struct weir_model *model,
+                                  const struct weir_engine_options *options, struct weir_error *err)
+{
+    *out = NULL;
+    struct weir_engine *engine = mem_alloc(1, sizeof *engine, err);
+    if (engine == NULL)
+        return WEIR_ERR_MEMORY;
+    weir_engine_options_init(&engine->options);
+    if (options != NULL)
+        engine->options = *options;
+    const enum weir_status status = engine_fill(engine, model, err);
+    if (status != WEIR_OK) {
+        weir_engine_close(engine);
+        return status;
+    }
+    *out = engine;
+    return WEIR_OK;
+}
+
+void weir_engine_close(struct weir_engine *engine)
+{
+    if (engine == NULL)
+        return;
+    const struct backend *backend = engine->blueprint.backend;
+    if (backend != NULL) {
+        backend->release(engine->exec);
+        loader_close(&engine->loader);
+        state_close(&engine->state);
+        backend->close(engine->device);
+    }
+    mem_free(engine->token);
+    mem_free(engine->seq);
+    mem_free(engine->out_row);
+    blueprint_close(&engine->blueprint);
+    mem_free(engine);
+}
+
+uint32_t weir_engine_vocab(const struct weir_engine *engine)
+{
+    return engine->blueprint.config.vocab;
+}
+
+uint32_t weir_engine_context(const struct weir_engine *engine)
+{
+    return engine->blueprint.limits.context;
+}
+
+const char *weir_engine_backend(const struct weir_engine *engine)
+{
+    return engine->blueprint.backend->name;
+}
+
+uint32_t weir_engine_threads(const struct weir_engine *engine)
+{
+    return engine->blueprint.threads;
+}
+
+/* ---- a step ------------------------------------------------------------------------------------------ */
+
+static uint32_t item_outs(const struct weir_step_item *item)
+{
+    switch (item->logits) {
+    case WEIR_LOGITS_NONE: return 0;
+    case WEIR_LOGITS_LAST: return 1;
+    case WEIR_LOGITS_ALL: return item->count;
+    }
+    return 0;
+}
+
+enum weir_status engine_check_tokens(const struct weir_engine *engine,
+                                     const struct weir_session *session, const int32_t *tokens,
+                                     uint32_t count, struct weir_error *err)
+{
+    const uint32_t context = engine->blueprint.limits.context;
+    const uint32_t vocab = engine->blueprint.config.vocab;
+    if (count == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "no tokens to evaluate");
+    if (count > context - session->position)
+        return err_set(err, WEIR_ERR_FULL,
+                       "the context is full: %u tokens and %u more, it holds %u", session->position,
+                       count, context);
+    for (uint32_t i = 0; i < count; i++) {
+        if (tokens[i] < 0 || (uint32_t)tokens[i] >= vocab)
+            return err_set(err, WEIR_ERR_ARGUMENT, "token %u of the input is %d, expected 0 to %u",
+                           i, (int)tokens[i], vocab - 1);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status check_item(const struct weir_engine *engine,
+                                   const struct weir_step_item *item, struct weir_error *err)
+{
+    const struct weir_session *session = item->session;
+    if (session->engine != engine)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a session of another engine is in the step");
+    if (session->step_mark == engine->step_count + 1)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a session is in the step twice");
+    return engine_check_tokens(engine, session, item->tokens, item->count, err);
+}
+
+/* Checks all items before anything changes, marking their sessions. */
+static enum weir_status check_items(struct weir_engine *engine, const struct weir_step_item *items,
+                                    uint32_t count, struct weir_error *err)
+{
+    const struct plan_limits *limits = &engine->blueprint.limits;
+    uint64_t rows = 0, outs = 0;
+    enum weir_status status = WEIR_OK;
+    uint32_t marked = 0;
+    if (count == 0 || count > limits->seqs)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a step of %u sessions, expected 1 to %u", count,
+                       limits->seqs);
+    for (; marked < count && status == WEIR_OK; marked++) {
+        status = check_item(engine, &items[marked], err);
+        if (status != WEIR_OK)
+            break;
+        items[marked].session->step_mark = engine->step_count + 1;
+        rows += items[marked].count;
+        outs += item_outs(&items[marked]);
+    }
+    if (status == WEIR_OK && rows > limits->rows)
+        status = err_set(err, WEIR_ERR_ARGUMENT, "a step of %llu tokens, expected at most %u",
+                         (unsigned long long)rows, limits->rows);
+    if (status == WEIR_OK && outs > limits->outs)
+        status =
+            err_set(err, WEIR_ERR_ARGUMENT, "a step with %llu rows of logits, expected at most %u",
+                    (unsigned long long)outs, limits->outs);
+    for (uint32_t i = 0; i < marked; i++)
+        items[i].session->step_mark = 0;
+    return status;
+}
+
+/* Writes items one after the other into the engine's arrays. */
+static struct step gather_step(struct weir_engine *engine, const struct weir_step_item *items,
+                               uint32_t count)
+{
+    struct step step = {.token = engine->token, .seq = engine->seq, .out_row = engine->out_row};
+    for (uint32_t i = 0; i < count; i++) {
+        const struct weir_step_item *item = &items[i];
+        const uint32_t outs = item_outs(item);
+        engine->seq[step.seqs++] = (struct step_seq){.slot = item->session->slot,
+                                                     .cached = item->session->position,
+                                                     .row_first = step.rows,
+                                                     .rows = item->count};
+        memcpy(engine->token + step.rows, item->tokens, item->count * sizeof *item->tokens);
+        step.rows += item->count;
+        for (uint32_t j = 0; j < outs; j++)
+            engine->out_row[step.outs++] = step.rows - outs + j;
+    }
+    return step;
+}
+
+enum weir_status weir_engine_step(struct weir_engine *engine, const struct weir_step_item *items,
+                                  uint32_t items_count, struct weir_error *err)
+{
+    enum weir_status status = check_items(engine, items, items_count, err);
+    if (status != WEIR_OK)
+        return status;
+    const struct step step = gather_step(engine, items, items_count);
+    status = engine->blueprint.backend->run(engine->exec, &step, err);
+    if (status != WEIR_OK)
+        return status;
+    engine->step_count++;
+    uint32_t logits_row = 0;
+    for (uint32_t i = 0; i < items_count; i++) {
+        struct weir_session *session = items[i].session;
+        session->position += items[i].count;
+        session->logits_row = logits_row;
+        session->logits_rows = item_outs(&items[i]);
+        session->logits_step = engine->step_count;
+        logits_row += session->logits_rows;
+    }
+    return WEIR_OK;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ * What an engine would be, without building it: memory and plan. */
+#include "run/blueprint.h"
+
+#include "base/mem.h"
+
+enum weir_status weir_memory_estimate(const struct weir_model *model,
+                                      const struct weir_engine_options *options,
+                                      struct weir_memory *out, struct weir_error *err)
+{
+    struct blueprint blueprint;
+    const enum weir_status status = blueprint_open(&blueprint, model, options, err);
+    if (status != WEIR_OK)
+        return status;
+    *out = blueprint.memory;
+    blueprint_close(&blueprint);
+    return WEIR_OK;
+}
+
+/* The weights that the plan reads against what the file holds. */
+static void print_weight_bytes(const struct weir_model *model, const struct blueprint *blueprint,
+                               struct printer printer)
+{
+    struct weir_model_info info;
+    weir_model_info(model, &info);
+    const uint64_t planned = plan_weight_bytes(blueprint->plan);
+    print(printer, "\nweight bytes of the plan   %16llu\ntensor bytes of the file   %16llu\n",
+          (unsigned long long)planned, (unsigned long long)info.tensor_bytes);
+    if (planned != info.tensor_bytes)
+        print(printer, "of which no plan reads     %16llu (MTP block, input scales)\n",
+              (unsigned long long)(info.tensor_bytes - planned));
+}
+
+/* A step of the asked shape: tokens and rows of logits are counted, not named. */
+static enum weir_status shape_step(const struct weir_plan_shape *shape,
+                                   const struct plan_limits *limits, struct step *step,
+                                   struct step_seq *seq, struct weir_error *err)
+{
+    if ((uint64_t)shape->cached + shape->rows > limits->context)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "%u cached and %u new tokens, expected at most the context of %u",
+                       shape->cached, shape->rows, limits->context);
+    for (uint32_t i = 0; i < shape->sequences; i++)
+        seq[i] = (struct step_seq){
+            .slot = i, .cached = shape->cached, .row_first = i * shape->rows, .rows = shape->rows};
+    *step = (struct step){.rows = shape->rows * shape->sequences,
+                          .seqs = shape->sequences,
+                          .seq = seq,
+                          .outs = shape->sequences};
+    return WEIR_OK;
+}
+
+enum weir_status weir_model_print_plan(const struct weir_model *model,
+                                       const struct weir_engine_options *options,
+                                       const struct weir_plan_shape *shape, weir_write_fn *write,
+                                       void *user, struct weir_error *err)
+{
+    struct weir_engine_options sized = *options;
+    struct blueprint blueprint = {0};
+    struct step_seq *seq = NULL;
+    struct step step;
+    enum weir_status status;
+    if (shape->rows == 0 || shape->sequences == 0 ||
+        (uint64_t)shape->rows * shape->sequences > UINT32_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "a plan of %u rows in %u sequences, expected both "
+                       "at least 1 and a product below 2^32",
+                       shape->rows, shape->sequences);
+    sized.sessions_max = shape->sequences;
+    TRY(blueprint_open(&blueprint, model, &sized, err));
+    seq = mem_alloc(shape->sequences, sizeof *seq, err);
+    if (seq == NULL) {
+        status = WEIR_ERR_MEMORY;
+        goto out;
+    }
+    TRY(shape_step(shape, &blueprint.limits, &step, seq, err));
+    plan_print(blueprint.plan, &step, &blueprint.limits, shape->operand_bytes,
+               (struct printer){write, user});
+    print_weight_bytes(model, &blueprint, (struct printer){write, user});
+out:
+    mem_free(seq);
+    blueprint_close(&blueprint);
+    return status;
+}

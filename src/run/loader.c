@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ * Brings weights into memory. Knows files and pages; knows neither ops nor what the weights mean. */
+#include "run/loader.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "format/codec.h"
+
+enum { LOADER_ALIGNMENT = 64, READ_CHUNK = 8 << 20 };
+
+/* What loader_open works on, to keep the helpers' arguments few. */
+struct loading {
+    struct loader *loader;
+    const struct gguf *gguf;
+    const struct weights *weights;
+    const bool *used; /* by weight: the plan has it */
+    const struct weir_engine_options *options;
+    uint64_t done, total; /* bytes, for the progress callback */
+};
+
+static void mark_used(const struct plan *plan, bool *used)
+{
+    for (uint32_t i = 0; i < plan->buf_count; i++) {
+        if (plan->bufs[i].kind == BUF_WEIGHT)
+            used[plan->bufs[i].source] = true;
+    }
+}
+
+static enum weir_status report(struct loading *loading, uint64_t bytes, struct weir_error *err)
+{
+    const struct weir_engine_options *options = loading->options;
+    loading->done += bytes;
+    if (options->progress != NULL &&
+        !options->progress(options->progress_user, WEIR_STAGE_LOAD, loading->done, loading->total))
+        return err_set(err, WEIR_ERR_CANCELLED, "loading was cancelled");
+    return WEIR_OK;
+}
+
+static enum weir_status read_tensor(struct loading *loading, const struct gguf_tensor *tensor,
+                                    uint8_t *to, struct weir_error *err)
+{
+    const char *path = loading->gguf->splits[tensor->split].path;
+    for (uint64_t at = 0; at < tensor->bytes; at += READ_CHUNK) {
+        const uint64_t left = tensor->bytes - at;
+        const uint64_t part = left < READ_CHUNK ? left : READ_CHUNK;
+        enum weir_status status = file_read_at(path, tensor->offset + at, to + at, part, err);
+        if (status == WEIR_OK)
+            status = report(loading, part, err);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status read_weights(struct loading *loading, struct weir_error *err)
+{
+    struct loader *loader = loading->loader;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < loading->weights->count; i++) {
+        if (loading->used[i])
+            bytes += size_align(loading->weights->list[i].tensor->bytes, LOADER_ALIGNMENT);
+    }
+    loader->block = pages_alloc(bytes, err);
+    if (loader->block == NULL)
+        return WEIR_ERR_MEMORY;
+    loader->block_bytes = bytes;
+    uint8_t *to = loader->block;
+    for (uint32_t i = 0; i < loading->weights->count; i++) {
+        const struct gguf_tensor *tensor = loading->weights->list[i].tensor;
+        if (!loading->used[i])
+            continue;
+        const enum weir_status status = read_tensor(loading, tensor, to, err);
+        if (status != WEIR_OK)
+            return status;
+        loader->address[i] = to;
+        to += size_align(tensor->bytes, LOADER_ALIGNMENT);
+    }
+    return WEIR_OK;
+}
+
+static void map_weights(struct loading *loading)
+{
+    for (uint32_t i = 0; i < loading->weights->count; i++) {
+        if (loading->used[i])
+            loading->loader->address[i] =
+                gguf_tensor_data(loading->gguf, loading->weights->list[i].tensor);
+    }
+    for (uint32_t i = 0; i < loading->gguf->split_count; i++)
+        file_map_prefetch(&loading->gguf->splits[i].map);
+}
+
+static enum weir_status lock_weights(const struct loading *loading, struct weir_error *err)
+{
+    if (loading->loader->block != NULL)
+        return pages_lock(loading->loader->block, loading->loader->block_bytes, err);
+    for (uint32_t i = 0; i < loading->gguf->split_count; i++) {
+        const struct file_map *map = &loading->gguf->splits[i].map;
+        const enum weir_status status = pages_lock(map->data, map->size, err);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status check_weight(struct loading *loading, uint32_t number,
+                                     struct weir_error *err)
+{
+    const struct weight *weight = &loading->weights->list[number];
+    const enum dtype dtype = weight->tensor->dtype;
+    const uint64_t row_bytes = dtype_row_bytes(dtype, weight->width);
+    const uint8_t *data = loading->loader->address[number];
+    for (uint64_t row = 0; row < weight->rows; row++) {
+        if (!codec_row_valid(dtype, data + row * row_bytes, weight->width))
+            return err_set(err, WEIR_ERR_FORMAT,
+                           "%s: tensor %s, row %llu: Inf, NaN or an invalid scale, expected finite "
+                           "weights",
+                           gguf_path(loading->gguf), weight->tensor->name, (unsigned long long)row);
+    }
+    return report(loading, weight->tensor->bytes, err);
+}
+
+static enum weir_status load(struct loading *loading, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    if (loading->options->load == WEIR_LOAD_READ)
+        status = read_weights(loading, err);
+    else
+        map_weights(loading);
+    if (status == WEIR_OK && loading->options->lock)
+        status = lock_weights(loading, err);
+    for (uint32_t i = 0; i < loading->weights->count && status == WEIR_OK; i++) {
+        if (loading->options->check_tensors && loading->used[i])
+            status = check_weight(loading, i, err);
+    }
+    return status;
+}
+
+enum weir_status loader_open(struct loader *out, const struct gguf *gguf,
+                             const struct weights *weights, const struct plan *plan,
+                             const struct weir_engine_options *options, struct weir_error *err)
+{
+    *out = (struct loader){0};
+    enum weir_status status = WEIR_ERR_MEMORY;
+    struct loader loader = {.address = mem_alloc(weights->count, sizeof *loader.address, err)};
+    bool *used = mem_alloc(weights->count, sizeof *used, err);
+    if (used == NULL || loader.address == NULL)
+        goto out;
+    mark_used(plan, used);
+    const uint32_t passes = (options->load == WEIR_LOAD_READ) + options->check_tensors;
+    struct loading loading = {.loader = &loader,
+                              .gguf = gguf,
+                              .weights = weights,
+                              .used = used,
+                              .options = options,
+                              .total = passes * plan_weight_bytes(plan)};
+    status = load(&loading, err);
+    if (status == WEIR_OK) {
+        *out = loader;
+        loader = (struct loader){0};
+    }
+out:
+    mem_free(used);
+    loader_close(&loader);
+    return status;
+}
+
+void loader_close(struct loader *loader)
+{
+    mem_free(loader->address);
+    pages_free(loader->block, loader->block_bytes);
+    *loader = (struct loader){0};
+}

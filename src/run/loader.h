@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ * The weights in memory: mapped, or read into huge pages. */
+#ifndef RUN_LOADER_H
+#define RUN_LOADER_H
+
+#include "model/weights.h"
+#include "plan/plan.h"
+
+struct loader {
+    const void **address; /* of each weight that the plan uses, by index of weights->list */
+    uint8_t *block;       /* weights that were read; NULL if mapped */
+    uint64_t block_bytes;
+};
+
+/* Brings the weights that `plan` uses into memory as `options` say (load, lock, check_tensors,
+ * progress). The gguf must outlive the loader. */
+enum weir_status loader_open(struct loader *out, const struct gguf *gguf,
+                             const struct weights *weights, const struct plan *plan,
+                             const struct weir_engine_options *options, struct weir_error *err);
+void loader_close(struct loader *loader);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ * A session: one timeline of tokens. Cuts long inputs into steps; the engine runs them. */
+#include "run/engine.h"
+
+#include "base/mem.h"
+
+enum { CHUNK_ALIGNMENT = 64 }; /* positions: chunked kernels may cut sequences only there */
+
+enum weir_status weir_session_open(struct weir_session **out, struct weir_engine *engine,
+                                   struct weir_error *err)
+{
+    *out = NULL;
+    struct weir_session *session = mem_alloc(1, sizeof *session, err);
+    if (session == NULL)
+        return WEIR_ERR_MEMORY;
+    session->engine = engine;
+    const enum weir_status status = state_take(&engine->state, &session->slot, err);
+    if (status != WEIR_OK) {
+        mem_free(session);
+        return status;
+    }
+    *out = session;
+    return WEIR_OK;
+}
+
+void weir_session_close(struct weir_session *session)
+{
+    if (session == NULL)
+        return;
+    state_give_back(&session->engine->state, session->slot);
+    mem_free(session);
+}
+
+uint32_t weir_session_position(const struct weir_session *session)
+{
+    return session->position;
+}
+
+void weir_session_reset(struct weir_session *session)
+{
+    state_clear(&session->engine->state, session->slot);
+    session->position = 0;
+    session->logits_rows = 0;
+}
+
+/* Tokens of the next step of `left`: all, or as many as end at a multiple of the alignment. */
+static uint32_t chunk_rows(uint32_t position, uint32_t left, uint32_t rows_max)
+{
+    if (left <= rows_max)
+        return left;
+    const uint32_t end = (position + rows_max) / CHUNK_ALIGNMENT * CHUNK_ALIGNMENT;
+    return end > position ? end - position : rows_max;
+}
+
+static enum weir_status check_eval(const struct weir_session *session, const int32_t *tokens,
+                                   uint32_t count, enum weir_logits logits, struct weir_error *err)
+{
+    const struct plan_limits *limits = &session->engine->blueprint.limits;
+    if (logits == WEIR_LOGITS_ALL && count > limits->outs)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "logits of all %u tokens, expected at most %u tokens", count, limits->outs);
+    return engine_check_tokens(session->engine, session, tokens, count, err);
+}
+
+static enum weir_status report(const struct weir_engine_options *options, uint32_t done,
+                               uint32_t total, struct weir_error *err)
+{
+    if (options->progress == NULL || total == 1 ||
+        options->progress(options->progress_user, WEIR_STAGE_PREFILL, done, total))
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_CANCELLED, "cancelled after %u of %u tokens", done, total);
+}
+
+enum weir_status weir_session_eval(struct weir_session *session, const int32_t *tokens,
+                                   uint32_t count, enum weir_logits logits, struct weir_error *err)
+{
+    struct weir_engine *engine = session->engine;
+    enum weir_status status = check_eval(session, tokens, count, logits, err);
+    for (uint32_t done = 0; done < count && status == WEIR_OK;) {
+        const uint32_t rows =
+            chunk_rows(session->position, count - done, engine->blueprint.limits.rows);
+        const bool is_last = done + rows == count;
+        const struct weir_step_item item = {.session = session,
+                                            .tokens = tokens + done,
+                                            .count = rows,
+                                            .logits = is_last ? logits : WEIR_LOGITS_NONE};
+        status = weir_engine_step(engine, &item, 1, err);
+        done += rows;
+        if (status == WEIR_OK)
+            status = report(&engine->options, done, count, err);
+    }
+    return status;
+}
+
+const float *weir_session_logits(const struct weir_session *session, uint32_t row)
+{
+    const struct weir_engine *engine = session->engine;
+    if (row >= session->logits_rows || session->logits_step != engine->step_count)
+        return NULL;
+    return engine->blueprint.backend->logits(engine->exec, session->logits_row + row);
+}

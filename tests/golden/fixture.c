@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ * What tests of whole models share. */
+#include "golden/fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void fixture_options(struct weir_engine_options *options)
+{
+    weir_engine_options_init(options);
+    options->cache_k = options->cache_v = WEIR_CACHE_F32;
+    options->context = 512;
+    options->logits_rows_max = 64;
+    options->threads = 2;
+}
+
+void fixture_open(struct fixture *fixture, const char *path,
+                  const struct weir_engine_options *options)
+{
+    struct weir_error err = {0};
+    *fixture = (struct fixture){0};
+    CHECK_OK(weir_model_open(&fixture->model, path, NULL, &err), &err);
+    CHECK_OK(weir_engine_open(&fixture->engine, fixture->model, options, &err), &err);
+    CHECK_OK(weir_session_open(&fixture->session, fixture->engine, &err), &err);
+    fixture->vocab = weir_engine_vocab(fixture->engine);
+}
+
+void fixture_close(struct fixture *fixture)
+{
+    weir_session_close(fixture->session);
+    weir_engine_close(fixture->engine);
+    weir_model_close(fixture->model);
+}
+
+int32_t *fixture_tokens(const char *path, uint32_t *count)
+{
+    size_t size;
+    char *text = (char *)test_read_file(path, &size);
+    int32_t *tokens = malloc(size * sizeof *tokens);
+    CHECK(tokens != NULL);
+    *count = 0;
+    for (char *at = text, *end; *at != 0; at = end) {
+        const long id = strtol(at, &end, 10);
+        if (end == at)
+            break;
+        tokens[(*count)++] = (int32_t)id;
+    }
+    free(text);
+    return tokens;
+}
+
+float *fixture_floats(const char *path, size_t *count)
+{
+    size_t size;
+    float *floats = (float *)(void *)test_read_file(path, &size);
+    *count = size / sizeof *floats;
+    return floats;
+}
+
+float *fixture_logits(struct fixture *fixture, const int32_t *tokens, uint32_t count,
+                      bool one_by_one)
+{
+    struct weir_error err = {0};
+    const size_t row = fixture->vocab * sizeof(float);
+    float *logits = malloc(count * row);
+    CHECK(logits != NULL);
+    weir_session_reset(fixture->session);
+    if (!one_by_one) {
+        CHECK_OK(weir_session_eval(fixture->session, tokens, count, WEIR_LOGITS_ALL, &err), &err);
+        memcpy(logits, weir_session_logits(fixture->session, 0), count * row);
+        return logits;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK_OK(weir_session_eval(fixture->session, tokens + i, 1, WEIR_LOGITS_LAST, &err), &err);
+        memcpy((char *)logits + i * row, weir_session_logits(fixture->session, 0), row);
+    }
+    return logits;
+}
+
+static const char *python_with_numpy(void)
+{
+    if (system("python3 -c 'import numpy' 2>/dev/null") == 0)
+        return "python3";
+    if (system("/usr/bin/python3 -c 'import numpy' 2>/dev/null") == 0)
+        return "/usr/bin/python3";
+    test_skip("python3 with numpy is not here");
+}
+
+const char *fixture_tiny(const char *type)
+{
+    char command[16384], name[64];
+    const char *tool = test_shared("tools/synth_model.py");
+    snprintf(name, sizeof name, "tiny-%s.gguf", type);
+    const char *path = test_scratch(name);
+    if (access(path, R_OK) == 0)
+        return path;
+    snprintf(command, sizeof command, "%s %s --size tiny --type %s --mtp 1 --seed 1 --out %s",
+             python_with_numpy(), tool, type, path);
+    CHECK_INT(system(command), 0);
+    return path;
+}

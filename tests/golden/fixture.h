@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * What tests of whole models share: an engine with one session, token lists, reference arrays. */
+#ifndef TESTS_GOLDEN_FIXTURE_H
+#define TESTS_GOLDEN_FIXTURE_H
+
+#include "test.h"
+
+struct fixture {
+    struct weir_model *model;
+    struct weir_engine *engine;
+    struct weir_session *session;
+    uint32_t vocab;
+};
+
+/* Defaults for tests: F32 caches, context 512, 64 rows of logits, two threads. */
+void fixture_options(struct weir_engine_options *options);
+
+/* Opens all three; fails the test otherwise. */
+void fixture_open(struct fixture *fixture, const char *path,
+                  const struct weir_engine_options *options);
+void fixture_close(struct fixture *fixture);
+
+/* A file of decimal ids; malloc. */
+int32_t *fixture_tokens(const char *path, uint32_t *count);
+
+/* A file of float32; malloc. */
+float *fixture_floats(const char *path, size_t *count);
+
+/* Logits of every token from an empty session, malloc [count, vocab]: in one step, or one by one. */
+float *fixture_logits(struct fixture *fixture, const int32_t *tokens, uint32_t count,
+                      bool one_by_one);
+
+/* Writes a `tiny` model with the tool of shared/, returns its path; skips the test where the tool,
+ * python3 or numpy is missing. */
+const char *fixture_tiny(const char *type);
+
+#endif
