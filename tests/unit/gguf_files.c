@@ -168,6 +168,33 @@ TEST(gguf_open_needs_a_file)
     gguf_close(NULL);
 }
 
+/* A file of another writer. */
+TEST(gguf_golden_opens)
+{
+    struct weir_error err = {0};
+    struct gguf *gguf;
+    CHECK_OK(gguf_open(&gguf, test_data("golden/nano-f32.gguf"), &err), &err);
+    uint32_t blocks = 0;
+    float epsilon = 0;
+    CHECK_OK(gguf_get_u32(gguf, "qwen35.block_count", &blocks, &err), &err);
+    CHECK_OK(gguf_get_f32(gguf, "qwen35.attention.layer_norm_rms_epsilon", &epsilon, &err), &err);
+    CHECK_INT(blocks, 5);
+    CHECK(epsilon == 1e-6f);
+    CHECK_INT(gguf->kv_count, 32);
+    const struct gguf_tensor *embedding = gguf_find_tensor(gguf, "token_embd.weight");
+    CHECK(embedding == &gguf->tensors[0]);
+    CHECK(embedding->ne[0] == 64 && embedding->ne[1] == 1024 && embedding->dtype == DTYPE_F32);
+    const struct gguf_tensor *last = &gguf->tensors[gguf->tensor_count - 1];
+    CHECK_TEXT(last->name, "blk.4.nextn.shared_head_norm.weight");
+    CHECK_INT(last->offset + last->bytes, gguf->splits[0].map.size);
+    uint64_t cursor = 0, count = 0;
+    struct span token;
+    while (gguf_kv_next_text(gguf_find(gguf, "tokenizer.ggml.tokens"), &cursor, &token))
+        count++;
+    CHECK_INT(count, 1024);
+    gguf_close(gguf);
+}
+
 /* ---- splits ---------------------------------------------------------------------------------- */
 
 /* What a split says of itself; NONE leaves the key out. */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ * The fuzz targets. Each takes any bytes, returns 0, and must neither crash nor leak. The test
+ * runner replays their corpora; main_NAME.c makes a libFuzzer program of one. */
+#ifndef TESTS_FUZZ_H
+#define TESTS_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int fuzz_gguf(const uint8_t *data, size_t size);
+
+#endif
