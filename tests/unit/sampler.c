@@ -220,6 +220,21 @@ TEST(sampler_penalties_may_follow_filters)
     weir_sampler_close(sampler);
 }
 
+/* One of two equal candidates has p = 0.5: enough for top_p, which wants at least that, not for
+ * typical_p, which wants more. */
+TEST(sampler_mass_limits_differ_at_equality)
+{
+    const float logits[2] = {1, 1};
+    for (uint32_t kept = 1; kept <= 2; kept++) {
+        struct weir_sampler_options options = neutral(kept == 1 ? "p" : "y");
+        options.top_p = 0.5f;
+        options.typical_p = 0.5f;
+        struct weir_sampler *sampler = open_sampler(&options, 2);
+        CHECK_INT(sampler_filter(sampler, logits)->count, kept);
+        weir_sampler_close(sampler);
+    }
+}
+
 TEST(sampler_biases_add_up)
 {
     const struct weir_logit_bias biases[] = {{2, 1}, {2, 0.5f}, {7, -INFINITY}, {7, 5}};
