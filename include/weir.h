@@ -5,7 +5,7 @@
  *   weir_model      a GGUF file (all its splits), opened and checked; no weight has been read yet
  *   weir_tokenizer  text to token ids and back, immutable, usable from several threads at once
  *   weir_engine     a model with its weights in memory, a backend, and room for sequences
- *   weir_session    one mutable timeline of tokens in an engine: recurrent state, KV cache, position
+ *   weir_session    one mutable timeline of tokens in an engine: state, KV cache, position
  *   weir_sampler    the choice of the next token from a row of logits
  *
  * Rules that hold everywhere:

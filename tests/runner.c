@@ -2,7 +2,8 @@
  * The test runner: runs every registered test, prints one line for each that fails or is skipped,
  * and ends with "N passed, N failed, N skipped". Knows no test.
  *
- * weir-test [--list] [--verbose] [--seed N] [--data DIR] [--shared DIR] [--program FILE] [PREFIX...] */
+ * weir-test [--list] [--verbose] [--seed N] [--data DIR] [--shared DIR] [--program FILE]
+ *     [PREFIX...] */
 #include "test.h"
 
 #include <ftw.h>

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Checks the include rule: awk -f tools/rooms.awk src/rooms.txt $(find src -name '*.[ch]' -o -name '*.def')
+# Checks the include rule:
+#     awk -f tools/rooms.awk src/rooms.txt $(find src -name '*.[ch]' -o -name '*.def')
 # Prints each include that src/rooms.txt does not allow, and exits with 1 if there was one.
 
 function room_of(path,    parts)

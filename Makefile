@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+# A thin front over meson and ninja. Sources are listed in src/*/meson.build.
+.DEFAULT_GOAL := build
+.PHONY: build demo check bench asan fuzz fmt install clean help
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 60
+DEMO := build/demo-0.8B-q4_0.gguf
+
+# Tests need jansson, so `make` leaves them out and `make check` switches them on.
+build/build.ninja:
+	@sh tools/setup.sh build
+	@meson setup build -Dtests=disabled --prefix $(PREFIX)
+
+build: build/build.ninja ## build the program: build/weir
+	@ninja -C build
+
+demo: build ## make a model of made-up weights and run it
+	@test -e $(DEMO) || build/weir synth --size 0.8B --type q4_0 --out $(DEMO)
+	build/weir run $(DEMO) -p "Water flows over the weir" -n 16
+	@echo 'The weights are made up, so the text is noise; a trained model ships later.'
+
+check: ## everything that CI does; ends with the number of failures
+	@sh tools/setup.sh build check
+	@sh tools/check.sh
+
+bench: build/build.ninja ## measure this machine and the parts: see BENCHMARKS.md
+	@meson setup --reconfigure build >/dev/null
+	@ninja -C build --quiet bench/weir-micro
+	@build/bench/weir-micro
+
+asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@sh tools/setup.sh build check
+	@sh tools/check.sh asan
+
+fuzz: ## each fuzz target for a minute (FUZZ_SECONDS=60)
+	@sh tools/setup.sh build check
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) sh tools/check.sh fuzz
+
+fmt: ## lay out the source with clang-format
+	@sh tools/setup.sh clang-format
+	@find include src tests bench -name '*.[ch]' -exec clang-format -i {} +
+
+install: build ## install program, library, header and manual pages (PREFIX, DESTDIR)
+	@meson configure build -Dprefix=$(PREFIX)
+	@ninja -C build
+	@meson install -C build --no-rebuild $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
+
+clean: ## remove everything that was built
+	rm -rf build build-clang build-asan build-fuzz
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,192 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Everything that CI does: tools/check.sh [PART...], by default all parts. Prints a line for each
+# part, the end of the log of one that fails, and "N passed, N failed, N skipped" last. A part is a
+# function below; the last line that it prints says what it counted. Logs: build/check/PART.log.
+#
+# shellcheck disable=SC2046,SC2086 # lists of words; the project has no blanks in file names
+set -u
+cd "$(dirname "$0")/.." || exit 2
+
+FUZZ_SECONDS=${FUZZ_SECONDS:-5}
+logs=build/check
+passed=0
+failed=0
+skipped=0
+
+# ---- parts -----------------------------------------------------------------------------------
+
+# Configures a build folder unless it is as asked already: configure DIR COMPILER OPTION...
+configure()
+{
+    dir=$1
+    compiler=$2
+    shift 2
+    stamp="$compiler $*"
+    if [ -e "$dir/build.ninja" ] && [ "$(cat "$dir/.configured" 2>/dev/null)" = "$stamp" ]; then
+        return 0
+    fi
+    if [ -e "$dir/build.ninja" ]; then
+        meson setup --reconfigure "$dir" "$@" || return 1
+    else
+        CC=$compiler meson setup "$dir" "$@" || return 1
+    fi
+    printf '%s\n' "$stamp" >"$dir/.configured"
+}
+
+# Prints the counts of a part that is one check: count_one STATUS
+count_one()
+{
+    if [ "$1" -eq 0 ]; then
+        echo '1 passed, 0 failed'
+    else
+        echo '0 passed, 1 failed'
+    fi
+}
+
+part_rooms()
+{
+    awk -f tools/rooms.awk src/rooms.txt $(find src -name '*.[ch]' -o -name '*.def')
+    count_one $?
+}
+
+part_style()
+{
+    tools/style.sh
+}
+
+part_gcc()
+{
+    configure build gcc -Dtests=enabled && ninja -C build &&
+        build/tests/weir-test --program build/weir
+}
+
+part_symbols()
+{
+    ninja -C build libweir.a &&
+        objdump -t build/libweir.a | awk -f tools/symbols.awk tools/symbols.txt -
+    count_one $?
+}
+
+part_clang()
+{
+    configure build-clang clang -Dtests=enabled && ninja -C build-clang &&
+        build-clang/tests/weir-test --program build-clang/weir
+}
+
+# Fails where the system forbids what the leak checker needs (ptrace; it stops all threads).
+leak_checker_works()
+{
+    echo 'int main(void) { return 0; }' >"$logs/leak.c" &&
+        gcc -fsanitize=address -o "$logs/leak" "$logs/leak.c" && "$logs/leak"
+}
+
+part_asan()
+{
+    leaks=1
+    if ! leak_checker_works; then
+        leaks=0
+        echo 'leak checker: not possible on this system'
+    fi
+    configure build-asan gcc -Dtests=enabled -Db_sanitize=address,undefined \
+        -Dbuildtype=debugoptimized && ninja -C build-asan || return 1
+    ASAN_OPTIONS=detect_leaks=$leaks build-asan/tests/weir-test --program build-asan/weir
+    status=$?
+    if [ $leaks -eq 0 ]; then
+        echo '0 passed, 0 failed, 1 skipped' # added to the line before
+    fi
+    return $status
+}
+
+# Without a failure the fuzzer's log is of no interest; with one, it names the input.
+fuzz_one()
+{
+    name=$1
+    mkdir -p "build-fuzz/corpus/$name" "build-fuzz/found"
+    seeds=tests/data/fuzz/$name
+    [ -d "$seeds" ] || seeds=
+    build-fuzz/tests/fuzz/fuzz-"$name" -max_total_time="$FUZZ_SECONDS" -timeout=10 \
+        -rss_limit_mb=2048 -artifact_prefix="build-fuzz/found/$name-" "build-fuzz/corpus/$name" \
+        $seeds
+}
+
+part_fuzz()
+{
+    names=$(grep -vE '^(#|[[:space:]]*$)' tests/fuzz/targets.txt)
+    if [ -z "$names" ]; then
+        echo '0 passed, 0 failed'
+        return 0
+    fi
+    configure build-fuzz clang -Dfuzz=true -Dtests=disabled -Db_sanitize=address,undefined \
+        -Db_lundef=false -Dbuildtype=debugoptimized && ninja -C build-fuzz || return 1
+    good=0
+    bad=0
+    for name in $names; do
+        if fuzz_one "$name"; then
+            good=$((good + 1))
+        else
+            bad=$((bad + 1))
+        fi
+    done
+    echo "$good passed, $bad failed"
+    [ $bad -eq 0 ]
+}
+
+install_and_use()
+{
+    root=$PWD/$logs/root
+    rm -rf "$root"
+    DESTDIR=$root meson install -C build --no-rebuild || return 1
+    pc=$(find "$root" -name weir.pc)
+    flags=$(PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$(dirname "$pc") \
+        pkg-config --cflags --libs --static weir) || return 1
+    gcc -std=c11 -Wall -Wextra -Werror -o "$root/main" tests/install/main.c $flags || return 1
+    "$root/main"
+}
+
+part_install()
+{
+    configure build gcc -Dtests=enabled && ninja -C build && install_and_use
+    count_one $?
+}
+
+# ---- running them ----------------------------------------------------------------------------
+
+# Sums the lines "N passed, N failed[, N skipped]" that end the log, as three numbers.
+counts()
+{
+    tail -n 2 "$1" | awk '/^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {
+            passed += $1; failed += $3; skipped += $5
+        }
+        END { print passed + 0, failed + 0, skipped + 0 }'
+}
+
+run_part()
+{
+    part=$1
+    log=$logs/$part.log
+    printf '%-8s ' "$part"
+    began=$(date +%s%N)
+    part_"$part" >"$log" 2>&1
+    status=$?
+    took=$(awk -v ns=$(($(date +%s%N) - began)) 'BEGIN { printf "%.1f", ns / 1e9 }')
+    set -- $(counts "$log")
+    if [ $status -ne 0 ] && [ "$2" -eq 0 ]; then
+        set -- "$1" 1 "$3" # it broke down before it could count
+    fi
+    printf '%6s s   %s passed, %s failed, %s skipped\n' "$took" "$1" "$2" "$3"
+    if [ "$2" -gt 0 ]; then
+        tail -n 60 "$log" | sed 's/^/    /'
+    fi
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    skipped=$((skipped + $3))
+}
+
+mkdir -p "$logs"
+[ $# -gt 0 ] || set -- rooms style gcc symbols clang asan fuzz install
+for name in "$@"; do
+    run_part "$name"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

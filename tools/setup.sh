@@ -1,0 +1,91 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs the Debian packages that are missing, and nothing when none is:
+#     tools/setup.sh build      what `make` needs
+#     tools/setup.sh check      what `make check` needs besides
+#     tools/setup.sh PACKAGE    one package of the table
+set -eu
+
+# Set, package, what it is for. "a|b" is satisfied by either; the first one is installed.
+table='
+build  make               the front: Makefile
+build  gcc                the compiler
+build  libc6-dev          the C library
+build  meson              the build
+build  ninja-build        runs the build
+build  pkg-config         finds libraries for the build, and weir for other programs
+check  clang              the second compiler, and the fuzz targets
+check  libclang-rt-14-dev the sanitizers and the fuzzer of clang
+check  clang-format       the layout of the source
+check  libjansson-dev     the test program reads JSON
+check  xz-utils           compressed test data
+check  mandoc             checks the manual pages
+check  universal-ctags    measures functions
+check  binutils           looks for mutable globals and stray exports
+check  python3            the independent model that makes reference values
+check  python3-numpy      the same
+check  git                the commit in the version
+check  mawk|gawk          the scripts under tools
+'
+
+fail()
+{
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+
+installed()
+{
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Prints the packages of the sets and names given that are not installed.
+missing()
+{
+    printf '%s' "$table" | while read -r set package why; do
+        case " $* " in
+        *" $set "* | *" ${package%%|*} "*) ;;
+        *) continue ;;
+        esac
+        [ -n "$why" ] || continue
+        installed "${package%%|*}" || installed "${package##*|}" || printf '%s ' "${package%%|*}"
+    done
+}
+
+[ $# -gt 0 ] || fail 'which set? (build, check, or a package of the table)'
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo 'setup: not a Debian system; the packages are listed in tools/setup.sh' >&2
+    exit 0
+fi
+
+needed=$(missing "$@")
+[ -n "$needed" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "run as root: apt-get install $needed"
+    as_root='sudo'
+    if [ ! -t 0 ]; then # nobody to type a password
+        as_root='sudo -n'
+    fi
+    $as_root true || fail "run as root: apt-get install $needed"
+fi
+
+install()
+{
+    # shellcheck disable=SC2086 # a list of words
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+        $needed >"$log" 2>&1 </dev/null
+}
+
+echo "setup: installing $needed"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! install; then
+    # No package lists yet, or lists older than the archive.
+    $as_root apt-get update -q >"$log" 2>&1 </dev/null || true
+    if ! install; then
+        tail -n 5 "$log" >&2
+        fail "apt-get could not install $needed"
+    fi
+fi
