@@ -70,8 +70,15 @@ part_symbols()
 
 part_clang()
 {
-    configure build-clang clang -Dtests=enabled && ninja -C build-clang &&
+    configure build-clang clang -Dtests=enabled && ninja -C build-clang all bench/weir-micro &&
         build-clang/tests/weir-test --program build-clang/weir
+}
+
+# That every row runs; figures are for `make bench` on a machine without other work.
+part_bench()
+{
+    ninja -C build bench/weir-micro && build/bench/weir-micro --samples 1
+    count_one $?
 }
 
 # Fails where the system forbids what the leak checker needs (ptrace; it stops all threads).
@@ -184,7 +191,7 @@ run_part()
 }
 
 mkdir -p "$logs"
-[ $# -gt 0 ] || set -- rooms style gcc symbols clang asan fuzz install
+[ $# -gt 0 ] || set -- rooms style gcc symbols bench clang asan fuzz install
 for name in "$@"; do
     run_part "$name"
 done
