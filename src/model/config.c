@@ -352,7 +352,7 @@ out:
     return status;
 }
 
-/* ---- rotary frequencies --------------------------------------------------------------------------- */
+/* ---- rotary frequencies ---------------------------------------------------------------------- */
 
 /* The pair that turns `rotations` times within the original context, as a real index. */
 static double yarn_pair(const struct rope_config *rope, double rotations)

@@ -15,7 +15,7 @@ struct builder {
     float magnitude;
 };
 
-/* ---- one line an op -------------------------------------------------------------------------------- */
+/* ---- one line an op -------------------------------------------------------------------------- */
 
 static uint16_t weight(struct builder *b, const char *role, enum weight_role which)
 {
@@ -106,7 +106,7 @@ static uint16_t append(struct builder *b, const char *role, uint16_t x, enum dty
     return cache;
 }
 
-/* ---- the blocks ------------------------------------------------------------------------------------ */
+/* ---- the blocks ------------------------------------------------------------------------------ */
 
 /* The delta rule on the sequence's state: gathered, applied, copied back. */
 static uint16_t delta_rule(struct builder *b, uint16_t q, uint16_t k, uint16_t v, uint16_t g,
@@ -206,7 +206,7 @@ static uint16_t block(struct builder *b, uint16_t x)
     return binary(b, OP_ADD, "residual", r, f);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static uint16_t embed(struct builder *b)
 {

@@ -3,7 +3,7 @@
  * that depends on a step, no knowledge of a model or a backend.
  *
  * A plan is built straight down (plan_open, plan_weight ... plan_op), closed by plan_finish, which
- * validates it and finds lifetimes, perhaps rewritten by plan_fuse, and is immutable from then on. */
+ * validates it and finds lifetimes, perhaps rewritten by plan_fuse, and immutable from then on. */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
 
@@ -108,7 +108,7 @@ struct plan {
     uint64_t op_capacity, buf_capacity, const_capacity;
 };
 
-/* ---- building (plan.c) ------------------------------------------------------------------------ */
+/* ---- building (plan.c) ----------------------------------------------------------------------- */
 
 enum weir_status plan_open(struct plan **out, struct weir_error *err);
 void plan_close(struct plan *plan);
@@ -151,7 +151,7 @@ const struct buf *plan_buf(const struct plan *plan, uint16_t number);
 uint32_t buf_columns(const struct buf *buf);
 uint32_t op_operands(const struct op *op);
 
-/* ---- rewriting (fuse.c) ----------------------------------------------------------------------- */
+/* ---- rewriting (fuse.c) ---------------------------------------------------------------------- */
 
 enum fuse_set {
     FUSE_DELTA_RULE = 1, /* state updated in place instead of gathered and copied back */
@@ -161,7 +161,7 @@ enum fuse_set {
 /* Applies all rewrites of the sets until none applies. Before plan_finish. */
 void plan_fuse(struct plan *plan, unsigned sets);
 
-/* ---- a step ----------------------------------------------------------------------------------- */
+/* ---- a step ---------------------------------------------------------------------------------- */
 
 /* The rows of one sequence in a step: row_first .. row_first + rows - 1, at positions cached,
  * cached + 1, ... */
@@ -189,7 +189,7 @@ struct plan_limits {
     uint32_t context; /* tokens of a slot */
 };
 
-/* ---- sizes (place.c, traffic.c) ---------------------------------------------------------------- */
+/* ---- sizes (place.c, traffic.c) -------------------------------------------------------------- */
 
 /* Rows that a buffer has in this step (ONE, ROWS, OUTS, SEQS extents). */
 uint64_t buf_rows(const struct buf *buf, const struct step *step);
@@ -242,7 +242,7 @@ void op_traffic(const struct plan *plan, const struct op *op, const struct step 
 /* Bytes of all distinct weights of the plan. */
 uint64_t plan_weight_bytes(const struct plan *plan);
 
-/* ---- printing (print.c) ------------------------------------------------------------------------ */
+/* ---- printing (print.c) ---------------------------------------------------------------------- */
 
 /* One line an op, then sums. */
 void plan_print(const struct plan *plan, const struct step *step, const struct plan_limits *limits,

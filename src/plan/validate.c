@@ -138,7 +138,7 @@ static bool shapes_fit(enum op_kind kind, const struct shapes *s)
     return false;
 }
 
-/* ---- order of reads and writes ---------------------------------------------------------------- */
+/* ---- order of reads and writes --------------------------------------------------------------- */
 
 /* Counts the write of one operand, or checks its read, in `writers`, the number of writes so far
  * of each base buffer. */

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- convolution ---------------------------------------------------------------------------------- */
+/* ---- convolution ----------------------------------------------------------------------------- */
 
 /* The value of channel `channel` at `back` rows before row `i` of the sequence: in the step, or in
  * the ring, where the row of position p lies at index p mod R. A ring begins as zeros, which is
@@ -64,7 +64,7 @@ void ref_conv_silu(const struct ref_call *call, uint64_t first, uint64_t last, f
     conv_channels(call, first, last, true);
 }
 
-/* ---- state in and out ------------------------------------------------------------------------------ */
+/* ---- state in and out ------------------------------------------------------------------------ */
 
 void ref_state_load(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
 {
@@ -86,7 +86,7 @@ void ref_state_store(const struct ref_call *call, uint64_t first, uint64_t last,
                (size_t)bytes);
 }
 
-/* ---- the gated delta rule --------------------------------------------------------------------------- */
+/* ---- the gated delta rule -------------------------------------------------------------------- */
 
 /* Row j of the transposed state, a vector over the keys, through one token. Yang, Kautz and
  * Hatamizadeh 2024 (arXiv 2412.06464), equation 10: decay, predict, correct, read. Rows do not

@@ -38,7 +38,7 @@ static ref_op_fn *const functions[OP_COUNT] = {
 #include "plan/ops.def"
 };
 
-/* ---- device and memory ------------------------------------------------------------------------- */
+/* ---- device and memory ----------------------------------------------------------------------- */
 
 static enum weir_status ref_open(struct device **out, uint32_t threads, struct weir_error *err)
 {
@@ -94,7 +94,7 @@ static void ref_clear(struct memory *memory, uint64_t offset, uint64_t bytes)
     memset(memory->data + offset, 0, (size_t)bytes);
 }
 
-/* ---- preparing ---------------------------------------------------------------------------------- */
+/* ---- preparing ------------------------------------------------------------------------------- */
 
 /* Floats that one thread needs: a decoded row of the widest matrix, or a score for each token. */
 static uint64_t scratch_floats(const struct plan *plan, const struct plan_limits *limits)
@@ -256,7 +256,7 @@ out:
     return status;
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------------------- */
 
 void ref_resolve(const struct exec *exec, uint32_t op, const struct step *step,
                  struct ref_call *call)

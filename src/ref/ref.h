@@ -41,7 +41,7 @@ void ref_resolve(const struct exec *exec, uint32_t op, const struct step *step,
 /* Runs all units of one call on the calling thread. */
 void ref_run_op(const struct exec *exec, const struct ref_call *call);
 
-/* ---- small helpers of the op functions ---------------------------------------------------------- */
+/* ---- small helpers of the op functions ------------------------------------------------------- */
 
 /* Group `group` of row `row` of an F32 activation. */
 static inline float *ref_group(const struct ref_operand *operand, uint64_t row, uint32_t group)

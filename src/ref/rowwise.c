@@ -8,7 +8,7 @@
 
 #include "format/codec.h"
 
-/* ---- scalar functions --------------------------------------------------------------------------- */
+/* ---- scalar functions ------------------------------------------------------------------------ */
 
 float ref_sigmoid_of(float x)
 {
@@ -25,7 +25,7 @@ float ref_softplus_of(float x)
     return x > 20.0f ? x : log1pf(expf(x)); /* the threshold of the models' own code */
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 void ref_embed(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
 {
@@ -46,7 +46,7 @@ void ref_select(const struct ref_call *call, uint64_t first, uint64_t last, floa
                (size_t)call->at[1].width * sizeof(float));
 }
 
-/* ---- elementwise ---------------------------------------------------------------------------------- */
+/* ---- elementwise ----------------------------------------------------------------------------- */
 
 static void map_rows(const struct ref_call *call, uint64_t first, uint64_t last,
                      float (*function)(float))
@@ -183,7 +183,7 @@ void ref_decay(const struct ref_call *call, uint64_t first, uint64_t last, float
     }
 }
 
-/* ---- norms ---------------------------------------------------------------------------------------- */
+/* ---- norms ----------------------------------------------------------------------------------- */
 
 void ref_rms_norm_group(const float *x, const float *w, float eps, float *y, uint32_t n)
 {

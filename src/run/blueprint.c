@@ -101,7 +101,7 @@ static enum weir_status build_plan(struct blueprint *blueprint,
     return qwen35_plan(&blueprint->plan, &blueprint->config, &blueprint->weights, &choices, err);
 }
 
-/* ---- sizes ------------------------------------------------------------------------------------------ */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 /* State and KV bytes; false on overflow. */
 static bool measure_state(const struct blueprint *blueprint, struct weir_memory *memory)
@@ -187,7 +187,7 @@ static enum weir_status fit_context(struct blueprint *blueprint, const struct we
     return measure(blueprint, options->load, &needed, err);
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static void set_limits(struct blueprint *blueprint, const struct weir_engine_options *options)
 {

@@ -101,7 +101,7 @@ uint32_t weir_engine_threads(const struct weir_engine *engine)
     return engine->blueprint.threads;
 }
 
-/* ---- a step ------------------------------------------------------------------------------------------ */
+/* ---- a step ---------------------------------------------------------------------------------- */
 
 static uint32_t item_outs(const struct weir_step_item *item)
 {

@@ -31,7 +31,7 @@ struct weir_session {
     uint64_t step_mark; /* the step it was last put into, to find it twice */
 };
 
-/* That `count` tokens are at least one, fit into the session's context and are in the vocabulary. */
+/* That `count` tokens are at least one, fit into the session's context, are in the vocabulary. */
 enum weir_status engine_check_tokens(const struct weir_engine *engine,
                                      const struct weir_session *session, const int32_t *tokens,
                                      uint32_t count, struct weir_error *err);

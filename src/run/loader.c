@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Brings weights into memory. Knows files and pages; knows neither ops nor what the weights mean. */
+ * Brings weights into memory. Knows files and pages; neither ops nor what the weights mean. */
 #include "run/loader.h"
 
 #include "base/file.h"

@@ -97,7 +97,7 @@ void weir_model_info(const struct weir_model *model, struct weir_model_info *out
     }
 }
 
-/* ---- metadata --------------------------------------------------------------------------------------- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 enum { TEXT_SHOWN = 120, ELEMENTS_SHOWN = 8 };
 
@@ -172,7 +172,7 @@ enum weir_status weir_model_print_metadata(const struct weir_model *model, weir_
     return WEIR_OK;
 }
 
-/* ---- weights ---------------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 static void print_weight(struct printer printer, const struct weight *weight, uint32_t blocks)
 {

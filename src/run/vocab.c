@@ -8,7 +8,7 @@
 #include "run/model_file.h"
 #include "text/tokenizer.h"
 
-/* ---- tokenizer --------------------------------------------------------------------------------------- */
+/* ---- tokenizer ------------------------------------------------------------------------------- */
 
 /* The strings of an array, as spans that the caller frees; NULL and 0 if the key is absent. */
 static enum weir_status get_texts(const struct gguf *gguf, const char *key, struct span **out,
@@ -172,7 +172,7 @@ out:
     return status;
 }
 
-/* ---- sampling defaults ------------------------------------------------------------------------------- */
+/* ---- sampling defaults ----------------------------------------------------------------------- */
 
 static void take_float(const struct gguf *gguf, const char *key, float *out)
 {

@@ -26,7 +26,7 @@ int32_t *fixture_tokens(const char *path, uint32_t *count);
 /* A file of float32; malloc. */
 float *fixture_floats(const char *path, size_t *count);
 
-/* Logits of every token from an empty session, malloc [count, vocab]: in one step, or one by one. */
+/* Logits of every token from an empty session, malloc [count, vocab]: in one step or many. */
 float *fixture_logits(struct fixture *fixture, const int32_t *tokens, uint32_t count,
                       bool one_by_one);
 

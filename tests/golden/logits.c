@@ -95,7 +95,7 @@ TEST(golden_long_prompt_matches_reference)
     check_long_prompt(test_data("golden/nano-f32.gguf"), "nano-f32", 7);
 }
 
-/* ---- models that shared/ can write ------------------------------------------------------------------ */
+/* ---- models that shared/ can write ----------------------------------------------------------- */
 
 TEST(golden_tiny_f32_matches_reference)
 {
@@ -141,7 +141,7 @@ TEST(golden_tiny_types_are_near_reference)
     }
 }
 
-/* ---- equalities: to the bit -------------------------------------------------------------------------- */
+/* ---- equalities: to the bit ------------------------------------------------------------------ */
 
 /* Logits of the 24 tokens under some options; malloc. */
 static float *logits_under(const char *model, const struct weir_engine_options *options,

@@ -13,7 +13,7 @@
 #include "ref/ref.h"
 #include "run/engine.h"
 
-/* ---- recorder ----------------------------------------------------------------------------------------- */
+/* ---- recorder -------------------------------------------------------------------------------- */
 
 /* One operand of the op that runs: where it lies, and one byte of flags for each of its bytes. */
 struct watched {
@@ -144,7 +144,7 @@ void *__tsan_memset(void *to, int value, uint64_t size)
     return __wrap_memset(to, value, (size_t)size);
 }
 
-/* ---- one op --------------------------------------------------------------------------------------------- */
+/* ---- one op ---------------------------------------------------------------------------------- */
 
 static uint64_t operand_bytes(const struct ref_operand *operand, uint32_t slots)
 {
@@ -212,7 +212,7 @@ static uint32_t prove_step(struct weir_engine *engine, const struct step *step)
     return plan->op_count;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------------ */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 /* Four steps: a prompt; one token; two sequences of unlike length, one of them new; a step that
  * wants no logits. */

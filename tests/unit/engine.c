@@ -16,7 +16,7 @@ static void check_says(const struct weir_error *err, enum weir_status status, co
                   err->text, (int)status, part);
 }
 
-/* ---- sessions -------------------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 TEST(engine_refuses_bad_tokens_and_full_contexts)
 {
@@ -145,7 +145,7 @@ TEST(engine_cancelled_prefill_keeps_finished_steps)
     fixture_close(&fixture);
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 TEST(engine_memory_is_counted_before_it_is_taken)
 {
@@ -216,7 +216,7 @@ TEST(engine_options_are_checked)
     weir_model_close(model);
 }
 
-/* ---- models that do not fit ---------------------------------------------------------------------------------- */
+/* ---- models that do not fit ------------------------------------------------------------------ */
 
 static void check_model_refused(const char *path, const char *const *overrides, uint32_t count,
                                 enum weir_status status, const char *text)
