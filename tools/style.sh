@@ -23,14 +23,14 @@ check()
     fi
 }
 
-# Every file that a person writes, without test data. A source archive has no git to ask.
+# Every file that a person writes: not test data. A source archive has no git to ask.
 all_files()
 {
     if [ -e .git ] && git ls-files >/dev/null 2>&1; then
         git ls-files -co --exclude-standard
     else
         find . -path './build*' -prune -o -path ./.git -prune -o -type f -print | sed 's|^\./||'
-    fi | grep -v '^tests/data/' | sort | while read -r file; do
+    fi | grep -vE '^tests/(data|fuzz/corpus)/' | sort | while read -r file; do
         [ ! -f "$file" ] || echo "$file"
     done
 }
