@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT
+ * Reads flags from the environment and the command line into the options. Knows what flags.def
+ * says, and nothing of what the commands do. */
+#include "app/args.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/number.h"
+#include "app/prompt.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+/* ---- flags whose value needs its own reading ------------------------------------------------- */
+
+/* Commas separate, except between double quotes, which are dropped. */
+static enum weir_status add_overrides(struct options *options, const char *value,
+                                      struct weir_error *err)
+{
+    char *item = mem_alloc((uint64_t)strlen(value) + 1, 1, err);
+    if (item == NULL)
+        return WEIR_ERR_MEMORY;
+    enum weir_status status = WEIR_OK;
+    size_t length = 0;
+    bool quoted = false;
+    for (const char *c = value; status == WEIR_OK; c++) {
+        if (*c == 0 || (*c == ',' && !quoted)) {
+            status = text_list_add(&options->overrides, item, length, err);
+            length = 0;
+        } else if (*c == '"') {
+            quoted = !quoted;
+        } else {
+            item[length++] = *c;
+        }
+        if (*c == 0)
+            break;
+    }
+    mem_free(item);
+    return status;
+}
+
+static enum weir_status add_unescaped(struct text_list *list, const char *value,
+                                      struct weir_error *err)
+{
+    const enum weir_status status = text_list_add(list, value, strlen(value), err);
+    if (status != WEIR_OK)
+        return status;
+    char *text = list->items[list->count - 1];
+    text[prompt_unescape(text, strlen(text))] = 0;
+    if (text[0] == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "the text is empty");
+    return WEIR_OK;
+}
+
+static enum weir_status add_stop(struct options *options, const char *value, struct weir_error *err)
+{
+    return add_unescaped(&options->stops, value, err);
+}
+
+static enum weir_status add_breaker(struct options *options, const char *value,
+                                    struct weir_error *err)
+{
+    options->breakers_given = true;
+    if (strcmp(value, "none") == 0)
+        return WEIR_OK;
+    if (options->breakers.count == WEIR_DRY_BREAKERS_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "given more than %d times", WEIR_DRY_BREAKERS_MAX);
+    return add_unescaped(&options->breakers, value, err);
+}
+
+static enum weir_status add_bias(struct options *options, const char *value, struct weir_error *err)
+{
+    char id_text[16] = "";
+    int64_t id;
+    double bias = -INFINITY;
+    const size_t digits = strspn(value, "0123456789");
+    const char *rest = value + digits;
+    if (digits > 0 && digits < sizeof id_text)
+        memcpy(id_text, value, digits);
+    const bool has_id = number_read_integer(id_text, &id) && id <= INT32_MAX;
+    const bool has_bias = (*rest == '+' || *rest == '-') &&
+                          (strcmp(rest, "-inf") == 0 || number_read_real(rest, &bias));
+    if (!has_id || !has_bias)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a token id, a sign and a number",
+                       value);
+    struct bias_list *list = &options->biases;
+    const enum weir_status status =
+        mem_grow(&list->items, &list->capacity, list->count + 1, sizeof *list->items, err);
+    if (status == WEIR_OK)
+        list->items[list->count++] =
+            (struct weir_logit_bias){.id = (int32_t)id, .bias = (float)bias};
+    return status;
+}
+
+static enum weir_status set_chain(struct options *options, const char *value,
+                                  struct weir_error *err)
+{
+    return weir_sampler_chain_parse(&options->sampler, value, err);
+}
+
+static enum weir_status set_seed(struct options *options, const char *value, struct weir_error *err)
+{
+    int64_t seed;
+    if (!number_read_integer(value, &seed) || seed < -1)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a number from -1 up", value);
+    options->sampler.seed = seed == -1 || seed == UINT32_MAX ? WEIR_SEED_RANDOM : (uint64_t)seed;
+    return WEIR_OK;
+}
+
+static enum weir_status set_threads(struct options *options, const char *value,
+                                    struct weir_error *err)
+{
+    int64_t threads;
+    if (!number_read_integer(value, &threads) || threads < -1 || threads > 4096)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a number from -1 to 4096", value);
+    options->engine.threads = threads < 0 ? 0 : (uint32_t)threads;
+    return WEIR_OK;
+}
+
+static enum weir_status set_load_mode(struct options *options, const char *value,
+                                      struct weir_error *err)
+{
+    static const struct {
+        const char *name;
+        enum weir_load load;
+        bool lock;
+    } modes[] = {
+        {"none", WEIR_LOAD_READ, false},
+        {"mmap", WEIR_LOAD_MAP, false},
+        {"mlock", WEIR_LOAD_READ, true},
+        {"mmap+mlock", WEIR_LOAD_MAP, true},
+    };
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (strcmp(modes[i].name, value) == 0) {
+            options->engine.load = modes[i].load;
+            options->engine.lock = modes[i].lock;
+            return WEIR_OK;
+        }
+    }
+    return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not one of none|mmap|mlock|mmap+mlock", value);
+}
+
+static enum weir_status set_rope_frequency_scale(struct options *options, const char *value,
+                                                 struct weir_error *err)
+{
+    double scale;
+    if (!number_read_real(value, &scale) || scale < 1e-6 || scale > 1e6)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a number from 1e-06 to 1e+06", value);
+    options->engine.rope_factor = (float)(1 / scale);
+    return WEIR_OK;
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+enum {
+    RUN = COMMAND_RUN,
+    INSPECT = COMMAND_INSPECT,
+    TOKENIZE = COMMAND_TOKENIZE,
+    SYNTH = COMMAND_SYNTH,
+    EVAL = COMMAND_EVAL,
+    ENGINE = RUN | INSPECT | EVAL,
+    MODEL = ENGINE | TOKENIZE,
+    ALL = MODEL | SYNTH,
+};
+
+#define FIELD(field)                                                                               \
+    .offset = offsetof(struct options, field), .size = sizeof(((struct options *)0)->field)
+#define ROW(k, n, v, c, e, h, ...)                                                                 \
+    {.kind = k, .names = n, .value = v, .commands = c, .env = e, .help = h, __VA_ARGS__},
+
+#define SECTION(title) ROW(FLAG_SECTION, "", NULL, 0, NULL, title, .size = 0)
+#define SWITCH(n, c, e, f, on, off, h)                                                             \
+    ROW(FLAG_SWITCH, n, NULL, c, e, h, FIELD(f), .low = on, .high = off)
+#define INTEGER(n, v, c, e, f, lowest, highest, h)                                                 \
+    ROW(FLAG_INTEGER, n, v, c, e, h, FIELD(f), .low = lowest, .high = highest)
+#define REAL(n, v, c, e, f, lowest, highest, h)                                                    \
+    ROW(FLAG_REAL, n, v, c, e, h, FIELD(f), .low = lowest, .high = highest)
+#define TEXT(n, v, c, e, f, h)           ROW(FLAG_TEXT, n, v, c, e, h, FIELD(f))
+#define CHOICE(n, v, c, e, f, first, h)  ROW(FLAG_CHOICE, n, v, c, e, h, FIELD(f), .low = first)
+#define CALL(n, v, c, e, f, function, h) ROW(FLAG_CALL, n, v, c, e, h, FIELD(f), .call = function)
+#define IGNORED(n, v, c, h)              ROW(FLAG_IGNORED, n, v, c, NULL, h, .size = 0)
+#define REFUSED(n, v, c, h)              ROW(FLAG_REFUSED, n, v, c, NULL, h, .size = 0)
+
+const struct flag flag_table[] = {
+#include "app/flags.def"
+};
+const uint32_t flag_count = sizeof flag_table / sizeof flag_table[0];
+
+/* ---- values into fields ---------------------------------------------------------------------- */
+
+static void field_set_integer(struct options *options, const struct flag *flag, int64_t value)
+{
+    uint8_t *field = (uint8_t *)options + flag->offset;
+    const int32_t value32 = (int32_t)value;
+    if (flag->size == sizeof(bool))
+        *(bool *)field = value != 0;
+    else if (flag->size == sizeof value32)
+        memcpy(field, &value32, sizeof value32);
+    else
+        memcpy(field, &value, sizeof value);
+}
+
+/* "on" and its like give 1, "off" and its like 0, anything else -1. */
+static int read_yes_no(const char *text)
+{
+    static const char *const words[2][4] = {{"false", "0", "off", "disabled"},
+                                            {"true", "1", "on", "enabled"}};
+    for (int yes = 0; yes < 2; yes++) {
+        for (int i = 0; i < 4; i++) {
+            if (strcmp(text, words[yes][i]) == 0)
+                return yes;
+        }
+    }
+    return -1;
+}
+
+static enum weir_status set_switch(struct options *options, const struct flag *flag,
+                                   const char *value, struct weir_error *err)
+{
+    const int yes = value == NULL ? 1 : read_yes_no(value);
+    if (yes < 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is neither on nor off", value);
+    field_set_integer(options, flag, (int64_t)(yes ? flag->low : flag->high));
+    return WEIR_OK;
+}
+
+static enum weir_status set_integer(struct options *options, const struct flag *flag,
+                                    const char *value, struct weir_error *err)
+{
+    int64_t number;
+    const int64_t low = (int64_t)flag->low, high = (int64_t)flag->high;
+    if (!number_read_integer(value, &number) || number < low || number > high)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a whole number from %lld to %lld",
+                       value, (long long)low, (long long)high);
+    field_set_integer(options, flag, number);
+    return WEIR_OK;
+}
+
+static enum weir_status set_real(struct options *options, const struct flag *flag,
+                                 const char *value, struct weir_error *err)
+{
+    double number;
+    if (!number_read_real(value, &number) || number < flag->low || number > flag->high)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a number from %g to %g", value,
+                       flag->low, flag->high);
+    const float real = (float)number;
+    memcpy((uint8_t *)options + flag->offset, &real, sizeof real);
+    return WEIR_OK;
+}
+
+static enum weir_status set_choice(struct options *options, const struct flag *flag,
+                                   const char *value, struct weir_error *err)
+{
+    const size_t length = strlen(value);
+    int64_t index = 0;
+    for (const char *word = flag->value; *word != 0; index++) {
+        const size_t word_length = strcspn(word, "|");
+        if (word_length == length && memcmp(word, value, length) == 0) {
+            field_set_integer(options, flag, (int64_t)flag->low + index);
+            return WEIR_OK;
+        }
+        word += word_length + (word[word_length] == '|');
+    }
+    return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not one of %s", value, flag->value);
+}
+
+static enum weir_status flag_apply(struct options *options, const struct flag *flag,
+                                   const char *value, struct weir_error *err)
+{
+    switch (flag->kind) {
+    case FLAG_SWITCH: return set_switch(options, flag, value, err);
+    case FLAG_INTEGER: return set_integer(options, flag, value, err);
+    case FLAG_REAL: return set_real(options, flag, value, err);
+    case FLAG_CHOICE: return set_choice(options, flag, value, err);
+    case FLAG_CALL: return flag->call(options, value, err);
+    case FLAG_REFUSED: return err_set(err, WEIR_ERR_UNSUPPORTED, "%s", flag->help);
+    case FLAG_TEXT: memcpy((uint8_t *)options + flag->offset, &value, sizeof value); break;
+    case FLAG_IGNORED:
+    case FLAG_SECTION: break;
+    }
+    return WEIR_OK;
+}
+
+/* Applies with errors that say where the value came from. */
+static enum weir_status flag_apply_from(struct options *options, const struct flag *flag,
+                                        const char *source, const char *value,
+                                        struct weir_error *err)
+{
+    struct weir_error inner = {0};
+    const enum weir_status status = flag_apply(options, flag, value, &inner);
+    if (status != WEIR_OK)
+        err_set(err, status, "%s: %s", source, inner.text);
+    return status;
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+/* Compares one spelling with a word; "--top_k" is also "--top-k". */
+static bool name_equals(const char *name, size_t name_length, const char *word, size_t word_length)
+{
+    if (name_length != word_length)
+        return false;
+    const bool is_long = word_length > 2 && word[0] == '-' && word[1] == '-';
+    for (size_t i = 0; i < word_length; i++) {
+        const char c = is_long && word[i] == '_' ? '-' : word[i];
+        if (c != name[i])
+            return false;
+    }
+    return true;
+}
+
+static bool flag_has_name(const struct flag *flag, const char *word, size_t length)
+{
+    const char *name = flag->names;
+    while (*name != 0) {
+        const size_t name_length = strcspn(name, ",");
+        if (name_equals(name, name_length, word, length))
+            return true;
+        name += name_length;
+        name += strspn(name, ", ");
+    }
+    return false;
+}
+
+static const struct flag *flag_find(enum command_id command, const char *word, size_t length)
+{
+    for (uint32_t i = 0; i < flag_count; i++) {
+        if ((flag_table[i].commands & command) && flag_has_name(&flag_table[i], word, length))
+            return &flag_table[i];
+    }
+    return NULL;
+}
+
+static enum weir_status parse_environment(struct options *options, enum command_id command,
+                                          bool *given, struct weir_error *err)
+{
+    static const char negative[] = "LLAMA_ARG_NO_";
+    for (uint32_t i = 0; i < flag_count; i++) {
+        const struct flag *flag = &flag_table[i];
+        const bool known = flag->env != NULL && (flag->commands & command) != 0;
+        const char *value = known ? getenv(flag->env) : NULL;
+        if (value == NULL)
+            continue;
+        if (strncmp(flag->env, negative, sizeof negative - 1) == 0)
+            value = NULL;
+        const enum weir_status status = flag_apply_from(options, flag, flag->env, value, err);
+        if (status != WEIR_OK)
+            return status;
+        given[i] = true;
+    }
+    return WEIR_OK;
+}
+
+struct words {
+    char **next;
+    char **end;
+};
+
+/* Reads the flag `word`, and its value from the same or the next word. */
+static enum weir_status parse_flag(struct options *options, enum command_id command,
+                                   const char *word, struct words *words, bool *given,
+                                   struct weir_error *err)
+{
+    const char *value = NULL;
+    size_t name_length = strlen(word);
+    const struct flag *flag = flag_find(command, word, name_length);
+    const char *equals = strchr(word, '=');
+    if (flag == NULL && equals != NULL) {
+        name_length = (size_t)(equals - word);
+        flag = flag_find(command, word, name_length);
+        value = equals + 1;
+    }
+    if (flag == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "invalid argument: %s", word);
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)name_length, word);
+    if (flag->value == NULL && value != NULL && flag->kind != FLAG_SWITCH)
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s: takes no value", name);
+    const bool needs_value = flag->value != NULL && value == NULL && flag->kind != FLAG_REFUSED;
+    if (needs_value && words->next == words->end)
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s: needs a value: %s", name, flag->value);
+    if (needs_value)
+        value = *words->next++;
+    given[flag - flag_table] = true;
+    return flag_apply_from(options, flag, name, value, err);
+}
+
+enum weir_status args_parse(struct options *options, enum command_id command, bool takes_model,
+                            int argc, char **argv, bool *given, struct weir_error *err)
+{
+    enum weir_status status = parse_environment(options, command, given, err);
+    struct words words = {.next = argv, .end = argv + argc};
+    bool model_named = false;
+    while (status == WEIR_OK && words.next < words.end) {
+        const char *word = *words.next++;
+        if (word[0] == '-' && word[1] != 0) {
+            status = parse_flag(options, command, word, &words, given, err);
+        } else if (takes_model && !model_named) {
+            options->model = word;
+            model_named = true;
+        } else {
+            status = err_set(err, WEIR_ERR_ARGUMENT, "invalid argument: %s", word);
+        }
+    }
+    return status;
+}
+
+void args_adopt_sampling(struct options *options, const bool *given, const struct weir_model *model)
+{
+    const size_t first = offsetof(struct options, sampler);
+    struct weir_sampler_options adopted = options->sampler;
+    weir_sampler_options_from_model(&adopted, model);
+    for (uint32_t i = 0; i < flag_count; i++) {
+        const struct flag *flag = &flag_table[i];
+        const bool sampling =
+            flag->offset >= first && flag->offset + flag->size <= first + sizeof adopted;
+        if (given[i] && sampling)
+            memcpy((uint8_t *)&adopted + (flag->offset - first),
+                   (const uint8_t *)options + flag->offset, flag->size);
+    }
+    options->sampler = adopted;
+}

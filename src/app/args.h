@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ * The flags of the program: one table, from which the parser and the help derive. */
+#ifndef APP_ARGS_H
+#define APP_ARGS_H
+
+#include "app/options.h"
+
+enum command_id {
+    COMMAND_RUN = 1,
+    COMMAND_INSPECT = 2,
+    COMMAND_TOKENIZE = 4,
+    COMMAND_SYNTH = 8,
+    COMMAND_EVAL = 16,
+};
+
+enum flag_kind {
+    FLAG_SECTION, /* not a flag: a heading of the help */
+    FLAG_SWITCH,  /* sets a field to `low`; to `high` if the value says no */
+    FLAG_INTEGER, /* from `low` to `high` */
+    FLAG_REAL,    /* from `low` to `high` */
+    FLAG_TEXT,
+    FLAG_CHOICE, /* sets a field to `low` + the place of the word in `value` ("f32|f16") */
+    FLAG_CALL,   /* `call` reads the value */
+    FLAG_IGNORED,
+    FLAG_REFUSED,
+};
+
+struct flag;
+typedef enum weir_status flag_call_fn(struct options *options, const char *value,
+                                      struct weir_error *err);
+
+struct flag {
+    enum flag_kind kind;
+    const char *names;  /* "-t, --threads" */
+    const char *value;  /* placeholder of the value; NULL if it takes none */
+    unsigned commands;  /* enum command_id, combined */
+    const char *env;    /* environment variable; NULL: none */
+    size_t offset;      /* of the field in struct options */
+    size_t size;        /* of the field; 0: none */
+    double low, high;   /* see the kinds */
+    flag_call_fn *call; /* of FLAG_CALL */
+    const char *help;   /* one sentence; of an ignored or refused flag, why */
+};
+
+extern const struct flag flag_table[];
+extern const uint32_t flag_count;
+
+/* Sets `options` (after options_init) from the environment, then from the words, by the flags that
+ * `command` knows. Every flag that was given is marked in given[flag_count]. If `takes_model`, one
+ * word that is no flag is the model. */
+enum weir_status args_parse(struct options *options, enum command_id command, bool takes_model,
+                            int argc, char **argv, bool *given, struct weir_error *err);
+
+/* Takes the model's recommended sampling for each sampling flag that was not given. */
+void args_adopt_sampling(struct options *options, const bool *given,
+                         const struct weir_model *model);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ * weir eval: the logits after each token of a file of ids. Perplexity is in perplexity.c. */
+#include "app/command.h"
+
+#include "app/interrupt.h"
+#include "app/loaded.h"
+#include "app/output.h"
+#include "app/prompt.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+/* Rows of logits of one step: 64 rows of the largest vocabulary are 61 MiB. */
+enum { EVAL_ROWS_MAX = 64 };
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "logits are written as they lie");
+
+static enum weir_status write_logits(const struct loaded *loaded, const struct ids *ids,
+                                     uint32_t rows_max, struct output *output, struct log *log,
+                                     struct weir_error *err)
+{
+    const size_t row_bytes = weir_engine_vocab(loaded->engine) * sizeof(float);
+    enum weir_status status = WEIR_OK;
+    for (uint64_t done = 0; done < ids->count && status == WEIR_OK;) {
+        if (interrupt_requested())
+            return WEIR_ERR_CANCELLED;
+        const uint64_t left = ids->count - done;
+        const uint32_t rows = left < rows_max ? (uint32_t)left : rows_max;
+        TRY(weir_session_eval(loaded->session, ids->items + done, rows, WEIR_LOGITS_ALL, err));
+        for (uint32_t row = 0; row < rows; row++)
+            output_put(output, weir_session_logits(loaded->session, row), row_bytes);
+        done += rows;
+        log_progress_show(log, WEIR_STAGE_PREFILL, done, ids->count);
+        status = output_failed(output, err);
+    }
+out:
+    return status;
+}
+
+static enum weir_status eval_logits(const struct call *call, struct weir_error *err)
+{
+    const struct options *options = call->options;
+    struct loaded loaded = {0};
+    struct output output = {0};
+    struct ids ids = {0};
+    enum weir_status status;
+    TRY(prompt_read_tokens(&ids, options->tokens, err));
+    TRY(loaded_open_model(&loaded, options, call->log, err));
+    struct weir_engine_options engine = loaded_engine_options(options, EVAL_ROWS_MAX, call->log);
+    if (options->step)
+        engine.logits_rows_max = 1;
+    if (engine.context == 0 && ids.count <= INT32_MAX)
+        engine.context = (uint32_t)ids.count;
+    TRY(loaded_open_engine(&loaded, &engine, call->log, err));
+    call->log->progress_muted = true;
+    TRY(output_open(&output, options->logits, err));
+    TRY(write_logits(&loaded, &ids, engine.logits_rows_max, &output, call->log, err));
+    TRY(output_finish(&output, err));
+out:
+    output_abandon(&output);
+    loaded_close(&loaded);
+    mem_free(ids.items);
+    return status;
+}
+
+enum weir_status command_eval(const struct call *call, struct weir_error *err)
+{
+    const struct options *options = call->options;
+    if (prompt_sources(options) != 1)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "one of --file (perplexity) and --tokens (with --logits) is needed");
+    if ((options->tokens != NULL) != (options->logits != NULL))
+        return err_set(err, WEIR_ERR_ARGUMENT, "--tokens and --logits need each other");
+    return options->tokens != NULL ? eval_logits(call, err) : perplexity_run(call, err);
+}

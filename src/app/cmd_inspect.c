@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ * weir inspect: prints metadata, weights, the plan and the memory of a model that is not loaded. */
+#include "app/command.h"
+
+#include "app/loaded.h"
+#include "app/output.h"
+#include "base/err.h"
+
+static void print_bytes(struct output *output, const char *name, uint64_t bytes)
+{
+    output_print(output, "%-24s %16llu %12.2f MiB\n", name, (unsigned long long)bytes,
+                 (double)bytes / (1 << 20));
+}
+
+static enum weir_status print_memory(struct output *output, const struct loaded *loaded,
+                                     const struct weir_engine_options *engine,
+                                     struct weir_error *err)
+{
+    struct weir_memory memory;
+    const enum weir_status status = weir_memory_estimate(loaded->model, engine, &memory, err);
+    if (status != WEIR_OK)
+        return status;
+    const struct {
+        const char *name;
+        uint64_t bytes;
+    } rows[] = {
+        {"weights", memory.weights},
+        {"kv cache", memory.kv},
+        {"  of one token", memory.kv_per_token},
+        {"recurrent state", memory.state},
+        {"  of one sequence", memory.state_session},
+        {"activations", memory.activations},
+        {"logits", memory.logits},
+        {"scratch", memory.scratch},
+        {"total", memory.total},
+        {"available", memory.available},
+    };
+    output_print(output, "context %u tokens, %u sequences, %u rows a step\n", memory.context,
+                 engine->sessions_max, engine->step_rows_max);
+    output_print(output, "%-24s %16s %16s\n", "what", "bytes", "");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        print_bytes(output, rows[i].name, rows[i].bytes);
+    return WEIR_OK;
+}
+
+/* A step of the wanted shape has to fit the engine that is planned. */
+static enum weir_status fit_shape(struct weir_engine_options *engine,
+                                  const struct weir_plan_shape *shape, struct weir_error *err)
+{
+    const uint64_t rows = (uint64_t)shape->rows * shape->sequences;
+    const uint64_t held = (uint64_t)shape->rows + shape->cached;
+    if (rows > INT32_MAX || held > INT32_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--rows, --sequences and --cached are too large");
+    if (engine->context != 0 && held > engine->context)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "--cached and --rows need a context of %llu, but --ctx-size is %u",
+                       (unsigned long long)held, engine->context);
+    if (engine->step_rows_max < rows)
+        engine->step_rows_max = (uint32_t)rows;
+    if (engine->context == 0)
+        engine->context = (uint32_t)held;
+    engine->logits_rows_max = shape->sequences;
+    return WEIR_OK;
+}
+
+static enum weir_status print_plan(struct output *output, const struct loaded *loaded,
+                                   struct weir_engine_options engine,
+                                   const struct weir_plan_shape *shape, struct weir_error *err)
+{
+    const enum weir_status status = fit_shape(&engine, shape, err);
+    if (status != WEIR_OK)
+        return status;
+    return weir_model_print_plan(loaded->model, &engine, shape, output_sink, output, err);
+}
+
+static enum weir_status print_parts(struct output *output, const struct loaded *loaded,
+                                    const struct call *call, struct weir_error *err)
+{
+    const struct options *options = call->options;
+    struct weir_engine_options engine =
+        loaded_engine_options(options, options->shape.sequences, call->log);
+    engine.sessions_max = options->shape.sequences;
+    enum weir_status status = WEIR_OK;
+    if (!options->weights && !options->plan && !options->memory)
+        TRY(weir_model_print_metadata(loaded->model, output_sink, output, err));
+    if (options->weights)
+        TRY(weir_model_print_weights(loaded->model, output_sink, output, err));
+    if (options->plan)
+        TRY(print_plan(output, loaded, engine, &options->shape, err));
+    if (options->memory)
+        TRY(print_memory(output, loaded, &engine, err));
+out:
+    return status;
+}
+
+enum weir_status command_inspect(const struct call *call, struct weir_error *err)
+{
+    struct loaded loaded = {0};
+    struct output output = {0};
+    enum weir_status status;
+    TRY(loaded_open_model(&loaded, call->options, call->log, err));
+    TRY(output_open(&output, NULL, err));
+    TRY(print_parts(&output, &loaded, call, err));
+    TRY(output_finish(&output, err));
+out:
+    output_abandon(&output);
+    loaded_close(&loaded);
+    return status;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT
+ * weir run: continues a prompt and streams the text. Knows no op and no format. */
+#include "app/command.h"
+
+#include "app/interrupt.h"
+#include "app/loaded.h"
+#include "app/output.h"
+#include "app/prompt.h"
+#include "app/stop.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+struct run {
+    const struct options *options;
+    struct log *log;
+    struct loaded loaded;
+    struct weir_sampler *sampler;
+    struct ids prompt;
+    struct stop stop;
+
+    struct output output;
+    struct weir_detokenizer detokenizer;
+    char *text; /* what a piece became */
+    uint64_t text_capacity;
+    char last; /* the last byte that was printed, or 0 */
+    bool stopped;
+
+    uint64_t load_ns, prompt_ns, eval_ns, start_ns;
+    uint32_t evals; /* generated tokens that were evaluated */
+};
+
+/* ---- preparing ------------------------------------------------------------------------------- */
+
+static enum weir_status open_tokenizer(struct run *run, struct weir_error *err)
+{
+    struct weir_error inner = {0};
+    const enum weir_status status =
+        weir_tokenizer_open(&run->loaded.tokenizer, run->loaded.model, &inner);
+    const bool optional =
+        run->options->ids && run->options->tokens != NULL && status != WEIR_ERR_MEMORY;
+    if (status == WEIR_OK)
+        return WEIR_OK;
+    if (!optional)
+        return err_set(err, status, "%s", inner.text);
+    log_print(run->log, WEIR_LOG_WARNING, "warning: no tokenizer, so nothing ends generation: %s",
+              inner.text);
+    return WEIR_OK;
+}
+
+static enum weir_status read_prompt(struct run *run, struct weir_error *err)
+{
+    const struct options *options = run->options;
+    if (options->tokens != NULL)
+        return prompt_read_tokens(&run->prompt, options->tokens, err);
+    char *text = NULL;
+    size_t length;
+    enum weir_status status = prompt_read_text(options, true, &text, &length, err);
+    if (status != WEIR_OK)
+        return status;
+    status = prompt_encode(&run->prompt, run->loaded.tokenizer, text, length,
+                           WEIR_ENCODE_ADD_SPECIAL | WEIR_ENCODE_PARSE_SPECIAL, err);
+    mem_free(text);
+    if (status == WEIR_OK && run->prompt.count == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "the prompt is empty");
+    return status;
+}
+
+static enum weir_status open_sampler(struct run *run, struct options *options, const bool *given,
+                                     struct weir_error *err)
+{
+    args_adopt_sampling(options, given, run->loaded.model);
+    struct weir_sampler_options *sampling = &options->sampler;
+    sampling->biases = options->biases.items;
+    sampling->biases_count = (uint32_t)options->biases.count;
+    if (options->breakers_given) {
+        sampling->dry_breakers_count = (uint32_t)options->breakers.count;
+        for (uint32_t i = 0; i < sampling->dry_breakers_count; i++)
+            sampling->dry_breakers[i] = options->breakers.items[i];
+    }
+    const enum weir_status status =
+        weir_sampler_open(&run->sampler, sampling, weir_engine_vocab(run->loaded.engine),
+                          weir_engine_context(run->loaded.engine), run->loaded.tokenizer, err);
+    if (status == WEIR_OK)
+        log_print(run->log, WEIR_LOG_INFO, "sampling: chain %s, temperature %g, seed %llu",
+                  sampling->chain, (double)sampling->temperature,
+                  (unsigned long long)weir_sampler_seed(run->sampler));
+    return status;
+}
+
+/* Touches the weights once, so that the first measured step does not load them. */
+static enum weir_status warm_up(struct run *run, struct weir_error *err)
+{
+    const int32_t any = 0;
+    const enum weir_status status =
+        weir_session_eval(run->loaded.session, &any, 1, WEIR_LOGITS_LAST, err);
+    weir_session_reset(run->loaded.session);
+    return status;
+}
+
+static enum weir_status run_open(struct run *run, const struct call *call, struct weir_error *err)
+{
+    struct options *options = call->options;
+    if (prompt_sources(options) != 1)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "one of --prompt, --file, --binary-file and --tokens is needed");
+    enum weir_status status;
+    TRY(loaded_open_model(&run->loaded, options, run->log, err));
+    TRY(open_tokenizer(run, err));
+    TRY(read_prompt(run, err));
+    const struct weir_engine_options engine = loaded_engine_options(options, 1, run->log);
+    TRY(loaded_open_engine(&run->loaded, &engine, run->log, err));
+    const uint32_t context = weir_engine_context(run->loaded.engine);
+    if (run->prompt.count > context)
+        return err_set(err, WEIR_ERR_FULL,
+                       "the prompt has %llu tokens, but the context holds %u (see --ctx-size)",
+                       (unsigned long long)run->prompt.count, context);
+    TRY(open_sampler(run, options, call->given, err));
+    TRY(stop_open(&run->stop, &options->stops, err));
+    if (options->warmup)
+        TRY(warm_up(run, err));
+    TRY(output_open(&run->output, options->output, err));
+out:
+    run->load_ns = clock_ns() - run->start_ns;
+    return status;
+}
+
+/* ---- printing -------------------------------------------------------------------------------- */
+
+static void put_text(struct run *run, size_t length)
+{
+    output_put(&run->output, run->text, length);
+    if (length > 0)
+        run->last = run->text[length - 1];
+}
+
+/* Prints a token of the prompt, or a generated one, which may complete a stop text. */
+static enum weir_status put_token(struct run *run, int32_t id, bool generated,
+                                  struct weir_error *err)
+{
+    if (run->options->ids) {
+        output_print(&run->output, "%d\n", (int)id);
+        return output_failed(&run->output, err);
+    }
+    size_t length;
+    const char *piece =
+        weir_tokenizer_piece(run->loaded.tokenizer, id, run->options->special, &length);
+    const enum weir_status status = mem_grow(&run->text, &run->text_capacity,
+                                             3 * (uint64_t)length + WEIR_DETOKENIZER_SLACK, 1, err);
+    if (status != WEIR_OK)
+        return status;
+    size_t ready = weir_detokenizer_push(&run->detokenizer, piece, length, run->text);
+    if (generated)
+        run->stopped = stop_feed(&run->stop, run->text, ready, &ready);
+    put_text(run, ready);
+    return output_failed(&run->output, err);
+}
+
+static enum weir_status put_prompt(struct run *run, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (uint64_t i = 0; i < run->prompt.count && status == WEIR_OK; i++)
+        status = put_token(run, run->prompt.items[i], false, err);
+    output_flush(&run->output);
+    return status == WEIR_OK ? output_failed(&run->output, err) : status;
+}
+
+/* Prints what the detokenizer holds back, and ends the last line. */
+static enum weir_status put_end(struct run *run, struct weir_error *err)
+{
+    if (!run->options->ids) {
+        char rest[WEIR_DETOKENIZER_SLACK];
+        if (!run->stopped)
+            output_put(&run->output, rest, weir_detokenizer_finish(&run->detokenizer, rest));
+        if (run->last != 0 && run->last != '\n')
+            output_put(&run->output, "\n", 1);
+    }
+    return output_finish(&run->output, err);
+}
+
+static double per(double amount, double unit)
+{
+    return unit > 0 ? amount / unit : 0;
+}
+
+/* The wording is that of llama-completion, which scripts look for. */
+static void print_timings(const struct run *run)
+{
+    const double load = (double)run->load_ns / 1e6;
+    const double prompt = (double)run->prompt_ns / 1e6;
+    const double eval = (double)run->eval_ns / 1e6;
+    const double total = (double)(clock_ns() - run->start_ns) / 1e6;
+    const int tokens = (int)run->prompt.count, runs = (int)run->evals;
+    log_print(run->log, WEIR_LOG_INFO, "weir:        load time = %10.2f ms", load);
+    log_print(run->log, WEIR_LOG_INFO,
+              "weir: prompt eval time = %10.2f ms / %5d tokens (%8.2f ms per token, %8.2f tokens "
+              "per second)",
+              prompt, tokens, per(prompt, tokens), per(1e3 * tokens, prompt));
+    log_print(run->log, WEIR_LOG_INFO,
+              "weir:        eval time = %10.2f ms / %5d runs   (%8.2f ms per token, %8.2f tokens "
+              "per second)",
+              eval, runs, per(eval, runs), per(1e3 * runs, eval));
+    log_print(run->log, WEIR_LOG_INFO, "weir:       total time = %10.2f ms / %5d tokens", total,
+              tokens + runs);
+}
+
+/* ---- generating ------------------------------------------------------------------------------ */
+
+static enum weir_status prefill(struct run *run, struct weir_error *err)
+{
+    const uint64_t begin = clock_ns();
+    const enum weir_status status = weir_session_eval(
+        run->loaded.session, run->prompt.items, (uint32_t)run->prompt.count, WEIR_LOGITS_LAST, err);
+    run->prompt_ns = clock_ns() - begin;
+    for (uint64_t i = 0; i < run->prompt.count; i++)
+        weir_sampler_accept(run->sampler, run->prompt.items[i]);
+    return status;
+}
+
+/* Evaluates a generated token, which gives the logits of the next. */
+static enum weir_status append(struct run *run, int32_t id, struct weir_error *err)
+{
+    if (interrupt_requested())
+        return WEIR_ERR_CANCELLED;
+    const uint64_t begin = clock_ns();
+    const enum weir_status status =
+        weir_session_eval(run->loaded.session, &id, 1, WEIR_LOGITS_LAST, err);
+    run->eval_ns += clock_ns() - begin;
+    run->evals += status == WEIR_OK;
+    return status;
+}
+
+static enum weir_status generate(struct run *run, struct weir_error *err)
+{
+    const struct weir_tokenizer *tokenizer = run->loaded.tokenizer;
+    const uint32_t context = weir_engine_context(run->loaded.engine);
+    const int32_t limit = run->options->predict;
+    for (int32_t generated = 0; limit < 0 || generated < limit;) {
+        const float *logits = weir_session_logits(run->loaded.session, 0);
+        const int32_t id = weir_sampler_pick(run->sampler, logits);
+        weir_sampler_accept(run->sampler, id);
+        generated++;
+        enum weir_status status = put_token(run, id, true, err);
+        output_flush(&run->output);
+        if (status == WEIR_OK)
+            status = output_failed(&run->output, err);
+        if (status != WEIR_OK)
+            return status;
+        const bool ended = tokenizer != NULL && weir_tokenizer_ends_generation(tokenizer, id);
+        const bool full = weir_session_position(run->loaded.session) >= context;
+        if (ended || run->stopped || full || generated == limit)
+            return WEIR_OK;
+        status = append(run, id, err);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status run_prompt(struct run *run, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    /* The prompt is printed behind the prefill, whose progress has the terminal's line. */
+    TRY(prefill(run, err));
+    if (run->options->show_prompt && !run->options->ids)
+        TRY(put_prompt(run, err));
+    TRY(generate(run, err));
+out:
+    /* An interrupted run ends like a complete one, with what it has. */
+    if (status == WEIR_OK || status == WEIR_ERR_CANCELLED) {
+        const enum weir_status end = put_end(run, err);
+        if (run->options->show_timings)
+            print_timings(run);
+        if (end != WEIR_OK)
+            status = end;
+    }
+    return status;
+}
+
+enum weir_status command_run(const struct call *call, struct weir_error *err)
+{
+    struct run run = {
+        .options = call->options,
+        .log = call->log,
+        .start_ns = clock_ns(),
+    };
+    enum weir_status status;
+    TRY(run_open(&run, call, err));
+    TRY(run_prompt(&run, err));
+out:
+    output_abandon(&run.output);
+    stop_close(&run.stop);
+    weir_sampler_close(run.sampler);
+    loaded_close(&run.loaded);
+    mem_free(run.prompt.items);
+    mem_free(run.text);
+    return status;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * The commands of the program: each a function that does its work on parsed options. */
+#ifndef APP_COMMAND_H
+#define APP_COMMAND_H
+
+#include "app/args.h"
+#include "app/log.h"
+
+struct call {
+    struct options *options;
+    const bool *given; /* which flags, by their place in flag_table */
+    struct log *log;
+};
+
+typedef enum weir_status command_fn(const struct call *call, struct weir_error *err);
+
+struct command {
+    const char *name;
+    enum command_id id;
+    bool takes_model;
+    command_fn *run;
+    const char *usage;         /* behind the name */
+    const char *summary;       /* one line */
+    const char *details;       /* of the help */
+    const char *familiar_name; /* of the program elsewhere whose flags it takes; NULL: none */
+};
+
+command_fn command_run, command_inspect, command_tokenize, command_synth, command_eval;
+
+/* The perplexity of options->prompt_file, for command_eval. */
+command_fn perplexity_run;
+
+#endif

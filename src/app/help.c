@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ * Lays out help. Knows no flag by name. */
+#include "app/help.h"
+
+#include <string.h>
+
+enum { HELP_COLUMN = 36, HELP_WIDTH = 100, HELP_NAMES_MAX = 160 };
+
+/* Prints `text` from column `at` on, continued at HELP_COLUMN, and a newline. */
+static void print_wrapped(struct output *output, int at, const char *text)
+{
+    int column = at;
+    while (*text != 0) {
+        const int word = (int)strcspn(text, " ");
+        if (column > HELP_COLUMN && column + 1 + word > HELP_WIDTH) {
+            output_print(output, "\n");
+            column = 0;
+        }
+        if (column < HELP_COLUMN) {
+            output_print(output, "%*s", HELP_COLUMN - column, "");
+            column = HELP_COLUMN;
+        } else if (column > HELP_COLUMN) {
+            output_print(output, " ");
+            column++;
+        }
+        output_put(output, text, (size_t)word);
+        column += word;
+        text += word;
+        text += strspn(text, " ");
+    }
+    output_print(output, "\n");
+}
+
+static void print_flag(struct output *output, const struct flag *flag)
+{
+    char names[HELP_NAMES_MAX];
+    const int length =
+        snprintf(names, sizeof names, "  %s%s%s", flag->names, flag->value == NULL ? "" : " ",
+                 flag->value == NULL ? "" : flag->value);
+    const bool own_line = length + 2 > HELP_COLUMN;
+    output_print(output, "%s%s", names, own_line ? "\n" : "");
+    char help[512];
+    snprintf(help, sizeof help, "%s%s%s%s", flag->help, flag->env == NULL ? "" : " [",
+             flag->env == NULL ? "" : flag->env, flag->env == NULL ? "" : "]");
+    print_wrapped(output, own_line ? 0 : length, help);
+}
+
+void help_print_command(struct output *output, const struct command *command)
+{
+    output_print(output, "Usage: weir %s %s\n\n%s\n", command->name, command->usage,
+                 command->details);
+    const struct flag *section = NULL;
+    for (uint32_t i = 0; i < flag_count; i++) {
+        const struct flag *flag = &flag_table[i];
+        if (flag->kind == FLAG_SECTION)
+            section = flag;
+        if (!(flag->commands & command->id))
+            continue;
+        if (section != NULL)
+            output_print(output, "\n%s:\n", section->help);
+        section = NULL;
+        print_flag(output, flag);
+    }
+}
+
+void help_print_program(struct output *output, const struct command *commands, size_t count)
+{
+    output_print(output, "Usage: weir COMMAND [flags]\n"
+                         "       weir help [COMMAND]\n"
+                         "       weir --version\n\n"
+                         "Runs hybrid Gated-DeltaNet language models (Qwen3.5, Qwen3.6) from GGUF "
+                         "files.\n\nCommands:\n");
+    for (size_t i = 0; i < count; i++)
+        output_print(output, "  %-10s%s\n", commands[i].name, commands[i].summary);
+    output_print(output, "\n\"weir COMMAND --help\" lists the flags of a command.\n"
+                         "Exit status: 0 success, 1 usage or load error, 130 interrupted.\n");
+}

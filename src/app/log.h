@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * The program's standard error: lines with a level, and a progress line on a terminal. */
+#ifndef APP_LOG_H
+#define APP_LOG_H
+
+#include <stdio.h>
+
+#include "app/options.h"
+
+struct log {
+    struct log_options options;
+    FILE *file; /* NULL: none */
+    uint64_t start_ns;
+    bool terminal;       /* standard error is one */
+    bool progress_muted; /* the command shows its own progress */
+    char progress[80];   /* the line that stands on the terminal now, or "" */
+};
+
+enum weir_status log_open(struct log *log, const struct log_options *options,
+                          struct weir_error *err);
+void log_close(struct log *log);
+
+/* One line, without newline. */
+void log_print(struct log *log, enum weir_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same as a weir_log_fn; `user` is the log. */
+void log_sink(void *user, enum weir_log_level level, const char *line);
+
+/* The program's last word: "error: TEXT", whatever the level. */
+void log_error(struct log *log, const char *text);
+
+/* Shows how far a stage is, where that helps; as a weir_progress_fn, `user` is the log. The
+ * answer is false once the user has interrupted. */
+bool log_progress(void *user, enum weir_stage stage, uint64_t done, uint64_t total);
+void log_progress_show(struct log *log, enum weir_stage stage, uint64_t done, uint64_t total);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ * The program weir: finds the command, reads its flags, runs it, and turns the outcome into an
+ * exit status and at most one line of error. Knows not what the commands do. */
+#include <string.h>
+
+#include "app/command.h"
+#include "app/help.h"
+#include "app/interrupt.h"
+#include "app/output.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_INTERRUPTED = 130 };
+
+static const struct command commands[] = {
+    {
+        .name = "run",
+        .id = COMMAND_RUN,
+        .takes_model = true,
+        .run = command_run,
+        .usage = "[-m] FILE -p TEXT [flags]",
+        .summary = "continue a text",
+        .details = "Prints a text and the model's continuation of it as it is generated.",
+        .familiar_name = "llama-completion",
+    },
+    {
+        .name = "inspect",
+        .id = COMMAND_INSPECT,
+        .takes_model = true,
+        .run = command_inspect,
+        .usage = "[-m] FILE [--weights] [--plan] [--memory] [flags]",
+        .summary = "show what a model file holds, computes and needs",
+        .details = "Prints the metadata of a model, or what the flags ask for, without loading it.",
+    },
+    {
+        .name = "tokenize",
+        .id = COMMAND_TOKENIZE,
+        .takes_model = true,
+        .run = command_tokenize,
+        .usage = "[-m] FILE (-p TEXT | -f FILE | --stdin) [flags]",
+        .summary = "show the tokens of a text",
+        .details = "Prints the tokens of a text, one a line: id and text.",
+        .familiar_name = "llama-tokenize",
+    },
+    {
+        .name = "eval",
+        .id = COMMAND_EVAL,
+        .takes_model = true,
+        .run = command_eval,
+        .usage = "[-m] FILE (-f TEXT | --tokens FILE --logits FILE) [flags]",
+        .summary = "measure perplexity, or write logits",
+        .details = "Prints the perplexity of a text, or writes the logits after each given token.",
+        .familiar_name = "llama-perplexity",
+    },
+    {
+        .name = "synth",
+        .id = COMMAND_SYNTH,
+        .run = command_synth,
+        .usage = "--size SIZE --type TYPE --out FILE [flags]",
+        .summary = "write a made-up model at the shape of a real one",
+        .details = "Writes a GGUF file with the shape of a public model and random weights.",
+    },
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+/* A link to the program under a familiar name is that command. */
+static const struct command *command_of_link(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (commands[i].familiar_name != NULL && strcmp(commands[i].familiar_name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+/* ---- what needs no model --------------------------------------------------------------------- */
+
+enum topic { TOPIC_PROGRAM, TOPIC_COMMAND, TOPIC_VERSION, TOPIC_DEVICES };
+
+static enum weir_status print_topic(enum topic topic, const struct command *command,
+                                    struct weir_error *err)
+{
+    struct output output;
+    const enum weir_status status = output_open(&output, NULL, err);
+    if (status != WEIR_OK)
+        return status;
+    switch (topic) {
+    case TOPIC_PROGRAM: help_print_program(&output, commands, COMMANDS); break;
+    case TOPIC_COMMAND: help_print_command(&output, command); break;
+    case TOPIC_VERSION:
+        output_print(&output, "weir %s\n%s\n", weir_version(), weir_build_info());
+        break;
+    case TOPIC_DEVICES: output_print(&output, "Available devices:\n  (none)\n"); break;
+    }
+    return output_finish(&output, err);
+}
+
+static enum weir_status program_run(int argc, char **argv, struct weir_error *err)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    const bool asks_help = strcmp(word, "help") == 0 || strcmp(word, "-h") == 0 ||
+                           strcmp(word, "--help") == 0 || strcmp(word, "--usage") == 0;
+    if (strcmp(word, "--version") == 0)
+        return print_topic(TOPIC_VERSION, NULL, err);
+    if (asks_help && argc == 2)
+        return print_topic(TOPIC_PROGRAM, NULL, err);
+    if (argc == 1)
+        return err_set(err, WEIR_ERR_ARGUMENT, "no command; see weir --help");
+    const struct command *command = asks_help ? command_find(argv[2]) : NULL;
+    if (command != NULL && argc == 3)
+        return print_topic(TOPIC_COMMAND, command, err);
+    if (asks_help)
+        return err_set(err, WEIR_ERR_ARGUMENT, "invalid argument: %s",
+                       command == NULL ? argv[2] : argv[3]);
+    if (word[0] == '-')
+        return err_set(err, WEIR_ERR_ARGUMENT, "invalid argument: %s", word);
+    return err_set(err, WEIR_ERR_ARGUMENT, "unknown command '%s'; see weir --help", word);
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+static void warn_of_ignored(struct log *log, const bool *given)
+{
+    for (uint32_t i = 0; i < flag_count; i++) {
+        if (given[i] && flag_table[i].kind == FLAG_IGNORED)
+            log_print(log, WEIR_LOG_WARNING, "warning: %s has no effect: %s", flag_table[i].names,
+                      flag_table[i].help);
+    }
+}
+
+static enum weir_status command_start(const struct command *command, const struct call *call,
+                                      struct weir_error *err)
+{
+    const struct options *options = call->options;
+    if (options->help)
+        return print_topic(TOPIC_COMMAND, command, err);
+    if (options->version)
+        return print_topic(TOPIC_VERSION, NULL, err);
+    if (options->list_devices)
+        return print_topic(TOPIC_DEVICES, NULL, err);
+    const enum weir_status status = log_open(call->log, &options->log, err);
+    if (status != WEIR_OK)
+        return status;
+    warn_of_ignored(call->log, call->given);
+    return command->run(call, err);
+}
+
+static enum weir_status command_call(const struct command *command, int argc, char **argv,
+                                     struct log *log, struct weir_error *err)
+{
+    enum weir_status status = WEIR_ERR_MEMORY;
+    struct options options;
+    options_init(&options);
+    bool *given = mem_alloc(flag_count, sizeof *given, err);
+    if (given == NULL)
+        goto out;
+    TRY(args_parse(&options, command->id, command->takes_model, argc, argv, given, err));
+    const struct call call = {.options = &options, .given = given, .log = log};
+    TRY(command_start(command, &call, err));
+out:
+    mem_free(given);
+    options_release(&options);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct weir_error err = {0};
+    struct log log = {0};
+    interrupt_install();
+    const struct command *command = argc > 0 ? command_of_link(argv[0]) : NULL;
+    int words_from = 1;
+    if (command == NULL && argc > 1) {
+        command = command_find(argv[1]);
+        words_from = 2;
+    }
+    const enum weir_status status =
+        command == NULL ? program_run(argc, argv, &err)
+                        : command_call(command, argc - words_from, argv + words_from, &log, &err);
+    const bool interrupted =
+        status == WEIR_ERR_CANCELLED || (status != WEIR_OK && interrupt_requested());
+    if (status != WEIR_OK && !interrupted)
+        log_error(&log, err.text);
+    log_close(&log);
+    return status == WEIR_OK ? EXIT_OK : interrupted ? EXIT_INTERRUPTED : EXIT_ERROR;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ * Defaults and memory of the options. Knows no flag and no command. */
+#include "app/options.h"
+
+#include "base/mem.h"
+
+void options_init(struct options *options)
+{
+    *options = (struct options){
+        .batch = 2048,
+        .warmup = true,
+        .escape = true,
+        .predict = -1,
+        .show_prompt = true,
+        .show_timings = true,
+        .add_special = true,
+        .parse_special = true,
+        .shape = {.rows = 1, .sequences = 1},
+        .chunks = -1,
+        .log = {.level = WEIR_LOG_INFO},
+    };
+    weir_engine_options_init(&options->engine);
+    weir_sampler_options_init(&options->sampler);
+    weir_synth_options_init(&options->synth);
+}
+
+static void text_list_release(struct text_list *list)
+{
+    for (uint64_t i = 0; i < list->count; i++)
+        mem_free(list->items[i]);
+    mem_free(list->items);
+}
+
+void options_release(struct options *options)
+{
+    text_list_release(&options->overrides);
+    text_list_release(&options->stops);
+    text_list_release(&options->breakers);
+    mem_free(options->biases.items);
+}
+
+enum weir_status text_list_add(struct text_list *list, const char *text, size_t length,
+                               struct weir_error *err)
+{
+    const enum weir_status status =
+        mem_grow(&list->items, &list->capacity, list->count + 1, sizeof *list->items, err);
+    if (status != WEIR_OK)
+        return status;
+    char *copy = mem_copy_text(text, length, err);
+    if (copy == NULL)
+        return WEIR_ERR_MEMORY;
+    list->items[list->count++] = copy;
+    return WEIR_OK;
+}

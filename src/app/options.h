@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ * All that the flags of the program can set. Knows no flag and no command. */
+#ifndef APP_OPTIONS_H
+#define APP_OPTIONS_H
+
+#include "weir.h"
+
+/* Texts that belong to the list. */
+struct text_list {
+    char **items;
+    uint64_t count;
+    uint64_t capacity;
+};
+
+struct bias_list {
+    struct weir_logit_bias *items;
+    uint64_t count;
+    uint64_t capacity;
+};
+
+struct log_options {
+    int32_t level; /* 0: nothing; else the highest enum weir_log_level that is shown */
+    bool disabled;
+    bool prefix;
+    bool timestamps;
+    enum weir_switch colors;
+    const char *file; /* also write there; NULL: nowhere */
+};
+
+/* Texts point into argv or the environment unless a list owns them. */
+struct options {
+    bool help;
+    bool version;
+    bool list_devices;
+
+    /* model and engine */
+    const char *model;
+    struct text_list overrides;
+    struct weir_engine_options engine;
+    uint32_t batch; /* the logical batch of llama.cpp: bounds engine.step_rows_max */
+    bool warmup;
+
+    /* input: at most one of the five is set */
+    const char *prompt;
+    const char *prompt_file;
+    const char *prompt_binary;
+    const char *tokens;
+    bool prompt_stdin;
+    bool escape;
+
+    /* run */
+    int32_t predict; /* -1: until generation ends */
+    bool ids;        /* tokenize too */
+    bool special;
+    bool show_prompt;
+    bool show_timings;
+    struct text_list stops;
+    struct weir_sampler_options sampler;
+    struct text_list breakers; /* replace the sampler's, if breakers_given */
+    bool breakers_given;
+    struct bias_list biases;
+
+    /* tokenize */
+    bool add_special;
+    bool parse_special;
+    bool show_count;
+
+    /* inspect */
+    bool weights;
+    bool plan;
+    bool memory;
+    struct weir_plan_shape shape;
+
+    /* eval */
+    const char *logits;
+    bool step;
+    int32_t chunks; /* -1: all */
+
+    /* run, synth */
+    const char *output;
+    struct weir_synth_options synth;
+
+    struct log_options log;
+};
+
+void options_init(struct options *options);
+void options_release(struct options *options);
+
+/* Appends a copy of the text. */
+enum weir_status text_list_add(struct text_list *list, const char *text, size_t length,
+                               struct weir_error *err);
+
+#endif

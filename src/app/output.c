@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ * Results. Knows no command. */
+#include "app/output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum { OUTPUT_LINE_MAX = 1024 };
+
+enum weir_status output_open(struct output *output, const char *path, struct weir_error *err)
+{
+    *output = (struct output){.stream = stdout};
+    if (path == NULL || strcmp(path, "-") == 0)
+        return WEIR_OK;
+    output->stream = NULL;
+    const enum weir_status status = file_writer_open(&output->writer, path, err);
+    if (status != WEIR_OK)
+        return status;
+    output->is_file = true;
+    output->stream = output->writer.stream;
+    return WEIR_OK;
+}
+
+static void fail(struct output *output)
+{
+    err_set(&output->err, WEIR_ERR_IO, "%s: cannot write: %s",
+            output->is_file ? output->writer.path : "standard output", strerror(errno));
+}
+
+void output_put(struct output *output, const void *data, size_t size)
+{
+    if (output->err.status != WEIR_OK || size == 0)
+        return;
+    if (fwrite(data, 1, size, output->stream) != size)
+        fail(output);
+}
+
+void output_sink(void *user, const char *text, size_t length)
+{
+    output_put(user, text, length);
+}
+
+void output_print(struct output *output, const char *format, ...)
+{
+    char line[OUTPUT_LINE_MAX];
+    va_list args;
+    va_start(args, format);
+    const int length = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (length > 0)
+        output_put(output, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
+}
+
+void output_flush(struct output *output)
+{
+    if (output->err.status == WEIR_OK && fflush(output->stream) != 0)
+        fail(output);
+}
+
+enum weir_status output_failed(const struct output *output, struct weir_error *err)
+{
+    if (output->err.status != WEIR_OK)
+        err_set(err, output->err.status, "%s", output->err.text);
+    return output->err.status;
+}
+
+enum weir_status output_finish(struct output *output, struct weir_error *err)
+{
+    output_flush(output);
+    enum weir_status status = output_failed(output, err);
+    if (status == WEIR_OK && output->is_file)
+        status = file_writer_commit(&output->writer, err);
+    output_abandon(output);
+    return status;
+}
+
+void output_abandon(struct output *output)
+{
+    if (output->is_file)
+        file_writer_abandon(&output->writer);
+    output->is_file = false;
+    output->stream = NULL;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * Where results go: standard output, or a file that appears only when it is whole. */
+#ifndef APP_OUTPUT_H
+#define APP_OUTPUT_H
+
+#include "base/file.h"
+
+/* The first failure is kept, later writes do nothing; output_finish and output_failed report it. */
+struct output {
+    struct file_writer writer; /* of a file */
+    FILE *stream;
+    bool is_file;
+    struct weir_error err;
+};
+
+/* `path` NULL or "-" is standard output. */
+enum weir_status output_open(struct output *output, const char *path, struct weir_error *err);
+void output_put(struct output *output, const void *data, size_t size);
+void output_print(struct output *output, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A weir_write_fn; `user` is the output. */
+void output_sink(void *user, const char *text, size_t length);
+/* Hands on what is buffered, so that the reader sees it now. */
+void output_flush(struct output *output);
+/* The failure so far, also copied to `err`. */
+enum weir_status output_failed(const struct output *output, struct weir_error *err);
+
+/* Ends writing: makes the file appear, or flushes standard output. On failure the file is gone.
+ * output_abandon instead leaves no file; it may follow either. */
+enum weir_status output_finish(struct output *output, struct weir_error *err);
+void output_abandon(struct output *output);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ * Input of the commands. Knows no engine. */
+#include "app/prompt.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/number.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+static const uint64_t text_bytes_max = 2147483647; /* weir_tokenizer_encode takes no more */
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    const int lower = tolower((unsigned char)c);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* Reads the escape that begins behind a backslash. Returns its length, 0 if there is none. */
+static size_t read_escape(const char *text, size_t length, char *out)
+{
+    static const char letters[] = "nrt'\"\\";
+    static const char meanings[] = "\n\r\t'\"\\";
+    if (length == 0)
+        return 0;
+    const char *letter = text[0] == 0 ? NULL : strchr(letters, text[0]);
+    if (letter != NULL) {
+        *out = meanings[letter - letters];
+        return 1;
+    }
+    if (length < 3 || text[0] != 'x' || hex_value(text[1]) < 0 || hex_value(text[2]) < 0)
+        return 0;
+    *out = (char)(hex_value(text[1]) * 16 + hex_value(text[2]));
+    return 3;
+}
+
+size_t prompt_unescape(char *text, size_t length)
+{
+    size_t out = 0;
+    for (size_t in = 0; in < length; in++) {
+        char c = text[in];
+        if (c == '\\')
+            in += read_escape(text + in + 1, length - in - 1, &c);
+        text[out++] = c;
+    }
+    return out;
+}
+
+int prompt_sources(const struct options *options)
+{
+    return (options->prompt != NULL) + (options->prompt_file != NULL) +
+           (options->prompt_binary != NULL) + (options->tokens != NULL) + options->prompt_stdin;
+}
+
+enum weir_status prompt_read_text(const struct options *options, bool trim, char **text,
+                                  size_t *length, struct weir_error *err)
+{
+    if (options->prompt != NULL) {
+        *length = strlen(options->prompt);
+        *text = mem_copy_text(options->prompt, *length, err);
+        if (*text == NULL)
+            return WEIR_ERR_MEMORY;
+    } else {
+        const char *path = options->prompt_stdin            ? "-"
+                           : options->prompt_binary != NULL ? options->prompt_binary
+                                                            : options->prompt_file;
+        uint8_t *data;
+        const enum weir_status status = file_read_all(path, text_bytes_max, &data, length, err);
+        if (status != WEIR_OK)
+            return status;
+        *text = (char *)data;
+    }
+    if (trim && options->prompt_file != NULL && *length > 0 && (*text)[*length - 1] == '\n')
+        *length -= 1;
+    if (options->escape && options->prompt_binary == NULL)
+        *length = prompt_unescape(*text, *length);
+    return WEIR_OK;
+}
+
+/* Adds the number that begins at `text` and returns the end of the word; NULL if it is none. */
+static char *read_id(struct ids *ids, char *text, struct weir_error *err)
+{
+    char *end = text;
+    while (*end != 0 && !isspace((unsigned char)*end))
+        end++;
+    const char after = *end;
+    int64_t id;
+    *end = 0;
+    if (!number_read_integer(text, &id) || id < 0 || id > INT32_MAX) {
+        err_set(err, WEIR_ERR_FORMAT, "'%.32s' is not a token id", text);
+        return NULL;
+    }
+    *end = after;
+    if (mem_grow(&ids->items, &ids->capacity, ids->count + 1, sizeof *ids->items, err) != WEIR_OK)
+        return NULL;
+    ids->items[ids->count++] = (int32_t)id;
+    return end;
+}
+
+enum weir_status prompt_read_tokens(struct ids *ids, const char *path, struct weir_error *err)
+{
+    uint8_t *data;
+    size_t size;
+    enum weir_status status = file_read_all(path, text_bytes_max, &data, &size, err);
+    if (status != WEIR_OK)
+        return status;
+    struct weir_error inner = {0};
+    unsigned long line = 1;
+    char *at = (char *)data;
+    const char *end = at + size;
+    while (at < end && at != NULL) {
+        if (isspace((unsigned char)*at))
+            line += *at++ == '\n';
+        else
+            at = read_id(ids, at, &inner);
+    }
+    if (at == NULL)
+        status = err_set(err, inner.status, "%s: line %lu: %s", path, line, inner.text);
+    else if (ids->count == 0)
+        status = err_set(err, WEIR_ERR_FORMAT, "%s: holds no token ids", path);
+    mem_free(data);
+    return status;
+}
+
+enum weir_status prompt_encode(struct ids *ids, const struct weir_tokenizer *tokenizer,
+                               const char *text, size_t length, unsigned flags,
+                               struct weir_error *err)
+{
+    size_t count;
+    enum weir_status status =
+        mem_grow(&ids->items, &ids->capacity, (uint64_t)length + 2, sizeof *ids->items, err);
+    if (status == WEIR_OK)
+        status = weir_tokenizer_encode(tokenizer, text, length, flags, ids->items,
+                                       (size_t)ids->capacity, &count, err);
+    if (status == WEIR_OK)
+        ids->count = count;
+    return status;
+}

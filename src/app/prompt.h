@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * The input of a command: text from a flag, a file or standard input, or token ids from a file. */
+#ifndef APP_PROMPT_H
+#define APP_PROMPT_H
+
+#include "app/options.h"
+
+/* Token ids; zeroed to begin, items freed with mem_free. */
+struct ids {
+    int32_t *items;
+    uint64_t count;
+    uint64_t capacity;
+};
+
+/* Replaces \n \r \t \' \" \\ and \xHH in place; other backslashes stay. Returns the new length. */
+size_t prompt_unescape(char *text, size_t length);
+
+/* The number of inputs that the flags name; the commands want one. */
+int prompt_sources(const struct options *options);
+
+/* The text that the flags name, escapes replaced; freed with mem_free. `trim` drops the newline
+ * that ends the file of --file. */
+enum weir_status prompt_read_text(const struct options *options, bool trim, char **text,
+                                  size_t *length, struct weir_error *err);
+
+/* Reads "1 2 3". */
+enum weir_status prompt_read_tokens(struct ids *ids, const char *path, struct weir_error *err);
+
+enum weir_status prompt_encode(struct ids *ids, const struct weir_tokenizer *tokenizer,
+                               const char *text, size_t length, unsigned flags,
+                               struct weir_error *err);
+
+#endif
