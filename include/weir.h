@@ -143,8 +143,8 @@ enum weir_encode_flags {
 
 /* Encodes `length` bytes of `text`. Writes at most `ids_max` ids to `ids` (may be NULL if 0) and
  * the number of ids of the whole text to *ids_count, so a call with ids_max = 0 measures; `length`
- * + 2 ids always suffice. Invalid UTF-8 encodes as U+FFFD. Fails only for want of memory or for a
- * text of 2 GiB or more. */
+ * + 2 ids suffice for valid UTF-8, 3 * `length` + 2 for any bytes: each byte that is not part of a
+ * character encodes as U+FFFD. Fails only for want of memory or for a text of 2 GiB or more. */
 WEIR_API enum weir_status weir_tokenizer_encode(const struct weir_tokenizer *tokenizer,
                                                 const char *text, size_t length, unsigned flags,
                                                 int32_t *ids, size_t ids_max, size_t *ids_count,

@@ -8,5 +8,6 @@
 #include <stdint.h>
 
 int fuzz_gguf(const uint8_t *data, size_t size);
+int fuzz_tokenizer(const uint8_t *data, size_t size);
 
 #endif

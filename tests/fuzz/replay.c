@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Runs the fuzz targets over their corpora and over seeded mutations of them, without libFuzzer.
- * Run alone: build/tests/weir-test gguf_fuzz */
+ * Run alone: build/tests/weir-test fuzz_ */
 #include "fuzz/fuzz.h"
 
 #include <dirent.h>
@@ -11,9 +11,16 @@
 #include "base/rng.h"
 #include "test.h"
 
-typedef int fuzz_target_fn(const uint8_t *data, size_t size);
+enum { MUTANTS = 1000, EDITS_MAX = 5, WORD_MAX = 16 };
 
-enum { MUTANTS = 1500, EDITS_MAX = 4 };
+/* One target: the function, its corpus, and what its inputs turn on. */
+struct target {
+    int (*run)(const uint8_t *data, size_t size);
+    const char *corpus;
+    uint64_t files_min;
+    const char *const *words;
+    uint64_t words_count;
+};
 
 /* A counter-based stream of choices. */
 struct choices {
@@ -25,41 +32,54 @@ static uint64_t choose(struct choices *choices, uint64_t below)
     return rng_bits(choices->seed, choices->stream, choices->index++) % below;
 }
 
-/* One edit in place: a byte, an aligned-anywhere integer at a limit, a copied run, or a cut. */
-static size_t mutate(struct choices *choices, uint8_t *data, size_t size)
+static size_t insert(uint8_t *data, size_t size, size_t at, const char *word)
+{
+    const size_t bytes = strlen(word);
+    memmove(data + at + bytes, data + at, size - at);
+    memcpy(data + at, word, bytes);
+    return size + bytes;
+}
+
+/* One edit: a bit, an integer at a limit put anywhere, a copied run, a run taken out, a cut, a word
+ * put in. Grows the input by WORD_MAX bytes at most. */
+static size_t mutate(const struct target *target, struct choices *choices, uint8_t *data,
+                     size_t size)
 {
     static const uint64_t limits[] = {0,          1,          0x7f,       0xff,       0xffff,
                                       1u << 30,   0x7fffffff, 0xffffffff, UINT64_MAX, INT64_MAX,
                                       1ull << 62, 8,          9,          13,         32};
-    if (size < 8)
+    if (size == 0)
         return size;
     const size_t at = choose(choices, size);
-    const size_t bytes = size - at < 8 ? size - at : 1 + choose(choices, 8);
-    switch (choose(choices, 4)) {
+    const size_t bytes = 1 + choose(choices, size - at < 8 ? size - at : 8);
+    const uint64_t kinds = target->words_count > 0 ? 8 : 5;
+    switch (choose(choices, kinds)) {
     case 0: data[at] ^= (uint8_t)(1 << choose(choices, 8)); return size;
     case 1:
         memcpy(data + at, &limits[choose(choices, sizeof limits / sizeof *limits)], bytes);
         return size;
     case 2: memmove(data + at, data + choose(choices, size - bytes + 1), bytes); return size;
-    default: return choose(choices, 4) == 0 ? at : size;
+    case 3: memmove(data + at, data + at + bytes, size - at - bytes); return size - bytes;
+    case 4: return choose(choices, 4) == 0 ? at : size;
+    default: return insert(data, size, at, target->words[choose(choices, target->words_count)]);
     }
 }
 
 /* Runs the target on an allocation of exactly the input's size, as libFuzzer does. */
-static void run_exact(fuzz_target_fn *target, const uint8_t *data, size_t size)
+static void run_exact(const struct target *target, const uint8_t *data, size_t size)
 {
     uint8_t *exact = malloc(size > 0 ? size : 1);
     CHECK(exact != NULL);
     memcpy(exact, data, size);
-    target(exact, size);
+    target->run(exact, size);
     free(exact);
 }
 
-static void replay_file(fuzz_target_fn *target, const char *path, uint64_t stream)
+static void replay_file(const struct target *target, const char *path, uint64_t stream)
 {
     size_t size;
     uint8_t *seed = test_read_file(path, &size);
-    uint8_t *mutant = malloc(size + 1);
+    uint8_t *mutant = malloc(size + EDITS_MAX * WORD_MAX);
     CHECK(mutant != NULL);
     run_exact(target, seed, size);
     struct choices choices = {.seed = test_seed(), .stream = stream};
@@ -67,31 +87,44 @@ static void replay_file(fuzz_target_fn *target, const char *path, uint64_t strea
         memcpy(mutant, seed, size);
         size_t mutant_size = size;
         for (uint64_t edits = 1 + choose(&choices, EDITS_MAX); edits > 0; edits--)
-            mutant_size = mutate(&choices, mutant, mutant_size);
+            mutant_size = mutate(target, &choices, mutant, mutant_size);
         run_exact(target, mutant, mutant_size);
     }
     free(mutant);
     free(seed);
 }
 
-/* Replays every file of the folder; there must be at least `count_min`. */
-static void replay(fuzz_target_fn *target, const char *folder, uint64_t count_min)
+/* Every file of the corpus, in the order of their names, so that a seed means the same anywhere. */
+static void replay(const struct target *target)
 {
-    DIR *entries = opendir(folder);
-    CHECK(entries != NULL);
-    uint64_t count = 0;
-    for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
-        if (entry->d_name[0] == '.')
-            continue;
-        char path[512];
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        replay_file(target, path, ++count);
+    const char *folder = test_data(target->corpus);
+    struct dirent **entries;
+    uint64_t files = 0;
+    const int count = scandir(folder, &entries, NULL, alphasort);
+    CHECK(count >= 0);
+    for (int i = 0; i < count; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        if (entries[i]->d_name[0] != '.')
+            replay_file(target, path, files++);
+        free(entries[i]);
     }
-    closedir(entries);
-    CHECK(count >= count_min);
+    free(entries);
+    CHECK(files >= target->files_min);
 }
 
-TEST(gguf_fuzz_replay)
+TEST(fuzz_replay_gguf)
 {
-    replay(fuzz_gguf, test_data("../fuzz/corpus/gguf"), 7);
+    replay(&(struct target){fuzz_gguf, "../fuzz/corpus/gguf", 7, NULL, 0});
+}
+
+TEST(fuzz_replay_tokenizer)
+{
+    static const char *const words[] = {
+        "<|im_end|>", "<think>", "<unk>",        "<",        "a",        "aab",
+        " ",          "\n",      "'s",           "1",        "\xcc\x81", "\xe4\xb8\xad",
+        "\xe4\xb8",   "\xff",    "\xed\xa0\x80", "\xc4\xa0", "a b",
+    };
+    replay(&(struct target){fuzz_tokenizer, "../fuzz/corpus/tokenizer", 8, words,
+                            sizeof words / sizeof words[0]});
 }
