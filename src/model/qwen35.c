@@ -201,9 +201,9 @@ static uint16_t block(struct builder *b, uint16_t x)
 {
     const uint16_t y = rms_norm(b, "mixer.norm", WEIGHT_MIXER_NORM, x);
     const uint16_t m = b->c->recurrent[b->layer] ? gated_delta_net(b, y) : full_attention(b, y);
-    const uint16_t r = binary(b, OP_ADD, "residual", x, m);
+    const uint16_t r = binary(b, OP_ADD, "mixer.add", x, m);
     const uint16_t f = feed_forward(b, rms_norm(b, "ffn.norm", WEIGHT_FFN_NORM, r));
-    return binary(b, OP_ADD, "residual", r, f);
+    return binary(b, OP_ADD, "ffn.add", r, f);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

@@ -321,6 +321,39 @@ TEST(engine_names_extra_tensors)
                         "tensor blk.4.attn_norm.weight of shape {64, 1} is not part of");
 }
 
+/* The tensors that synth writes are the ones that the weight table asks for: two lists, made for
+ * opposite directions, that must agree. */
+TEST(engine_takes_what_synth_writes)
+{
+    static const struct {
+        const char *size;
+        bool mtp, f32_gates;
+    } cases[] = {{"nano", false, true}, {"tiny", true, false}, {"0.8B", true, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct weir_synth_options synth;
+        struct weir_engine_options options;
+        struct weir_error err = {0};
+        struct fixture fixture;
+        const int32_t token = 1;
+        weir_synth_options_init(&synth);
+        synth.size = cases[i].size;
+        synth.type = "q8_0";
+        synth.layers = 4;
+        synth.vocab = 1024;
+        synth.mtp = cases[i].mtp;
+        synth.f32_gates = cases[i].f32_gates;
+        const char *path = test_scratch("synth.gguf");
+        CHECK_OK(weir_synth(path, &synth, &err), &err);
+        fixture_options(&options);
+        fixture_open(&fixture, path, &options);
+        CHECK_OK(weir_session_eval(fixture.session, &token, 1, WEIR_LOGITS_LAST, &err), &err);
+        const float *logits = weir_session_logits(fixture.session, 0);
+        for (uint32_t j = 0; j < fixture.vocab; j++)
+            CHECK(logits[j] > -1e6f && logits[j] < 1e6f);
+        fixture_close(&fixture);
+    }
+}
+
 /* YaRN and linear scaling change the logits; factor 1 and scaling none do not. */
 TEST(engine_rope_options_have_effect)
 {
