@@ -26,7 +26,7 @@ check: ## everything that CI does; ends with the number of failures
 	@sh tools/check.sh
 
 bench: build/build.ninja ## measure this machine and the parts: see BENCHMARKS.md
-	@meson setup --reconfigure build >/dev/null
+	@ninja -C build reconfigure >/dev/null
 	@ninja -C build --quiet bench/weir-micro
 	@build/bench/weir-micro
 
