@@ -130,13 +130,19 @@ enum weir_status prompt_encode(struct ids *ids, const struct weir_tokenizer *tok
                                const char *text, size_t length, unsigned flags,
                                struct weir_error *err)
 {
-    size_t count;
-    enum weir_status status =
-        mem_grow(&ids->items, &ids->capacity, (uint64_t)length + 2, sizeof *ids->items, err);
-    if (status == WEIR_OK)
-        status = weir_tokenizer_encode(tokenizer, text, length, flags, ids->items,
-                                       (size_t)ids->capacity, &count, err);
-    if (status == WEIR_OK)
-        ids->count = count;
-    return status;
+    /* Enough for valid UTF-8. Other bytes become U+FFFD, which may be more ids than bytes. */
+    uint64_t wanted = (uint64_t)length + 2;
+    size_t count = 0;
+    do {
+        enum weir_status status =
+            mem_grow(&ids->items, &ids->capacity, wanted, sizeof *ids->items, err);
+        if (status == WEIR_OK)
+            status = weir_tokenizer_encode(tokenizer, text, length, flags, ids->items,
+                                           (size_t)ids->capacity, &count, err);
+        if (status != WEIR_OK)
+            return status;
+        wanted = count;
+    } while (count > ids->capacity);
+    ids->count = count;
+    return WEIR_OK;
 }
