@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ * weir inspect, tokenize and synth: what they print and write.
+ * Run alone: build/tests/weir-test inspection_ */
+#include "cli/program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "golden/fixture.h"
+
+#define MODEL test_data("golden/nano-f32.gguf")
+
+TEST(inspection_prints_metadata_by_default)
+{
+    const struct program_result *result = RUN_PROGRAM("inspect", MODEL);
+    CHECK_INT(result->status, 0);
+    CHECK_INT(result->err_size, 0);
+    CHECK_HAS(result->out, "general.architecture = \"qwen35\"\n");
+    result = RUN_PROGRAM("inspect", MODEL, "--override-kv",
+                         "general.name=str:\"a, b\",general.file_type=int:7");
+    CHECK_HAS(result->out, "general.name = \"a, b\"\n");
+    CHECK_HAS(result->out, "general.file_type = 7\n");
+}
+
+TEST(inspection_prints_weights_and_plan)
+{
+    const struct program_result *result = RUN_PROGRAM("inspect", MODEL, "--weights");
+    CHECK_INT(result->status, 0);
+    CHECK_HAS(result->out, "blk.0.attn_qkv.weight");
+    CHECK(strstr(result->out, "general.architecture") == NULL);
+    result = RUN_PROGRAM("inspect", MODEL, "--plan", "--rows", "3", "--sequences", "2", "--cached",
+                         "10");
+    CHECK_INT(result->status, 0);
+    CHECK_HAS(result->out, "6 new rows in 2 sequences");
+    CHECK_HAS(result->out, "DELTA_RULE_INPLACE");
+    CHECK(strstr(result->out, "STATE_STORE") == NULL);
+    CHECK_HAS(RUN_PROGRAM("inspect", MODEL, "--plan", "--fused-gdn", "off")->out, "STATE_STORE");
+    CHECK_REFUSED(RUN_PROGRAM("inspect", MODEL, "--plan", "-c", "4", "--cached", "4"),
+                  "--cached and --rows need a context of 5, but --ctx-size is 4");
+    CHECK_REFUSED(
+        RUN_PROGRAM("inspect", MODEL, "--plan", "--rows", "2000000000", "--sequences", "65536"),
+        "--rows, --sequences and --cached are too large");
+}
+
+TEST(inspection_memory_is_the_estimate)
+{
+    struct weir_model *model;
+    struct weir_memory memory;
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    weir_engine_options_init(&options);
+    options.context = 4096;
+    options.sessions_max = options.logits_rows_max = 3;
+    CHECK_OK(weir_model_open(&model, MODEL, NULL, &err), &err);
+    CHECK_OK(weir_memory_estimate(model, &options, &memory, &err), &err);
+    weir_model_close(model);
+    const struct program_result *result =
+        RUN_PROGRAM("inspect", MODEL, "--memory", "-c", "4096", "-np", "3");
+    CHECK_INT(result->status, 0);
+    CHECK_HAS(result->out, "context 4096 tokens, 3 sequences, 512 rows a step\n");
+    char line[64];
+    snprintf(line, sizeof line, "\n%-24s %16llu ", "kv cache", (unsigned long long)memory.kv);
+    CHECK_HAS(result->out, line);
+    snprintf(line, sizeof line, "\n%-24s %16llu ", "total", (unsigned long long)memory.total);
+    CHECK_HAS(result->out, line);
+}
+
+TEST(inspection_missing_model_names_the_flag)
+{
+    CHECK_REFUSED(RUN_PROGRAM("inspect"),
+                  "no model: name a GGUF file with --model or as first argument");
+    const struct program_result *result = RUN_PROGRAM("inspect", "-m", "/nowhere/x.gguf");
+    CHECK_INT(result->status, 1);
+    CHECK(strncmp(result->err, "error: --model: /nowhere/x.gguf: ", 33) == 0);
+}
+
+/* ---- tokenize -------------------------------------------------------------------------------- */
+
+TEST(inspection_tokens_have_the_known_formats)
+{
+    /* The vocabulary of the model: the 256 bytes, pairs of letters, and control tokens. */
+    CHECK_TEXT(RUN_PROGRAM("tokenize", MODEL, "-p", "a b<|im_end|>\\n")->out,
+               "    97 -> 'a'\n   933 -> ' b'\n  1019 -> '<|im_end|>'\n    10 -> '\n'\n");
+    CHECK_TEXT(RUN_PROGRAM("tokenize", MODEL, "-p", "a b", "--ids", "--show-count")->out,
+               "[97, 933]\nTotal number of tokens: 2\n");
+    CHECK_TEXT(RUN_PROGRAM("tokenize", MODEL, "-p", "", "--ids")->out, "[]\n");
+    const struct program_call call = {
+        .words = {"tokenize", "-m", MODEL, "--stdin", "--ids", "--no-escape", "--no-bos"},
+        .input = "a\\n",
+    };
+    CHECK_TEXT(run_program(&call)->out, "[97, 92, 110]\n");
+    CHECK_HAS(RUN_PROGRAM("tokenize", MODEL, "-p", "<|im_end|>", "--no-parse-special")->out,
+              "    60 -> '<'\n");
+}
+
+TEST(inspection_invalid_text_has_more_tokens_than_bytes)
+{
+    /* Each byte becomes U+FFFD, three bytes that no merge joins in this vocabulary. */
+    char input[101];
+    memset(input, 0xff, sizeof input - 1);
+    input[sizeof input - 1] = 0;
+    const struct program_call call = {
+        .words = {"tokenize", MODEL, "--stdin", "--show-count"},
+        .input = input,
+    };
+    CHECK_HAS(run_program(&call)->out, "Total number of tokens: 300\n");
+}
+
+/* ---- synth ----------------------------------------------------------------------------------- */
+
+TEST(inspection_synth_writes_the_same_model_again)
+{
+    const char *const paths[] = {test_scratch("a.gguf"), test_scratch("b.gguf"),
+                                 test_scratch("c.gguf")};
+    const char *const seeds[] = {"5", "5", "6"};
+    uint8_t *data[3];
+    size_t sizes[3];
+    for (int i = 0; i < 3; i++) {
+        const struct program_result *result =
+            RUN_PROGRAM("synth", "--size", "nano", "--type", "q8_0", "--out", paths[i], "--seed",
+                        seeds[i], "--mtp", "1", "--f32-gates");
+        CHECK_INT(result->status, 0);
+        CHECK_INT(result->out_size + result->err_size, 0);
+        data[i] = test_read_file(paths[i], &sizes[i]);
+    }
+    CHECK(sizes[0] == sizes[1] && memcmp(data[0], data[1], sizes[0]) == 0);
+    CHECK(sizes[0] == sizes[2] && memcmp(data[0], data[2], sizes[0]) != 0);
+    for (int i = 0; i < 3; i++)
+        free(data[i]);
+    CHECK_HAS(RUN_PROGRAM("inspect", paths[0])->out, "qwen35.nextn_predict_layers = 1\n");
+    const struct program_result *result = RUN_PROGRAM(
+        "run", paths[0], "--tokens", test_data("golden/tokens24.txt"), "--ids", "-n", "2");
+    CHECK_INT(result->status, 0);
+}
+
+TEST(inspection_synth_failure_leaves_nothing)
+{
+    const char *path = test_scratch("never.gguf");
+    const struct program_result *result =
+        RUN_PROGRAM("synth", "--size", "1T", "--type", "q4_0", "--out", path);
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "0.8B");
+    CHECK_INT(program_count_files(path), 0);
+    result = RUN_PROGRAM("synth", "--size", "nano", "--out", "/nowhere/never.gguf");
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "error: /nowhere/never.gguf");
+    CHECK_REFUSED(RUN_PROGRAM("synth"), "no file to write: name one with --out");
+}
