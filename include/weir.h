@@ -157,6 +157,10 @@ WEIR_API const char *weir_tokenizer_piece(const struct weir_tokenizer *tokenizer
 
 WEIR_API uint32_t weir_tokenizer_size(const struct weir_tokenizer *tokenizer);
 WEIR_API bool weir_tokenizer_ends_generation(const struct weir_tokenizer *tokenizer, int32_t id);
+/* The ids that the model's file bans from sampling, borrowed; returns their number. A sampler that
+ * is opened with the tokenizer bans them. */
+WEIR_API uint32_t weir_tokenizer_suppressed(const struct weir_tokenizer *tokenizer,
+                                            const int32_t **ids);
 /* The id of the token whose text is exactly `text`, or -1. */
 WEIR_API int32_t weir_tokenizer_find(const struct weir_tokenizer *tokenizer, const char *text,
                                      size_t length);

@@ -82,7 +82,13 @@ static enum weir_status tokens_read(struct sampler_tokens *tokens,
     const bool dry = sampler_dry_window(options, 1) > 0;
     const uint32_t size = weir_tokenizer_size(tokenizer);
     const uint32_t count = vocab < size ? vocab : size;
+    const int32_t *suppressed;
+    const uint32_t suppressed_count = weir_tokenizer_suppressed(tokenizer, &suppressed);
     enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < suppressed_count && status == WEIR_OK; i++) {
+        if ((uint32_t)suppressed[i] < vocab)
+            status = ban(tokens, suppressed[i], err);
+    }
     for (uint32_t i = 0; i < count && status == WEIR_OK; i++) {
         const int32_t id = (int32_t)i;
         if (options->ignore_eos && weir_tokenizer_ends_generation(tokenizer, id))

@@ -32,30 +32,47 @@ static enum weir_status get_texts(const struct gguf *gguf, const char *key, stru
     return WEIR_OK;
 }
 
+/* The integers of an array, which the caller frees; NULL and 0 if the key is absent. Values that do
+ * not fit become -1, which is no id and no type. */
+static enum weir_status get_integers(const struct gguf *gguf, const char *key, int32_t **out,
+                                     uint32_t *count, struct weir_error *err)
+{
+    const struct gguf_kv *kv = gguf_find(gguf, key);
+    *out = NULL;
+    *count = 0;
+    if (kv == NULL)
+        return WEIR_OK;
+    int64_t value = 0;
+    const bool is_list = kv->type == GGUF_ARRAY && kv->count <= INT32_MAX &&
+                         (kv->count == 0 || gguf_kv_integer(kv, 0, &value));
+    if (!is_list)
+        return err_set(err, WEIR_ERR_FORMAT, "%s: key %s: expected an array of integers",
+                       gguf_path(gguf), key);
+    int32_t *values = mem_alloc(kv->count, sizeof *values, err);
+    if (values == NULL)
+        return WEIR_ERR_MEMORY;
+    for (; *count < kv->count && gguf_kv_integer(kv, *count, &value); (*count)++)
+        values[*count] = value >= 0 && value <= INT32_MAX ? (int32_t)value : -1;
+    *out = values;
+    return WEIR_OK;
+}
+
+/* The type of each of `tokens` tokens; an unknown one counts as undefined. */
 static enum weir_status get_types(const struct gguf *gguf, uint32_t tokens, int32_t **out,
                                   struct weir_error *err)
 {
     const char *key = "tokenizer.ggml.token_type";
-    const struct gguf_kv *kv = gguf_find(gguf, key);
-    *out = NULL;
-    if (kv == NULL)
-        return WEIR_OK;
-    if (kv->type != GGUF_ARRAY || kv->count < tokens)
-        return err_set(err, WEIR_ERR_FORMAT, "%s: key %s: expected an array of %u integers",
-                       gguf_path(gguf), key, tokens);
-    int32_t *types = mem_alloc(tokens, sizeof *types, err);
-    if (types == NULL)
-        return WEIR_ERR_MEMORY;
+    uint32_t count;
+    const enum weir_status status = get_integers(gguf, key, out, &count, err);
+    if (status != WEIR_OK || *out == NULL)
+        return status;
+    if (count < tokens)
+        return err_set(err, WEIR_ERR_FORMAT, "%s: key %s has %u entries, expected %u",
+                       gguf_path(gguf), key, count, tokens);
     for (uint32_t i = 0; i < tokens; i++) {
-        int64_t type;
-        if (!gguf_kv_integer(kv, i, &type)) {
-            mem_free(types);
-            return err_set(err, WEIR_ERR_FORMAT, "%s: key %s: expected an array of integers",
-                           gguf_path(gguf), key);
-        }
-        types[i] = type >= TOKEN_UNDEFINED && type <= TOKEN_BYTE ? (int32_t)type : TOKEN_UNDEFINED;
+        if ((*out)[i] < TOKEN_UNDEFINED || (*out)[i] > TOKEN_BYTE)
+            (*out)[i] = TOKEN_UNDEFINED;
     }
-    *out = types;
     return WEIR_OK;
 }
 
@@ -148,7 +165,7 @@ enum weir_status weir_tokenizer_open(struct weir_tokenizer **out, const struct w
     const struct gguf *gguf = model->gguf;
     struct tokenizer_source source = {0};
     struct span *tokens = NULL, *merges = NULL;
-    int32_t *types = NULL;
+    int32_t *types = NULL, *suppressed = NULL;
     enum weir_status status;
     *out = NULL;
     TRY(check_kind(gguf, err));
@@ -160,15 +177,19 @@ enum weir_status weir_tokenizer_open(struct weir_tokenizer **out, const struct w
         goto out;
     }
     TRY(get_types(gguf, source.tokens_count, &types, err));
+    TRY(get_integers(gguf, "tokenizer.ggml.suppress_tokens", &suppressed, &source.suppressed_count,
+                     err));
     TRY(get_settings(model, &source, err));
     source.tokens = tokens;
     source.merges = merges;
     source.types = types;
+    source.suppressed = suppressed;
     TRY(tokenizer_open(out, &source, err));
 out:
     mem_free(tokens);
     mem_free(merges);
     mem_free(types);
+    mem_free(suppressed);
     return status;
 }
 

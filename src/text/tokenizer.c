@@ -25,6 +25,8 @@ struct weir_tokenizer {
     int32_t bos, eos;       /* what ADD_SPECIAL adds; -1: nothing */
     int32_t ends[ENDS_MAX]; /* the ids that end generation, each once */
     uint32_t ends_count;
+    int32_t *suppressed; /* ids never to be sampled */
+    uint32_t suppressed_count;
 };
 
 /* ---- building -------------------------------------------------------------------------------- */
@@ -118,6 +120,21 @@ static void warn_of_flaws(const struct weir_tokenizer *tokenizer,
              specials_skipped, SPECIAL_BYTES_MAX);
 }
 
+static enum weir_status copy_suppressed(struct weir_tokenizer *tokenizer,
+                                        const struct tokenizer_source *source,
+                                        struct weir_error *err)
+{
+    tokenizer->suppressed = mem_alloc(source->suppressed_count, sizeof *tokenizer->suppressed, err);
+    if (tokenizer->suppressed == NULL)
+        return WEIR_ERR_MEMORY;
+    for (uint32_t i = 0; i < source->suppressed_count; i++) {
+        const int32_t id = source->suppressed[i];
+        if (id >= 0 && (uint32_t)id < tokenizer->vocabulary.count)
+            tokenizer->suppressed[tokenizer->suppressed_count++] = id;
+    }
+    return WEIR_OK;
+}
+
 enum weir_status tokenizer_open(struct weir_tokenizer **out, const struct tokenizer_source *source,
                                 struct weir_error *err)
 {
@@ -130,6 +147,7 @@ enum weir_status tokenizer_open(struct weir_tokenizer **out, const struct tokeni
     tokenizer->pretokenizer = source->pretokenizer;
     TRY(vocabulary_init(&tokenizer->vocabulary, source->tokens, source->types, source->tokens_count,
                         err));
+    TRY(copy_suppressed(tokenizer, source, err));
     apply_named_ids(tokenizer, source);
     apply_known_tokens(tokenizer);
     TRY(bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, source->merges, source->merges_count,
@@ -150,6 +168,7 @@ void weir_tokenizer_close(struct weir_tokenizer *tokenizer)
     special_set_release(&tokenizer->specials);
     bpe_release(&tokenizer->bpe);
     vocabulary_release(&tokenizer->vocabulary);
+    mem_free(tokenizer->suppressed);
     mem_free(tokenizer);
 }
 
@@ -371,6 +390,12 @@ bool weir_tokenizer_ends_generation(const struct weir_tokenizer *tokenizer, int3
             return true;
     }
     return false;
+}
+
+uint32_t weir_tokenizer_suppressed(const struct weir_tokenizer *tokenizer, const int32_t **ids)
+{
+    *ids = tokenizer->suppressed;
+    return tokenizer->suppressed_count;
 }
 
 int32_t weir_tokenizer_find(const struct weir_tokenizer *tokenizer, const char *text, size_t length)

@@ -28,6 +28,8 @@ struct tokenizer_source {
     uint32_t merges_count;
     int32_t bos, eos, eot, eom;
     bool add_bos, add_eos;
+    const int32_t *suppressed; /* ids never to be sampled; those out of range are ignored */
+    uint32_t suppressed_count;
     weir_log_fn *log; /* warnings; may be NULL */
     void *log_user;
 };
