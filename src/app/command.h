@@ -18,6 +18,7 @@ struct command {
     const char *name;
     enum command_id id;
     bool takes_model;
+    enum weir_cache_type cache; /* by default: F32 where a model is measured, not used */
     command_fn *run;
     const char *usage;         /* behind the name */
     const char *summary;       /* one line */

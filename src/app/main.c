@@ -17,6 +17,7 @@ static const struct command commands[] = {
         .name = "run",
         .id = COMMAND_RUN,
         .takes_model = true,
+        .cache = WEIR_CACHE_F16,
         .run = command_run,
         .usage = "[-m] FILE -p TEXT [flags]",
         .summary = "continue a text",
@@ -27,6 +28,7 @@ static const struct command commands[] = {
         .name = "inspect",
         .id = COMMAND_INSPECT,
         .takes_model = true,
+        .cache = WEIR_CACHE_F16,
         .run = command_inspect,
         .usage = "[-m] FILE [--weights] [--plan] [--memory] [flags]",
         .summary = "show what a model file holds, computes and needs",
@@ -46,6 +48,7 @@ static const struct command commands[] = {
         .name = "eval",
         .id = COMMAND_EVAL,
         .takes_model = true,
+        .cache = WEIR_CACHE_F32,
         .run = command_eval,
         .usage = "[-m] FILE (-f TEXT | --tokens FILE --logits FILE) [flags]",
         .summary = "measure perplexity, or write logits",
@@ -163,6 +166,7 @@ static enum weir_status command_call(const struct command *command, int argc, ch
     enum weir_status status = WEIR_ERR_MEMORY;
     struct options options;
     options_init(&options);
+    options.engine.cache_k = options.engine.cache_v = command->cache;
     bool *given = mem_alloc(flag_count, sizeof *given, err);
     if (given == NULL)
         goto out;
