@@ -15,7 +15,8 @@
 
 enum { SAMPLES_MAX = 1000, SAMPLE_NS = 20000000 };
 
-static const struct bench_row *const tables[] = {bench_base_rows};
+static const struct bench_row *const tables[] = {bench_base_rows, bench_codec_rows,
+                                                 bench_forward_rows};
 enum { TABLES = sizeof tables / sizeof tables[0] };
 
 struct options {
@@ -83,12 +84,12 @@ static double print_row(const struct bench_row *row, struct pool *pool, uint32_t
     struct weir_error err = {0};
     struct bench bench = {.pool = pool, .amount = 1};
     if (row->open(&bench, row->variant, &err) != WEIR_OK) {
-        printf("%-24s left out: %s\n", row->name, err.text);
+        printf("%-30s left out: %s\n", row->name, err.text);
         return 0;
     }
     const struct result result = measure(row, &bench, samples);
     row->close(&bench);
-    printf("%-24s %10.2f %-9s %6.1f%%", row->name, result.median, row->unit, result.spread);
+    printf("%-30s %10.2f %-9s %6.1f%%", row->name, result.median, row->unit, result.spread);
     if (peak > 0 && strcmp(row->unit, "GB/s") == 0)
         printf(" %6.1f%%", 100 * result.median / peak);
     printf("\n");
@@ -131,7 +132,7 @@ static void print_machine(uint32_t threads)
 static void print_table(const struct options *options, struct pool *pool)
 {
     print_machine(options->threads);
-    printf("%-24s %10s %-9s %7s %7s\n", "row", "median", "unit", "spread", "of peak");
+    printf("%-30s %10s %-9s %7s %7s\n", "row", "median", "unit", "spread", "of peak");
     const double peak = print_row(&tables[0][0], pool, options->samples, 0);
     for (uint32_t table = 0; table < TABLES; table++) {
         for (const struct bench_row *row = tables[table]; row->name != NULL; row++) {
