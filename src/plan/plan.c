@@ -163,10 +163,11 @@ uint16_t plan_state_copy(struct plan *plan, uint16_t state)
     return plan_add_buf(plan, copy);
 }
 
-uint16_t plan_state(struct plan *plan, const char *role, uint16_t layer, uint32_t rows,
-                    uint32_t width)
+/* F32 rows that a place for a sequence keeps between steps. */
+static uint16_t plan_add_kept(struct plan *plan, enum buf_kind kind, const char *role,
+                              uint16_t layer, uint32_t rows, uint32_t width)
 {
-    return plan_add_buf(plan, (struct buf){.kind = BUF_STATE,
+    return plan_add_buf(plan, (struct buf){.kind = (uint8_t)kind,
                                            .dtype = DTYPE_F32,
                                            .extent = EXTENT_SLOT,
                                            .role = plan_role(plan, role),
@@ -176,17 +177,16 @@ uint16_t plan_state(struct plan *plan, const char *role, uint16_t layer, uint32_
                                            .width = width});
 }
 
+uint16_t plan_state(struct plan *plan, const char *role, uint16_t layer, uint32_t rows,
+                    uint32_t width)
+{
+    return plan_add_kept(plan, BUF_STATE, role, layer, rows, width);
+}
+
 uint16_t plan_ring(struct plan *plan, const char *role, uint16_t layer, uint32_t rows,
                    uint32_t width)
 {
-    return plan_add_buf(plan, (struct buf){.kind = BUF_RING,
-                                           .dtype = DTYPE_F32,
-                                           .extent = EXTENT_SLOT,
-                                           .role = plan_role(plan, role),
-                                           .layer = layer,
-                                           .rows = rows,
-                                           .groups = 1,
-                                           .width = width});
+    return plan_add_kept(plan, BUF_RING, role, layer, rows, width);
 }
 
 uint16_t plan_kv(struct plan *plan, const char *role, uint16_t layer, enum dtype dtype,
