@@ -100,6 +100,16 @@ static void softmax(float *scores, uint64_t count)
         scores[i] *= scale;
 }
 
+/* Rounds to F16 what meets rows of an F16 cache, as the reference engine does and as products of
+ * halves on hardware do; their sums stay F32. Rows of an F32 cache meet F32. */
+static void round_like_cache(const struct ref_operand *cache, float *values, uint64_t count)
+{
+    if (cache->dtype != DTYPE_F16)
+        return;
+    for (uint64_t i = 0; i < count; i++)
+        values[i] = codec_from_f16(codec_to_f16(values[i]));
+}
+
 /* One cached key or value vector as floats. */
 static const float *cached_vector(const struct ref_operand *cache, uint32_t slot, uint64_t position,
                                   uint32_t group, float *decoded)
@@ -116,18 +126,20 @@ void ref_attend(const struct ref_call *call, uint64_t first, uint64_t last, floa
 {
     const struct ref_operand *q = &call->at[0], *k = &call->at[1], *v = &call->at[2];
     const uint32_t heads_per_kv = q->groups / k->groups;
-    float decoded[ATTEND_WIDTH_MAX];
+    float decoded[ATTEND_WIDTH_MAX], query[ATTEND_WIDTH_MAX];
     for (uint64_t unit = first; unit < last; unit++) {
         const uint64_t row = unit / q->groups;
         const uint32_t head = (uint32_t)(unit % q->groups);
         const uint32_t slot = seq_of_row(call->step, row)->slot;
         const uint64_t visible = position_of_row(call->step, row) + 1;
-        const float *query = ref_group(q, row, head);
+        memcpy(query, ref_group(q, row, head), q->width * sizeof *query);
+        round_like_cache(k, query, q->width);
         for (uint64_t p = 0; p < visible; p++)
             scratch[p] =
                 call->op->scale *
                 ref_dot(query, cached_vector(k, slot, p, head / heads_per_kv, decoded), q->width);
         softmax(scratch, visible);
+        round_like_cache(v, scratch, visible);
         float *out = ref_group(&call->at[3], row, head);
         for (uint32_t i = 0; i < q->width; i++)
             out[i] = 0;
