@@ -5,18 +5,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/text.h"
+
+enum { LINE_MAX_BYTES = 8192 }; /* a path of PATH_MAX and what is said of it */
+
 enum weir_status err_set(struct weir_error *err, enum weir_status status, const char *format, ...)
 {
     if (err == NULL || err->status != WEIR_OK)
         return status;
-    err->status = status;
+    char line[LINE_MAX_BYTES];
     va_list args;
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    for (char *c = err->text; *c != 0; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-    }
+    err->status = status;
+    text_clean(line);
+    text_fit(line, err->text, sizeof err->text);
     return status;
 }

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -19,7 +21,8 @@ enum { HUGE_PAGE_BYTES = 2 << 20 };
 static enum weir_status file_open_regular(const char *path, int *fd, uint64_t *size,
                                           struct weir_error *err)
 {
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* not to wait for the writer of a pipe, which is refused below */
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0)
         return err_set(err, WEIR_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     struct stat info;
@@ -140,23 +143,54 @@ enum weir_status file_read_at(const char *path, uint64_t offset, void *out, uint
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+/* The file that a link leads to, or a copy of the path; NULL for want of memory. */
+static char *resolve_target(const char *path, struct weir_error *err)
+{
+    char resolved[PATH_MAX];
+    const char *target = realpath(path, resolved) != NULL ? resolved : path;
+    return mem_copy_text(target, strlen(target), err);
+}
+
+/* "TARGET.tmp123", zero-terminated; NULL for want of memory. */
+static char *temporary_name(const char *target, struct weir_error *err)
+{
+    const size_t size = strlen(target) + 32;
+    char *name = mem_alloc(size, 1, err);
+    if (name != NULL)
+        snprintf(name, size, "%s.tmp%ld", target, (long)getpid());
+    return name;
+}
+
+static enum weir_status writer_begin(struct file_writer *writer, struct weir_error *err)
+{
+    struct stat info;
+    const bool exists = stat(writer->path_target, &info) == 0;
+    const bool is_direct = exists && !S_ISREG(info.st_mode);
+    if (!is_direct) {
+        writer->path_temporary = temporary_name(writer->path_target, err);
+        if (writer->path_temporary == NULL)
+            return WEIR_ERR_MEMORY;
+    }
+    writer->stream =
+        is_direct ? fopen(writer->path_target, "wb") : fopen(writer->path_temporary, "wbx");
+    if (writer->stream == NULL)
+        return err_set(err, WEIR_ERR_IO, "%s: cannot create%s: %s", writer->path,
+                       is_direct ? "" : " a file beside it", strerror(errno));
+    if (exists && !is_direct)
+        fchmod(fileno(writer->stream), info.st_mode & 07777);
+    return WEIR_OK;
+}
+
 enum weir_status file_writer_open(struct file_writer *writer, const char *path,
                                   struct weir_error *err)
 {
     *writer = (struct file_writer){0};
     enum weir_status status = WEIR_ERR_MEMORY;
-    const size_t length = strlen(path);
-    writer->path = mem_copy_text(path, length, err);
-    writer->path_temporary = mem_alloc((uint64_t)length + 32, 1, err);
-    if (writer->path == NULL || writer->path_temporary == NULL)
+    writer->path = mem_copy_text(path, strlen(path), err);
+    writer->path_target = resolve_target(path, err);
+    if (writer->path == NULL || writer->path_target == NULL)
         goto out;
-    snprintf(writer->path_temporary, length + 32, "%s.tmp%ld", path, (long)getpid());
-    writer->stream = fopen(writer->path_temporary, "wb");
-    if (writer->stream == NULL) {
-        status = err_set(err, WEIR_ERR_IO, "%s: cannot create: %s", writer->path_temporary,
-                         strerror(errno));
-        goto out;
-    }
+    TRY(writer_begin(writer, err));
     return WEIR_OK;
 out:
     file_writer_abandon(writer);
@@ -167,20 +201,27 @@ enum weir_status file_writer_put(struct file_writer *writer, const void *data, u
                                  struct weir_error *err)
 {
     if (size > 0 && fwrite(data, 1, (size_t)size, writer->stream) != size)
-        return err_set(err, WEIR_ERR_IO, "%s: cannot write: %s", writer->path_temporary,
-                       strerror(errno));
+        return err_set(err, WEIR_ERR_IO, "%s: cannot write: %s", writer->path, strerror(errno));
     return WEIR_OK;
+}
+
+static void writer_release(struct file_writer *writer)
+{
+    mem_free(writer->path);
+    mem_free(writer->path_target);
+    mem_free(writer->path_temporary);
+    *writer = (struct file_writer){0};
 }
 
 enum weir_status file_writer_commit(struct file_writer *writer, struct weir_error *err)
 {
-    const bool flushed = fflush(writer->stream) == 0 && fsync(fileno(writer->stream)) == 0;
-    if (!flushed || rename(writer->path_temporary, writer->path) != 0)
+    const bool is_direct = writer->path_temporary == NULL;
+    const bool is_flushed =
+        fflush(writer->stream) == 0 && (is_direct || fsync(fileno(writer->stream)) == 0);
+    if (!is_flushed || (!is_direct && rename(writer->path_temporary, writer->path_target) != 0))
         return err_set(err, WEIR_ERR_IO, "%s: cannot write: %s", writer->path, strerror(errno));
     fclose(writer->stream);
-    mem_free(writer->path);
-    mem_free(writer->path_temporary);
-    *writer = (struct file_writer){0};
+    writer_release(writer);
     return WEIR_OK;
 }
 
@@ -188,11 +229,10 @@ void file_writer_abandon(struct file_writer *writer)
 {
     if (writer->stream != NULL) {
         fclose(writer->stream);
-        remove(writer->path_temporary);
+        if (writer->path_temporary != NULL)
+            remove(writer->path_temporary);
     }
-    mem_free(writer->path);
-    mem_free(writer->path_temporary);
-    *writer = (struct file_writer){0};
+    writer_release(writer);
 }
 
 uint64_t file_space(const char *path)

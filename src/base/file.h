@@ -30,15 +30,18 @@ enum weir_status file_read_all(const char *path, uint64_t size_max, uint8_t **ou
 enum weir_status file_read_at(const char *path, uint64_t offset, void *out, uint64_t size,
                               struct weir_error *err);
 
-/* A file being written under a temporary name beside its target. */
+/* A file being written under a temporary name beside its target. What is there already and is no
+ * regular file (a device, a pipe) is written directly: it cannot be replaced. */
 struct file_writer {
     FILE *stream;
-    char *path;
-    char *path_temporary;
+    char *path;           /* as given, for messages */
+    char *path_target;    /* where a link leads */
+    char *path_temporary; /* NULL if written directly */
 };
 
 /* Begin, then write through file_writer_put, then commit (flush, sync, rename) or abandon. After
- * a failed put or commit the caller still abandons; nothing is left behind. */
+ * a failed put or commit the caller still abandons; nothing is left behind. A file that is replaced
+ * hands on its permissions. */
 enum weir_status file_writer_open(struct file_writer *writer, const char *path,
                                   struct weir_error *err);
 enum weir_status file_writer_put(struct file_writer *writer, const void *data, uint64_t size,

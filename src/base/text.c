@@ -12,6 +12,38 @@ bool span_equals(struct span span, const char *text)
     return span.length == length && memcmp(span.data, text, length) == 0;
 }
 
+void text_clean(char *text)
+{
+    for (char *c = text; *c != 0; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    }
+}
+
+static bool continues_character(char byte)
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+void text_fit(const char *text, char *out, size_t size)
+{
+    static const char gap[] = "...";
+    const size_t length = strlen(text);
+    if (length < size) {
+        memcpy(out, text, length + 1);
+        return;
+    }
+    const size_t kept = size - sizeof gap; /* and the zero */
+    size_t head = kept / 3, tail_from = length - (kept - kept / 3);
+    while (head > 0 && continues_character(text[head]))
+        head--;
+    while (tail_from < length && continues_character(text[tail_from]))
+        tail_from++;
+    memcpy(out, text, head);
+    memcpy(out + head, gap, sizeof gap - 1);
+    memcpy(out + head + sizeof gap - 1, text + tail_from, length - tail_from + 1);
+}
+
 void print(struct printer printer, const char *format, ...)
 {
     char line[1024];

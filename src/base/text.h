@@ -13,6 +13,13 @@ struct span {
 /* True if the span holds exactly the bytes of the zero-terminated `text`. */
 bool span_equals(struct span span, const char *text);
 
+/* Makes text from outside fit for one line of a terminal: control characters become '?'. */
+void text_clean(char *text);
+
+/* Copies `text` to `out` of `size` bytes. A text that is too long loses its middle, at character
+ * boundaries: its beginning (a path) and its end (the reason) stay. */
+void text_fit(const char *text, char *out, size_t size);
+
 /* Where describing functions print to. */
 struct printer {
     weir_write_fn *write;

@@ -2,10 +2,12 @@
  * Tests of the room base. Run alone: build/tests/weir-test base_ */
 #include "test.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -114,6 +116,43 @@ TEST(base_written_file_reads_back)
     CHECK_OK(file_read_at(path, 1, part, 3, &err), &err);
     CHECK_TEXT(part, "ell");
     CHECK_INT(file_read_at(path, 3, part, 3, &err), WEIR_ERR_IO);
+}
+
+/* Writing to what is no regular file goes into it; a link's target is replaced, not the link; a
+ * replaced file's permissions stay. */
+TEST(base_file_writer_respects_what_is_there)
+{
+    struct file_writer writer;
+    struct weir_error err = {0};
+    struct stat info;
+    char text[8] = {0};
+    const char *fifo = test_scratch("fifo"), *link = test_scratch("link");
+    const char *target = test_scratch("target");
+    CHECK_INT(mkfifo(fifo, 0600), 0);
+    const int reader = open(fifo, O_RDWR | O_NONBLOCK);
+    CHECK_OK(file_writer_open(&writer, fifo, &err), &err);
+    CHECK(writer.path_temporary == NULL);
+    CHECK_OK(file_writer_put(&writer, "pipe", 4, &err), &err);
+    CHECK_OK(file_writer_commit(&writer, &err), &err);
+    CHECK_INT(read(reader, text, sizeof text), 4);
+    CHECK_TEXT(text, "pipe");
+    CHECK_OK(file_writer_open(&writer, fifo, &err), &err);
+    file_writer_abandon(&writer);
+    CHECK(stat(fifo, &info) == 0 && S_ISFIFO(info.st_mode));
+    close(reader);
+    struct file_map map;
+    CHECK_INT(file_map_open(&map, fifo, &err), WEIR_ERR_IO); /* and does not wait */
+    err = (struct weir_error){0};
+
+    FILE *stream = fopen(target, "w");
+    CHECK(stream != NULL && fclose(stream) == 0);
+    CHECK(chmod(target, 0640) == 0 && symlink(target, link) == 0);
+    CHECK_OK(file_writer_open(&writer, link, &err), &err);
+    CHECK_OK(file_writer_put(&writer, "new", 3, &err), &err);
+    CHECK_OK(file_writer_commit(&writer, &err), &err);
+    CHECK(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
+    CHECK(stat(target, &info) == 0 && info.st_size == 3);
+    CHECK_INT(info.st_mode & 07777, 0640);
 }
 
 TEST(base_huge_pages_are_aligned_and_zero)
