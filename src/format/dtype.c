@@ -64,32 +64,6 @@ enum weir_status dtype_from_gguf(enum dtype *out, uint32_t gguf_id, struct weir_
     return refuse_id(gguf_id, err);
 }
 
-/* Not toupper: a locale may fold letters in its own way (a Turkish i is not the I of "IQ4_NL"). */
-static char ascii_upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
-static bool name_matches(const char *name, const char *text)
-{
-    while (*name != 0 && *name == ascii_upper(*text)) {
-        name++;
-        text++;
-    }
-    return *name == 0 && *text == 0;
-}
-
-bool dtype_from_name(enum dtype *out, const char *name)
-{
-    for (unsigned i = 0; i < DTYPE_COUNT; i++) {
-        if (name_matches(infos[i].name, name)) {
-            *out = (enum dtype)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 uint64_t dtype_row_bytes(enum dtype dtype, uint64_t columns)
 {
     const struct dtype_info *info = dtype_info(dtype);

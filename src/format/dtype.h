@@ -4,7 +4,6 @@
 #define FORMAT_DTYPE_H
 
 #include "base/err.h"
-#include "base/text.h"
 
 enum dtype {
 #define DTYPE(id, name, gguf_id, block, bytes, family) DTYPE_##id,
@@ -32,9 +31,6 @@ const struct dtype_info *dtype_info(enum dtype dtype);
 
 /* WEIR_ERR_FORMAT with the reason (unknown, or removed from ggml) for an id without a type. */
 enum weir_status dtype_from_gguf(enum dtype *out, uint32_t gguf_id, struct weir_error *err);
-
-/* By name, in any case of letters. False if there is none. */
-bool dtype_from_name(enum dtype *out, const char *name);
 
 /* Bytes of a row of `columns` elements, which must be a multiple of the block. */
 uint64_t dtype_row_bytes(enum dtype dtype, uint64_t columns);

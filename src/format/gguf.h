@@ -102,6 +102,7 @@ enum weir_status gguf_get_text(const struct gguf *gguf, const char *key, struct 
 /* Element `i` of an integer, bool or float array, or (i ignored) of a scalar, as a 64-bit value.
  * The caller knows that i < count. False if it is not of such a type. */
 bool gguf_kv_integer(const struct gguf_kv *kv, uint64_t i, int64_t *out);
+bool gguf_kv_unsigned(const struct gguf_kv *kv, uint64_t i, uint64_t *out); /* U64 only */
 bool gguf_kv_float(const struct gguf_kv *kv, uint64_t i, double *out);
 
 /* Walks an array of strings: begin with *cursor = 0, ends with false. */

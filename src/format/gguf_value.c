@@ -58,6 +58,14 @@ bool gguf_kv_integer(const struct gguf_kv *kv, uint64_t i, int64_t *out)
     return true;
 }
 
+bool gguf_kv_unsigned(const struct gguf_kv *kv, uint64_t i, uint64_t *out)
+{
+    if (kv->element != GGUF_U64)
+        return false;
+    *out = gguf_load(kv->data.data + (kv->type == GGUF_ARRAY ? i * 8 : 0), 8);
+    return true;
+}
+
 bool gguf_kv_float(const struct gguf_kv *kv, uint64_t i, double *out)
 {
     if (kv->element != GGUF_F32 && kv->element != GGUF_F64)

@@ -310,6 +310,9 @@ static enum weir_status check_architecture(const struct gguf *gguf, struct weir_
 {
     struct span architecture = {0}, type = {0};
     enum weir_status status;
+    if (gguf->tensor_count == 0)
+        return err_set(err, WEIR_ERR_FORMAT, "%s: holds no tensors, only metadata and a vocabulary",
+                       gguf_path(gguf));
     TRY(gguf_get_text(gguf, "general.type", &type, err));
     TRY(gguf_get_text(gguf, "general.architecture", &architecture, err));
     if (type.data != NULL && !span_equals(type, "model"))
@@ -337,8 +340,9 @@ enum weir_status config_read(struct config *out, const struct gguf *gguf, struct
     for (size_t i = 0; i < sizeof key_rules / sizeof key_rules[0]; i++)
         TRY(read_rule(&config, gguf, &key_rules[i], err));
     TRY(require(gguf, "ssm.inner_size", err));
+    TRY(require(gguf, "attention.value_length", err));
     TRY(require(gguf, "attention.layer_norm_rms_epsilon", err));
-    TRY(read_float(gguf, "attention.layer_norm_rms_epsilon", 0, 1, &eps, err));
+    TRY(read_float(gguf, "attention.layer_norm_rms_epsilon", 1e-20, 1, &eps, err));
     TRY(read_rope(&config, gguf, err));
     TRY(read_blocks(&config, gguf, err));
     TRY(check_sections(&config, gguf, err));

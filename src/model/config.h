@@ -5,8 +5,9 @@
 #define MODEL_CONFIG_H
 
 #include "format/gguf.h"
+#include "plan/plan.h"
 
-enum { BLOCKS_MAX = 512, HEAD_WIDTH_MAX = 1024 };
+enum { BLOCKS_MAX = 512 };
 
 enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_YARN };
 
@@ -14,7 +15,7 @@ struct rope_config {
     double base;
     uint32_t width; /* rotated elements of a head, even */
     enum rope_scaling scaling;
-    double factor;     /* context extension, >= 1; 1 without scaling */
+    double factor;     /* context extension, > 0; 1 without scaling; YaRN works above 1 only */
     uint32_t original; /* context length that YaRN extends */
     double attn_factor;
 };

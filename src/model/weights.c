@@ -76,17 +76,30 @@ static enum weir_status check_type(const struct gguf *gguf, const struct gguf_te
     return WEIR_OK;
 }
 
+/* "{64, 128}": as many dimensions as are more than 1, at least one. */
+static void format_shape(const uint64_t *ne, uint32_t dims, char *out, size_t size)
+{
+    while (dims > 1 && ne[dims - 1] == 1)
+        dims--;
+    int used = snprintf(out, size, "{%llu", (unsigned long long)ne[0]);
+    for (uint32_t i = 1; i < dims; i++)
+        used += snprintf(out + used, size - (size_t)used, ", %llu", (unsigned long long)ne[i]);
+    snprintf(out + used, size - (size_t)used, "}");
+}
+
+enum { SHAPE_BYTES = 96 }; /* four numbers of 20 digits */
+
 static enum weir_status check_shape(const struct gguf *gguf, const struct gguf_tensor *tensor,
                                     uint64_t width, uint64_t rows, struct weir_error *err)
 {
     const uint64_t *ne = tensor->ne;
     if (ne[0] == width && ne[1] == rows && ne[2] == 1 && ne[3] == 1)
         return WEIR_OK;
-    return err_set(err, WEIR_ERR_FORMAT,
-                   "%s: tensor %s has shape {%llu, %llu, %llu, %llu}, expected {%llu, %llu}",
-                   gguf_path(gguf), tensor->name, (unsigned long long)ne[0],
-                   (unsigned long long)ne[1], (unsigned long long)ne[2], (unsigned long long)ne[3],
-                   (unsigned long long)width, (unsigned long long)rows);
+    char found[SHAPE_BYTES], expected[SHAPE_BYTES];
+    format_shape(ne, GGUF_DIMS_MAX, found, sizeof found);
+    format_shape((const uint64_t[]){width, rows}, 2, expected, sizeof expected);
+    return err_set(err, WEIR_ERR_FORMAT, "%s: tensor %s has shape %s, expected %s", gguf_path(gguf),
+                   tensor->name, found, expected);
 }
 
 /* Adds the weight of one role in one block, if the file has it. */
@@ -105,10 +118,12 @@ static enum weir_status add_weight(struct weights *weights, const struct config 
     const struct gguf_tensor *tensor = gguf_find_tensor(gguf, name);
     if (tensor == NULL && rule->need == NEED_OPTIONAL)
         return WEIR_OK;
-    if (tensor == NULL)
-        return err_set(err, WEIR_ERR_FORMAT,
-                       "%s: tensor %s is missing, expected with shape {%llu, %llu}",
-                       gguf_path(gguf), name, (unsigned long long)width, (unsigned long long)rows);
+    if (tensor == NULL) {
+        char expected[SHAPE_BYTES];
+        format_shape((const uint64_t[]){width, rows}, 2, expected, sizeof expected);
+        return err_set(err, WEIR_ERR_FORMAT, "%s: tensor %s is missing, expected with shape %s",
+                       gguf_path(gguf), name, expected);
+    }
     enum weir_status status;
     TRY(check_shape(gguf, tensor, width, rows, err));
     TRY(check_type(gguf, tensor, rule, err));
@@ -131,6 +146,20 @@ static bool is_companion(const char *name)
     return length > suffix_length && strcmp(name + length - suffix_length, suffix) == 0;
 }
 
+static enum weir_status refuse_extra(const struct gguf *gguf, const struct gguf_tensor *tensor,
+                                     struct weir_error *err)
+{
+    struct span architecture = {0};
+    char found[SHAPE_BYTES];
+    gguf_get_text(gguf, "general.architecture", &architecture, NULL);
+    format_shape(tensor->ne, GGUF_DIMS_MAX, found, sizeof found);
+    return err_set(err, WEIR_ERR_UNSUPPORTED,
+                   "%s: tensor %s of shape %s is not part of architecture %.*s, expected none of "
+                   "that name",
+                   gguf_path(gguf), tensor->name, found, (int)architecture.length,
+                   (const char *)architecture.data);
+}
+
 /* Every tensor of the file must have found its place. */
 static enum weir_status check_extra(const struct weights *weights, const struct gguf *gguf,
                                     struct weir_error *err)
@@ -144,11 +173,7 @@ static enum weir_status check_extra(const struct weights *weights, const struct 
     for (uint64_t i = 0; i < gguf->tensor_count && status == WEIR_OK; i++) {
         const struct gguf_tensor *tensor = &gguf->tensors[i];
         if (!used[i] && !is_companion(tensor->name))
-            status = err_set(err, WEIR_ERR_UNSUPPORTED,
-                             "%s: tensor %s of shape {%llu, %llu} is not part of architecture "
-                             "qwen35, expected none of that name",
-                             gguf_path(gguf), tensor->name, (unsigned long long)tensor->ne[0],
-                             (unsigned long long)tensor->ne[1]);
+            status = refuse_extra(gguf, tensor, err);
     }
     mem_free(used);
     return status;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { MATCH_MAX = 3, VARIABLES = 26 };
+#define OP_NONE UINT32_MAX /* no op of the plan */
 
 struct pattern {
     enum op_kind kind;
@@ -130,7 +131,7 @@ static bool result_is_needed_early(const struct plan *plan, const struct rewrite
     return false;
 }
 
-/* The op before `before` that writes buffer `number`; BUF_NONE if there is none. */
+/* The op before `before` that writes buffer `number`; OP_NONE if there is none. */
 static uint32_t find_writer(const struct plan *plan, uint16_t number, uint32_t before)
 {
     for (uint32_t i = before; i-- > 0;) {
@@ -140,7 +141,7 @@ static uint32_t find_writer(const struct plan *plan, uint16_t number, uint32_t b
                 return i;
         }
     }
-    return BUF_NONE;
+    return OP_NONE;
 }
 
 /* Of what the pattern writes, the buffer that is bound already. */
@@ -166,7 +167,7 @@ static bool find_match(const struct plan *plan, const struct rewrite *rewrite, u
     for (uint32_t i = rewrite->count - 1; i-- > 0;) {
         const uint16_t result = bound_result(&rewrite->match[i], match);
         match->op[i] = find_writer(plan, result, last);
-        if (match->op[i] == BUF_NONE || !bind(&rewrite->match[i], &plan->ops[match->op[i]], match))
+        if (match->op[i] == OP_NONE || !bind(&rewrite->match[i], &plan->ops[match->op[i]], match))
             return false;
     }
     return temporaries_are_free(plan, rewrite, match) &&

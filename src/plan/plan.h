@@ -29,7 +29,8 @@ enum {
     OP_OPERANDS_MAX = 8,
     PLAN_ROLES_MAX = 64,
     PLAN_BUFS_MAX = 65535,
-    LAYER_NONE = 0xffff, /* an op of no layer: embedding, head */
+    HEAD_WIDTH_MAX = 1024, /* elements of a head: backends keep one on the stack */
+    LAYER_NONE = 0xffff,   /* an op of no layer: embedding, head */
     BUF_NONE = 0xffff,
 };
 

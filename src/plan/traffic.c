@@ -81,7 +81,7 @@ struct operand_traffic op_operand_traffic(const struct plan *plan, const struct 
     if (rows == 0)
         return touched;
     touched.operand = whole_bytes(buf, step, limits);
-    const uint64_t state = step->seqs * buf->rows * row;
+    const uint64_t state = (uint64_t)step->seqs * buf->rows * row;
     switch (letter) {
     case 'w':
     case 'f': touched.read = buf->rows * row; break;

@@ -78,8 +78,8 @@ static bool delta_rule_fits(const struct shapes *s, const struct buf *z, const s
 static bool attend_fits(const struct shapes *s)
 {
     const struct buf *q = s->at[0], *k = s->at[1], *v = s->at[2], *y = s->at[3];
-    return q->width == k->width && same_columns(k, v) && q->groups % k->groups == 0 &&
-           same_columns(q, y);
+    return q->width <= HEAD_WIDTH_MAX && q->width == k->width && same_columns(k, v) &&
+           q->groups % k->groups == 0 && same_columns(q, y);
 }
 
 static bool conv_fits(const struct shapes *s)

@@ -120,13 +120,11 @@ static const float *cached_vector(const struct ref_operand *cache, uint32_t slot
     return decoded;
 }
 
-enum { ATTEND_WIDTH_MAX = 1024 }; /* elements of a head; config.c refuses wider ones */
-
 void ref_attend(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
 {
     const struct ref_operand *q = &call->at[0], *k = &call->at[1], *v = &call->at[2];
     const uint32_t heads_per_kv = q->groups / k->groups;
-    float decoded[ATTEND_WIDTH_MAX], query[ATTEND_WIDTH_MAX];
+    float decoded[HEAD_WIDTH_MAX], query[HEAD_WIDTH_MAX];
     for (uint64_t unit = first; unit < last; unit++) {
         const uint64_t row = unit / q->groups;
         const uint32_t head = (uint32_t)(unit % q->groups);

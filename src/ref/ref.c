@@ -296,8 +296,28 @@ uint64_t ref_units(const struct ref_call *call)
     case OP_CONV_SILU: return call->at[1].rows;
     case OP_STATE_LOAD:
     case OP_STATE_STORE: return call->step->seqs;
-    default: return call->rows;
+    case OP_EMBED:
+    case OP_SELECT:
+    case OP_RMS_NORM:
+    case OP_L2_NORM:
+    case OP_ADD:
+    case OP_MUL:
+    case OP_ADD_WEIGHT:
+    case OP_MUL_WEIGHT:
+    case OP_SILU:
+    case OP_SIGMOID:
+    case OP_SOFTPLUS:
+    case OP_ROPE:
+    case OP_KV_APPEND:
+    case OP_DECAY:
+    case OP_NORM_ROPE:
+    case OP_GATED_NORM:
+    case OP_SIGMOID_MUL:
+    case OP_SWIGLU:
+    case OP_ADD_NORM: return call->rows;
+    case OP_COUNT: break;
     }
+    return 0;
 }
 
 void ref_run_op(const struct exec *exec, const struct ref_call *call)

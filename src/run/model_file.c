@@ -17,16 +17,20 @@ void model_log(const struct weir_model *model, enum weir_log_level level, const 
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    text_clean(line);
     model->log(model->log_user, level, line);
 }
 
-/* A copy of a text entry, or of "" if it is absent or no text. */
+/* A copy of a text entry, fit for one line, or of "" if it is absent or no text. */
 static char *copy_entry(const struct gguf *gguf, const char *key, struct weir_error *err)
 {
     const struct gguf_kv *kv = gguf_find(gguf, key);
-    if (kv == NULL || kv->type != GGUF_STRING)
-        return mem_copy_text("", 0, err);
-    return mem_copy_text((const char *)kv->data.data, kv->data.length, err);
+    const bool is_text = kv != NULL && kv->type == GGUF_STRING;
+    char *copy = is_text ? mem_copy_text((const char *)kv->data.data, kv->data.length, err)
+                         : mem_copy_text("", 0, err);
+    if (copy != NULL)
+        text_clean(copy);
+    return copy;
 }
 
 static enum weir_status model_fill(struct weir_model *model, const char *path,
@@ -101,11 +105,10 @@ void weir_model_info(const struct weir_model *model, struct weir_model_info *out
 
 enum { TEXT_SHOWN = 120, ELEMENTS_SHOWN = 8 };
 
-/* A string in quotes, control characters escaped, shortened. */
-static void print_text(struct printer printer, struct span text)
+/* Control characters, quotes and backslashes escaped, shortened. */
+static void print_escaped(struct printer printer, struct span text)
 {
     const size_t shown = text.length < TEXT_SHOWN ? text.length : TEXT_SHOWN;
-    print(printer, "\"");
     for (size_t i = 0; i < shown; i++) {
         const uint8_t byte = text.data[i];
         if (byte == '\n')
@@ -117,23 +120,30 @@ static void print_text(struct printer printer, struct span text)
         else
             print(printer, "%c", byte);
     }
-    print(printer, "\"");
     if (shown < text.length)
         print(printer, "... (%zu bytes)", text.length);
+}
+
+static void print_text(struct printer printer, struct span text)
+{
+    print(printer, "\"");
+    print_escaped(printer, text);
+    print(printer, "\"");
 }
 
 static void print_number(struct printer printer, const struct gguf_kv *kv, uint64_t i)
 {
     int64_t integer;
+    uint64_t large;
     double real;
-    if (kv->element == GGUF_U64 && gguf_kv_float(kv, i, &real) && real > 9e18)
-        print(printer, "%.0f", real);
-    else if (kv->element == GGUF_BOOL && gguf_kv_integer(kv, i, &integer))
+    if (kv->element == GGUF_BOOL && gguf_kv_integer(kv, i, &integer))
         print(printer, integer ? "true" : "false");
     else if (gguf_kv_integer(kv, i, &integer))
         print(printer, "%lld", (long long)integer);
     else if (gguf_kv_float(kv, i, &real))
         print(printer, "%g", real);
+    else if (gguf_kv_unsigned(kv, i, &large))
+        print(printer, "%llu", (unsigned long long)large);
 }
 
 static void print_array(struct printer printer, const struct gguf_kv *kv)
@@ -160,7 +170,8 @@ enum weir_status weir_model_print_metadata(const struct weir_model *model, weir_
     const struct gguf *gguf = model->gguf;
     for (uint64_t i = 0; i < gguf->kv_count; i++) {
         const struct gguf_kv *kv = &gguf->kv[i];
-        print(printer, "%.*s = ", (int)kv->key.length, (const char *)kv->key.data);
+        print_escaped(printer, kv->key);
+        print(printer, " = ");
         if (kv->type == GGUF_ARRAY)
             print_array(printer, kv);
         else if (kv->type == GGUF_STRING)

@@ -17,7 +17,7 @@ static void add_step(struct weir_sampler *sampler, sampler_step_fn *step)
  * filters could only remove it, so only the samplers that adjust logits remain. */
 static bool is_greedy(const struct weir_sampler_options *options)
 {
-    return options->temperature <= 0 && options->dynatemp_range == 0;
+    return options->temperature < SAMPLER_TEMPERATURE_MIN && options->dynatemp_range == 0;
 }
 
 static void choose_steps(struct weir_sampler *sampler)

@@ -46,6 +46,10 @@ enum { SAMPLER_STEPS_MAX = WEIR_SAMPLER_CHAIN_MAX + 1 };
 /* Streams of random numbers; the index is the number of tokens drawn before. */
 enum sampler_stream { SAMPLER_STREAM_DRAW, SAMPLER_STREAM_XTC };
 
+/* A temperature below this is 0: the quotient with a logit would overflow, and the best token would
+ * be drawn all the same long before. */
+#define SAMPLER_TEMPERATURE_MIN 1e-30f
+
 struct weir_sampler {
     struct weir_sampler_options options; /* its pointers are not used after open */
     uint64_t seed;

@@ -210,7 +210,7 @@ static void step_temperature(struct weir_sampler *sampler)
     float temperature = sampler->options.temperature;
     if (sampler->options.dynatemp_range > 0 && set->count > 1)
         temperature = dynamic_temperature(sampler);
-    if (temperature <= 0) {
+    if (temperature < SAMPLER_TEMPERATURE_MIN) {
         candidates_keep_best(set, 1);
         return;
     }

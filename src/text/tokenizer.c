@@ -59,6 +59,7 @@ static void warn(const struct tokenizer_source *source, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    text_clean(line);
     source->log(source->log_user, WEIR_LOG_WARNING, line);
 }
 

@@ -41,7 +41,7 @@ TEST(golden_nano_f32_matches_reference)
 
 /* The reference rounds activations to 8 bits before products with quantized weights; weir does
  * not. A float64 evaluation with exactly decoded weights differs from it by 1.1e-3 and 1.7e-2 on
- * these models (MODEL.md, section 10); the bounds are twice that. */
+ * these models (MODEL.md, section 7); the bounds are twice that. */
 TEST(golden_nano_quantized_is_near_reference)
 {
     struct weir_engine_options options;
