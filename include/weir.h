@@ -10,11 +10,13 @@
  *
  * Rules that hold everywhere:
  *   - A function that can fail returns enum weir_status; WEIR_OK is 0. `err` may be NULL; otherwise
- *     it receives one line that says what was wrong, where, and what was expected.
+ *     set it to zero before the first use: it receives one line that says what was wrong, where, and
+ *     what was expected, and keeps the first such line until it is set to zero again.
  *   - x_open creates what x_close destroys; closing NULL is allowed. On failure nothing is created
  *     and *out is NULL.
  *   - What is opened from another object borrows it: close sessions before their engine, and
  *     tokenizers and engines before their model.
+ *   - No pointer may be NULL unless its comment says so; options may, for their defaults.
  *   - Text is UTF-8 given as pointer and length in bytes; token ids are int32_t; sizes are bytes.
  *   - Except for the tokenizer, objects may be used by one thread at a time (an engine and its
  *     sessions count as one object).
@@ -72,8 +74,8 @@ typedef void weir_log_fn(void *user, enum weir_log_level level, const char *line
 
 enum weir_stage { WEIR_STAGE_LOAD, WEIR_STAGE_PREFILL, WEIR_STAGE_WRITE };
 
-/* `done` of `total` (bytes while loading and writing, tokens while prefilling). Return false to
- * cancel. */
+/* `done` of `total` (bytes while loading and writing, tokens while prefilling). Called often, also
+ * with unchanged numbers. Return false to cancel. */
 typedef bool weir_progress_fn(void *user, enum weir_stage stage, uint64_t done, uint64_t total);
 
 /* Receives a piece of text that a describing function prints. */
@@ -233,7 +235,8 @@ WEIR_API uint32_t weir_engine_context(const struct weir_engine *engine); /* toke
 WEIR_API const char *weir_engine_backend(const struct weir_engine *engine);
 WEIR_API uint32_t weir_engine_threads(const struct weir_engine *engine);
 
-/* What weir_engine_open would allocate or map with these options, in bytes. */
+/* What weir_engine_open would allocate or map with these options, in bytes; told also when it does
+ * not fit. NULL options are the defaults, here as there. */
 struct weir_memory {
     uint64_t weights;       /* mapped or read */
     uint64_t kv;            /* key and value caches of all sessions */
@@ -282,9 +285,10 @@ WEIR_API void weir_session_reset(struct weir_session *session);              /* 
 enum weir_logits { WEIR_LOGITS_NONE, WEIR_LOGITS_LAST, WEIR_LOGITS_ALL };
 
 /* Appends `count` tokens, in as many steps as needed; logits of the last token if `logits` is LAST.
- * ALL keeps a row for each token and then needs count <= logits_rows_max. On failure before the
- * first step (bad id, context full) nothing has changed; after WEIR_ERR_CANCELLED the tokens of
- * the finished steps are in the session. */
+ * ALL keeps a row for each token and then needs count <= logits_rows_max. WEIR_ERR_ARGUMENT for no
+ * tokens or an id out of range and WEIR_ERR_FULL change nothing. After WEIR_ERR_CANCELLED the
+ * session holds the tokens of the finished steps or, if a step was cut short, none: see
+ * weir_session_position. WEIR_ERR_FORMAT says that logits are not finite. */
 WEIR_API enum weir_status weir_session_eval(struct weir_session *session, const int32_t *tokens,
                                             uint32_t count, enum weir_logits logits,
                                             struct weir_error *err);
@@ -298,7 +302,9 @@ struct weir_step_item {
 };
 
 /* Runs all items in one step: the counts must sum to at most step_rows_max, the rows of logits to
- * at most logits_rows_max. On failure nothing has changed. */
+ * at most logits_rows_max, else WEIR_ERR_ARGUMENT and nothing has changed. After
+ * WEIR_ERR_CANCELLED the sessions of the step are empty: a state cannot go back. WEIR_ERR_FORMAT
+ * says that logits are not finite, as weights with Inf or NaN make them. */
 WEIR_API enum weir_status weir_engine_step(struct weir_engine *engine,
                                            const struct weir_step_item *items, uint32_t items_count,
                                            struct weir_error *err);

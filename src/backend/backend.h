@@ -49,7 +49,7 @@ struct backend {
                                 const struct backend_bind *bind, struct weir_error *err);
     void (*release)(struct exec *exec);
 
-    /* Runs one step within the limits. */
+    /* Runs one step within the limits. WEIR_ERR_CANCELLED when step->proceed said so. */
     enum weir_status (*run)(struct exec *exec, const struct step *step, struct weir_error *err);
     /* Row `out` of the logits of the last run; host memory, valid until the next run. */
     const float *(*logits)(const struct exec *exec, uint32_t out);

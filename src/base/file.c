@@ -62,10 +62,13 @@ void file_map_close(struct file_map *map)
     *map = (struct file_map){0};
 }
 
-void file_map_prefetch(const struct file_map *map)
+void file_map_populate(const void *data, uint64_t size)
 {
-    if (map->data != NULL)
-        madvise((void *)(uintptr_t)map->data, (size_t)map->size, MADV_WILLNEED);
+    const uintptr_t first = (uintptr_t)data & ~(uintptr_t)4095, end = (uintptr_t)data + size;
+    if (madvise((void *)first, (size_t)(end - first), MADV_POPULATE_READ) == 0)
+        return;
+    for (uintptr_t page = first; page < end; page += 4096) /* before Linux 5.14 */
+        (void)*(const volatile uint8_t *)(page < (uintptr_t)data ? (uintptr_t)data : page);
 }
 
 static enum weir_status stream_read_all(FILE *stream, const char *path, uint64_t size_max,

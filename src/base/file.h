@@ -18,8 +18,8 @@ struct file_map {
  * its end is touched, so metadata is copied out early. */
 enum weir_status file_map_open(struct file_map *out, const char *path, struct weir_error *err);
 void file_map_close(struct file_map *map);
-/* Asks the system to read the map ahead; returns at once. */
-void file_map_prefetch(const struct file_map *map);
+/* Brings a range of a map into memory now: reads it ahead and enters its pages. */
+void file_map_populate(const void *data, uint64_t size);
 
 /* Reads the whole file into memory that the caller frees with mem_free; a zero follows the last
  * byte. `path` "-" is standard input. Refuses files of more than `size_max` bytes. */

@@ -179,8 +179,11 @@ struct step {
     const int32_t *token; /* [T]; NULL if only the shape matters */
     uint32_t seqs;        /* N, each slot at most once */
     const struct step_seq *seq;
-    uint32_t outs;           /* O */
-    const uint32_t *out_row; /* [O], ascending; NULL if only the shape matters */
+    uint32_t outs;               /* O */
+    const uint32_t *out_row;     /* [O], ascending; NULL if only the shape matters */
+    bool (*proceed)(void *user); /* asked between ops by one thread; NULL: always. After a false the
+                                    step ends, and the state of its sequences is undefined */
+    void *proceed_user;
 };
 
 /* The largest step that memory is planned for, and how many sequences there are. */

@@ -3,6 +3,7 @@
  * other backends are compared with. Knows no model and no kernel. */
 #include "ref/ref.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -31,6 +32,8 @@ struct exec {
     uint64_t scratch_count;
     float **vectors; /* converted weights: as many as there are buffers, mostly NULL */
     const struct step *step;
+    /* op after which the step ends, or UINT32_MAX; thread 0 sets it before that op's barrier */
+    _Atomic uint32_t stop_at;
 };
 
 static ref_op_fn *const functions[OP_COUNT] = {
@@ -338,17 +341,23 @@ static void run_plan(void *argument, uint32_t thread)
         const uint64_t first = units * thread / threads, last = units * (thread + 1) / threads;
         if (first < last)
             functions[call.op->kind](&call, first, last, scratch);
+        const struct step *step = exec->step;
+        if (thread == 0 && step->proceed != NULL && !step->proceed(step->proceed_user))
+            exec->stop_at = i;
         pool_barrier(exec->device->pool);
+        if (exec->stop_at == i)
+            return;
     }
 }
 
 static enum weir_status ref_run(struct exec *exec, const struct step *step, struct weir_error *err)
 {
-    (void)err; /* the host cannot fail between two instructions */
     exec->step = step;
+    exec->stop_at = UINT32_MAX;
     pool_run(exec->device->pool, run_plan, exec);
     exec->step = NULL;
-    return WEIR_OK;
+    return exec->stop_at == UINT32_MAX ? WEIR_OK
+                                       : err_set(err, WEIR_ERR_CANCELLED, "the step was cancelled");
 }
 
 static const float *ref_logits(const struct exec *exec, uint32_t out)

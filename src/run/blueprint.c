@@ -54,6 +54,12 @@ static enum weir_status check_options(const struct weir_engine_options *options,
     TRY(check_range("the context", options->context, 0, 1u << 30, err));
     TRY(check_range("the number of rows of logits", options->logits_rows_max, 1,
                     options->step_rows_max, err));
+    TRY(check_range("the choice of loading", options->load, 0, WEIR_LOAD_READ, err));
+    TRY(check_range("the type of cached keys", options->cache_k, 0, WEIR_CACHE_F16, err));
+    TRY(check_range("the type of cached values", options->cache_v, 0, WEIR_CACHE_F16, err));
+    TRY(check_range("the choice of fusion", options->fuse, 0, WEIR_OFF, err));
+    TRY(check_range("the choice of the delta rule", options->fused_gdn, 0, WEIR_OFF, err));
+    TRY(check_range("the RoPE scaling", options->rope_scaling, 0, WEIR_ROPE_SCALING_YARN, err));
     const bool is_bad_rope = !(options->rope_factor >= 0 && options->rope_base >= 0) ||
                              isinf(options->rope_factor) || isinf(options->rope_base);
     if (is_bad_rope)
@@ -132,8 +138,8 @@ static bool sum_memory(struct weir_memory *memory, uint64_t *anonymous)
            size_add(*anonymous, memory->weights, &memory->total);
 }
 
-/* Fills blueprint->memory for the limits as they are. *needed: what must be free. */
-static enum weir_status measure(struct blueprint *blueprint, enum weir_load load, uint64_t *needed,
+/* Fills blueprint->memory and ->needed for the limits as they are. */
+static enum weir_status measure(struct blueprint *blueprint, enum weir_load load,
                                 struct weir_error *err)
 {
     struct weir_memory memory = {.context = blueprint->limits.context,
@@ -148,43 +154,51 @@ static enum weir_status measure(struct blueprint *blueprint, enum weir_load load
     memory.logits = needs.logits;
     memory.scratch = needs.scratch;
     const bool is_read = load == WEIR_LOAD_READ;
-    if (!measure_state(blueprint, &memory) || !sum_memory(&memory, needed) ||
-        !size_add(*needed, is_read ? memory.weights : 0, needed))
+    if (!measure_state(blueprint, &memory) || !sum_memory(&memory, &blueprint->needed) ||
+        !size_add(blueprint->needed, is_read ? memory.weights : 0, &blueprint->needed))
         return err_set(err, WEIR_ERR_MEMORY, "a context of %u tokens does not fit in 64 bits",
                        blueprint->limits.context);
     blueprint->memory = memory;
     return WEIR_OK;
 }
 
-/* Shrinks a context that was not asked for until it fits into the free memory. */
+/* Shrinks a context that was not asked for until it fits into the free memory, or to the least. */
 static enum weir_status fit_context(struct blueprint *blueprint, const struct weir_model *model,
                                     const struct weir_engine_options *options,
                                     struct weir_error *err)
 {
-    const struct weir_memory *memory = &blueprint->memory;
     struct plan_limits *limits = &blueprint->limits;
-    uint64_t needed;
-    enum weir_status status = measure(blueprint, options->load, &needed, err);
-    if (status != WEIR_OK || memory->available == 0 || needed <= memory->available)
+    const enum weir_status status = measure(blueprint, options->load, err);
+    const uint64_t available = blueprint->memory.available;
+    const bool fits = available == 0 || blueprint->needed <= available;
+    if (status != WEIR_OK || options->context != 0 || fits || limits->context <= CONTEXT_SHRUNK_MIN)
         return status;
     const uint64_t per_token =
-        limits->slots * memory->kv_per_token + blueprint->threads * sizeof(float);
-    const uint64_t over = needed - memory->available;
-    const uint64_t dropped = over / (per_token == 0 ? 1 : per_token) + 1;
+        limits->slots * blueprint->memory.kv_per_token + blueprint->threads * sizeof(float);
+    const uint64_t dropped = (blueprint->needed - available) / per_token + 1;
     const uint64_t left = dropped < limits->context ? limits->context - dropped : 0;
     const uint32_t fitting = (uint32_t)(left - left % CONTEXT_STEP);
-    if (options->context != 0 || fitting < CONTEXT_SHRUNK_MIN)
-        return err_set(err, WEIR_ERR_MEMORY,
-                       "a context of %u tokens in %u sessions needs %llu MiB, only %llu MiB are "
-                       "free (weights %llu MiB %s)",
-                       limits->context, limits->slots, (unsigned long long)(needed >> 20),
-                       (unsigned long long)(memory->available >> 20),
-                       (unsigned long long)(memory->weights >> 20),
-                       options->load == WEIR_LOAD_READ ? "among them" : "mapped besides");
+    const uint32_t shrunk = fitting > CONTEXT_SHRUNK_MIN ? fitting : CONTEXT_SHRUNK_MIN;
     model_log(model, WEIR_LOG_WARNING, "context reduced from %u to %u tokens to fit into memory",
-              limits->context, fitting);
-    limits->context = fitting;
-    return measure(blueprint, options->load, &needed, err);
+              limits->context, shrunk);
+    limits->context = shrunk;
+    return measure(blueprint, options->load, err);
+}
+
+enum weir_status blueprint_check_fits(const struct blueprint *blueprint,
+                                      const struct weir_engine_options *options,
+                                      struct weir_error *err)
+{
+    const struct weir_memory *memory = &blueprint->memory;
+    if (memory->available == 0 || blueprint->needed <= memory->available)
+        return WEIR_OK;
+    return err_set(
+        err, WEIR_ERR_MEMORY,
+        "a context of %u tokens in %u sessions needs %llu MiB, only %llu MiB are free "
+        "(weights: %llu MiB, %s)",
+        memory->context, blueprint->limits.slots, (unsigned long long)(blueprint->needed >> 20),
+        (unsigned long long)(memory->available >> 20), (unsigned long long)(memory->weights >> 20),
+        options->load == WEIR_LOAD_READ ? "among them" : "mapped besides");
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

@@ -16,12 +16,18 @@ struct blueprint {
     uint32_t threads;
     struct plan_limits limits;
     struct weir_memory memory;
+    uint64_t needed; /* bytes that must be free: all but mapped weights */
 };
 
 /* Checks the options and the model. A context of 0 becomes the trained one, or what fits into the
- * free memory (said on the model's log). WEIR_ERR_MEMORY when not even that fits. */
+ * free memory (said on the model's log). */
 enum weir_status blueprint_open(struct blueprint *out, const struct weir_model *model,
                                 const struct weir_engine_options *options, struct weir_error *err);
 void blueprint_close(struct blueprint *blueprint);
+
+/* WEIR_ERR_MEMORY with the sizes when the free memory is too small. */
+enum weir_status blueprint_check_fits(const struct blueprint *blueprint,
+                                      const struct weir_engine_options *options,
+                                      struct weir_error *err);
 
 #endif

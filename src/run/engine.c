@@ -24,6 +24,7 @@ static enum weir_status engine_fill(struct weir_engine *engine, const struct wei
     struct blueprint *blueprint = &engine->blueprint;
     enum weir_status status;
     TRY(blueprint_open(blueprint, model, &engine->options, err));
+    TRY(blueprint_check_fits(blueprint, &engine->options, err));
     const struct plan_limits *limits = &blueprint->limits;
     const struct backend *backend = blueprint->backend;
     engine->token = mem_alloc(limits->rows, sizeof *engine->token, err);
@@ -141,6 +142,8 @@ static enum weir_status check_item(const struct weir_engine *engine,
         return err_set(err, WEIR_ERR_ARGUMENT, "a session of another engine is in the step");
     if (session->step_mark == engine->step_count + 1)
         return err_set(err, WEIR_ERR_ARGUMENT, "a session is in the step twice");
+    if ((unsigned)item->logits > WEIR_LOGITS_ALL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "no such choice of logits: %d", (int)item->logits);
     return engine_check_tokens(engine, session, item->tokens, item->count, err);
 }
 
@@ -195,19 +198,29 @@ static struct step gather_step(struct weir_engine *engine, const struct weir_ste
     return step;
 }
 
-enum weir_status weir_engine_step(struct weir_engine *engine, const struct weir_step_item *items,
-                                  uint32_t items_count, struct weir_error *err)
+/* Asked between the ops of a step. */
+static bool engine_proceeds(void *user)
 {
-    enum weir_status status = check_items(engine, items, items_count, err);
-    if (status != WEIR_OK)
-        return status;
-    const struct step step = gather_step(engine, items, items_count);
-    status = engine->blueprint.backend->run(engine->exec, &step, err);
-    if (status != WEIR_OK)
-        return status;
-    engine->step_count++;
+    const struct weir_engine *engine = user;
+    const struct weir_engine_options *options = &engine->options;
+    return options->progress(options->progress_user, WEIR_STAGE_PREFILL, engine->prefill_done,
+                             engine->prefill_total);
+}
+
+/* The step ended somewhere between two ops: the state of its sequences is of no use. */
+static void empty_sessions(const struct weir_step_item *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        weir_session_reset(items[i].session);
+}
+
+/* Hands each session its place after the step. */
+static void advance_sessions(struct weir_engine *engine, const struct weir_step_item *items,
+                             uint32_t count)
+{
     uint32_t logits_row = 0;
-    for (uint32_t i = 0; i < items_count; i++) {
+    engine->step_count++;
+    for (uint32_t i = 0; i < count; i++) {
         struct weir_session *session = items[i].session;
         session->position += items[i].count;
         session->logits_row = logits_row;
@@ -215,5 +228,43 @@ enum weir_status weir_engine_step(struct weir_engine *engine, const struct weir_
         session->logits_step = engine->step_count;
         logits_row += session->logits_rows;
     }
+}
+
+/* Sampling from NaN would look like an answer. */
+static enum weir_status check_logits(const struct weir_engine *engine, uint32_t rows,
+                                     struct weir_error *err)
+{
+    const struct blueprint *blueprint = &engine->blueprint;
+    for (uint32_t row = 0; row < rows; row++) {
+        const float *logits = blueprint->backend->logits(engine->exec, row);
+        float sum = 0; /* stays 0 unless one of them is not finite */
+        for (uint32_t i = 0; i < blueprint->config.vocab; i++)
+            sum += 0.0f * logits[i];
+        if (sum != 0)
+            return err_set(err, WEIR_ERR_FORMAT,
+                           "row %u of the logits is not finite, expected numbers: the model's "
+                           "weights may hold Inf or NaN (--check-tensors finds them)",
+                           row);
+    }
     return WEIR_OK;
+}
+
+enum weir_status weir_engine_step(struct weir_engine *engine, const struct weir_step_item *items,
+                                  uint32_t items_count, struct weir_error *err)
+{
+    enum weir_status status = check_items(engine, items, items_count, err);
+    if (status != WEIR_OK)
+        return status;
+    struct step step = gather_step(engine, items, items_count);
+    if (engine->options.progress != NULL) {
+        step.proceed = engine_proceeds;
+        step.proceed_user = engine;
+    }
+    status = engine->blueprint.backend->run(engine->exec, &step, err);
+    if (status != WEIR_OK) {
+        empty_sessions(items, items_count);
+        return status;
+    }
+    advance_sessions(engine, items, items_count);
+    return check_logits(engine, step.outs, err);
 }

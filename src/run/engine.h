@@ -19,6 +19,7 @@ struct weir_engine {
     struct step_seq *seq;
     uint32_t *out_row;
     uint64_t step_count; /* steps run, so that a session knows if its logits are still there */
+    uint64_t prefill_done, prefill_total; /* tokens of the running weir_session_eval */
 };
 
 struct weir_session {

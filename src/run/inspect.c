@@ -8,8 +8,11 @@ enum weir_status weir_memory_estimate(const struct weir_model *model,
                                       const struct weir_engine_options *options,
                                       struct weir_memory *out, struct weir_error *err)
 {
+    struct weir_engine_options defaults;
     struct blueprint blueprint;
-    const enum weir_status status = blueprint_open(&blueprint, model, options, err);
+    weir_engine_options_init(&defaults);
+    const enum weir_status status =
+        blueprint_open(&blueprint, model, options != NULL ? options : &defaults, err);
     if (status != WEIR_OK)
         return status;
     *out = blueprint.memory;
@@ -55,7 +58,7 @@ enum weir_status weir_model_print_plan(const struct weir_model *model,
                                        const struct weir_plan_shape *shape, weir_write_fn *write,
                                        void *user, struct weir_error *err)
 {
-    struct weir_engine_options sized = *options;
+    struct weir_engine_options sized;
     struct blueprint blueprint = {0};
     struct step_seq *seq = NULL;
     struct step step;
@@ -66,6 +69,9 @@ enum weir_status weir_model_print_plan(const struct weir_model *model,
                        "a plan of %u rows in %u sequences, expected both "
                        "at least 1 and a product below 2^32",
                        shape->rows, shape->sequences);
+    weir_engine_options_init(&sized);
+    if (options != NULL)
+        sized = *options;
     sized.sessions_max = shape->sequences;
     TRY(blueprint_open(&blueprint, model, &sized, err));
     seq = mem_alloc(shape->sequences, sizeof *seq, err);

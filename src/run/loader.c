@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "format/codec.h"
 
-enum { LOADER_ALIGNMENT = 64, READ_CHUNK = 8 << 20 };
+enum { LOADER_ALIGNMENT = 64, READ_CHUNK = 8 << 20, POPULATE_CHUNK = 32 << 20 };
 
 /* What loader_open works on, to keep the helpers' arguments few. */
 struct loading {
@@ -78,15 +78,28 @@ static enum weir_status read_weights(struct loading *loading, struct weir_error 
     return WEIR_OK;
 }
 
-static void map_weights(struct loading *loading)
+/* Takes the weights where they are mapped. Their pages are brought in now if there is room for all
+ * of them, so that the first token does not wait for the disk. */
+static enum weir_status map_weights(struct loading *loading, struct weir_error *err)
 {
-    for (uint32_t i = 0; i < loading->weights->count; i++) {
-        if (loading->used[i])
-            loading->loader->address[i] =
-                gguf_tensor_data(loading->gguf, loading->weights->list[i].tensor);
+    const uint64_t available = pages_available();
+    const bool is_roomy = available == 0 || loading->total <= available;
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < loading->weights->count && status == WEIR_OK; i++) {
+        const struct gguf_tensor *tensor = loading->weights->list[i].tensor;
+        if (!loading->used[i])
+            continue;
+        const uint8_t *data = gguf_tensor_data(loading->gguf, tensor);
+        loading->loader->address[i] = data;
+        for (uint64_t at = 0; at < tensor->bytes && status == WEIR_OK; at += POPULATE_CHUNK) {
+            const uint64_t left = tensor->bytes - at;
+            const uint64_t part = left < POPULATE_CHUNK ? left : POPULATE_CHUNK;
+            if (is_roomy)
+                file_map_populate(data + at, part);
+            status = report(loading, part, err);
+        }
     }
-    for (uint32_t i = 0; i < loading->gguf->split_count; i++)
-        file_map_prefetch(&loading->gguf->splits[i].map);
+    return status;
 }
 
 static enum weir_status lock_weights(const struct loading *loading, struct weir_error *err)
@@ -125,7 +138,7 @@ static enum weir_status load(struct loading *loading, struct weir_error *err)
     if (loading->options->load == WEIR_LOAD_READ)
         status = read_weights(loading, err);
     else
-        map_weights(loading);
+        status = map_weights(loading, err);
     if (status == WEIR_OK && loading->options->lock)
         status = lock_weights(loading, err);
     for (uint32_t i = 0; i < loading->weights->count && status == WEIR_OK; i++) {
@@ -146,7 +159,7 @@ enum weir_status loader_open(struct loader *out, const struct gguf *gguf,
     if (used == NULL || loader.address == NULL)
         goto out;
     mark_used(plan, used);
-    const uint32_t passes = (options->load == WEIR_LOAD_READ) + options->check_tensors;
+    const uint32_t passes = 1 + options->check_tensors;
     struct loading loading = {.loader = &loader,
                               .gguf = gguf,
                               .weights = weights,

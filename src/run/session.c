@@ -62,13 +62,15 @@ static enum weir_status check_eval(const struct weir_session *session, const int
     return engine_check_tokens(session->engine, session, tokens, count, err);
 }
 
-static enum weir_status report(const struct weir_engine_options *options, uint32_t done,
-                               uint32_t total, struct weir_error *err)
+static enum weir_status report(const struct weir_engine *engine, struct weir_error *err)
 {
-    if (options->progress == NULL || total == 1 ||
-        options->progress(options->progress_user, WEIR_STAGE_PREFILL, done, total))
+    const struct weir_engine_options *options = &engine->options;
+    if (options->progress == NULL || options->progress(options->progress_user, WEIR_STAGE_PREFILL,
+                                                       engine->prefill_done, engine->prefill_total))
         return WEIR_OK;
-    return err_set(err, WEIR_ERR_CANCELLED, "cancelled after %u of %u tokens", done, total);
+    return err_set(err, WEIR_ERR_CANCELLED, "cancelled after %llu of %llu tokens",
+                   (unsigned long long)engine->prefill_done,
+                   (unsigned long long)engine->prefill_total);
 }
 
 enum weir_status weir_session_eval(struct weir_session *session, const int32_t *tokens,
@@ -76,18 +78,21 @@ enum weir_status weir_session_eval(struct weir_session *session, const int32_t *
 {
     struct weir_engine *engine = session->engine;
     enum weir_status status = check_eval(session, tokens, count, logits, err);
-    for (uint32_t done = 0; done < count && status == WEIR_OK;) {
+    engine->prefill_done = 0;
+    engine->prefill_total = count;
+    while (status == WEIR_OK && engine->prefill_done < count) {
+        const uint32_t done = (uint32_t)engine->prefill_done;
         const uint32_t rows =
             chunk_rows(session->position, count - done, engine->blueprint.limits.rows);
-        const bool is_last = done + rows == count;
         const struct weir_step_item item = {.session = session,
                                             .tokens = tokens + done,
                                             .count = rows,
-                                            .logits = is_last ? logits : WEIR_LOGITS_NONE};
+                                            .logits =
+                                                done + rows == count ? logits : WEIR_LOGITS_NONE};
         status = weir_engine_step(engine, &item, 1, err);
-        done += rows;
+        engine->prefill_done += rows;
         if (status == WEIR_OK)
-            status = report(&engine->options, done, count, err);
+            status = report(engine, err);
     }
     return status;
 }
