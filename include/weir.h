@@ -10,8 +10,8 @@
  *
  * Rules that hold everywhere:
  *   - A function that can fail returns enum weir_status; WEIR_OK is 0. `err` may be NULL; otherwise
- *     set it to zero before the first use: it receives one line that says what was wrong, where, and
- *     what was expected, and keeps the first such line until it is set to zero again.
+ *     set it to zero before the first use: it receives one line that says what was wrong, where,
+ *     and what was expected, and keeps the first such line until it is set to zero again.
  *   - x_open creates what x_close destroys; closing NULL is allowed. On failure nothing is created
  *     and *out is NULL.
  *   - What is opened from another object borrows it: close sessions before their engine, and
