@@ -15,13 +15,19 @@ static void on_signal(int number)
 
 void interrupt_install(void)
 {
+    static const int polite[] = {SIGINT, SIGTERM, SIGHUP};
     /* No SA_RESTART: a read from a terminal must return. */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < sizeof polite / sizeof polite[0]; i++) {
+        struct sigaction inherited;
+        /* What nohup, or a shell in the background, has switched off stays off. */
+        if (sigaction(polite[i], NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
+            sigaction(polite[i], &action, NULL);
+    }
     action = (struct sigaction){.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL);
 }
 
 bool interrupt_requested(void)

@@ -5,8 +5,9 @@
 
 #include <stdbool.h>
 
-/* From now on SIGINT and SIGTERM only raise a mark, and a write to a closed pipe fails with an
- * error instead of ending the program. */
+/* From now on SIGINT, SIGTERM and SIGHUP only raise a mark, the first time and unless they were
+ * ignored; and a write to a closed pipe or beyond the limit of file sizes fails with an error
+ * instead of ending the program. */
 void interrupt_install(void);
 
 bool interrupt_requested(void);

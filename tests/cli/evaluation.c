@@ -112,7 +112,7 @@ TEST(evaluation_full_standard_output_is_an_error)
 {
     const struct program_call call = {
         .words = {"eval", MODEL, "--tokens", TOKENS, "--logits", "-", "--log-disable"},
-        .out_path = "/dev/full",
+        .out_path = program_full_device(),
     };
     CHECK_REFUSED(run_program(&call), "standard output: cannot write: No space left on device");
 }

@@ -3,6 +3,7 @@
  * Run alone: build/tests/weir-test inspection_ */
 #include "cli/program.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,4 +147,33 @@ TEST(inspection_synth_failure_leaves_nothing)
     CHECK_INT(result->status, 1);
     CHECK_HAS(result->err, "error: /nowhere/never.gguf");
     CHECK_REFUSED(RUN_PROGRAM("synth"), "no file to write: name one with --out");
+}
+
+TEST(inspection_synth_hangup_leaves_nothing)
+{
+    const char *path = test_scratch("hangup.gguf");
+    /* The progress on the terminal says that writing has begun. */
+    const struct program_call call = {
+        .words = {"synth", "--size", "0.8B", "--layers", "4", "--vocab", "100000", "--out", path},
+        .terminal = true,
+        .interrupt_after = 1,
+        .interrupt_signal = SIGHUP,
+    };
+    const struct program_result *result = run_program(&call);
+    CHECK_INT(result->status, 130);
+    CHECK(strstr(result->err, "error:") == NULL);
+    CHECK_INT(program_count_files(path), 0);
+}
+
+TEST(inspection_synth_limit_of_file_size_is_an_error)
+{
+    const char *path = test_scratch("limited.gguf");
+    const struct program_call call = {
+        .words = {"synth", "--size", "nano", "--out", path},
+        .file_bytes_max = 4096,
+    };
+    char expected[4200];
+    snprintf(expected, sizeof expected, "%s: cannot write: File too large", path);
+    CHECK_REFUSED(run_program(&call), expected);
+    CHECK_INT(program_count_files(path), 0);
 }

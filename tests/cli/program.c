@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,6 +65,14 @@ static _Noreturn void become_program(const struct program_call *call, int in, in
         putenv(strdup(call->environment));
     if (call->out_path != NULL)
         out = open(call->out_path, O_WRONLY);
+    if (call->file_bytes_max > 0) {
+        const struct rlimit limit = {call->file_bytes_max, call->file_bytes_max};
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    /* They may be ignored here, as in the background of a shell, and that would be handed on. */
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, call->hangup_ignored ? SIG_IGN : SIG_DFL);
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
@@ -128,7 +138,7 @@ static int run_and_capture(const struct program_call *call, struct capture *out,
         if (polls[1].revents != 0)
             capture_read(err);
         if (!interrupted && out->size + err->size >= call->interrupt_after) {
-            kill(child, SIGINT);
+            kill(child, call->interrupt_signal != 0 ? call->interrupt_signal : SIGINT);
             interrupted = true;
         }
     }
@@ -170,6 +180,15 @@ void program_check_has(const char *file, int line, const char *where, const char
 {
     if (strstr(where, text) == NULL)
         test_fail(file, line, "\"%s\" is not in\n%s", text, where);
+}
+
+const char *program_full_device(void)
+{
+    static const char path[] = "/dev/full";
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISCHR(info.st_mode))
+        test_skip("%s is not a device here", path);
+    return path;
 }
 
 int program_count_files(const char *path)

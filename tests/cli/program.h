@@ -22,7 +22,10 @@ struct program_call {
     const char *out_path;                 /* standard output goes there instead; NULL: captured */
     const char *name;                     /* argv[0]; NULL: the program's path */
     bool terminal;                        /* standard error is a terminal */
-    size_t interrupt_after; /* SIGINT once so many bytes came of both outputs; 0: never */
+    size_t interrupt_after; /* a signal once so many bytes came of both outputs; 0: never */
+    int interrupt_signal;   /* 0: SIGINT */
+    bool hangup_ignored;    /* as nohup does */
+    size_t file_bytes_max;  /* limit of the size of its files; 0: as inherited */
 };
 
 /* Runs to the end, at most a minute. The result is in static memory until the next call. */
@@ -39,6 +42,10 @@ void program_check_refused(const char *file, int line, const struct program_resu
 /* Fails unless `text` stands in `where`. */
 #define CHECK_HAS(where, text) program_check_has(__FILE__, __LINE__, where, text)
 void program_check_has(const char *file, int line, const char *where, const char *text);
+
+/* A device that takes no byte, for out_path alone: the program itself must never open it, since
+ * then a flaw could replace it. Skips the test where it is not that device. */
+const char *program_full_device(void);
 
 /* How many entries of the folder of `path` have a name that begins with that of `path`. */
 int program_count_files(const char *path);

@@ -234,7 +234,7 @@ TEST(usage_manual_pages_and_help_name_the_same_flags)
 TEST(usage_full_standard_output_is_an_error)
 {
     static const char full[] = "standard output: cannot write: No space left on device";
-    struct program_call call = {.words = {"--version"}, .out_path = "/dev/full"};
+    struct program_call call = {.words = {"--version"}, .out_path = program_full_device()};
     CHECK_REFUSED(run_program(&call), full);
     call.words[0] = "run";
     call.words[1] = "--help";
