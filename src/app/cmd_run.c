@@ -27,7 +27,8 @@ struct run {
     bool stopped;
 
     uint64_t load_ns, prompt_ns, eval_ns, start_ns;
-    uint32_t evals; /* generated tokens that were evaluated */
+    uint32_t prompt_evals; /* tokens of the prompt that were evaluated */
+    uint32_t evals;        /* generated tokens that were evaluated */
 };
 
 /* ---- preparing ------------------------------------------------------------------------------- */
@@ -166,16 +167,26 @@ static enum weir_status put_prompt(struct run *run, struct weir_error *err)
 }
 
 /* Prints what the detokenizer holds back, and ends the last line. */
-static enum weir_status put_end(struct run *run, struct weir_error *err)
+static void put_end(struct run *run)
 {
-    if (!run->options->ids) {
-        char rest[WEIR_DETOKENIZER_SLACK];
-        if (!run->stopped)
-            output_put(&run->output, rest, weir_detokenizer_finish(&run->detokenizer, rest));
-        if (run->last != 0 && run->last != '\n')
-            output_put(&run->output, "\n", 1);
-    }
-    return output_finish(&run->output, err);
+    if (run->options->ids)
+        return;
+    char rest[WEIR_DETOKENIZER_SLACK];
+    if (!run->stopped)
+        output_put(&run->output, rest, weir_detokenizer_finish(&run->detokenizer, rest));
+    if (run->last != 0 && run->last != '\n')
+        output_put(&run->output, "\n", 1);
+}
+
+/* On standard output an interrupted run ends like a complete one, with what it has. A file appears
+ * only when it is complete. */
+static enum weir_status end_output(struct run *run, bool complete, struct weir_error *err)
+{
+    put_end(run);
+    if (complete || !run->output.is_file)
+        return output_finish(&run->output, err);
+    output_abandon(&run->output);
+    return WEIR_OK;
 }
 
 static double per(double amount, double unit)
@@ -190,7 +201,7 @@ static void print_timings(const struct run *run)
     const double prompt = (double)run->prompt_ns / 1e6;
     const double eval = (double)run->eval_ns / 1e6;
     const double total = (double)(clock_ns() - run->start_ns) / 1e6;
-    const int tokens = (int)run->prompt.count, runs = (int)run->evals;
+    const int tokens = (int)run->prompt_evals, runs = (int)run->evals;
     log_print(run->log, WEIR_LOG_INFO, "weir:        load time = %10.2f ms", load);
     log_print(run->log, WEIR_LOG_INFO,
               "weir: prompt eval time = %10.2f ms / %5d tokens (%8.2f ms per token, %8.2f tokens "
@@ -212,7 +223,9 @@ static enum weir_status prefill(struct run *run, struct weir_error *err)
     const enum weir_status status = weir_session_eval(
         run->loaded.session, run->prompt.items, (uint32_t)run->prompt.count, WEIR_LOGITS_LAST, err);
     run->prompt_ns = clock_ns() - begin;
-    for (uint64_t i = 0; i < run->prompt.count; i++)
+    /* Less than the prompt if it was interrupted. */
+    run->prompt_evals = weir_session_position(run->loaded.session);
+    for (uint32_t i = 0; i < run->prompt_evals; i++)
         weir_sampler_accept(run->sampler, run->prompt.items[i]);
     return status;
 }
@@ -266,9 +279,8 @@ static enum weir_status run_prompt(struct run *run, struct weir_error *err)
         TRY(put_prompt(run, err));
     TRY(generate(run, err));
 out:
-    /* An interrupted run ends like a complete one, with what it has. */
     if (status == WEIR_OK || status == WEIR_ERR_CANCELLED) {
-        const enum weir_status end = put_end(run, err);
+        const enum weir_status end = end_output(run, status == WEIR_OK, err);
         if (run->options->show_timings)
             print_timings(run);
         if (end != WEIR_OK)

@@ -3,6 +3,7 @@
  * Run alone: build/tests/weir-test completion_ */
 #include "cli/program.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 
 #define MODEL  test_data("golden/nano-f32.gguf")
 #define TOKENS test_data("golden/tokens24.txt")
+
+enum { LONG_PROMPT = 20000 };
 
 static void write_file(const char *path, const void *data, size_t size)
 {
@@ -241,6 +244,34 @@ TEST(completion_interrupt_keeps_what_was_printed)
     CHECK(strstr(result->err, "error:") == NULL);
 }
 
+/* Only what was evaluated is counted. */
+TEST(completion_interrupted_prompt_is_counted_so_far)
+{
+    const char *tokens = test_scratch("long.txt");
+    FILE *stream = fopen(tokens, "w");
+    CHECK(stream != NULL);
+    for (int i = 0; i < LONG_PROMPT; i++)
+        fprintf(stream, "%d ", i % 1000);
+    CHECK_INT(fclose(stream), 0);
+    char context[16];
+    snprintf(context, sizeof context, "%d", LONG_PROMPT);
+    const struct program_call call = {
+        .words = {"run", MODEL, "--tokens", tokens, "--ids", "-c", context, "-ub", "8"},
+        .interrupt_after = 1,
+    };
+    const struct program_result *result = run_program(&call);
+    CHECK_INT(result->status, 130);
+    CHECK_INT(result->out_size, 0);
+    const char *line = strstr(result->err, " prompt eval time = ");
+    int count = -1;
+    CHECK(line != NULL && sscanf(line, " prompt eval time = %*f ms / %d tokens", &count) == 1);
+    CHECK(count >= 0 && count < LONG_PROMPT && count % 8 == 0);
+    const char *total = strstr(result->err, " total time = ");
+    int total_count = -1;
+    CHECK(total != NULL && sscanf(total, " total time = %*f ms / %d tokens", &total_count) == 1);
+    CHECK_INT(total_count, count);
+}
+
 TEST(completion_progress_is_shown_on_a_terminal)
 {
     struct program_call call = {
@@ -270,11 +301,54 @@ TEST(completion_output_can_be_a_file)
     free(text);
 }
 
+TEST(completion_interrupted_file_never_appears)
+{
+    const char *path = test_scratch("interrupted.txt");
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        const struct program_call call = {
+            .words = {"run", MODEL, "--tokens", TOKENS, "--ids", "--ignore-eos", "-o", path},
+            .interrupt_after = 1,
+            .interrupt_signal = signals[i],
+        };
+        const struct program_result *result = run_program(&call);
+        CHECK_INT(result->status, 130);
+        CHECK_INT(result->out_size, 0);
+        CHECK(strstr(result->err, "error:") == NULL);
+        CHECK_INT(program_count_files(path), 0);
+    }
+}
+
+TEST(completion_ignored_hangup_stays_ignored)
+{
+    const struct program_call call = {
+        .words = {"run", MODEL, "--tokens", TOKENS, "--ids", "--ignore-eos", "-n", "40"},
+        .interrupt_after = 1,
+        .interrupt_signal = SIGHUP,
+        .hangup_ignored = true,
+    };
+    CHECK_INT(run_program(&call)->status, 0);
+}
+
+TEST(completion_limit_of_file_size_is_an_error)
+{
+    const char *path = test_scratch("limited.txt");
+    const struct program_call call = {
+        .words = {"run", MODEL, "--tokens", TOKENS, "--ids", "--ignore-eos", "-n", "40", "-o", path,
+                  "--log-disable"},
+        .file_bytes_max = 16,
+    };
+    char expected[4200];
+    snprintf(expected, sizeof expected, "%s: cannot write: File too large", path);
+    CHECK_REFUSED(run_program(&call), expected);
+    CHECK_INT(program_count_files(path), 0);
+}
+
 TEST(completion_unwritable_output_is_an_error)
 {
     struct program_call call = {
         .words = {"run", MODEL, "--tokens", TOKENS, "-n", "3", "--log-disable"},
-        .out_path = "/dev/full",
+        .out_path = program_full_device(),
     };
     CHECK_REFUSED(run_program(&call), "standard output: cannot write: No space left on device");
     const struct program_result *result = RUN_PROGRAM("run", MODEL, "--tokens", TOKENS, "-n", "3",
