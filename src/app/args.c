@@ -109,12 +109,14 @@ static enum weir_status set_seed(struct options *options, const char *value, str
     return WEIR_OK;
 }
 
+/* How many are too many is for the library to say. */
 static enum weir_status set_threads(struct options *options, const char *value,
                                     struct weir_error *err)
 {
     int64_t threads;
-    if (!number_read_integer(value, &threads) || threads < -1 || threads > 4096)
-        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a number from -1 to 4096", value);
+    if (!number_read_integer(value, &threads) || threads < -1 || threads > INT32_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a whole number from -1 to %d", value,
+                       INT32_MAX);
     options->engine.threads = threads < 0 ? 0 : (uint32_t)threads;
     return WEIR_OK;
 }
@@ -266,6 +268,16 @@ static enum weir_status set_choice(struct options *options, const struct flag *f
     return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not one of %s", value, flag->value);
 }
 
+static enum weir_status set_text(struct options *options, const struct flag *flag,
+                                 const char *value, struct weir_error *err)
+{
+    const bool is_path = strcmp(flag->value, "FILE") == 0;
+    if (is_path && value[0] == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "the name of the file is empty");
+    memcpy((uint8_t *)options + flag->offset, &value, sizeof value);
+    return WEIR_OK;
+}
+
 static enum weir_status flag_apply(struct options *options, const struct flag *flag,
                                    const char *value, struct weir_error *err)
 {
@@ -274,9 +286,9 @@ static enum weir_status flag_apply(struct options *options, const struct flag *f
     case FLAG_INTEGER: return set_integer(options, flag, value, err);
     case FLAG_REAL: return set_real(options, flag, value, err);
     case FLAG_CHOICE: return set_choice(options, flag, value, err);
+    case FLAG_TEXT: return set_text(options, flag, value, err);
     case FLAG_CALL: return flag->call(options, value, err);
     case FLAG_REFUSED: return err_set(err, WEIR_ERR_UNSUPPORTED, "%s", flag->help);
-    case FLAG_TEXT: memcpy((uint8_t *)options + flag->offset, &value, sizeof value); break;
     case FLAG_IGNORED:
     case FLAG_SECTION: break;
     }
@@ -387,23 +399,44 @@ static enum weir_status parse_flag(struct options *options, enum command_id comm
     return flag_apply_from(options, flag, name, value, err);
 }
 
+static enum weir_status refuse_models(const char *a, const char *b, struct weir_error *err)
+{
+    return err_set(err, WEIR_ERR_ARGUMENT, "only one model may be given, not %s and %s", a, b);
+}
+
+/* Takes the model that stands without a flag. It overrules the `inherited` one of the environment,
+ * but not one of --model. */
+static enum weir_status take_model(struct options *options, const char *inherited, const char *word,
+                                   struct weir_error *err)
+{
+    if (word[0] == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "the name of the model is empty");
+    if (options->model != inherited)
+        return refuse_models(options->model, word, err);
+    options->model = word;
+    return WEIR_OK;
+}
+
 enum weir_status args_parse(struct options *options, enum command_id command, bool takes_model,
                             int argc, char **argv, bool *given, struct weir_error *err)
 {
     enum weir_status status = parse_environment(options, command, given, err);
     struct words words = {.next = argv, .end = argv + argc};
-    bool model_named = false;
+    const char *const inherited = options->model;
+    const char *model = NULL;
     while (status == WEIR_OK && words.next < words.end) {
         const char *word = *words.next++;
-        if (word[0] == '-' && word[1] != 0) {
+        if (word[0] == '-' && word[1] != 0)
             status = parse_flag(options, command, word, &words, given, err);
-        } else if (takes_model && !model_named) {
-            options->model = word;
-            model_named = true;
-        } else {
+        else if (!takes_model)
             status = err_set(err, WEIR_ERR_ARGUMENT, "invalid argument: %s", word);
-        }
+        else if (model != NULL)
+            status = refuse_models(model, word, err);
+        else
+            model = word;
     }
+    if (status == WEIR_OK && model != NULL)
+        status = take_model(options, inherited, model, err);
     return status;
 }
 

@@ -65,9 +65,10 @@ out:
 enum weir_status command_eval(const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
-    if (prompt_sources(options) != 1)
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "one of --file (perplexity) and --tokens (with --logits) is needed");
+    const enum weir_status status =
+        prompt_check(options, "--file (perplexity) and --tokens (with --logits)", err);
+    if (status != WEIR_OK)
+        return status;
     if ((options->tokens != NULL) != (options->logits != NULL))
         return err_set(err, WEIR_ERR_ARGUMENT, "--tokens and --logits need each other");
     return options->tokens != NULL ? eval_logits(call, err) : perplexity_run(call, err);

@@ -102,10 +102,8 @@ static enum weir_status warm_up(struct run *run, struct weir_error *err)
 static enum weir_status run_open(struct run *run, const struct call *call, struct weir_error *err)
 {
     struct options *options = call->options;
-    if (prompt_sources(options) != 1)
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "one of --prompt, --file, --binary-file and --tokens is needed");
     enum weir_status status;
+    TRY(prompt_check(options, "--prompt, --file, --binary-file and --tokens", err));
     TRY(loaded_open_model(&run->loaded, options, run->log, err));
     TRY(open_tokenizer(run, err));
     TRY(read_prompt(run, err));

@@ -49,13 +49,12 @@ enum weir_status command_tokenize(const struct call *call, struct weir_error *er
     const struct options *options = call->options;
     const unsigned flags = (options->add_special ? WEIR_ENCODE_ADD_SPECIAL : 0) |
                            (options->parse_special ? WEIR_ENCODE_PARSE_SPECIAL : 0);
-    if (prompt_sources(options) != 1)
-        return err_set(err, WEIR_ERR_ARGUMENT, "one of --prompt, --file and --stdin is needed");
     struct loaded loaded = {0};
     struct ids ids = {0};
     char *text = NULL;
     size_t length;
     enum weir_status status;
+    TRY(prompt_check(options, "--prompt, --file and --stdin", err));
     TRY(loaded_open_model(&loaded, options, call->log, err));
     TRY(weir_tokenizer_open(&loaded.tokenizer, loaded.model, err));
     TRY(prompt_read_text(options, false, &text, &length, err));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/number.h"
+#include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
 
@@ -50,10 +51,29 @@ size_t prompt_unescape(char *text, size_t length)
     return out;
 }
 
-int prompt_sources(const struct options *options)
+enum weir_status prompt_check(const struct options *options, const char *possible,
+                              struct weir_error *err)
 {
-    return (options->prompt != NULL) + (options->prompt_file != NULL) +
-           (options->prompt_binary != NULL) + (options->tokens != NULL) + options->prompt_stdin;
+    const struct {
+        const char *name;
+        bool is_given;
+    } inputs[] = {
+        {"--prompt", options->prompt != NULL},
+        {"--file", options->prompt_file != NULL},
+        {"--binary-file", options->prompt_binary != NULL},
+        {"--tokens", options->tokens != NULL},
+        {"--stdin", options->prompt_stdin},
+    };
+    const char *first = NULL;
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        if (inputs[i].is_given && first != NULL)
+            return err_set(err, WEIR_ERR_ARGUMENT, "only one of %s may be given, not %s and %s",
+                           possible, first, inputs[i].name);
+        if (inputs[i].is_given)
+            first = inputs[i].name;
+    }
+    return first != NULL ? WEIR_OK
+                         : err_set(err, WEIR_ERR_ARGUMENT, "one of %s is needed", possible);
 }
 
 enum weir_status prompt_read_text(const struct options *options, bool trim, char **text,

@@ -15,8 +15,9 @@ struct ids {
 /* Replaces \n \r \t \' \" \\ and \xHH in place; other backslashes stay. Returns the new length. */
 size_t prompt_unescape(char *text, size_t length);
 
-/* The number of inputs that the flags name; the commands want one. */
-int prompt_sources(const struct options *options);
+/* Refuses flags that name no input, or more than one. `possible` lists those of the command. */
+enum weir_status prompt_check(const struct options *options, const char *possible,
+                              struct weir_error *err);
 
 /* The text that the flags name, escapes replaced; freed with mem_free. `trim` drops the newline
  * that ends the file of --file. */

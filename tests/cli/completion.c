@@ -209,6 +209,15 @@ TEST(completion_times_have_the_known_wording)
               0);
 }
 
+TEST(completion_too_many_threads_are_refused_by_the_library)
+{
+    const struct program_result *result =
+        RUN_PROGRAM("run", MODEL, "-p", "x", "-t", "4096", "--log-disable");
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "error: the number of threads");
+    CHECK_HAS(result->err, "4096");
+}
+
 TEST(completion_bad_token_files_are_refused)
 {
     const char *path = test_scratch("ids.txt");

@@ -16,13 +16,23 @@ TEST(usage_unknown_words_are_refused)
 {
     CHECK_REFUSED(RUN_PROGRAM("run", "--bogus"), "invalid argument: --bogus");
     CHECK_REFUSED(RUN_PROGRAM("run", "--bogus=1"), "invalid argument: --bogus=1");
-    CHECK_REFUSED(RUN_PROGRAM("run", "a.gguf", "b.gguf"), "invalid argument: b.gguf");
     CHECK_REFUSED(RUN_PROGRAM("synth", "a.gguf"), "invalid argument: a.gguf");
     CHECK_REFUSED(RUN_PROGRAM("tokenize", "--temp", "1"), "invalid argument: --temp");
     CHECK_REFUSED(RUN_PROGRAM("--bogus"), "invalid argument: --bogus");
     CHECK_REFUSED(RUN_PROGRAM("bogus"), "unknown command 'bogus'; see weir --help");
     CHECK_REFUSED(RUN_PROGRAM("help", "bogus"), "invalid argument: bogus");
     CHECK_REFUSED(RUN_PROGRAM(NULL), "no command; see weir --help");
+}
+
+TEST(usage_model_is_named_once)
+{
+    static const char two[] = "only one model may be given, not a.gguf and b.gguf";
+    CHECK_REFUSED(RUN_PROGRAM("run", "a.gguf", "b.gguf"), two);
+    CHECK_REFUSED(RUN_PROGRAM("run", "-m", "a.gguf", "b.gguf"), two);
+    CHECK_REFUSED(RUN_PROGRAM("inspect", "b.gguf", "-m", "a.gguf"), two);
+    CHECK_REFUSED(RUN_PROGRAM("inspect", ""), "the name of the model is empty");
+    struct program_call call = {.words = {"inspect"}, .environment = "LLAMA_ARG_MODEL="};
+    CHECK_REFUSED(run_program(&call), "LLAMA_ARG_MODEL: the name of the file is empty");
 }
 
 TEST(usage_bad_values_are_refused)
@@ -47,7 +57,10 @@ TEST(usage_bad_values_are_refused)
         {"-l", "12+inf", "-l: '12+inf' is not a token id, a sign and a number"},
         {"-r", "", "-r: the text is empty"},
         {"--seed", "-2", "--seed: '-2' is not a number from -1 up"},
-        {"-t", "1.5", "-t: '1.5' is not a number from -1 to 4096"},
+        {"-t", "1.5", "-t: '1.5' is not a whole number from -1 to 2147483647"},
+        {"-m", "", "-m: the name of the file is empty"},
+        {"--tokens", "", "--tokens: the name of the file is empty"},
+        {"-o", "", "-o: the name of the file is empty"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         CHECK_REFUSED(RUN_PROGRAM("run", cases[i].flag, cases[i].value), cases[i].error);
@@ -90,7 +103,8 @@ TEST(usage_environment_is_read_and_overruled)
         .words = {"run", "-p", "x"},
         .environment = "LLAMA_ARG_THREADS=many",
     };
-    CHECK_REFUSED(run_program(&call), "LLAMA_ARG_THREADS: 'many' is not a number from -1 to 4096");
+    CHECK_REFUSED(run_program(&call),
+                  "LLAMA_ARG_THREADS: 'many' is not a whole number from -1 to 2147483647");
     call.environment = "LLAMA_ARG_MODEL=/nowhere/a.gguf";
     CHECK_HAS(run_program(&call)->err, "error: --model: /nowhere/a.gguf: ");
     call.words[3] = "/nowhere/b.gguf";
@@ -106,9 +120,16 @@ TEST(usage_inputs_are_named_once)
     static const char run_inputs[] =
         "one of --prompt, --file, --binary-file and --tokens is needed";
     CHECK_REFUSED(RUN_PROGRAM("run", "x"), run_inputs);
-    CHECK_REFUSED(RUN_PROGRAM("run", "x", "-p", "a", "-f", "b"), run_inputs);
-    CHECK_REFUSED(RUN_PROGRAM("tokenize", "x", "-p", "a", "--stdin"),
-                  "one of --prompt, --file and --stdin is needed");
+    CHECK_REFUSED(RUN_PROGRAM("run", "x", "-p", "a", "-f", "b"),
+                  "only one of --prompt, --file, --binary-file and --tokens may be given, not "
+                  "--prompt and --file");
+    CHECK_REFUSED(RUN_PROGRAM("tokenize", "x"), "one of --prompt, --file and --stdin is needed");
+    CHECK_REFUSED(
+        RUN_PROGRAM("tokenize", "x", "--stdin", "-p", "a"),
+        "only one of --prompt, --file and --stdin may be given, not --prompt and --stdin");
+    CHECK_REFUSED(RUN_PROGRAM("eval", "x", "-f", "a", "--tokens", "b", "--logits", "c"),
+                  "only one of --file (perplexity) and --tokens (with --logits) may be given, not "
+                  "--file and --tokens");
     CHECK_REFUSED(RUN_PROGRAM("eval", "x", "--tokens", "a"),
                   "--tokens and --logits need each other");
     CHECK_REFUSED(RUN_PROGRAM("eval", "x", "-f", "a", "-c", "3"),
