@@ -12,6 +12,26 @@ static void print_bytes(struct output *output, const char *name, uint64_t bytes)
                  (double)bytes / (1 << 20));
 }
 
+/* Weights that are mapped need not be free: the system may drop and read them again. */
+static void print_verdict(struct output *output, const struct weir_memory *memory,
+                          enum weir_load load)
+{
+    const double mib = 1 << 20;
+    const bool is_mapped = load == WEIR_LOAD_MAP;
+    const uint64_t needed = memory->total - (is_mapped ? memory->weights : 0);
+    const bool is_known = memory->available != 0;
+    const bool fits = needed <= memory->available;
+    output_print(output, "%sneeds %.2f MiB%s, ",
+                 !is_known ? ""
+                 : fits    ? "fits: "
+                           : "does not fit: ",
+                 (double)needed / mib, is_mapped ? " besides the mapped file" : "");
+    if (is_known)
+        output_print(output, "%.2f MiB are free\n", (double)memory->available / mib);
+    else
+        output_print(output, "and how much is free is unknown\n");
+}
+
 static enum weir_status print_memory(struct output *output, const struct loaded *loaded,
                                      const struct weir_engine_options *engine,
                                      struct weir_error *err)
@@ -40,6 +60,7 @@ static enum weir_status print_memory(struct output *output, const struct loaded 
     output_print(output, "%-24s %16s %16s\n", "what", "bytes", "");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         print_bytes(output, rows[i].name, rows[i].bytes);
+    print_verdict(output, &memory, engine->load);
     return WEIR_OK;
 }
 

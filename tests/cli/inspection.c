@@ -67,6 +67,53 @@ TEST(inspection_memory_is_the_estimate)
     CHECK_HAS(result->out, line);
 }
 
+/* The bytes of a row of the table. */
+static double row_bytes(const char *table, const char *name)
+{
+    const char *row = strstr(table, name);
+    double bytes;
+    CHECK(row != NULL && sscanf(row + strlen(name), "%lf", &bytes) == 1);
+    return bytes;
+}
+
+/* Whether a printed size, in MiB with two digits, is that of so many bytes. */
+static bool same_mib(double mib, double bytes)
+{
+    const double difference = mib * (1 << 20) - bytes;
+    return difference < 5300 && difference > -5300;
+}
+
+TEST(inspection_memory_says_whether_it_fits)
+{
+    double needed, free_memory;
+    const struct program_result *result = RUN_PROGRAM("inspect", MODEL, "--memory", "-c", "64");
+    CHECK_INT(result->status, 0);
+    const char *line = strstr(result->out, "\nfits: ");
+    if (line == NULL && row_bytes(result->out, "\navailable") == 0)
+        test_skip("the system does not tell how much memory is free");
+    CHECK(line != NULL &&
+          sscanf(line, " fits: needs %lf MiB besides the mapped file, %lf MiB are free\n", &needed,
+                 &free_memory) == 2);
+    const double total = row_bytes(result->out, "\ntotal");
+    const double weights = row_bytes(result->out, "\nweights");
+    CHECK(weights > 0 && needed > 0 && free_memory > needed);
+    CHECK(same_mib(needed, total - weights));
+    result = RUN_PROGRAM("inspect", MODEL, "--memory", "-c", "64", "--no-mmap");
+    line = strstr(result->out, "\nfits: ");
+    CHECK(line != NULL && sscanf(line, " fits: needs %lf MiB, ", &needed) == 1);
+    CHECK(same_mib(needed, total));
+}
+
+TEST(inspection_memory_that_does_not_fit_is_told)
+{
+    const struct program_result *result =
+        RUN_PROGRAM("inspect", MODEL, "--memory", "-c", "1000000000");
+    CHECK_INT(result->status, 0);
+    if (row_bytes(result->out, "\navailable") == 0)
+        test_skip("the system does not tell how much memory is free");
+    CHECK_HAS(result->out, "\ndoes not fit: needs ");
+}
+
 TEST(inspection_missing_model_names_the_flag)
 {
     CHECK_REFUSED(RUN_PROGRAM("inspect"),
