@@ -221,7 +221,7 @@ static enum weir_status prefill(struct run *run, struct weir_error *err)
     const enum weir_status status = weir_session_eval(
         run->loaded.session, run->prompt.items, (uint32_t)run->prompt.count, WEIR_LOGITS_LAST, err);
     run->prompt_ns = clock_ns() - begin;
-    /* Less than the prompt if it was interrupted. */
+    /* Finished steps alone if it was interrupted, or none if one was cut short. */
     run->prompt_evals = weir_session_position(run->loaded.session);
     for (uint32_t i = 0; i < run->prompt_evals; i++)
         weir_sampler_accept(run->sampler, run->prompt.items[i]);
