@@ -41,7 +41,7 @@ static void rotate_group(const float *x, const double *frequency, uint32_t n, ui
 }
 
 static void rotate_rows(const struct ref_call *call, uint64_t first, uint64_t last, const float *w,
-                        const struct ref_operand *f, const struct ref_operand *y, float *scratch)
+                        const struct ref_operand *f, const struct ref_operand *y)
 {
     const struct ref_operand *x = &call->at[0];
     const double *frequency = (const double *)(const void *)f->data;
@@ -50,8 +50,8 @@ static void rotate_rows(const struct ref_call *call, uint64_t first, uint64_t la
         for (uint32_t group = 0; group < x->groups; group++) {
             const float *from = ref_group(x, row, group);
             if (w != NULL) {
-                ref_rms_norm_group(from, w, call->op->eps, scratch, x->width);
-                from = scratch;
+                ref_rms_norm_group(from, w, call->op->eps, call->scratch, x->width);
+                from = call->scratch;
             }
             rotate_group(from, frequency, f->width, position, call->op->scale,
                          ref_group(y, row, group), x->width);
@@ -59,20 +59,18 @@ static void rotate_rows(const struct ref_call *call, uint64_t first, uint64_t la
     }
 }
 
-void ref_rope(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_rope(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    rotate_rows(call, first, last, NULL, &call->at[1], &call->at[2], scratch);
+    rotate_rows(call, first, last, NULL, &call->at[1], &call->at[2]);
 }
 
-void ref_norm_rope(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_norm_rope(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    rotate_rows(call, first, last, ref_group(&call->at[1], 0, 0), &call->at[2], &call->at[3],
-                scratch);
+    rotate_rows(call, first, last, ref_group(&call->at[1], 0, 0), &call->at[2], &call->at[3]);
 }
 
-void ref_kv_append(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_kv_append(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const struct ref_operand *x = &call->at[0], *cache = &call->at[1];
     const uint64_t group_bytes = dtype_row_bytes(cache->dtype, cache->width);
     for (uint64_t row = first; row < last; row++) {
@@ -120,10 +118,11 @@ static const float *cached_vector(const struct ref_operand *cache, uint32_t slot
     return decoded;
 }
 
-void ref_attend(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_attend(const struct ref_call *call, uint64_t first, uint64_t last)
 {
     const struct ref_operand *q = &call->at[0], *k = &call->at[1], *v = &call->at[2];
     const uint32_t heads_per_kv = q->groups / k->groups;
+    float *scores = call->scratch;
     float decoded[HEAD_WIDTH_MAX], query[HEAD_WIDTH_MAX];
     for (uint64_t unit = first; unit < last; unit++) {
         const uint64_t row = unit / q->groups;
@@ -133,18 +132,18 @@ void ref_attend(const struct ref_call *call, uint64_t first, uint64_t last, floa
         memcpy(query, ref_group(q, row, head), q->width * sizeof *query);
         round_like_cache(k, query, q->width);
         for (uint64_t p = 0; p < visible; p++)
-            scratch[p] =
+            scores[p] =
                 call->op->scale *
                 ref_dot(query, cached_vector(k, slot, p, head / heads_per_kv, decoded), q->width);
-        softmax(scratch, visible);
-        round_like_cache(v, scratch, visible);
+        softmax(scores, visible);
+        round_like_cache(v, scores, visible);
         float *out = ref_group(&call->at[3], row, head);
         for (uint32_t i = 0; i < q->width; i++)
             out[i] = 0;
         for (uint64_t p = 0; p < visible; p++) {
             const float *value = cached_vector(v, slot, p, head / heads_per_kv, decoded);
             for (uint32_t i = 0; i < q->width; i++)
-                out[i] += scratch[p] * value[i];
+                out[i] += scores[p] * value[i];
         }
     }
 }

@@ -52,23 +52,20 @@ static void conv_channels(const struct ref_call *call, uint64_t first, uint64_t 
     }
 }
 
-void ref_conv(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_conv(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     conv_channels(call, first, last, false);
 }
 
-void ref_conv_silu(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_conv_silu(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     conv_channels(call, first, last, true);
 }
 
 /* ---- state in and out ------------------------------------------------------------------------ */
 
-void ref_state_load(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_state_load(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const struct ref_operand *state = &call->at[0], *copy = &call->at[1];
     const uint64_t bytes = state->rows * state->pitch;
     for (uint64_t s = first; s < last; s++)
@@ -76,9 +73,8 @@ void ref_state_load(const struct ref_call *call, uint64_t first, uint64_t last, 
                (size_t)bytes);
 }
 
-void ref_state_store(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_state_store(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const struct ref_operand *copy = &call->at[0], *state = &call->at[1];
     const uint64_t bytes = state->rows * state->pitch;
     for (uint64_t s = first; s < last; s++)
@@ -130,9 +126,8 @@ static uint64_t head_floats(const struct ref_call *call)
     return (uint64_t)call->at[2].width * call->at[1].width;
 }
 
-void ref_delta_rule(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_delta_rule(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const uint32_t heads = call->at[2].groups;
     const uint64_t floats = head_floats(call);
     const float *before = (const float *)(const void *)call->at[5].data;
@@ -144,10 +139,8 @@ void ref_delta_rule(const struct ref_call *call, uint64_t first, uint64_t last, 
     }
 }
 
-void ref_delta_rule_inplace(const struct ref_call *call, uint64_t first, uint64_t last,
-                            float *scratch)
+void ref_delta_rule_inplace(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const uint32_t heads = call->at[2].groups;
     for (uint64_t unit = first; unit < last; unit++) {
         const struct step_seq *seq = &call->step->seq[unit / heads];

@@ -265,7 +265,7 @@ void ref_resolve(const struct exec *exec, uint32_t op, const struct step *step,
                  struct ref_call *call)
 {
     const struct plan *plan = exec->plan;
-    *call = (struct ref_call){.op = &plan->ops[op], .step = step};
+    *call = (struct ref_call){.op = &plan->ops[op], .step = step, .scratch = exec->scratch};
     const uint32_t operands = op_operands(call->op);
     for (uint32_t i = 0; i < operands; i++) {
         const uint16_t number = call->op->operand[i];
@@ -323,9 +323,9 @@ uint64_t ref_units(const struct ref_call *call)
     return 0;
 }
 
-void ref_run_op(const struct exec *exec, const struct ref_call *call)
+void ref_run_op(const struct ref_call *call)
 {
-    functions[call->op->kind](call, 0, ref_units(call), exec->scratch);
+    functions[call->op->kind](call, 0, ref_units(call));
 }
 
 /* Every thread walks the whole plan, takes its share of each op, and waits for the others. */
@@ -333,14 +333,14 @@ static void run_plan(void *argument, uint32_t thread)
 {
     struct exec *exec = argument;
     const uint32_t threads = pool_threads(exec->device->pool);
-    float *scratch = exec->scratch + thread * exec->scratch_count;
     for (uint32_t i = 0; i < exec->plan->op_count; i++) {
         struct ref_call call;
         ref_resolve(exec, i, exec->step, &call);
+        call.scratch = exec->scratch + thread * exec->scratch_count;
         const uint64_t units = ref_units(&call);
         const uint64_t first = units * thread / threads, last = units * (thread + 1) / threads;
         if (first < last)
-            functions[call.op->kind](&call, first, last, scratch);
+            functions[call.op->kind](&call, first, last);
         const struct step *step = exec->step;
         if (thread == 0 && step->proceed != NULL && !step->proceed(step->proceed_user))
             exec->stop_at = i;

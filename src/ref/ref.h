@@ -23,12 +23,13 @@ struct ref_call {
     const struct op *op;
     const struct step *step;
     struct ref_operand at[OP_OPERANDS_MAX];
-    uint64_t rows; /* that the op computes: of its last operand, or of its first */
+    uint64_t rows;  /* that the op computes: of its last operand, or of its first */
+    float *scratch; /* the thread's own: a row of the widest weight, or a score for each token */
 };
 
 /* Computes units [first, last) of the op (ref_units says how many there are): independent parts,
- * so that threads can share them and no result depends on how. `scratch` is the thread's own. */
-typedef void ref_op_fn(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch);
+ * so that threads can share them and no result depends on how. */
+typedef void ref_op_fn(const struct ref_call *call, uint64_t first, uint64_t last);
 
 #define OP(id, function, operands, meaning) ref_op_fn ref_##function;
 #include "plan/ops.def"
@@ -39,7 +40,7 @@ uint64_t ref_units(const struct ref_call *call);
 void ref_resolve(const struct exec *exec, uint32_t op, const struct step *step,
                  struct ref_call *call);
 /* Runs all units of one call on the calling thread. */
-void ref_run_op(const struct exec *exec, const struct ref_call *call);
+void ref_run_op(const struct ref_call *call);
 
 /* ---- small helpers of the op functions ------------------------------------------------------- */
 

@@ -27,9 +27,8 @@ float ref_softplus_of(float x)
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-void ref_embed(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_embed(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const struct ref_operand *table = &call->at[0];
     for (uint64_t row = first; row < last; row++)
         codec_decode_row(table->dtype,
@@ -37,9 +36,8 @@ void ref_embed(const struct ref_call *call, uint64_t first, uint64_t last, float
                          ref_group(&call->at[1], row, 0), table->width);
 }
 
-void ref_select(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_select(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     for (uint64_t row = first; row < last; row++)
         memcpy(ref_group(&call->at[1], row, 0),
                ref_group(&call->at[0], call->step->out_row[row], 0),
@@ -62,21 +60,18 @@ static void map_rows(const struct ref_call *call, uint64_t first, uint64_t last,
     }
 }
 
-void ref_silu(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_silu(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     map_rows(call, first, last, ref_silu_of);
 }
 
-void ref_sigmoid(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_sigmoid(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     map_rows(call, first, last, ref_sigmoid_of);
 }
 
-void ref_softplus(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_softplus(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     map_rows(call, first, last, ref_softplus_of);
 }
 
@@ -114,27 +109,23 @@ static void combine_rows(const struct ref_call *call, uint64_t first, uint64_t l
     }
 }
 
-void ref_add(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_add(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     combine_rows(call, first, last, add);
 }
 
-void ref_mul(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_mul(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     combine_rows(call, first, last, mul);
 }
 
-void ref_sigmoid_mul(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_sigmoid_mul(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     combine_rows(call, first, last, mul_sigmoid);
 }
 
-void ref_swiglu(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_swiglu(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     combine_rows(call, first, last, mul_silu);
 }
 
@@ -154,21 +145,18 @@ static void combine_weight(const struct ref_call *call, uint64_t first, uint64_t
     }
 }
 
-void ref_add_weight(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_add_weight(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     combine_weight(call, first, last, add);
 }
 
-void ref_mul_weight(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_mul_weight(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     combine_weight(call, first, last, mul);
 }
 
-void ref_decay(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_decay(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const struct ref_operand *x = &call->at[0], *y = &call->at[3];
     const float *bias = ref_group(&call->at[1], 0, 0), *rate = ref_group(&call->at[2], 0, 0);
     for (uint64_t row = first; row < last; row++) {
@@ -195,9 +183,8 @@ void ref_rms_norm_group(const float *x, const float *w, float eps, float *y, uin
         y[i] = x[i] * scale * w[i];
 }
 
-void ref_rms_norm(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_rms_norm(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const struct ref_operand *x = &call->at[0], *y = &call->at[2];
     const float *w = ref_group(&call->at[1], 0, 0);
     for (uint64_t row = first; row < last; row++) {
@@ -208,9 +195,8 @@ void ref_rms_norm(const struct ref_call *call, uint64_t first, uint64_t last, fl
 }
 
 /* eps is a floor on the norm, not added under the root: as the reference engine does it. */
-void ref_l2_norm(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_l2_norm(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const struct ref_operand *x = &call->at[0], *y = &call->at[1];
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t group = 0; group < x->groups; group++) {
@@ -226,9 +212,8 @@ void ref_l2_norm(const struct ref_call *call, uint64_t first, uint64_t last, flo
     }
 }
 
-void ref_gated_norm(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_gated_norm(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const struct ref_operand *x = &call->at[0], *z = &call->at[2], *y = &call->at[3];
     const float *w = ref_group(&call->at[1], 0, 0);
     for (uint64_t row = first; row < last; row++) {
@@ -242,9 +227,8 @@ void ref_gated_norm(const struct ref_call *call, uint64_t first, uint64_t last, 
     }
 }
 
-void ref_add_norm(const struct ref_call *call, uint64_t first, uint64_t last, float *scratch)
+void ref_add_norm(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    (void)scratch;
     const struct ref_operand *a = &call->at[0], *b = &call->at[1];
     const float *w = ref_group(&call->at[2], 0, 0);
     for (uint64_t row = first; row < last; row++) {

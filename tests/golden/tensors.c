@@ -133,7 +133,7 @@ TEST(tensors_of_every_op_match_reference)
         char name[64];
         size_t count = 0;
         ref_resolve(engine->exec, i, &step, &call);
-        ref_run_op(engine->exec, &call);
+        ref_run_op(&call);
         if (!tensor_name(engine->blueprint.plan, call.op, name, sizeof name))
             continue;
         const uint8_t *expected = find_tensor(data, size, name, &count);

@@ -222,7 +222,7 @@ static uint32_t prove_step(struct weir_engine *engine, const struct step *step)
         const uint32_t operands = op_operands(call.op);
         watch(&call, operands, limits->slots);
         recorder.is_on = true;
-        ref_run_op(engine->exec, &call);
+        ref_run_op(&call);
         recorder.is_on = false;
         CHECK_INT(recorder.strays, 0);
         for (uint32_t i = 0; i < operands; i++)

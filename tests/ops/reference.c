@@ -35,7 +35,9 @@ static struct ref_operand slot(const void *data, uint64_t rows, uint32_t groups,
 static void run_op(ref_op_fn *function, struct ref_call *call)
 {
     float scratch[SCRATCH];
-    function(call, 0, ref_units(call), scratch);
+    call->scratch = scratch;
+    function(call, 0, ref_units(call));
+    call->scratch = NULL;
 }
 
 static void check_near(int line, const char *what, const float *actual, const double *expected,
