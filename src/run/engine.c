@@ -249,8 +249,8 @@ static enum weir_status check_logits(const struct weir_engine *engine, uint32_t 
     return WEIR_OK;
 }
 
-enum weir_status weir_engine_step(struct weir_engine *engine, const struct weir_step_item *items,
-                                  uint32_t items_count, struct weir_error *err)
+enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_step_item *items,
+                                 uint32_t items_count, struct weir_error *err)
 {
     enum weir_status status = check_items(engine, items, items_count, err);
     if (status != WEIR_OK)
@@ -267,4 +267,13 @@ enum weir_status weir_engine_step(struct weir_engine *engine, const struct weir_
     }
     advance_sessions(engine, items, items_count);
     return check_logits(engine, step.outs, err);
+}
+
+enum weir_status weir_engine_step(struct weir_engine *engine, const struct weir_step_item *items,
+                                  uint32_t items_count, struct weir_error *err)
+{
+    engine->prefill_done = engine->prefill_total = 0;
+    for (uint32_t i = 0; i < items_count; i++)
+        engine->prefill_total += items[i].count;
+    return engine_run_step(engine, items, items_count, err);
 }

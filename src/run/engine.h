@@ -19,7 +19,7 @@ struct weir_engine {
     struct step_seq *seq;
     uint32_t *out_row;
     uint64_t step_count; /* steps run, so that a session knows if its logits are still there */
-    uint64_t prefill_done, prefill_total; /* tokens of the running weir_session_eval */
+    uint64_t prefill_done, prefill_total; /* tokens of the running eval or step, for progress */
 };
 
 struct weir_session {
@@ -31,6 +31,10 @@ struct weir_session {
     uint64_t logits_step;
     uint64_t step_mark; /* the step it was last put into, to find it twice */
 };
+
+/* weir_engine_step for a caller that has set the numbers of the progress. */
+enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_step_item *items,
+                                 uint32_t items_count, struct weir_error *err);
 
 /* That `count` tokens are at least one, fit into the session's context, are in the vocabulary. */
 enum weir_status engine_check_tokens(const struct weir_engine *engine,

@@ -89,7 +89,7 @@ enum weir_status weir_session_eval(struct weir_session *session, const int32_t *
                                             .count = rows,
                                             .logits =
                                                 done + rows == count ? logits : WEIR_LOGITS_NONE};
-        status = weir_engine_step(engine, &item, 1, err);
+        status = engine_run_step(engine, &item, 1, err);
         engine->prefill_done += rows;
         if (status == WEIR_OK)
             status = report(engine, err);

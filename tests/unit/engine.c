@@ -153,6 +153,34 @@ static bool cancel_when_told(void *user, enum weir_stage stage, uint64_t done, u
     return stage != WEIR_STAGE_PREFILL || (*calls_left)-- > 0;
 }
 
+static bool keep_numbers(void *user, enum weir_stage stage, uint64_t done, uint64_t total)
+{
+    uint64_t *numbers = user;
+    numbers[0] = done;
+    numbers[1] = stage == WEIR_STAGE_PREFILL ? total : 0;
+    return true;
+}
+
+/* A step tells its own numbers, not those of an eval before it. */
+TEST(engine_progress_counts_what_runs)
+{
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct fixture fixture;
+    uint64_t numbers[2] = {0};
+    const int32_t tokens[5] = {1, 2, 3, 4, 5};
+    fixture_options(&options);
+    options.progress = keep_numbers;
+    options.progress_user = numbers;
+    fixture_open(&fixture, test_data(NANO), &options);
+    CHECK_OK(weir_session_eval(fixture.session, tokens, 5, WEIR_LOGITS_LAST, &err), &err);
+    CHECK(numbers[0] == 5 && numbers[1] == 5);
+    const struct weir_step_item item = {fixture.session, tokens, 3, WEIR_LOGITS_LAST};
+    CHECK_OK(weir_engine_step(fixture.engine, &item, 1, &err), &err);
+    CHECK(numbers[0] == 0 && numbers[1] == 3);
+    fixture_close(&fixture);
+}
+
 /* Cut short after any number of ops, a session is empty and as good as new. */
 TEST(engine_step_cut_short_empties_its_session)
 {
