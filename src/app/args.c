@@ -399,45 +399,74 @@ static enum weir_status parse_flag(struct options *options, enum command_id comm
     return flag_apply_from(options, flag, name, value, err);
 }
 
-static enum weir_status refuse_models(const char *a, const char *b, struct weir_error *err)
+/* The text that the flag has set, or the environment for it; NULL if there is none. */
+static const char *text_of(const struct options *options, const struct flag *flag)
 {
-    return err_set(err, WEIR_ERR_ARGUMENT, "only one model may be given, not %s and %s", a, b);
+    const char *text = NULL;
+    if (flag->kind == FLAG_TEXT)
+        memcpy(&text, (const uint8_t *)options + flag->offset, sizeof text);
+    return text;
 }
 
-/* Takes the model that stands without a flag. It overrules the `inherited` one of the environment,
- * but not one of --model. */
-static enum weir_status take_model(struct options *options, const char *inherited, const char *word,
-                                   struct weir_error *err)
+/* The words that stand without a flag, each in the place of the flag that it belongs to. */
+struct bare {
+    const struct flag *flag[BARE_MAX];
+    const char *inherited[BARE_MAX]; /* what the environment says, which a word overrules */
+    const char *word[BARE_MAX];
+    uint32_t places, count;
+};
+
+static enum weir_status bare_add(struct bare *bare, const char *word, struct weir_error *err)
 {
     if (word[0] == 0)
-        return err_set(err, WEIR_ERR_ARGUMENT, "the name of the model is empty");
-    if (options->model != inherited)
-        return refuse_models(options->model, word, err);
-    options->model = word;
+        return err_set(err, WEIR_ERR_ARGUMENT, "an argument is empty");
+    if (bare->count == bare->places && bare->places == 1)
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s may be given once, not as %s and %s",
+                       bare->flag[0]->names, bare->word[0], word);
+    if (bare->count == bare->places)
+        return err_set(err, WEIR_ERR_ARGUMENT, "invalid argument: %s", word);
+    bare->word[bare->count++] = word;
     return WEIR_OK;
 }
 
-enum weir_status args_parse(struct options *options, enum command_id command, bool takes_model,
-                            int argc, char **argv, bool *given, struct weir_error *err)
+static enum weir_status bare_apply(const struct bare *bare, struct options *options, bool *given,
+                                   struct weir_error *err)
+{
+    for (uint32_t i = 0; i < bare->count; i++) {
+        const struct flag *flag = bare->flag[i];
+        const char *already = text_of(options, flag);
+        if (already != bare->inherited[i])
+            return err_set(err, WEIR_ERR_ARGUMENT, "%s may be given once, not as %s and %s",
+                           flag->names, already, bare->word[i]);
+        given[flag - flag_table] = true;
+        const enum weir_status status =
+            flag_apply_from(options, flag, flag->names, bare->word[i], err);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}
+
+enum weir_status args_parse(struct options *options, enum command_id command,
+                            const char *const *bare_flags, int argc, char **argv, bool *given,
+                            struct weir_error *err)
 {
     enum weir_status status = parse_environment(options, command, given, err);
     struct words words = {.next = argv, .end = argv + argc};
-    const char *const inherited = options->model;
-    const char *model = NULL;
+    struct bare bare = {.places = 0};
+    for (; bare.places < BARE_MAX && bare_flags[bare.places] != NULL; bare.places++) {
+        const char *name = bare_flags[bare.places];
+        bare.flag[bare.places] = flag_find(command, name, strlen(name));
+        bare.inherited[bare.places] = text_of(options, bare.flag[bare.places]);
+    }
     while (status == WEIR_OK && words.next < words.end) {
         const char *word = *words.next++;
         if (word[0] == '-' && word[1] != 0)
             status = parse_flag(options, command, word, &words, given, err);
-        else if (!takes_model)
-            status = err_set(err, WEIR_ERR_ARGUMENT, "invalid argument: %s", word);
-        else if (model != NULL)
-            status = refuse_models(model, word, err);
         else
-            model = word;
+            status = bare_add(&bare, word, err);
     }
-    if (status == WEIR_OK && model != NULL)
-        status = take_model(options, inherited, model, err);
-    return status;
+    return status == WEIR_OK ? bare_apply(&bare, options, given, err) : status;
 }
 
 void args_adopt_sampling(struct options *options, const bool *given, const struct weir_model *model)

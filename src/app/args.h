@@ -45,11 +45,15 @@ struct flag {
 extern const struct flag flag_table[];
 extern const uint32_t flag_count;
 
+enum { BARE_MAX = 4 };
+
 /* Sets `options` (after options_init) from the environment, then from the words, by the flags that
- * `command` knows. Every flag that was given is marked in given[flag_count]. If `takes_model`, one
- * word that is no flag is the model. */
-enum weir_status args_parse(struct options *options, enum command_id command, bool takes_model,
-                            int argc, char **argv, bool *given, struct weir_error *err);
+ * `command` knows. Every flag that was given is marked in given[flag_count]. The i-th word that is
+ * no flag is the value of flag bare_flags[i]: at most BARE_MAX names of the command's
+ * flags. */
+enum weir_status args_parse(struct options *options, enum command_id command,
+                            const char *const *bare_flags, int argc, char **argv, bool *given,
+                            struct weir_error *err);
 
 /* Takes the model's recommended sampling for each sampling flag that was not given. */
 void args_adopt_sampling(struct options *options, const bool *given,

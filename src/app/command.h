@@ -17,7 +17,8 @@ typedef enum weir_status command_fn(const struct call *call, struct weir_error *
 struct command {
     const char *name;
     enum command_id id;
-    bool takes_model;
+    /* the flags that words without a flag are values of, in order; NULL behind the last */
+    const char *bare[BARE_MAX + 1];
     enum weir_cache_type cache; /* by default: F32 where a model is measured, not used */
     command_fn *run;
     const char *usage;         /* behind the name */

@@ -16,7 +16,7 @@ static const struct command commands[] = {
     {
         .name = "run",
         .id = COMMAND_RUN,
-        .takes_model = true,
+        .bare = {"--model"},
         .cache = WEIR_CACHE_F16,
         .run = command_run,
         .usage = "[-m] FILE -p TEXT [flags]",
@@ -27,7 +27,7 @@ static const struct command commands[] = {
     {
         .name = "inspect",
         .id = COMMAND_INSPECT,
-        .takes_model = true,
+        .bare = {"--model"},
         .cache = WEIR_CACHE_F16,
         .run = command_inspect,
         .usage = "[-m] FILE [--weights] [--plan] [--memory] [flags]",
@@ -37,7 +37,7 @@ static const struct command commands[] = {
     {
         .name = "tokenize",
         .id = COMMAND_TOKENIZE,
-        .takes_model = true,
+        .bare = {"--model"},
         .run = command_tokenize,
         .usage = "[-m] FILE (-p TEXT | -f FILE | --stdin) [flags]",
         .summary = "show the tokens of a text",
@@ -47,7 +47,7 @@ static const struct command commands[] = {
     {
         .name = "eval",
         .id = COMMAND_EVAL,
-        .takes_model = true,
+        .bare = {"--model"},
         .cache = WEIR_CACHE_F32,
         .run = command_eval,
         .usage = "[-m] FILE (-f TEXT | --tokens FILE --logits FILE) [flags]",
@@ -170,7 +170,7 @@ static enum weir_status command_call(const struct command *command, int argc, ch
     bool *given = mem_alloc(flag_count, sizeof *given, err);
     if (given == NULL)
         goto out;
-    TRY(args_parse(&options, command->id, command->takes_model, argc, argv, given, err));
+    TRY(args_parse(&options, command->id, command->bare, argc, argv, given, err));
     const struct call call = {.options = &options, .given = given, .log = log};
     TRY(command_start(command, &call, err));
 out:

@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+struct span span_from(const char *text)
+{
+    return (struct span){(const uint8_t *)text, strlen(text)};
+}
+
 bool span_equals(struct span span, const char *text)
 {
     const size_t length = strlen(text);

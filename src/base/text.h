@@ -10,6 +10,9 @@ struct span {
     size_t length;
 };
 
+/* The bytes of a zero-terminated text, without the zero. */
+struct span span_from(const char *text);
+
 /* True if the span holds exactly the bytes of the zero-terminated `text`. */
 bool span_equals(struct span span, const char *text);
 

@@ -250,7 +250,7 @@ static enum weir_status tensors_index(struct gguf *gguf, struct weir_error *err)
     struct gguf_internal *internal = gguf->internal;
     for (uint64_t i = 0; i < gguf->tensor_count; i++) {
         const struct gguf_tensor *tensor = &gguf->tensors[i];
-        const struct span name = {(const uint8_t *)tensor->name, strlen(tensor->name)};
+        const struct span name = span_from(tensor->name);
         bool added;
         const enum weir_status status = names_add(&internal->tensors, name, i, &added, err);
         if (status != WEIR_OK)
@@ -331,7 +331,7 @@ void gguf_close(struct gguf *gguf)
 const struct gguf_kv *gguf_find(const struct gguf *gguf, const char *key)
 {
     const struct gguf_internal *internal = gguf->internal;
-    const struct span name = {(const uint8_t *)key, strlen(key)};
+    const struct span name = span_from(key);
     const uint64_t i = names_find(&internal->keys, name);
     return i == NAMES_NONE ? NULL : &gguf->kv[i];
 }
@@ -339,7 +339,7 @@ const struct gguf_kv *gguf_find(const struct gguf *gguf, const char *key)
 const struct gguf_tensor *gguf_find_tensor(const struct gguf *gguf, const char *name)
 {
     const struct gguf_internal *internal = gguf->internal;
-    const struct span span = {(const uint8_t *)name, strlen(name)};
+    const struct span span = span_from(name);
     const uint64_t i = names_find(&internal->tensors, span);
     return i == NAMES_NONE ? NULL : &gguf->tensors[i];
 }

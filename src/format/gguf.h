@@ -129,6 +129,10 @@ void gguf_writer_close(struct gguf_writer *writer);
 
 enum weir_status gguf_writer_u32(struct gguf_writer *writer, const char *key, uint32_t value,
                                  struct weir_error *err);
+enum weir_status gguf_writer_u16(struct gguf_writer *writer, const char *key, uint16_t value,
+                                 struct weir_error *err);
+enum weir_status gguf_writer_i32(struct gguf_writer *writer, const char *key, int32_t value,
+                                 struct weir_error *err);
 enum weir_status gguf_writer_f32(struct gguf_writer *writer, const char *key, float value,
                                  struct weir_error *err);
 enum weir_status gguf_writer_bool(struct gguf_writer *writer, const char *key, bool value,
@@ -140,6 +144,9 @@ enum weir_status gguf_writer_i32s(struct gguf_writer *writer, const char *key,
 enum weir_status gguf_writer_texts(struct gguf_writer *writer, const char *key,
                                    const struct span *values, uint64_t count,
                                    struct weir_error *err);
+/* An entry of another file, byte for byte. */
+enum weir_status gguf_writer_copy(struct gguf_writer *writer, const struct gguf_kv *kv,
+                                  struct weir_error *err);
 
 /* Declares the next tensor; its offset follows from those before. */
 enum weir_status gguf_writer_tensor(struct gguf_writer *writer, const char *name, enum dtype dtype,

@@ -470,7 +470,7 @@ void gguf_part_release(struct gguf_part *part)
 
 const struct gguf_kv *gguf_part_find(const struct gguf_part *part, const char *key)
 {
-    const struct span name = {(const uint8_t *)key, strlen(key)};
+    const struct span name = span_from(key);
     const uint64_t i = names_find(&part->keys, name);
     return i == NAMES_NONE ? NULL : &part->kv[i];
 }

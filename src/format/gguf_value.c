@@ -220,7 +220,7 @@ static bool override_bool(struct override *override, const char *value)
 static bool override_str(struct override *override, const char *value)
 {
     override->type = GGUF_STRING;
-    override->data = (struct span){(const uint8_t *)value, strlen(value)};
+    override->data = span_from(value);
     return true;
 }
 

@@ -60,27 +60,27 @@ static void record_text(struct record *record, const void *data, uint64_t length
 }
 
 /* Begins a record of `name` followed by `rest` bytes; *out is valid until the next one begins. */
-static enum weir_status records_add(struct records *records, const char *name, uint64_t rest,
+static enum weir_status records_add(struct records *records, struct span name, uint64_t rest,
                                     struct record **out, struct weir_error *err)
 {
-    const size_t length = strlen(name);
-    if (length == 0)
+    if (name.length == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "a name to be written is empty");
     enum weir_status status;
     TRY(mem_grow(&records->list, &records->capacity, records->count + 1, sizeof *records->list,
                  err));
     struct record *record = &records->list[records->count];
-    *record = (struct record){.length = 8 + (uint64_t)length + rest};
+    *record = (struct record){.length = 8 + (uint64_t)name.length + rest};
     record->data = mem_alloc(record->length, 1, err);
     if (record->data == NULL)
         return WEIR_ERR_MEMORY;
     records->bytes += record->length;
     records->count++;
-    record_text(record, name, length);
+    record_text(record, name.data, name.length);
     bool added;
-    TRY(names_add(&records->names, (struct span){record->data + 8, length}, 0, &added, err));
+    TRY(names_add(&records->names, (struct span){record->data + 8, name.length}, 0, &added, err));
     if (!added)
-        return err_set(err, WEIR_ERR_ARGUMENT, "%s is to be written twice", name);
+        return err_set(err, WEIR_ERR_ARGUMENT, "%.*s is to be written twice",
+                       (int)(name.length < 200 ? name.length : 200), (const char *)name.data);
     *out = record;
 out:
     return status;
@@ -102,7 +102,8 @@ static enum weir_status writer_integer(struct gguf_writer *writer, const char *k
 {
     assert(!writer->begun);
     struct record *record;
-    const enum weir_status status = records_add(&writer->kvs, key, 4 + bytes, &record, err);
+    const enum weir_status status =
+        records_add(&writer->kvs, span_from(key), 4 + bytes, &record, err);
     if (status != WEIR_OK)
         return status;
     record_integer(record, type, 4);
@@ -114,6 +115,18 @@ enum weir_status gguf_writer_u32(struct gguf_writer *writer, const char *key, ui
                                  struct weir_error *err)
 {
     return writer_integer(writer, key, GGUF_U32, value, 4, err);
+}
+
+enum weir_status gguf_writer_u16(struct gguf_writer *writer, const char *key, uint16_t value,
+                                 struct weir_error *err)
+{
+    return writer_integer(writer, key, GGUF_U16, value, 2, err);
+}
+
+enum weir_status gguf_writer_i32(struct gguf_writer *writer, const char *key, int32_t value,
+                                 struct weir_error *err)
+{
+    return writer_integer(writer, key, GGUF_I32, (uint32_t)value, 4, err);
 }
 
 enum weir_status gguf_writer_f32(struct gguf_writer *writer, const char *key, float value,
@@ -137,7 +150,7 @@ enum weir_status gguf_writer_text(struct gguf_writer *writer, const char *key, c
     const size_t length = strlen(value);
     struct record *record;
     const enum weir_status status =
-        records_add(&writer->kvs, key, 4 + 8 + (uint64_t)length, &record, err);
+        records_add(&writer->kvs, span_from(key), 4 + 8 + (uint64_t)length, &record, err);
     if (status != WEIR_OK)
         return status;
     record_integer(record, GGUF_STRING, 4);
@@ -151,7 +164,8 @@ static enum weir_status writer_array(struct gguf_writer *writer, const char *key
                                      struct record **out, struct weir_error *err)
 {
     assert(!writer->begun);
-    const enum weir_status status = records_add(&writer->kvs, key, 4 + 4 + 8 + bytes, out, err);
+    const enum weir_status status =
+        records_add(&writer->kvs, span_from(key), 4 + 4 + 8 + bytes, out, err);
     if (status != WEIR_OK)
         return status;
     record_integer(*out, GGUF_ARRAY, 4);
@@ -187,6 +201,27 @@ enum weir_status gguf_writer_texts(struct gguf_writer *writer, const char *key,
         return status;
     for (uint64_t i = 0; i < count; i++)
         record_text(record, values[i].data, values[i].length);
+    return WEIR_OK;
+}
+
+enum weir_status gguf_writer_copy(struct gguf_writer *writer, const struct gguf_kv *kv,
+                                  struct weir_error *err)
+{
+    assert(!writer->begun);
+    const uint64_t before = kv->type == GGUF_ARRAY ? 4 + 8 : kv->type == GGUF_STRING ? 8 : 0;
+    struct record *record;
+    const enum weir_status status =
+        records_add(&writer->kvs, kv->key, 4 + before + kv->data.length, &record, err);
+    if (status != WEIR_OK)
+        return status;
+    record_integer(record, kv->type, 4);
+    if (kv->type == GGUF_ARRAY) {
+        record_integer(record, kv->element, 4);
+        record_integer(record, kv->count, 8);
+    } else if (kv->type == GGUF_STRING) {
+        record_integer(record, kv->data.length, 8);
+    }
+    record_put(record, kv->data.data, kv->data.length);
     return WEIR_OK;
 }
 
@@ -231,7 +266,7 @@ enum weir_status gguf_writer_tensor(struct gguf_writer *writer, const char *name
         return err_set(err, WEIR_ERR_ARGUMENT, "tensor %s: the file becomes too large", name);
     TRY(mem_grow(&writer->tensor_bytes, &writer->tensor_capacity, infos->count + 1,
                  sizeof *writer->tensor_bytes, err));
-    TRY(records_add(infos, name, 4 + 8 * (uint64_t)dims + 4 + 8, &record, err));
+    TRY(records_add(infos, span_from(name), 4 + 8 * (uint64_t)dims + 4 + 8, &record, err));
     record_integer(record, dims, 4);
     for (uint32_t i = 0; i < dims; i++)
         record_integer(record, ne[i], 8);

@@ -26,11 +26,11 @@ TEST(usage_unknown_words_are_refused)
 
 TEST(usage_model_is_named_once)
 {
-    static const char two[] = "only one model may be given, not a.gguf and b.gguf";
+    static const char two[] = "-m, --model may be given once, not as a.gguf and b.gguf";
     CHECK_REFUSED(RUN_PROGRAM("run", "a.gguf", "b.gguf"), two);
     CHECK_REFUSED(RUN_PROGRAM("run", "-m", "a.gguf", "b.gguf"), two);
     CHECK_REFUSED(RUN_PROGRAM("inspect", "b.gguf", "-m", "a.gguf"), two);
-    CHECK_REFUSED(RUN_PROGRAM("inspect", ""), "the name of the model is empty");
+    CHECK_REFUSED(RUN_PROGRAM("inspect", ""), "an argument is empty");
     struct program_call call = {.words = {"inspect"}, .environment = "LLAMA_ARG_MODEL="};
     CHECK_REFUSED(run_program(&call), "LLAMA_ARG_MODEL: the name of the file is empty");
 }

@@ -85,6 +85,40 @@ TEST(gguf_written_reads_back)
     gguf_close(gguf);
 }
 
+/* Entries of each type, copied to a second file, are the same entries. */
+TEST(gguf_writer_copies_entries)
+{
+    const char *path = test_scratch("entries.gguf"), *copied = test_scratch("copied.gguf");
+    struct weir_error err = {0};
+    const int32_t integers[] = {7, -7};
+    const struct span texts[] = {span_from("one"), span_from("")};
+    struct gguf_writer *writer = writer_open(path);
+    CHECK_OK(gguf_writer_u16(writer, "u16", 65535, &err), &err);
+    CHECK_OK(gguf_writer_i32(writer, "i32", -5, &err), &err);
+    CHECK_OK(gguf_writer_f32(writer, "f32", 0.5f, &err), &err);
+    CHECK_OK(gguf_writer_bool(writer, "bool", true, &err), &err);
+    CHECK_OK(gguf_writer_text(writer, "text", "", &err), &err);
+    CHECK_OK(gguf_writer_i32s(writer, "i32s", integers, 2, &err), &err);
+    CHECK_OK(gguf_writer_texts(writer, "texts", texts, 2, &err), &err);
+    write_rest(writer, 0);
+    struct gguf *gguf, *copy;
+    CHECK_OK(gguf_open(&gguf, path, &err), &err);
+    writer = writer_open(copied);
+    for (uint64_t i = 0; i < gguf->kv_count; i++)
+        CHECK_OK(gguf_writer_copy(writer, &gguf->kv[i], &err), &err);
+    write_rest(writer, 0);
+    CHECK_OK(gguf_open(&copy, copied, &err), &err);
+    int64_t integer;
+    CHECK(gguf_find(copy, "u16")->type == GGUF_U16 && gguf_find(copy, "i32")->type == GGUF_I32);
+    CHECK(gguf_kv_integer(gguf_find(copy, "u16"), 0, &integer) && integer == 65535);
+    CHECK(gguf_kv_integer(gguf_find(copy, "i32"), 0, &integer) && integer == -5);
+    CHECK_INT(copy->splits[0].map.size, gguf->splits[0].map.size);
+    CHECK(memcmp(copy->splits[0].map.data, gguf->splits[0].map.data, gguf->splits[0].map.size) ==
+          0);
+    gguf_close(copy);
+    gguf_close(gguf);
+}
+
 TEST(gguf_writer_refuses)
 {
     const char *path = test_scratch("refused.gguf");
