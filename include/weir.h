@@ -209,6 +209,7 @@ struct weir_engine_options {
     enum weir_load load;          /* map the file, or read it into huge pages */
     bool lock;                    /* keep the weights in RAM (mlock) */
     bool check_tensors;           /* refuse Inf, NaN and invalid scales in the weights */
+    bool mtp;                     /* also load the block of multi-token prediction */
     enum weir_switch fused_gdn;   /* delta rule in place, or state gathered and copied back */
     enum weir_switch fuse;        /* all other rewrites of the plan */
     enum weir_rope_scaling rope_scaling;
@@ -231,6 +232,7 @@ WEIR_API enum weir_status weir_engine_open(struct weir_engine **out, struct weir
 WEIR_API void weir_engine_close(struct weir_engine *engine);
 
 WEIR_API uint32_t weir_engine_vocab(const struct weir_engine *engine); /* floats of a logits row */
+WEIR_API uint32_t weir_engine_width(const struct weir_engine *engine); /* of a hidden state */
 WEIR_API uint32_t weir_engine_context(const struct weir_engine *engine); /* tokens of a session */
 WEIR_API const char *weir_engine_backend(const struct weir_engine *engine);
 WEIR_API uint32_t weir_engine_threads(const struct weir_engine *engine);
@@ -312,6 +314,36 @@ WEIR_API enum weir_status weir_engine_step(struct weir_engine *engine,
 /* Row `row` of the logits that the session's last eval or step kept (LAST keeps row 0):
  * weir_engine_vocab floats, borrowed, valid until the engine's next step; NULL if there is none. */
 WEIR_API const float *weir_session_logits(const struct weir_session *session, uint32_t row);
+
+/* ---- multi-token prediction ------------------------------------------------------------------ */
+
+/* The block that many of these models have behind their layers (MTP, NextN). From a token and the
+ * hidden state of the token before it (zeros for the first), it predicts the token that follows,
+ * as the model would, at a small part of the cost. It keeps a cache of its own, so a session has a
+ * second position, which may go back. The engine must have been opened with options->mtp, for which
+ * WEIR_ERR_UNSUPPORTED says that the model has no such block. */
+
+/* The hidden state behind token `row` of the session's last step: weir_engine_width floats,
+ * borrowed, valid until the engine's next step; NULL if there is none. */
+WEIR_API const float *weir_session_hidden(const struct weir_session *session, uint32_t row);
+
+/* Appends `count` tokens, at most step_rows_max, to the block's cache: hidden[count][width] is the
+ * state before each, which may be a row of the functions below and above. Errors as in
+ * weir_session_eval; they change nothing. */
+WEIR_API enum weir_status weir_session_mtp_eval(struct weir_session *session, const int32_t *tokens,
+                                                const float *hidden, uint32_t count,
+                                                enum weir_logits logits, struct weir_error *err);
+
+WEIR_API uint32_t weir_session_mtp_position(const struct weir_session *session);
+/* Forgets the tokens from `position` on; WEIR_ERR_ARGUMENT if it holds fewer. */
+WEIR_API enum weir_status weir_session_mtp_rewind(struct weir_session *session, uint32_t position,
+                                                  struct weir_error *err);
+
+/* Rows of the session's last weir_session_mtp_eval, borrowed, valid until the engine's next one;
+ * NULL if there is none: logits as they were asked for, and for each token the hidden state that
+ * the next token of a chain begins with. */
+WEIR_API const float *weir_session_mtp_logits(const struct weir_session *session, uint32_t row);
+WEIR_API const float *weir_session_mtp_hidden(const struct weir_session *session, uint32_t row);
 
 /* ---- sampler --------------------------------------------------------------------------------- */
 

@@ -2,10 +2,8 @@
  * weir eval: the logits after each token of a file of ids. Perplexity is in perplexity.c. */
 #include "app/command.h"
 
+#include "app/eval_mtp.h"
 #include "app/interrupt.h"
-#include "app/loaded.h"
-#include "app/output.h"
-#include "app/prompt.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -48,12 +46,18 @@ static enum weir_status eval_logits(const struct call *call, struct weir_error *
     struct weir_engine_options engine = loaded_engine_options(options, EVAL_ROWS_MAX, call->log);
     if (options->step)
         engine.logits_rows_max = 1;
-    if (engine.context == 0 && ids.count <= INT32_MAX)
-        engine.context = (uint32_t)ids.count;
+    const uint32_t chain = options->mtp_chain >= 0 ? (uint32_t)options->mtp_chain : 0;
+    engine.mtp = options->mtp_chain >= 0;
+    if (engine.context == 0 && ids.count <= INT32_MAX - chain)
+        engine.context = (uint32_t)ids.count + chain;
     TRY(loaded_open_engine(&loaded, &engine, call->log, err));
     call->log->progress_muted = true;
     TRY(output_open(&output, options->logits, err));
-    TRY(write_logits(&loaded, &ids, engine.logits_rows_max, &output, call->log, err));
+    const uint32_t rows_max = engine.logits_rows_max;
+    if (engine.mtp)
+        TRY(eval_mtp(&loaded, &ids, rows_max, chain, &output, call->log, err));
+    else
+        TRY(write_logits(&loaded, &ids, rows_max, &output, call->log, err));
     TRY(output_finish(&output, err));
 out:
     output_abandon(&output);
@@ -71,5 +75,7 @@ enum weir_status command_eval(const struct call *call, struct weir_error *err)
         return status;
     if ((options->tokens != NULL) != (options->logits != NULL))
         return err_set(err, WEIR_ERR_ARGUMENT, "--tokens and --logits need each other");
+    if (options->mtp_chain >= 0 && options->logits == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--mtp needs --logits");
     return options->tokens != NULL ? eval_logits(call, err) : perplexity_run(call, err);
 }

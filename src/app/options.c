@@ -17,6 +17,7 @@ void options_init(struct options *options)
         .parse_special = true,
         .shape = {.rows = 1, .sequences = 1},
         .chunks = -1,
+        .mtp_chain = -1,
         .log = {.level = WEIR_LOG_INFO},
     };
     weir_engine_options_init(&options->engine);

@@ -74,7 +74,8 @@ struct options {
     /* eval */
     const char *logits;
     bool step;
-    int32_t chunks; /* -1: all */
+    int32_t chunks;    /* -1: all */
+    int32_t mtp_chain; /* drafts behind the logits of the MTP block; -1: the model's logits */
 
     /* run, synth */
     const char *output;

@@ -53,6 +53,8 @@ struct backend {
     enum weir_status (*run)(struct exec *exec, const struct step *step, struct weir_error *err);
     /* Row `out` of the logits of the last run; host memory, valid until the next run. */
     const float *(*logits)(const struct exec *exec, uint32_t out);
+    /* Row `row` of the hidden states of the last run, likewise; only of plans that have them. */
+    const float *(*hidden)(const struct exec *exec, uint32_t row);
 };
 
 #define BACKEND(id) extern const struct backend id##_backend;

@@ -7,7 +7,7 @@
 #include "format/gguf.h"
 #include "plan/plan.h"
 
-enum { BLOCKS_MAX = 512 };
+enum { BLOCKS_MAX = 512, EXPERTS_MAX = 4096 };
 
 enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_YARN };
 
@@ -27,7 +27,7 @@ struct config {
     uint32_t vocab;      /* rows of the embedding */
     uint32_t context;    /* trained */
     float eps;           /* of all norms, and floor of the L2 norm */
-    uint32_t ff_width;   /* F */
+    uint32_t ff_width;   /* F; 0 with experts */
     uint32_t heads;      /* n_h: query heads of full attention */
     uint32_t kv_heads;   /* n_kv */
     uint32_t head_width; /* d_h */
@@ -37,12 +37,17 @@ struct config {
     uint32_t state_width; /* S: width of both */
     uint32_t conv_taps;   /* K */
     uint32_t conv_width;  /* C: channels of the convolution, (2 n_k + n_v) S */
+    enum head_map head_map;
+    uint32_t experts;      /* E; 0: a dense feed-forward net */
+    uint32_t experts_used; /* k: of a row */
+    uint32_t expert_width; /* F_e */
+    uint32_t shared_width; /* F_s: of the expert that all rows use */
     bool recurrent[BLOCKS_MAX];
 };
 
-/* Reads the configuration of a model of architecture qwen35. The known relatives that cannot be
- * computed yet, and all others, are WEIR_ERR_UNSUPPORTED; a missing key or a value that does not
- * fit the others is WEIR_ERR_FORMAT, naming file and key. */
+/* Reads the configuration of a model of architecture qwen35, qwen35moe or qwen3next. Any other is
+ * WEIR_ERR_UNSUPPORTED; a missing key or a value that does not fit the others is WEIR_ERR_FORMAT,
+ * naming file and key. */
 enum weir_status config_read(struct config *out, const struct gguf *gguf, struct weir_error *err);
 
 /* Frequencies of the rotary embedding in radians per position, width / 2 of them, and the factor

@@ -7,15 +7,26 @@
 
 #include "base/mem.h"
 
-enum where { WHERE_MODEL, WHERE_BLOCK, WHERE_GDN, WHERE_ATTN, WHERE_FFN, WHERE_MTP };
-enum need { NEED_REQUIRED, NEED_OPTIONAL };
-enum form { FORM_MATRIX, FORM_VECTOR };
+enum where {
+    WHERE_MODEL,
+    WHERE_BLOCK,
+    WHERE_GDN,
+    WHERE_GDN_TILED,
+    WHERE_GDN_GROUPED,
+    WHERE_ATTN,
+    WHERE_FFN,
+    WHERE_MOE,
+    WHERE_MTP,
+};
+enum { NEED_REQUIRED = -2, NEED_OPTIONAL = -1 }; /* or the role that makes it needless */
+#define NEED_UNLESS(role) WEIGHT_##role
+enum form { FORM_MATRIX, FORM_EXPERTS, FORM_VECTOR };
 
 struct rule {
     const char *role;
     const char *name;
     enum where where;
-    enum need need;
+    int need;
     enum form form;
 };
 
@@ -49,12 +60,16 @@ static bool rule_applies(const struct rule *rule, const struct config *config, u
 {
     const bool is_model = block == config->blocks;
     const bool is_mtp = block >= config->layers && !is_model;
+    const bool is_gdn = !is_model && !is_mtp && config->recurrent[block];
     switch (rule->where) {
     case WHERE_MODEL: return is_model;
-    case WHERE_BLOCK:
-    case WHERE_FFN: return !is_model;
-    case WHERE_GDN: return !is_model && !is_mtp && config->recurrent[block];
-    case WHERE_ATTN: return !is_model && (is_mtp || !config->recurrent[block]);
+    case WHERE_BLOCK: return !is_model;
+    case WHERE_GDN: return is_gdn;
+    case WHERE_GDN_TILED: return is_gdn && config->head_map == HEAD_MAP_TILED;
+    case WHERE_GDN_GROUPED: return is_gdn && config->head_map == HEAD_MAP_GROUPED;
+    case WHERE_ATTN: return !is_model && !is_gdn;
+    case WHERE_FFN: return !is_model && config->experts == 0;
+    case WHERE_MOE: return !is_model && config->experts > 0;
     case WHERE_MTP: return is_mtp;
     }
     return false;
@@ -89,17 +104,85 @@ static void format_shape(const uint64_t *ne, uint32_t dims, char *out, size_t si
 
 enum { SHAPE_BYTES = 96 }; /* four numbers of 20 digits */
 
+/* The shape that a weight should have: {width, rows, experts}. */
+static void weight_shape(const struct rule *rule, enum weight_role role, const struct config *c,
+                         uint64_t shape[3])
+{
+    expected_shape(role, c, &shape[0], &shape[1]);
+    shape[2] = rule->form == FORM_EXPERTS ? c->experts : 1;
+}
+
 static enum weir_status check_shape(const struct gguf *gguf, const struct gguf_tensor *tensor,
-                                    uint64_t width, uint64_t rows, struct weir_error *err)
+                                    const uint64_t shape[3], struct weir_error *err)
 {
     const uint64_t *ne = tensor->ne;
-    if (ne[0] == width && ne[1] == rows && ne[2] == 1 && ne[3] == 1)
-        return WEIR_OK;
     char found[SHAPE_BYTES], expected[SHAPE_BYTES];
+    if (ne[0] == shape[0] && ne[1] == shape[1] && ne[2] == shape[2] && ne[3] == 1 &&
+        shape[1] * shape[2] <= UINT32_MAX)
+        return WEIR_OK;
     format_shape(ne, GGUF_DIMS_MAX, found, sizeof found);
-    format_shape((const uint64_t[]){width, rows}, 2, expected, sizeof expected);
+    format_shape(shape, 3, expected, sizeof expected);
     return err_set(err, WEIR_ERR_FORMAT, "%s: tensor %s has shape %s, expected %s", gguf_path(gguf),
                    tensor->name, found, expected);
+}
+
+static void weight_name(const struct rule *rule, uint32_t block, char name[GGUF_NAME_MAX + 1])
+{
+    if (rule->where == WHERE_MODEL)
+        snprintf(name, GGUF_NAME_MAX + 1, "%s", rule->name);
+    else
+        snprintf(name, GGUF_NAME_MAX + 1, "blk.%u.%s", block, rule->name);
+}
+
+/* True if the block can do without the weight. */
+static bool is_needless(const struct rule *rule, const struct config *config,
+                        const struct gguf *gguf, uint32_t block)
+{
+    char name[GGUF_NAME_MAX + 1];
+    if (rule->need < 0)
+        return rule->need == NEED_OPTIONAL;
+    const struct rule *other = &rules[rule->need];
+    weight_name(other, block, name);
+    return rule_applies(other, config, block) && gguf_find_tensor(gguf, name) != NULL;
+}
+
+static enum weir_status refuse_missing(const struct gguf *gguf, const char *name,
+                                       const uint64_t shape[3], struct weir_error *err)
+{
+    char expected[SHAPE_BYTES];
+    format_shape(shape, 3, expected, sizeof expected);
+    return err_set(err, WEIR_ERR_FORMAT, "%s: tensor %s is missing, expected with shape %s",
+                   gguf_path(gguf), name, expected);
+}
+
+/* Adds the factor of a matrix' products, if the file has one: X.scale beside X.weight. */
+static enum weir_status add_scale(struct weights *weights, const struct gguf *gguf,
+                                  struct weight *weight, struct weir_error *err)
+{
+    static const char suffix[] = "weight";
+    char name[GGUF_NAME_MAX + 1];
+    const size_t stem = strlen(weight->tensor->name) - (sizeof suffix - 1);
+    weight->scale = WEIGHT_NONE;
+    if (strcmp(weight->tensor->name + stem, suffix) != 0)
+        return WEIR_OK;
+    snprintf(name, sizeof name, "%.*sscale", (int)stem, weight->tensor->name);
+    const struct gguf_tensor *tensor = gguf_find_tensor(gguf, name);
+    if (tensor == NULL || rules[weight->role].form == FORM_VECTOR)
+        return WEIR_OK;
+    const struct rule scale = {.form = FORM_VECTOR};
+    enum weir_status status;
+    TRY(check_shape(gguf, tensor, (const uint64_t[]){weight->experts, 1, 1}, err));
+    TRY(check_type(gguf, tensor, &scale, err));
+    weight->scale = weights->count;
+    weights->list[weights->count++] = (struct weight){.tensor = tensor,
+                                                      .role = weight->role,
+                                                      .layer = weight->layer,
+                                                      .width = weight->experts,
+                                                      .rows = 1,
+                                                      .experts = 1,
+                                                      .scale = WEIGHT_NONE};
+out:
+    return status;
 }
 
 /* Adds the weight of one role in one block, if the file has it. */
@@ -109,30 +192,25 @@ static enum weir_status add_weight(struct weights *weights, const struct config 
 {
     const struct rule *rule = &rules[role];
     char name[GGUF_NAME_MAX + 1];
-    if (rule->where == WHERE_MODEL)
-        snprintf(name, sizeof name, "%s", rule->name);
-    else
-        snprintf(name, sizeof name, "blk.%u.%s", block, rule->name);
-    uint64_t width = 0, rows = 0;
-    expected_shape(role, config, &width, &rows);
+    uint64_t shape[3] = {0};
+    weight_name(rule, block, name);
+    weight_shape(rule, role, config, shape);
     const struct gguf_tensor *tensor = gguf_find_tensor(gguf, name);
-    if (tensor == NULL && rule->need == NEED_OPTIONAL)
-        return WEIR_OK;
-    if (tensor == NULL) {
-        char expected[SHAPE_BYTES];
-        format_shape((const uint64_t[]){width, rows}, 2, expected, sizeof expected);
-        return err_set(err, WEIR_ERR_FORMAT, "%s: tensor %s is missing, expected with shape %s",
-                       gguf_path(gguf), name, expected);
-    }
+    if (tensor == NULL)
+        return is_needless(rule, config, gguf, block) ? WEIR_OK
+                                                      : refuse_missing(gguf, name, shape, err);
     enum weir_status status;
-    TRY(check_shape(gguf, tensor, width, rows, err));
+    TRY(check_shape(gguf, tensor, shape, err));
     TRY(check_type(gguf, tensor, rule, err));
-    weights->index[(uint64_t)block * WEIGHT_ROLES + role] = weights->count;
-    weights->list[weights->count++] = (struct weight){.tensor = tensor,
-                                                      .role = role,
-                                                      .layer = block,
-                                                      .width = (uint32_t)width,
-                                                      .rows = (uint32_t)rows};
+    struct weight *weight = &weights->list[weights->count];
+    weights->index[(uint64_t)block * WEIGHT_ROLES + role] = weights->count++;
+    *weight = (struct weight){.tensor = tensor,
+                              .role = role,
+                              .layer = block,
+                              .width = (uint32_t)shape[0],
+                              .rows = (uint32_t)shape[1],
+                              .experts = (uint32_t)shape[2]};
+    TRY(add_scale(weights, gguf, weight, err));
 out:
     return status;
 }
@@ -186,7 +264,7 @@ enum weir_status weights_open(struct weights *out, const struct config *config,
     const uint64_t cells = ((uint64_t)config->blocks + 1) * WEIGHT_ROLES;
     enum weir_status status = WEIR_ERR_MEMORY;
     *out = (struct weights){0};
-    weights.list = mem_alloc(cells, sizeof *weights.list, err);
+    weights.list = mem_alloc(2 * cells, sizeof *weights.list, err); /* each with a scale */
     weights.index = mem_alloc(cells, sizeof *weights.index, err);
     if (weights.list == NULL || weights.index == NULL)
         goto out;
@@ -216,4 +294,12 @@ uint32_t weights_find(const struct weights *weights, enum weight_role role, uint
 {
     const uint32_t block = rules[role].where == WHERE_MODEL ? weights->blocks : layer;
     return weights->index[(uint64_t)block * WEIGHT_ROLES + role];
+}
+
+uint64_t weights_bytes(const struct weights *weights, const bool *used)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < weights->count; i++)
+        bytes += used[i] ? weights->list[i].tensor->bytes : 0;
+    return bytes;
 }

@@ -18,10 +18,12 @@ struct weight {
     enum weight_role role;
     uint32_t layer; /* block number, or blocks for weights of the model */
     uint32_t width, rows;
+    uint32_t experts; /* matrices of that shape, one behind the other; or 1 */
+    uint32_t scale;   /* index of the factor of its products, or WEIGHT_NONE */
 };
 
 struct weights {
-    struct weight *list; /* in the order of the table, block after block */
+    struct weight *list; /* in the order of the table, block after block; each before its scale */
     uint32_t count;
     uint32_t *index; /* [blocks + 1][WEIGHT_ROLES] into list, or WEIGHT_NONE */
     uint32_t blocks;
@@ -36,6 +38,9 @@ void weights_close(struct weights *weights);
 
 /* Index into list, or WEIGHT_NONE. `layer` is ignored for weights of the model. */
 uint32_t weights_find(const struct weights *weights, enum weight_role role, uint32_t layer);
+
+/* Bytes of those marked in used[count]. */
+uint64_t weights_bytes(const struct weights *weights, const bool *used);
 
 const char *weight_role_name(enum weight_role role);
 

@@ -44,6 +44,11 @@ static const struct rewrite rewrites[] = {
      0},
     {FUSE_OTHERS, 2, {{OP_RMS_NORM, "xwt"}, {OP_ROPE, "tfy"}}, {OP_NORM_ROPE, "xwfy"}, 0},
     {FUSE_OTHERS, 2, {{OP_SIGMOID, "bt"}, {OP_MUL, "aty"}}, {OP_SIGMOID_MUL, "aby"}, 1},
+    {FUSE_OTHERS,
+     3,
+     {{OP_SIGMOID, "ct"}, {OP_MUL_COLUMN, "btu"}, {OP_ADD, "auy"}},
+     {OP_ADD_GATED, "abcy"},
+     2},
     {FUSE_OTHERS, 2, {{OP_SILU, "at"}, {OP_MUL, "tby"}}, {OP_SWIGLU, "aby"}, 1},
     {FUSE_OTHERS, 2, {{OP_ADD, "abr"}, {OP_RMS_NORM, "rwy"}}, {OP_ADD_NORM, "abwry"}, 1},
 };

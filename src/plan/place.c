@@ -37,19 +37,24 @@ static bool act_bytes(const struct buf *buf, const struct plan_limits *limits, u
     return true;
 }
 
-static bool is_act(const struct plan *plan, uint32_t number)
+/* True if the block of activations has a place for it: for all but views and what is not used. */
+static bool is_placed(const struct plan *plan, uint32_t number)
 {
     const struct buf *buf = &plan->bufs[number];
-    return (buf->kind == BUF_ACT || buf->kind == BUF_LOGITS) && buf->base == number &&
+    return buf_is_activation(buf) && buf->kind != BUF_INPUT && buf->base == number &&
            buf->first != BUF_NONE;
 }
 
-/* True if both are needed at some op. Logits are needed to the end. */
+/* The last op that needs it; results are needed beyond. */
+static uint32_t last_use(const struct plan *plan, const struct buf *buf)
+{
+    return buf->kind == BUF_ACT ? buf->last : plan->op_count;
+}
+
+/* True if both are needed at some op. */
 static bool lifetimes_meet(const struct plan *plan, const struct buf *a, const struct buf *b)
 {
-    const uint32_t a_last = a->kind == BUF_LOGITS ? plan->op_count : a->last;
-    const uint32_t b_last = b->kind == BUF_LOGITS ? plan->op_count : b->last;
-    return a->first <= b_last && b->first <= a_last;
+    return a->first <= last_use(plan, b) && b->first <= last_use(plan, a);
 }
 
 /* The lowest offset at which `number` overlaps none of the buffers before it that live with it. */
@@ -59,7 +64,8 @@ static bool place_act(const struct plan *plan, const struct plan_limits *limits,
     uint64_t offset = 0;
     for (uint32_t other = 0; other < number; other++) {
         uint64_t other_bytes, end, other_end;
-        if (!is_act(plan, other) || !lifetimes_meet(plan, &plan->bufs[number], &plan->bufs[other]))
+        if (!is_placed(plan, other) ||
+            !lifetimes_meet(plan, &plan->bufs[number], &plan->bufs[other]))
             continue;
         if (!act_bytes(&plan->bufs[other], limits, &other_bytes) ||
             !size_add(offset, bytes, &end) || !size_add(offsets[other], other_bytes, &other_end))
@@ -80,7 +86,7 @@ bool plan_place(const struct plan *plan, const struct plan_limits *limits, uint6
     for (uint32_t i = 0; i < plan->buf_count; i++) {
         uint64_t bytes, end;
         offsets[i] = 0;
-        if (!is_act(plan, i))
+        if (!is_placed(plan, i))
             continue;
         if (!act_bytes(&plan->bufs[i], limits, &bytes) ||
             !place_act(plan, limits, i, bytes, offsets) || !size_add(offsets[i], bytes, &end))

@@ -23,6 +23,22 @@ uint32_t op_operands(const struct op *op)
     return (uint32_t)strlen(op_infos[op->kind].operands);
 }
 
+bool buf_is_activation(const struct buf *buf)
+{
+    switch ((enum buf_kind)buf->kind) {
+    case BUF_ACT:
+    case BUF_INPUT:
+    case BUF_HIDDEN:
+    case BUF_LOGITS: return true;
+    case BUF_WEIGHT:
+    case BUF_CONST:
+    case BUF_STATE:
+    case BUF_RING:
+    case BUF_KV: break;
+    }
+    return false;
+}
+
 const struct buf *plan_buf(const struct plan *plan, uint16_t number)
 {
     return &plan->bufs[number];
@@ -38,7 +54,7 @@ enum weir_status plan_open(struct plan **out, struct weir_error *err)
     *out = mem_alloc(1, sizeof **out, err);
     if (*out == NULL)
         return WEIR_ERR_MEMORY;
-    (*out)->logits = BUF_NONE;
+    (*out)->logits = (*out)->hidden = BUF_NONE;
     return WEIR_OK;
 }
 
@@ -96,6 +112,12 @@ static uint16_t plan_add_buf(struct plan *plan, struct buf buf)
 uint16_t plan_weight(struct plan *plan, const char *role, uint16_t layer, enum dtype dtype,
                      uint32_t rows, uint32_t width, uint32_t source)
 {
+    return plan_experts(plan, role, layer, dtype, 1, rows, width, source);
+}
+
+uint16_t plan_experts(struct plan *plan, const char *role, uint16_t layer, enum dtype dtype,
+                      uint32_t experts, uint32_t rows, uint32_t width, uint32_t source)
+{
     for (uint32_t i = 0; i < plan->buf_count; i++) {
         if (plan->bufs[i].kind == BUF_WEIGHT && plan->bufs[i].source == source)
             return (uint16_t)i;
@@ -104,9 +126,10 @@ uint16_t plan_weight(struct plan *plan, const char *role, uint16_t layer, enum d
                                            .dtype = (uint8_t)dtype,
                                            .role = plan_role(plan, role),
                                            .layer = layer,
-                                           .rows = rows,
+                                           .rows = experts * rows,
                                            .groups = 1,
                                            .width = width,
+                                           .stack = experts,
                                            .source = source});
 }
 
@@ -128,28 +151,44 @@ uint16_t plan_const(struct plan *plan, const double *values, uint32_t count)
                                            .source = first});
 }
 
-uint16_t plan_act(struct plan *plan, enum extent extent, uint32_t groups, uint32_t width)
+/* A buffer with rows of the step. */
+static uint16_t plan_add_rows(struct plan *plan, enum buf_kind kind, enum dtype dtype,
+                              const char *role, enum extent extent, uint32_t groups, uint32_t width)
 {
-    return plan_add_buf(plan, (struct buf){.kind = BUF_ACT,
-                                           .dtype = DTYPE_F32,
+    return plan_add_buf(plan, (struct buf){.kind = (uint8_t)kind,
+                                           .dtype = (uint8_t)dtype,
                                            .extent = (uint8_t)extent,
-                                           .role = plan_role(plan, "act"),
+                                           .role = plan_role(plan, role),
                                            .layer = LAYER_NONE,
                                            .rows = 1,
                                            .groups = groups,
                                            .width = width});
 }
 
+uint16_t plan_act(struct plan *plan, enum extent extent, uint32_t groups, uint32_t width)
+{
+    return plan_add_rows(plan, BUF_ACT, DTYPE_F32, "act", extent, groups, width);
+}
+
+uint16_t plan_routing(struct plan *plan, enum extent extent, uint32_t count)
+{
+    return plan_add_rows(plan, BUF_ACT, DTYPE_I32, "act", extent, 1, count);
+}
+
+uint16_t plan_input(struct plan *plan, uint32_t width)
+{
+    return plan_add_rows(plan, BUF_INPUT, DTYPE_F32, "input", EXTENT_ROWS, 1, width);
+}
+
+uint16_t plan_hidden(struct plan *plan, uint32_t width)
+{
+    plan->hidden = plan_add_rows(plan, BUF_HIDDEN, DTYPE_F32, "hidden", EXTENT_ROWS, 1, width);
+    return plan->hidden;
+}
+
 uint16_t plan_logits(struct plan *plan, uint32_t width)
 {
-    plan->logits = plan_add_buf(plan, (struct buf){.kind = BUF_LOGITS,
-                                                   .dtype = DTYPE_F32,
-                                                   .extent = EXTENT_OUTS,
-                                                   .role = plan_role(plan, "logits"),
-                                                   .layer = LAYER_NONE,
-                                                   .rows = 1,
-                                                   .groups = 1,
-                                                   .width = width});
+    plan->logits = plan_add_rows(plan, BUF_LOGITS, DTYPE_F32, "logits", EXTENT_OUTS, 1, width);
     return plan->logits;
 }
 

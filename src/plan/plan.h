@@ -58,6 +58,8 @@ enum buf_kind {
     BUF_WEIGHT, /* a tensor of the model */
     BUF_CONST,  /* numbers of the plan itself */
     BUF_ACT,    /* lives within a step */
+    BUF_INPUT,  /* rows that come with the step: hidden states */
+    BUF_HIDDEN, /* an activation that outlives the step: the hidden states that its rows end in */
     BUF_LOGITS, /* an activation that outlives the step: its result */
     BUF_STATE,  /* recurrent state of a sequence */
     BUF_RING,   /* the last rows of a sequence; row of position p at index p mod rows */
@@ -89,6 +91,7 @@ struct buf {
     uint32_t width;  /* elements of a group */
     uint32_t stride; /* elements from group to group */
     uint32_t offset; /* view: element of the base's row where it begins */
+    uint32_t stack;  /* weight: matrices of rows / stack rows each, one for each expert; or 1 */
     uint32_t source; /* weight: index into the model's weights; constant: index into plan.consts */
     uint16_t first;  /* op that first uses it or a view of it; set by plan_finish */
     uint16_t last;   /* op that last does */
@@ -104,6 +107,7 @@ struct plan {
     const char *roles[PLAN_ROLES_MAX]; /* static strings: "gdn.rule" */
     uint32_t role_count;
     uint16_t logits;         /* the result: [O, vocab] */
+    uint16_t hidden;         /* the rows' hidden states: [T, width], or BUF_NONE */
     enum weir_status status; /* of building: the first failure makes all later calls do nothing */
     struct weir_error error;
     uint64_t op_capacity, buf_capacity, const_capacity;
@@ -118,8 +122,15 @@ void plan_close(struct plan *plan);
  * reports the failure, so the builder need not look. `role` is a static string. */
 uint16_t plan_weight(struct plan *plan, const char *role, uint16_t layer, enum dtype dtype,
                      uint32_t rows, uint32_t width, uint32_t source);
+/* `experts` matrices of `rows` rows. */
+uint16_t plan_experts(struct plan *plan, const char *role, uint16_t layer, enum dtype dtype,
+                      uint32_t experts, uint32_t rows, uint32_t width, uint32_t source);
 uint16_t plan_const(struct plan *plan, const double *values, uint32_t count);
 uint16_t plan_act(struct plan *plan, enum extent extent, uint32_t groups, uint32_t width);
+/* Expert numbers, `count` for each row. */
+uint16_t plan_routing(struct plan *plan, enum extent extent, uint32_t count);
+uint16_t plan_input(struct plan *plan, uint32_t width);
+uint16_t plan_hidden(struct plan *plan, uint32_t width);
 uint16_t plan_logits(struct plan *plan, uint32_t width);
 /* An activation of the shape of a state, for each sequence of the step. */
 uint16_t plan_state_copy(struct plan *plan, uint16_t state);
@@ -150,6 +161,8 @@ enum weir_status plan_finish(struct plan *plan, struct weir_error *err);
 const struct buf *plan_buf(const struct plan *plan, uint16_t number);
 /* Elements of a row, views and groups counted: groups * width. */
 uint32_t buf_columns(const struct buf *buf);
+/* True for what has rows of the step: all but weights, constants and what is kept. */
+bool buf_is_activation(const struct buf *buf);
 uint32_t op_operands(const struct op *op);
 
 /* ---- rewriting (fuse.c) ---------------------------------------------------------------------- */
@@ -177,10 +190,14 @@ struct step_seq {
 struct step {
     uint32_t rows;        /* T, the sum of the sequences' rows */
     const int32_t *token; /* [T]; NULL if only the shape matters */
+    const float *hidden;  /* [T, width], for plans with BUF_INPUT; otherwise unused */
     uint32_t seqs;        /* N, each slot at most once */
     const struct step_seq *seq;
-    uint32_t outs;               /* O */
-    const uint32_t *out_row;     /* [O], ascending; NULL if only the shape matters */
+    uint32_t outs;           /* O */
+    const uint32_t *out_row; /* [O], ascending; NULL if only the shape matters */
+    /* how many experts of each layer the rows are routed to, by layer; NULL: not known, and what
+       uniform routing makes likely is counted */
+    const uint32_t *experts;
     bool (*proceed)(void *user); /* asked between ops by one thread; NULL: always. After a false the
                                     step ends, and the state of its sequences is undefined */
     void *proceed_user;

@@ -3,6 +3,7 @@
  * formula of its own; tests/golden/touched.c compares with what the reference really touches. */
 #include "plan/plan.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -23,7 +24,9 @@ static enum traffic_class class_of(const struct buf *buf, char letter)
     switch ((enum buf_kind)buf->kind) {
     case BUF_WEIGHT: return letter == 'g' ? TRAFFIC_EMBEDDING : TRAFFIC_WEIGHTS;
     case BUF_CONST:
-    case BUF_ACT: return TRAFFIC_ACTIVATIONS;
+    case BUF_ACT:
+    case BUF_INPUT:
+    case BUF_HIDDEN: return TRAFFIC_ACTIVATIONS;
     case BUF_LOGITS: return TRAFFIC_LOGITS;
     case BUF_STATE: return TRAFFIC_STATE;
     case BUF_RING: return TRAFFIC_CONV;
@@ -36,8 +39,7 @@ static enum traffic_class class_of(const struct buf *buf, char letter)
 static uint64_t op_rows(const struct plan *plan, const struct op *op, const struct step *step)
 {
     const struct buf *last = plan_buf(plan, op->operand[op_operands(op) - 1]);
-    const bool is_act = last->kind == BUF_ACT || last->kind == BUF_LOGITS;
-    return buf_rows(is_act ? last : plan_buf(plan, op->operand[0]), step);
+    return buf_rows(buf_is_activation(last) ? last : plan_buf(plan, op->operand[0]), step);
 }
 
 /* Rows of a ring that the step writes: each sequence its newest ones. */
@@ -56,6 +58,28 @@ static uint64_t kv_rows_read(const struct step *step)
     for (uint32_t i = 0; i < step->seqs; i++)
         rows += (uint64_t)step->seq[i].cached + step->seq[i].rows;
     return rows;
+}
+
+/* Experts that `rows` rows of `used` experts each are routed to, of `experts`: if nobody counted,
+ * the mean for rows that choose independently of each other, each set of experts alike. */
+static uint64_t experts_touched(const struct step *step, uint16_t layer, uint32_t experts,
+                                uint32_t used, uint64_t rows)
+{
+    if (step->experts != NULL)
+        return step->experts[layer];
+    const double missed = pow(1 - (double)used / experts, (double)rows);
+    return (uint64_t)llround(experts * (1 - missed));
+}
+
+/* Bytes of a stacked weight that an op reads: the matrices of the experts touched. */
+static uint64_t stack_bytes_read(const struct plan *plan, const struct op *op,
+                                 const struct buf *weight, const struct step *step, uint64_t rows)
+{
+    const char *letters = op_info(op->kind)->operands;
+    const struct buf *routing = plan_buf(plan, op->operand[strchr(letters, 'i') - letters]);
+    const uint64_t experts =
+        experts_touched(step, op->layer, weight->stack, buf_columns(routing), rows);
+    return experts * (weight->rows / weight->stack) * buf_row_bytes(weight);
 }
 
 /* Bytes of a whole buffer, all places and positions of it. */
@@ -85,7 +109,10 @@ struct operand_traffic op_operand_traffic(const struct plan *plan, const struct 
     switch (letter) {
     case 'w':
     case 'f': touched.read = buf->rows * row; break;
+    case 'e': touched.read = stack_bytes_read(plan, op, buf, step, rows); break;
+    case 'i':
     case 'x': touched.read = buf_rows(buf, step) * row; break;
+    case 'o':
     case 'y': touched.written = buf_rows(buf, step) * row; break;
     case 'g': touched.read = rows * row; break;
     case 's': touched.read = touched.written = state; break;

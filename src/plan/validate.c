@@ -16,11 +16,16 @@ static enum weir_status refuse(const struct plan *plan, const struct op *op, con
 
 static bool letter_takes(char letter, const struct buf *buf)
 {
+    const bool is_numbers = buf_is_activation(buf) && buf->dtype == DTYPE_F32;
+    const bool is_routing = buf->kind == BUF_ACT && buf->dtype == DTYPE_I32;
     switch (letter) {
-    case 'w': return buf->kind == BUF_WEIGHT;
-    case 'x': return buf->kind == BUF_ACT;
-    case 'y': return buf->kind == BUF_ACT || buf->kind == BUF_LOGITS;
-    case 'g': return buf->kind == BUF_ACT || buf->kind == BUF_WEIGHT;
+    case 'w': return buf->kind == BUF_WEIGHT && buf->stack == 1;
+    case 'e': return buf->kind == BUF_WEIGHT && buf->rows % buf->stack == 0;
+    case 'i':
+    case 'o': return is_routing;
+    case 'x': return is_numbers && buf->kind != BUF_LOGITS;
+    case 'y': return is_numbers && buf->kind != BUF_INPUT;
+    case 'g': return letter_takes('x', buf) || letter_takes('w', buf);
     case 'f': return buf->kind == BUF_CONST;
     case 's':
     case 'l':
@@ -34,7 +39,7 @@ static bool letter_takes(char letter, const struct buf *buf)
 
 static bool letter_writes(char letter)
 {
-    return strchr("ysthk", letter) != NULL;
+    return strchr("yosthk", letter) != NULL;
 }
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
@@ -64,6 +69,42 @@ static bool matmul_fits(const struct shapes *s)
 {
     return is_dense(s->at[1]) && is_dense(s->at[2]) && s->at[0]->width == buf_columns(s->at[1]) &&
            s->at[0]->rows == buf_columns(s->at[2]);
+}
+
+/* Rows of x: one for each expert of a row, or one that all share. */
+static bool expert_matmul_fits(const struct shapes *s)
+{
+    const struct buf *w = s->at[0], *routing = s->at[1], *x = s->at[2], *y = s->at[3];
+    return (x->groups == routing->width || x->groups == 1) && x->width == w->width &&
+           y->groups == routing->width && y->width == w->rows / w->stack &&
+           routing->width <= w->stack;
+}
+
+static bool expert_scale_fits(const struct shapes *s)
+{
+    const struct buf *x = s->at[0], *routing = s->at[1], *w = s->at[2];
+    return same_columns(x, s->at[3]) && x->groups == routing->width && w->rows == w->stack &&
+           w->width == 1;
+}
+
+static bool expert_sum_fits(const struct shapes *s)
+{
+    const struct buf *x = s->at[0], *shares = s->at[1], *y = s->at[2];
+    return buf_columns(shares) == x->groups && is_dense(shares) && y->groups == 1 &&
+           y->width == x->width;
+}
+
+static bool concat_fits(const struct shapes *s)
+{
+    return is_dense(s->at[2]) &&
+           buf_columns(s->at[0]) + buf_columns(s->at[1]) == buf_columns(s->at[2]);
+}
+
+static bool route_fits(const struct shapes *s)
+{
+    const struct buf *x = s->at[0], *routing = s->at[1], *shares = s->at[2];
+    return is_dense(x) && routing->width <= buf_columns(x) &&
+           buf_columns(shares) == routing->width && is_dense(shares);
 }
 
 /* q k v decay beta, and Z as rows of key vectors, and the output in heads like v. */
@@ -112,6 +153,16 @@ static bool shapes_fit(enum op_kind kind, const struct shapes *s)
     case OP_SWIGLU: return same_columns(at[0], at[1]) && same_columns(at[0], at[2]);
     case OP_ADD_WEIGHT:
     case OP_MUL_WEIGHT: return same_columns(at[0], at[2]) && is_vector(at[1], buf_columns(at[0]));
+    case OP_MUL_COLUMN: return same_columns(at[0], at[2]) && buf_columns(at[1]) == 1;
+    case OP_MUL_SCALAR: return same_columns(at[0], at[2]) && is_vector(at[1], 1);
+    case OP_ADD_GATED:
+        return same_columns(at[0], at[3]) && same_columns(at[1], at[3]) && buf_columns(at[2]) == 1;
+    case OP_COPY: return is_dense(at[1]) && buf_columns(at[0]) == buf_columns(at[1]);
+    case OP_CONCAT: return concat_fits(s);
+    case OP_ROUTE: return route_fits(s);
+    case OP_EXPERT_MATMUL: return expert_matmul_fits(s);
+    case OP_EXPERT_SCALE: return expert_scale_fits(s);
+    case OP_EXPERT_SUM: return expert_sum_fits(s);
     case OP_DECAY:
         return same_columns(at[0], at[3]) && is_vector(at[1], buf_columns(at[0])) &&
                is_vector(at[2], buf_columns(at[0]));
@@ -149,7 +200,7 @@ static const char *use_operand(const struct buf *buf, char letter, uint8_t *writ
         if (*count != 0)
             return "an operand has a second writer";
         (*count)++;
-    } else if ((letter == 'x' || letter == 'g') && buf->kind == BUF_ACT && *count == 0) {
+    } else if (buf_is_activation(buf) && buf->kind != BUF_INPUT && *count == 0) {
         return "an operand is read before it is written";
     }
     return NULL;

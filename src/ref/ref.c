@@ -99,13 +99,17 @@ static void ref_clear(struct memory *memory, uint64_t offset, uint64_t bytes)
 
 /* ---- preparing ------------------------------------------------------------------------------- */
 
-/* Floats that one thread needs: a decoded row of the widest matrix, or a score for each token. */
+/* Floats that one thread needs: a decoded row of the widest matrix, a score for each token, or a
+ * probability for each expert. */
 static uint64_t scratch_floats(const struct plan *plan, const struct plan_limits *limits)
 {
     uint64_t floats = limits->context;
     for (uint32_t i = 0; i < plan->buf_count; i++) {
-        if (plan->bufs[i].kind == BUF_WEIGHT && plan->bufs[i].width > floats)
-            floats = plan->bufs[i].width;
+        const struct buf *buf = &plan->bufs[i];
+        if (buf->kind == BUF_WEIGHT && buf->width > floats)
+            floats = buf->width;
+        if (buf->kind == BUF_WEIGHT && buf->stack > floats)
+            floats = buf->stack;
     }
     return size_align(floats + 16, 16);
 }
@@ -178,7 +182,7 @@ static enum weir_status bind_weights(struct exec *exec, struct weir_error *err)
                 return err_set(err, WEIR_ERR_UNSUPPORTED,
                                "backend ref: op %s cannot use weights of type %s",
                                op_info(op->kind)->name, dtype_info(buf->dtype)->name);
-            if (op->kind == OP_MATMUL || op->kind == OP_EMBED)
+            if (op->kind == OP_MATMUL || op->kind == OP_EMBED || op->kind == OP_EXPERT_MATMUL)
                 continue;
             const enum weir_status status = bind_vector(exec, op->operand[j], err);
             if (status != WEIR_OK)
@@ -198,13 +202,15 @@ static void bind_addresses(struct exec *exec, const struct backend_bind *bind,
         switch ((enum buf_kind)buf->kind) {
         case BUF_WEIGHT: base = (uint8_t *)(uintptr_t)bind->weights[buf->source]; break;
         case BUF_CONST: base = (uint8_t *)(plan->consts + buf->source); break;
+        case BUF_INPUT: break; /* comes with the step */
         case BUF_ACT:
+        case BUF_HIDDEN:
         case BUF_LOGITS: base = exec->activations + offsets[buf->base]; break;
         case BUF_STATE:
         case BUF_RING:
         case BUF_KV: base = bind->state->data + state_offsets[i]; break;
         }
-        exec->address[i] = base + dtype_row_bytes(buf->dtype, buf->offset);
+        exec->address[i] = base == NULL ? NULL : base + dtype_row_bytes(buf->dtype, buf->offset);
     }
 }
 
@@ -272,7 +278,8 @@ void ref_resolve(const struct exec *exec, uint32_t op, const struct step *step,
         const struct buf *buf = plan_buf(plan, number);
         const bool is_converted = exec->vectors[number] != NULL;
         call->at[i] = (struct ref_operand){
-            .data = exec->address[number],
+            .data =
+                buf->kind == BUF_INPUT ? (uint8_t *)(uintptr_t)step->hidden : exec->address[number],
             .dtype = is_converted ? DTYPE_F32 : (enum dtype)buf->dtype,
             .rows = buf_rows(buf, step),
             .width = buf->width,
@@ -284,14 +291,14 @@ void ref_resolve(const struct exec *exec, uint32_t op, const struct step *step,
         };
     }
     const struct buf *last = plan_buf(plan, call->op->operand[operands - 1]);
-    const bool is_act = last->kind == BUF_ACT || last->kind == BUF_LOGITS;
-    call->rows = call->at[is_act ? operands - 1 : 0].rows;
+    call->rows = call->at[buf_is_activation(last) ? operands - 1 : 0].rows;
 }
 
 uint64_t ref_units(const struct ref_call *call)
 {
     switch ((enum op_kind)call->op->kind) {
-    case OP_MATMUL: return call->rows == 0 ? 0 : call->at[0].rows;
+    case OP_MATMUL:
+    case OP_EXPERT_MATMUL: return call->rows == 0 ? 0 : call->at[0].rows;
     case OP_ATTEND: return call->rows * call->at[0].groups;
     case OP_DELTA_RULE:
     case OP_DELTA_RULE_INPLACE: return (uint64_t)call->step->seqs * call->at[2].groups;
@@ -307,6 +314,14 @@ uint64_t ref_units(const struct ref_call *call)
     case OP_MUL:
     case OP_ADD_WEIGHT:
     case OP_MUL_WEIGHT:
+    case OP_MUL_COLUMN:
+    case OP_MUL_SCALAR:
+    case OP_COPY:
+    case OP_CONCAT:
+    case OP_ROUTE:
+    case OP_EXPERT_SCALE:
+    case OP_EXPERT_SUM:
+    case OP_ADD_GATED:
     case OP_SILU:
     case OP_SIGMOID:
     case OP_SOFTPLUS:
@@ -360,11 +375,21 @@ static enum weir_status ref_run(struct exec *exec, const struct step *step, stru
                                        : err_set(err, WEIR_ERR_CANCELLED, "the step was cancelled");
 }
 
+/* Row `row` of a result of the last run. */
+static const float *result_row(const struct exec *exec, uint16_t number, uint32_t row)
+{
+    const uint64_t row_bytes = buf_row_bytes(plan_buf(exec->plan, number));
+    return (const float *)(const void *)(exec->address[number] + row * row_bytes);
+}
+
 static const float *ref_logits(const struct exec *exec, uint32_t out)
 {
-    const uint16_t number = exec->plan->logits;
-    const uint64_t row_bytes = buf_row_bytes(plan_buf(exec->plan, number));
-    return (const float *)(const void *)(exec->address[number] + out * row_bytes);
+    return result_row(exec, exec->plan->logits, out);
+}
+
+static const float *ref_hidden(const struct exec *exec, uint32_t row)
+{
+    return result_row(exec, exec->plan->hidden, row);
 }
 
 const struct backend ref_backend = {
@@ -380,4 +405,5 @@ const struct backend ref_backend = {
     .release = ref_release,
     .run = ref_run,
     .logits = ref_logits,
+    .hidden = ref_hidden,
 };

@@ -24,7 +24,7 @@ struct ref_call {
     const struct step *step;
     struct ref_operand at[OP_OPERANDS_MAX];
     uint64_t rows;  /* that the op computes: of its last operand, or of its first */
-    float *scratch; /* the thread's own: a row of the widest weight, or a score for each token */
+    float *scratch; /* the thread's own: see scratch_floats */
 };
 
 /* Computes units [first, last) of the op (ref_units says how many there are): independent parts,

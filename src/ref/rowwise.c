@@ -129,6 +129,62 @@ void ref_swiglu(const struct ref_call *call, uint64_t first, uint64_t last)
     combine_rows(call, first, last, mul_silu);
 }
 
+/* One number for each row, b, with all columns of a. */
+void ref_mul_column(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    const struct ref_operand *a = &call->at[0], *y = &call->at[2];
+    for (uint64_t row = first; row < last; row++) {
+        const float b = *ref_group(&call->at[1], row, 0);
+        for (uint32_t group = 0; group < a->groups; group++) {
+            const float *from = ref_group(a, row, group);
+            float *to = ref_group(y, row, group);
+            for (uint32_t i = 0; i < a->width; i++)
+                to[i] = from[i] * b;
+        }
+    }
+}
+
+void ref_add_gated(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    const struct ref_operand *a = &call->at[0], *b = &call->at[1], *y = &call->at[3];
+    for (uint64_t row = first; row < last; row++) {
+        const float gate = ref_sigmoid_of(*ref_group(&call->at[2], row, 0));
+        for (uint32_t group = 0; group < a->groups; group++) {
+            const float *left = ref_group(a, row, group), *right = ref_group(b, row, group);
+            float *to = ref_group(y, row, group);
+            for (uint32_t i = 0; i < a->width; i++)
+                to[i] = left[i] + right[i] * gate;
+        }
+    }
+}
+
+/* ---- columns moved --------------------------------------------------------------------------- */
+
+/* All columns of x in row `row`, group after group, to `out`; returns what is behind them. */
+static float *put_columns(const struct ref_operand *x, uint64_t row, float *out)
+{
+    for (uint32_t group = 0; group < x->groups; group++) {
+        memcpy(out, ref_group(x, row, group), x->width * sizeof *out);
+        out += x->width;
+    }
+    return out;
+}
+
+void ref_copy(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    for (uint64_t row = first; row < last; row++)
+        put_columns(&call->at[0], row, ref_group(&call->at[1], row, 0));
+}
+
+void ref_concat(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    for (uint64_t row = first; row < last; row++)
+        put_columns(&call->at[1], row,
+                    put_columns(&call->at[0], row, ref_group(&call->at[2], row, 0)));
+}
+
+/* ---- with a weight vector -------------------------------------------------------------------- */
+
 /* y = function(x, w) with the same weight vector, over all columns, for each row. */
 static void combine_weight(const struct ref_call *call, uint64_t first, uint64_t last,
                            float (*function)(float, float))
@@ -153,6 +209,20 @@ void ref_add_weight(const struct ref_call *call, uint64_t first, uint64_t last)
 void ref_mul_weight(const struct ref_call *call, uint64_t first, uint64_t last)
 {
     combine_weight(call, first, last, mul);
+}
+
+void ref_mul_scalar(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    const struct ref_operand *x = &call->at[0], *y = &call->at[2];
+    const float w = *ref_group(&call->at[1], 0, 0);
+    for (uint64_t row = first; row < last; row++) {
+        for (uint32_t group = 0; group < x->groups; group++) {
+            const float *from = ref_group(x, row, group);
+            float *to = ref_group(y, row, group);
+            for (uint32_t i = 0; i < x->width; i++)
+                to[i] = from[i] * w;
+        }
+    }
 }
 
 void ref_decay(const struct ref_call *call, uint64_t first, uint64_t last)

@@ -94,26 +94,49 @@ static enum dtype cache_dtype(enum weir_cache_type type)
     return type == WEIR_CACHE_F32 ? DTYPE_F32 : DTYPE_F16;
 }
 
-static enum weir_status build_plan(struct blueprint *blueprint,
-                                   const struct weir_engine_options *options,
-                                   struct weir_error *err)
+static void mark_used(const struct plan *plan, bool *used)
 {
+    for (uint32_t i = 0; plan != NULL && i < plan->buf_count; i++) {
+        if (plan->bufs[i].kind == BUF_WEIGHT)
+            used[plan->bufs[i].source] = true;
+    }
+}
+
+static enum weir_status build_plans(struct blueprint *blueprint,
+                                    const struct weir_engine_options *options,
+                                    struct weir_error *err)
+{
+    const struct config *config = &blueprint->config;
+    const struct weights *weights = &blueprint->weights;
+    enum weir_status status;
     const struct plan_choices choices = {
         .cache_k = cache_dtype(options->cache_k),
         .cache_v = cache_dtype(options->cache_v),
         .fuse = (options->fused_gdn != WEIR_OFF ? FUSE_DELTA_RULE : 0u) |
                 (options->fuse != WEIR_OFF ? FUSE_OTHERS : 0u),
+        .hidden = options->mtp,
     };
-    return qwen35_plan(&blueprint->plan, &blueprint->config, &blueprint->weights, &choices, err);
+    if (options->mtp && config->blocks == config->layers)
+        return err_set(err, WEIR_ERR_UNSUPPORTED,
+                       "the model has no MTP block, expected nextn_predict_layers 1");
+    TRY(network_plan(&blueprint->plan, config, weights, &choices, err));
+    if (options->mtp)
+        TRY(network_mtp_plan(&blueprint->mtp, config, weights, &choices, err));
+    blueprint->used = mem_alloc(weights->count, sizeof *blueprint->used, err);
+    if (blueprint->used == NULL)
+        return WEIR_ERR_MEMORY;
+    mark_used(blueprint->plan, blueprint->used);
+    mark_used(blueprint->mtp, blueprint->used);
+out:
+    return status;
 }
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
 
-/* State and KV bytes; false on overflow. */
-static bool measure_state(const struct blueprint *blueprint, struct weir_memory *memory)
+/* Adds the bytes that a plan keeps for a session and for each token of it. */
+static void count_kept(const struct plan *plan, struct weir_memory *memory)
 {
-    const struct plan *plan = blueprint->plan;
-    for (uint32_t i = 0; i < plan->buf_count; i++) {
+    for (uint32_t i = 0; plan != NULL && i < plan->buf_count; i++) {
         const struct buf *buf = &plan->bufs[i];
         const uint64_t bytes = buf->rows * buf_row_bytes(buf);
         if (buf->kind == BUF_KV)
@@ -121,9 +144,33 @@ static bool measure_state(const struct blueprint *blueprint, struct weir_memory 
         if (buf->kind == BUF_STATE || buf->kind == BUF_RING)
             memory->state_session += bytes;
     }
+}
+
+/* State and KV bytes; false on overflow. */
+static bool measure_state(const struct blueprint *blueprint, struct weir_memory *memory)
+{
+    count_kept(blueprint->plan, memory);
+    count_kept(blueprint->mtp, memory);
     return size_mul(memory->kv_per_token, blueprint->limits.context, &memory->kv) &&
            size_mul(memory->kv, blueprint->limits.slots, &memory->kv) &&
            size_mul(memory->state_session, blueprint->limits.slots, &memory->state);
+}
+
+/* Adds what the backend takes to run a plan. */
+static enum weir_status measure_plan(const struct blueprint *blueprint, const struct plan *plan,
+                                     struct weir_memory *memory, struct weir_error *err)
+{
+    struct backend_needs needs;
+    if (plan == NULL)
+        return WEIR_OK;
+    const enum weir_status status =
+        blueprint->backend->measure(plan, &blueprint->limits, blueprint->threads, &needs, err);
+    if (status != WEIR_OK)
+        return status;
+    memory->activations += needs.activations;
+    memory->logits += needs.logits;
+    memory->scratch += needs.scratch;
+    return WEIR_OK;
 }
 
 /* All of memory that is not a mapped file; false on overflow. */
@@ -143,23 +190,23 @@ static enum weir_status measure(struct blueprint *blueprint, enum weir_load load
                                 struct weir_error *err)
 {
     struct weir_memory memory = {.context = blueprint->limits.context,
-                                 .weights = plan_weight_bytes(blueprint->plan),
+                                 .weights = weights_bytes(&blueprint->weights, blueprint->used),
                                  .available = pages_available()};
-    struct backend_needs needs;
-    const enum weir_status status = blueprint->backend->measure(blueprint->plan, &blueprint->limits,
-                                                                blueprint->threads, &needs, err);
-    if (status != WEIR_OK)
-        return status;
-    memory.activations = needs.activations;
-    memory.logits = needs.logits;
-    memory.scratch = needs.scratch;
+    enum weir_status status;
+    TRY(measure_plan(blueprint, blueprint->plan, &memory, err));
+    TRY(measure_plan(blueprint, blueprint->mtp, &memory, err));
+    /* the hidden rows that a step of the MTP block begins with */
+    if (blueprint->mtp != NULL)
+        memory.activations +=
+            (uint64_t)blueprint->limits.rows * blueprint->config.width * sizeof(float);
     const bool is_read = load == WEIR_LOAD_READ;
     if (!measure_state(blueprint, &memory) || !sum_memory(&memory, &blueprint->needed) ||
         !size_add(blueprint->needed, is_read ? memory.weights : 0, &blueprint->needed))
         return err_set(err, WEIR_ERR_MEMORY, "a context of %u tokens does not fit in 64 bits",
                        blueprint->limits.context);
     blueprint->memory = memory;
-    return WEIR_OK;
+out:
+    return status;
 }
 
 /* Shrinks a context that was not asked for until it fits into the free memory, or to the least. */
@@ -226,7 +273,7 @@ enum weir_status blueprint_open(struct blueprint *out, const struct weir_model *
     TRY(config_read(&out->config, model->gguf, err));
     apply_rope_options(&out->config.rope, options);
     TRY(weights_open(&out->weights, &out->config, model->gguf, err));
-    TRY(build_plan(out, options, err));
+    TRY(build_plans(out, options, err));
     set_limits(out, options);
     TRY(fit_context(out, model, options, err));
     return WEIR_OK;
@@ -238,6 +285,8 @@ out:
 void blueprint_close(struct blueprint *blueprint)
 {
     plan_close(blueprint->plan);
+    plan_close(blueprint->mtp);
+    mem_free(blueprint->used);
     weights_close(&blueprint->weights);
     *blueprint = (struct blueprint){0};
 }

@@ -5,13 +5,15 @@
 #define RUN_BLUEPRINT_H
 
 #include "backend/backend.h"
-#include "model/qwen35.h"
+#include "model/network.h"
 #include "run/model_file.h"
 
 struct blueprint {
     struct config config;
     struct weights weights;
     struct plan *plan;
+    struct plan *mtp; /* the plan of the MTP block; NULL unless asked for */
+    bool *used;       /* by weight: one of the plans reads it */
     const struct backend *backend;
     uint32_t threads;
     struct plan_limits limits;

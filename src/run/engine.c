@@ -18,6 +18,33 @@ void weir_engine_options_init(struct weir_engine_options *options)
     };
 }
 
+static enum weir_status engine_prepare(const struct weir_engine *engine, const struct plan *plan,
+                                       const struct state *state, struct exec **out,
+                                       struct weir_error *err)
+{
+    const struct backend_bind bind = {.plan = plan,
+                                      .limits = engine->blueprint.limits,
+                                      .weights = engine->loader.address,
+                                      .state = state->memory};
+    return engine->blueprint.backend->prepare(out, engine->device, &bind, err);
+}
+
+static enum weir_status engine_fill_mtp(struct weir_engine *engine, struct weir_error *err)
+{
+    const struct blueprint *blueprint = &engine->blueprint;
+    const struct plan_limits *limits = &blueprint->limits;
+    enum weir_status status = WEIR_ERR_MEMORY;
+    engine->hidden =
+        mem_alloc((uint64_t)limits->rows * blueprint->config.width, sizeof *engine->hidden, err);
+    if (engine->hidden == NULL)
+        goto out;
+    TRY(state_open(&engine->mtp_state, blueprint->backend, engine->device, blueprint->mtp, limits,
+                   err));
+    TRY(engine_prepare(engine, blueprint->mtp, &engine->mtp_state, &engine->mtp_exec, err));
+out:
+    return status;
+}
+
 static enum weir_status engine_fill(struct weir_engine *engine, const struct weir_model *model,
                                     struct weir_error *err)
 {
@@ -34,13 +61,11 @@ static enum weir_status engine_fill(struct weir_engine *engine, const struct wei
         return WEIR_ERR_MEMORY;
     TRY(backend->open(&engine->device, blueprint->threads, err));
     TRY(state_open(&engine->state, backend, engine->device, blueprint->plan, limits, err));
-    TRY(loader_open(&engine->loader, model->gguf, &blueprint->weights, blueprint->plan,
+    TRY(loader_open(&engine->loader, model->gguf, &blueprint->weights, blueprint->used,
                     &engine->options, err));
-    const struct backend_bind bind = {.plan = blueprint->plan,
-                                      .limits = *limits,
-                                      .weights = engine->loader.address,
-                                      .state = engine->state.memory};
-    TRY(backend->prepare(&engine->exec, engine->device, &bind, err));
+    TRY(engine_prepare(engine, blueprint->plan, &engine->state, &engine->exec, err));
+    if (blueprint->mtp != NULL)
+        TRY(engine_fill_mtp(engine, err));
 out:
     return status;
 }
@@ -71,13 +96,16 @@ void weir_engine_close(struct weir_engine *engine)
     const struct backend *backend = engine->blueprint.backend;
     if (backend != NULL) {
         backend->release(engine->exec);
+        backend->release(engine->mtp_exec);
         loader_close(&engine->loader);
         state_close(&engine->state);
+        state_close(&engine->mtp_state);
         backend->close(engine->device);
     }
     mem_free(engine->token);
     mem_free(engine->seq);
     mem_free(engine->out_row);
+    mem_free(engine->hidden);
     blueprint_close(&engine->blueprint);
     mem_free(engine);
 }
@@ -85,6 +113,11 @@ void weir_engine_close(struct weir_engine *engine)
 uint32_t weir_engine_vocab(const struct weir_engine *engine)
 {
     return engine->blueprint.config.vocab;
+}
+
+uint32_t weir_engine_width(const struct weir_engine *engine)
+{
+    return engine->blueprint.config.width;
 }
 
 uint32_t weir_engine_context(const struct weir_engine *engine)
@@ -104,28 +137,32 @@ uint32_t weir_engine_threads(const struct weir_engine *engine)
 
 /* ---- a step ---------------------------------------------------------------------------------- */
 
-static uint32_t item_outs(const struct weir_step_item *item)
+uint32_t engine_outs(enum weir_logits logits, uint32_t count)
 {
-    switch (item->logits) {
+    switch (logits) {
     case WEIR_LOGITS_NONE: return 0;
     case WEIR_LOGITS_LAST: return 1;
-    case WEIR_LOGITS_ALL: return item->count;
+    case WEIR_LOGITS_ALL: return count;
     }
     return 0;
 }
 
-enum weir_status engine_check_tokens(const struct weir_engine *engine,
-                                     const struct weir_session *session, const int32_t *tokens,
-                                     uint32_t count, struct weir_error *err)
+static uint32_t item_outs(const struct weir_step_item *item)
+{
+    return engine_outs(item->logits, item->count);
+}
+
+enum weir_status engine_check_tokens(const struct weir_engine *engine, uint32_t position,
+                                     const int32_t *tokens, uint32_t count, struct weir_error *err)
 {
     const uint32_t context = engine->blueprint.limits.context;
     const uint32_t vocab = engine->blueprint.config.vocab;
     if (count == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "no tokens to evaluate");
-    if (count > context - session->position)
+    if (count > context - position)
         return err_set(err, WEIR_ERR_FULL,
-                       "the context is full: %u tokens and %u more, it holds %u", session->position,
-                       count, context);
+                       "the context is full: %u tokens and %u more, it holds %u", position, count,
+                       context);
     for (uint32_t i = 0; i < count; i++) {
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= vocab)
             return err_set(err, WEIR_ERR_ARGUMENT, "token %u of the input is %d, expected 0 to %u",
@@ -144,7 +181,7 @@ static enum weir_status check_item(const struct weir_engine *engine,
         return err_set(err, WEIR_ERR_ARGUMENT, "a session is in the step twice");
     if ((unsigned)item->logits > WEIR_LOGITS_ALL)
         return err_set(err, WEIR_ERR_ARGUMENT, "no such choice of logits: %d", (int)item->logits);
-    return engine_check_tokens(engine, session, item->tokens, item->count, err);
+    return engine_check_tokens(engine, session->position, item->tokens, item->count, err);
 }
 
 /* Checks all items before anything changes, marking their sessions. */
@@ -218,25 +255,25 @@ static void empty_sessions(const struct weir_step_item *items, uint32_t count)
 static void advance_sessions(struct weir_engine *engine, const struct weir_step_item *items,
                              uint32_t count)
 {
-    uint32_t logits_row = 0;
-    engine->step_count++;
+    struct results results = {.step = ++engine->step_count};
     for (uint32_t i = 0; i < count; i++) {
         struct weir_session *session = items[i].session;
+        results.rows = items[i].count;
+        results.logits_rows = item_outs(&items[i]);
         session->position += items[i].count;
-        session->logits_row = logits_row;
-        session->logits_rows = item_outs(&items[i]);
-        session->logits_step = engine->step_count;
-        logits_row += session->logits_rows;
+        session->results = results;
+        results.row += results.rows;
+        results.logits_row += results.logits_rows;
     }
 }
 
 /* Sampling from NaN would look like an answer. */
-static enum weir_status check_logits(const struct weir_engine *engine, uint32_t rows,
-                                     struct weir_error *err)
+enum weir_status engine_check_logits(const struct weir_engine *engine, const struct exec *exec,
+                                     uint32_t rows, struct weir_error *err)
 {
     const struct blueprint *blueprint = &engine->blueprint;
     for (uint32_t row = 0; row < rows; row++) {
-        const float *logits = blueprint->backend->logits(engine->exec, row);
+        const float *logits = blueprint->backend->logits(exec, row);
         float sum = 0; /* stays 0 unless one of them is not finite */
         for (uint32_t i = 0; i < blueprint->config.vocab; i++)
             sum += 0.0f * logits[i];
@@ -266,7 +303,7 @@ enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_s
         return status;
     }
     advance_sessions(engine, items, items_count);
-    return check_logits(engine, step.outs, err);
+    return engine_check_logits(engine, engine->exec, step.outs, err);
 }
 
 enum weir_status weir_engine_step(struct weir_engine *engine, const struct weir_step_item *items,

@@ -14,21 +14,32 @@ struct weir_engine {
     struct device *device;
     struct state state;
     struct exec *exec;
+    struct state mtp_state; /* of the MTP block: its places are those of `state` */
+    struct exec *mtp_exec;  /* NULL without the block */
     /* the step being put together: arrays of the size of the limits, taken at open */
     int32_t *token;
     struct step_seq *seq;
     uint32_t *out_row;
+    float *hidden;       /* that a step of the MTP block begins with; NULL without the block */
     uint64_t step_count; /* steps run, so that a session knows if its logits are still there */
+    uint64_t mtp_count;  /* the same of the MTP block */
     uint64_t prefill_done, prefill_total; /* tokens of the running eval or step, for progress */
+};
+
+/* Where the rows of a session lie in the results of a step. */
+struct results {
+    uint64_t step; /* as the engine counts them */
+    uint32_t row, rows;
+    uint32_t logits_row, logits_rows;
 };
 
 struct weir_session {
     struct weir_engine *engine;
     uint32_t slot;
-    uint32_t position;    /* tokens it holds */
-    uint32_t logits_row;  /* where its logits of step `logits_step` begin */
-    uint32_t logits_rows; /* how many there are */
-    uint64_t logits_step;
+    uint32_t position;     /* tokens it holds */
+    uint32_t mtp_position; /* tokens that its cache of the MTP block holds */
+    struct results results;
+    struct results mtp_results;
     uint64_t step_mark; /* the step it was last put into, to find it twice */
 };
 
@@ -36,9 +47,16 @@ struct weir_session {
 enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_step_item *items,
                                  uint32_t items_count, struct weir_error *err);
 
-/* That `count` tokens are at least one, fit into the session's context, are in the vocabulary. */
-enum weir_status engine_check_tokens(const struct weir_engine *engine,
-                                     const struct weir_session *session, const int32_t *tokens,
-                                     uint32_t count, struct weir_error *err);
+/* Finite numbers in the first `rows` rows of the last run's logits; WEIR_ERR_FORMAT if not. */
+enum weir_status engine_check_logits(const struct weir_engine *engine, const struct exec *exec,
+                                     uint32_t rows, struct weir_error *err);
+
+/* How many rows of logits a choice means for `count` tokens. */
+uint32_t engine_outs(enum weir_logits logits, uint32_t count);
+
+/* That `count` tokens are at least one, fit into the context behind `position`, are in the
+ * vocabulary. */
+enum weir_status engine_check_tokens(const struct weir_engine *engine, uint32_t position,
+                                     const int32_t *tokens, uint32_t count, struct weir_error *err);
 
 #endif

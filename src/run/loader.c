@@ -13,18 +13,10 @@ struct loading {
     struct loader *loader;
     const struct gguf *gguf;
     const struct weights *weights;
-    const bool *used; /* by weight: the plan has it */
+    const bool *used; /* by weight: a plan reads it */
     const struct weir_engine_options *options;
     uint64_t done, total; /* bytes, for the progress callback */
 };
-
-static void mark_used(const struct plan *plan, bool *used)
-{
-    for (uint32_t i = 0; i < plan->buf_count; i++) {
-        if (plan->bufs[i].kind == BUF_WEIGHT)
-            used[plan->bufs[i].source] = true;
-    }
-}
 
 static enum weir_status report(struct loading *loading, uint64_t bytes, struct weir_error *err)
 {
@@ -122,7 +114,7 @@ static enum weir_status check_weight(struct loading *loading, uint32_t number,
     const enum dtype dtype = weight->tensor->dtype;
     const uint64_t row_bytes = dtype_row_bytes(dtype, weight->width);
     const uint8_t *data = loading->loader->address[number];
-    for (uint64_t row = 0; row < weight->rows; row++) {
+    for (uint64_t row = 0; row < (uint64_t)weight->rows * weight->experts; row++) {
         if (!codec_row_valid(dtype, data + row * row_bytes, weight->width))
             return err_set(err, WEIR_ERR_FORMAT,
                            "%s: tensor %s, row %llu: Inf, NaN or an invalid scale, expected finite "
@@ -149,32 +141,27 @@ static enum weir_status load(struct loading *loading, struct weir_error *err)
 }
 
 enum weir_status loader_open(struct loader *out, const struct gguf *gguf,
-                             const struct weights *weights, const struct plan *plan,
+                             const struct weights *weights, const bool *used,
                              const struct weir_engine_options *options, struct weir_error *err)
 {
     *out = (struct loader){0};
-    enum weir_status status = WEIR_ERR_MEMORY;
     struct loader loader = {.address = mem_alloc(weights->count, sizeof *loader.address, err)};
-    bool *used = mem_alloc(weights->count, sizeof *used, err);
-    if (used == NULL || loader.address == NULL)
-        goto out;
-    mark_used(plan, used);
+    if (loader.address == NULL)
+        return WEIR_ERR_MEMORY;
     const uint32_t passes = 1 + options->check_tensors;
     struct loading loading = {.loader = &loader,
                               .gguf = gguf,
                               .weights = weights,
                               .used = used,
                               .options = options,
-                              .total = passes * plan_weight_bytes(plan)};
-    status = load(&loading, err);
-    if (status == WEIR_OK) {
-        *out = loader;
-        loader = (struct loader){0};
+                              .total = passes * weights_bytes(weights, used)};
+    const enum weir_status status = load(&loading, err);
+    if (status != WEIR_OK) {
+        loader_close(&loader);
+        return status;
     }
-out:
-    mem_free(used);
-    loader_close(&loader);
-    return status;
+    *out = loader;
+    return WEIR_OK;
 }
 
 void loader_close(struct loader *loader)

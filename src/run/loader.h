@@ -4,18 +4,17 @@
 #define RUN_LOADER_H
 
 #include "model/weights.h"
-#include "plan/plan.h"
 
 struct loader {
-    const void **address; /* of each weight that the plan uses, by index of weights->list */
+    const void **address; /* of each weight that a plan reads, by index of weights->list */
     uint8_t *block;       /* weights that were read; NULL if mapped */
     uint64_t block_bytes;
 };
 
-/* Brings the weights that `plan` uses into memory as `options` say (load, lock, check_tensors,
+/* Brings the weights marked in `used` into memory as `options` say (load, lock, check_tensors,
  * progress). The gguf must outlive the loader. */
 enum weir_status loader_open(struct loader *out, const struct gguf *gguf,
-                             const struct weights *weights, const struct plan *plan,
+                             const struct weights *weights, const bool *used,
                              const struct weir_engine_options *options, struct weir_error *err);
 void loader_close(struct loader *loader);
 

@@ -39,8 +39,8 @@ uint32_t weir_session_position(const struct weir_session *session)
 void weir_session_reset(struct weir_session *session)
 {
     state_clear(&session->engine->state, session->slot);
-    session->position = 0;
-    session->logits_rows = 0;
+    session->position = session->mtp_position = 0;
+    session->results = session->mtp_results = (struct results){0};
 }
 
 /* Tokens of the next step of `left`: all, or as many as end at a multiple of the alignment. */
@@ -59,7 +59,7 @@ static enum weir_status check_eval(const struct weir_session *session, const int
     if (logits == WEIR_LOGITS_ALL && count > limits->outs)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "logits of all %u tokens, expected at most %u tokens", count, limits->outs);
-    return engine_check_tokens(session->engine, session, tokens, count, err);
+    return engine_check_tokens(session->engine, session->position, tokens, count, err);
 }
 
 static enum weir_status report(const struct weir_engine *engine, struct weir_error *err)
@@ -100,7 +100,8 @@ enum weir_status weir_session_eval(struct weir_session *session, const int32_t *
 const float *weir_session_logits(const struct weir_session *session, uint32_t row)
 {
     const struct weir_engine *engine = session->engine;
-    if (row >= session->logits_rows || session->logits_step != engine->step_count)
+    const struct results *results = &session->results;
+    if (row >= results->logits_rows || results->step != engine->step_count)
         return NULL;
-    return engine->blueprint.backend->logits(engine->exec, session->logits_row + row);
+    return engine->blueprint.backend->logits(engine->exec, results->logits_row + row);
 }

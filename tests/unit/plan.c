@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/qwen35.h"
+#include "model/network.h"
 #include "plan/plan.h"
 
 /* ---- plans of a model ------------------------------------------------------------------------ */
@@ -25,7 +25,7 @@ static void planned_open(struct planned *planned, const char *name, unsigned fus
     CHECK_OK(gguf_open(&planned->gguf, test_data(name), &err), &err);
     CHECK_OK(config_read(&planned->config, planned->gguf, &err), &err);
     CHECK_OK(weights_open(&planned->weights, &planned->config, planned->gguf, &err), &err);
-    CHECK_OK(qwen35_plan(&planned->plan, &planned->config, &planned->weights, &choices, &err),
+    CHECK_OK(network_plan(&planned->plan, &planned->config, &planned->weights, &choices, &err),
              &err);
 }
 

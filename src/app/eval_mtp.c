@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ * The logits of the block of multi-token prediction, for command_eval: after each token of a list,
+ * then of a greedy chain. Knows nothing of files but to put rows into one. */
+#include "app/eval_mtp.h"
+
+#include <string.h>
+
+#include "app/interrupt.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+/* What goes through the helpers. */
+struct mtp_run {
+    const struct loaded *loaded;
+    struct output *output;
+    float *before; /* [rows_max + 1][width]: the hidden state before each token of a step */
+    size_t width, vocab;
+};
+
+static int32_t largest(const float *logits, size_t count)
+{
+    size_t at = 0;
+    for (size_t i = 1; i < count; i++)
+        at = logits[i] > logits[at] ? i : at;
+    return (int32_t)at;
+}
+
+/* One step of the model and one of the block. The state behind the last token becomes the first row
+ * of run->before for the step that follows. */
+static enum weir_status eval_rows(const struct mtp_run *run, const int32_t *tokens, uint32_t rows,
+                                  struct weir_error *err)
+{
+    struct weir_session *session = run->loaded->session;
+    const size_t row_bytes = run->width * sizeof(float);
+    enum weir_status status;
+    TRY(weir_session_eval(session, tokens, rows, WEIR_LOGITS_LAST, err));
+    for (uint32_t row = 0; row < rows; row++)
+        memcpy(run->before + (row + 1) * run->width, weir_session_hidden(session, row), row_bytes);
+    TRY(weir_session_mtp_eval(session, tokens, run->before, rows, WEIR_LOGITS_ALL, err));
+    for (uint32_t row = 0; row < rows; row++)
+        output_put(run->output, weir_session_mtp_logits(session, row), run->vocab * sizeof(float));
+    memcpy(run->before, run->before + rows * run->width, row_bytes);
+    status = output_failed(run->output, err);
+out:
+    return status;
+}
+
+/* The model's own choice of the next token, then `count` drafts, each made from the one before. */
+static enum weir_status eval_chain(const struct mtp_run *run, uint32_t count, struct log *log,
+                                   struct weir_error *err)
+{
+    struct weir_session *session = run->loaded->session;
+    int32_t token = largest(weir_session_logits(session, 0), run->vocab);
+    const float *before = run->before;
+    enum weir_status status = WEIR_OK;
+    log_print(log, WEIR_LOG_INFO, "the model's next token: %d", (int)token);
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(weir_session_mtp_eval(session, &token, before, 1, WEIR_LOGITS_ALL, err));
+        const float *logits = weir_session_mtp_logits(session, 0);
+        output_put(run->output, logits, run->vocab * sizeof(float));
+        token = largest(logits, run->vocab);
+        before = weir_session_mtp_hidden(session, 0);
+        log_print(log, WEIR_LOG_INFO, "draft %u: %d", i + 1, (int)token);
+    }
+    status = output_failed(run->output, err);
+out:
+    return status;
+}
+
+enum weir_status eval_mtp(const struct loaded *loaded, const struct ids *ids, uint32_t rows_max,
+                          uint32_t chain, struct output *output, struct log *log,
+                          struct weir_error *err)
+{
+    struct mtp_run run = {.loaded = loaded,
+                          .output = output,
+                          .width = weir_engine_width(loaded->engine),
+                          .vocab = weir_engine_vocab(loaded->engine)};
+    enum weir_status status = WEIR_ERR_MEMORY;
+    run.before = mem_alloc(rows_max + 1, run.width * sizeof *run.before, err);
+    if (run.before == NULL)
+        goto out;
+    for (uint64_t done = 0; done < ids->count;) {
+        const uint64_t left = ids->count - done;
+        const uint32_t rows = left < rows_max ? (uint32_t)left : rows_max;
+        if (interrupt_requested()) {
+            status = WEIR_ERR_CANCELLED;
+            goto out;
+        }
+        TRY(eval_rows(&run, ids->items + done, rows, err));
+        done += rows;
+        log_progress_show(log, WEIR_STAGE_PREFILL, done, ids->count);
+    }
+    TRY(eval_chain(&run, chain, log, err));
+out:
+    mem_free(run.before);
+    return status;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ * Reference ops of a mixture of experts: routing, the products with the experts' matrices, and the
+ * weighted sum of what they give. */
+#include "ref/ref.h"
+
+#include <math.h>
+
+#include "format/codec.h"
+
+/* What the models' own code puts under the shares in place of a sum too small: 2^-14. */
+static const float share_floor = 6.103515625e-5f;
+
+static int32_t *routing_row(const struct ref_operand *routing, uint64_t row)
+{
+    return (int32_t *)(void *)(routing->data + row * routing->pitch);
+}
+
+/* ---- routing --------------------------------------------------------------------------------- */
+
+/* p = softmax(x); the sum in double. */
+static void softmax(const float *x, float *p, uint32_t n)
+{
+    float largest = x[0];
+    double sum = 0;
+    for (uint32_t i = 1; i < n; i++)
+        largest = x[i] > largest ? x[i] : largest;
+    for (uint32_t i = 0; i < n; i++) {
+        p[i] = expf(x[i] - largest);
+        sum += (double)p[i];
+    }
+    for (uint32_t i = 0; i < n; i++)
+        p[i] *= (float)(1.0 / sum);
+}
+
+/* Takes the largest out of p, of equal ones the first, and leaves -1 in its place. */
+static int32_t take_largest(float *p, uint32_t n, float *value)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 1; i < n; i++)
+        at = p[i] > p[at] ? i : at;
+    *value = p[at];
+    p[at] = -1;
+    return (int32_t)at;
+}
+
+void ref_route(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    const struct ref_operand *x = &call->at[0], *routing = &call->at[1];
+    const uint32_t experts = x->groups * x->width, used = routing->width;
+    for (uint64_t row = first; row < last; row++) {
+        float *share = ref_group(&call->at[2], row, 0);
+        double sum = 0;
+        softmax(ref_group(x, row, 0), call->scratch, experts);
+        for (uint32_t j = 0; j < used; j++) {
+            routing_row(routing, row)[j] = take_largest(call->scratch, experts, &share[j]);
+            sum += (double)share[j];
+        }
+        for (uint32_t j = 0; j < used; j++)
+            share[j] /= fmaxf((float)sum, share_floor);
+    }
+}
+
+/* ---- products -------------------------------------------------------------------------------- */
+
+static bool is_routed_to(const struct ref_call *call, int32_t expert)
+{
+    const struct ref_operand *routing = &call->at[1];
+    for (uint64_t row = 0; row < call->rows; row++) {
+        for (uint32_t j = 0; j < routing->width; j++) {
+            if (routing_row(routing, row)[j] == expert)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Output `out` of all rows that are routed to `expert`; `w` is that row of its matrix, decoded. */
+static void multiply_routed(const struct ref_call *call, int32_t expert, uint64_t out,
+                            const float *w)
+{
+    const struct ref_operand *routing = &call->at[1], *x = &call->at[2], *y = &call->at[3];
+    for (uint64_t row = 0; row < call->rows; row++) {
+        for (uint32_t j = 0; j < routing->width; j++) {
+            if (routing_row(routing, row)[j] != expert)
+                continue;
+            const float *input = ref_group(x, row, x->groups == 1 ? 0 : j);
+            ref_group(y, row, j)[out] = ref_dot(w, input, x->width);
+        }
+    }
+}
+
+/* A unit is a row of the stack; it is decoded once if its expert is wanted at all. */
+void ref_expert_matmul(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    const struct ref_operand *w = &call->at[0], *y = &call->at[3];
+    const uint64_t matrix = y->width;
+    while (first < last) {
+        const uint64_t expert = first / matrix;
+        const uint64_t end = (expert + 1) * matrix < last ? (expert + 1) * matrix : last;
+        const bool is_wanted = is_routed_to(call, (int32_t)expert);
+        for (uint64_t unit = first; is_wanted && unit < end; unit++) {
+            codec_decode_row(w->dtype, w->data + unit * w->pitch, call->scratch, w->width);
+            multiply_routed(call, (int32_t)expert, unit - expert * matrix, call->scratch);
+        }
+        first = end;
+    }
+}
+
+void ref_expert_scale(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    const struct ref_operand *x = &call->at[0], *y = &call->at[3];
+    const float *w = ref_group(&call->at[2], 0, 0);
+    for (uint64_t row = first; row < last; row++) {
+        for (uint32_t j = 0; j < x->groups; j++) {
+            const float scale = w[routing_row(&call->at[1], row)[j]];
+            const float *from = ref_group(x, row, j);
+            float *to = ref_group(y, row, j);
+            for (uint32_t i = 0; i < x->width; i++)
+                to[i] = from[i] * scale;
+        }
+    }
+}
+
+/* In the order of the routing: the largest share first. */
+void ref_expert_sum(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    const struct ref_operand *x = &call->at[0];
+    for (uint64_t row = first; row < last; row++) {
+        const float *share = ref_group(&call->at[1], row, 0);
+        float *y = ref_group(&call->at[2], row, 0);
+        for (uint32_t i = 0; i < x->width; i++)
+            y[i] = ref_group(x, row, 0)[i] * share[0];
+        for (uint32_t j = 1; j < x->groups; j++) {
+            const float *from = ref_group(x, row, j);
+            for (uint32_t i = 0; i < x->width; i++)
+                y[i] += from[i] * share[j];
+        }
+    }
+}
