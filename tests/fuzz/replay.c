@@ -118,6 +118,11 @@ TEST(fuzz_replay_gguf)
     replay(&(struct target){fuzz_gguf, "../fuzz/corpus/gguf", 7, NULL, 0});
 }
 
+TEST(fuzz_replay_imatrix)
+{
+    replay(&(struct target){fuzz_imatrix, "../fuzz/corpus/imatrix", 4, NULL, 0});
+}
+
 TEST(fuzz_replay_tokenizer)
 {
     static const char *const words[] = {
