@@ -190,6 +190,9 @@ struct weir_engine;
 enum weir_load { WEIR_LOAD_MAP, WEIR_LOAD_READ };
 enum weir_switch { WEIR_AUTO, WEIR_ON, WEIR_OFF };
 enum weir_cache_type { WEIR_CACHE_F32, WEIR_CACHE_F16 };
+/* Whether sums for an importance matrix are kept: of the matrices of the layers, or also of the
+ * head, for the tokens whose logits were asked for. */
+enum weir_collect { WEIR_COLLECT_NOTHING, WEIR_COLLECT_BLOCKS, WEIR_COLLECT_ALL };
 enum weir_rope_scaling {
     WEIR_ROPE_SCALING_MODEL, /* as the file says */
     WEIR_ROPE_SCALING_NONE,
@@ -210,6 +213,7 @@ struct weir_engine_options {
     bool lock;                    /* keep the weights in RAM (mlock) */
     bool check_tensors;           /* refuse Inf, NaN and invalid scales in the weights */
     bool mtp;                     /* also load the block of multi-token prediction */
+    enum weir_collect collect;    /* for weir_imatrix_take */
     enum weir_switch fused_gdn;   /* delta rule in place, or state gathered and copied back */
     enum weir_switch fuse;        /* all other rewrites of the plan */
     enum weir_rope_scaling rope_scaling;
@@ -344,6 +348,37 @@ WEIR_API enum weir_status weir_session_mtp_rewind(struct weir_session *session, 
  * the next token of a chain begins with. */
 WEIR_API const float *weir_session_mtp_logits(const struct weir_session *session, uint32_t row);
 WEIR_API const float *weir_session_mtp_hidden(const struct weir_session *session, uint32_t row);
+
+/* ---- importance matrices --------------------------------------------------------------------- */
+
+/* For each matrix of a model and each of its columns, the mean square of the numbers that met it: a
+ * quantizer then spends its bits where they matter. */
+struct weir_imatrix;
+
+WEIR_API enum weir_status weir_imatrix_open(struct weir_imatrix **out, struct weir_error *err);
+WEIR_API void weir_imatrix_close(struct weir_imatrix *imatrix);
+
+/* Adds what a file holds, in the GGUF form or the older binary one. */
+WEIR_API enum weir_status weir_imatrix_load(struct weir_imatrix *imatrix, const char *path,
+                                            struct weir_error *err);
+/* Adds the sums over all tokens that went through the engine since the last time, which must have
+ * been opened with options->collect, and counts one more chunk of `tokens` tokens. */
+WEIR_API enum weir_status weir_imatrix_take(struct weir_imatrix *imatrix,
+                                            struct weir_engine *engine, uint32_t tokens,
+                                            struct weir_error *err);
+
+struct weir_imatrix_info {
+    uint32_t matrices;      /* that have sums; those of the experts of a layer count as one */
+    uint32_t experts_unmet; /* of all matrices: experts that no token was routed to */
+    uint32_t chunks;
+    uint32_t chunk_size; /* tokens */
+};
+WEIR_API void weir_imatrix_info(const struct weir_imatrix *imatrix, struct weir_imatrix_info *out);
+
+/* Writes a GGUF file, with `dataset` (may be NULL) as name of the text behind those of files that
+ * were loaded. Written under a temporary name and renamed. */
+WEIR_API enum weir_status weir_imatrix_save(const struct weir_imatrix *imatrix, const char *path,
+                                            const char *dataset, struct weir_error *err);
 
 /* ---- sampler --------------------------------------------------------------------------------- */
 

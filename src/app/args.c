@@ -59,6 +59,12 @@ static enum weir_status add_stop(struct options *options, const char *value, str
     return add_unescaped(&options->stops, value, err);
 }
 
+static enum weir_status add_in_file(struct options *options, const char *value,
+                                    struct weir_error *err)
+{
+    return text_list_add(&options->in_files, value, strlen(value), err);
+}
+
 static enum weir_status add_breaker(struct options *options, const char *value,
                                     struct weir_error *err)
 {
@@ -162,7 +168,8 @@ enum {
     TOKENIZE = COMMAND_TOKENIZE,
     SYNTH = COMMAND_SYNTH,
     EVAL = COMMAND_EVAL,
-    ENGINE = RUN | INSPECT | EVAL,
+    IMATRIX = COMMAND_IMATRIX,
+    ENGINE = RUN | INSPECT | EVAL | IMATRIX,
     MODEL = ENGINE | TOKENIZE,
     ALL = MODEL | SYNTH,
 };

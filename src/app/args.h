@@ -11,6 +11,7 @@ enum command_id {
     COMMAND_TOKENIZE = 4,
     COMMAND_SYNTH = 8,
     COMMAND_EVAL = 16,
+    COMMAND_IMATRIX = 32,
 };
 
 enum flag_kind {

@@ -56,6 +56,19 @@ static const struct command commands[] = {
         .familiar_name = "llama-perplexity",
     },
     {
+        .name = "imatrix",
+        .id = COMMAND_IMATRIX,
+        .bare = {"--model"},
+        .cache = WEIR_CACHE_F32,
+        .run = command_imatrix,
+        .usage = "[-m] FILE -f TEXT -o FILE [flags]",
+        .summary = "write the importance matrix of a text, for quantizing",
+        .details =
+            "Runs a text through a model and writes, for each column of each matrix, the mean "
+            "square\nof the numbers that met it: weir quantize --imatrix reads it.",
+        .familiar_name = "llama-imatrix",
+    },
+    {
         .name = "synth",
         .id = COMMAND_SYNTH,
         .run = command_synth,

@@ -36,6 +36,7 @@ void options_release(struct options *options)
 {
     text_list_release(&options->overrides);
     text_list_release(&options->stops);
+    text_list_release(&options->in_files);
     text_list_release(&options->breakers);
     mem_free(options->biases.items);
 }

@@ -74,10 +74,14 @@ struct options {
     /* eval */
     const char *logits;
     bool step;
-    int32_t chunks;    /* -1: all */
+    int32_t chunks;    /* of imatrix too; -1: all */
     int32_t mtp_chain; /* drafts behind the logits of the MTP block; -1: the model's logits */
 
-    /* run, synth */
+    /* imatrix */
+    struct text_list in_files;
+    bool process_output;
+
+    /* run, synth, imatrix */
     const char *output;
     struct weir_synth_options synth;
 

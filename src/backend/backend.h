@@ -38,6 +38,8 @@ struct backend {
                               struct weir_error *err);
     void (*free)(struct memory *memory);
     void (*clear)(struct memory *memory, uint64_t offset, uint64_t bytes);
+    /* A copy of a range for the host. */
+    void (*fetch)(const struct memory *memory, uint64_t offset, void *out, uint64_t bytes);
 
     /* Works without a device, so that memory can be estimated. */
     enum weir_status (*measure)(const struct plan *plan, const struct plan_limits *limits,

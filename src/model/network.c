@@ -66,12 +66,29 @@ static uint16_t binary(struct builder *b, enum op_kind kind, const char *role, u
     return y;
 }
 
+/* Sums up what the weight is about to be multiplied with, if that is wanted. `routing` is BUF_NONE
+ * for an ordinary matrix. */
+static void collect(struct builder *b, const struct weight *w, uint16_t routing, uint16_t x)
+{
+    const enum collect wanted = b->layer == LAYER_NONE ? COLLECT_ALL : COLLECT_BLOCKS;
+    if (b->choices->collect < wanted)
+        return;
+    const uint16_t sums = plan_sum(b->plan, "collect", b->layer, w->experts, w->width,
+                                   (uint32_t)(w - b->weights->list));
+    if (routing == BUF_NONE)
+        plan_op(b->plan, &(struct op_spec){OP_SUM_SQUARES, "collect", b->layer, {x, sums}});
+    else
+        plan_op(b->plan,
+                &(struct op_spec){OP_EXPERT_SQUARES, "collect", b->layer, {x, routing, sums}});
+}
+
 /* y = W x, times the factor that the file has for it, if any. */
 static uint16_t matmul(struct builder *b, const char *role, enum weight_role which, uint16_t x,
                        uint16_t y)
 {
     const struct weight *w = find(b, which);
     const uint16_t product = w->scale == WEIGHT_NONE ? y : act_like(b, y);
+    collect(b, w, BUF_NONE, x);
     plan_op(b->plan,
             &(struct op_spec){OP_MATMUL, role, b->layer, {weight(b, role, which), x, product}});
     if (w->scale == WEIGHT_NONE)
@@ -96,6 +113,7 @@ static uint16_t project_routed(struct builder *b, const char *role, enum weight_
     const struct weight *w = find(b, which);
     const uint16_t y = act(b, x, b->c->experts_used, w->rows);
     const uint16_t product = w->scale == WEIGHT_NONE ? y : act_like(b, y);
+    collect(b, w, routing, x);
     plan_op(b->plan,
             &(struct op_spec){
                 OP_EXPERT_MATMUL, role, b->layer, {weight(b, role, which), routing, x, product}});

@@ -6,10 +6,14 @@
 #include "model/weights.h"
 #include "plan/plan.h"
 
+/* Of which products the inputs are summed up for an importance matrix. */
+enum collect { COLLECT_NOTHING, COLLECT_BLOCKS, COLLECT_ALL };
+
 struct plan_choices {
     enum dtype cache_k, cache_v; /* F32 or F16 */
     unsigned fuse;               /* enum fuse_set */
     bool hidden;                 /* keep the hidden state of every row, for the MTP block */
+    enum collect collect;        /* of the model's own layers; COLLECT_ALL: and its head */
 };
 
 /* A forward pass of any number of rows of any number of sequences, with the logits of the rows

@@ -105,7 +105,8 @@ bool plan_place_state(const struct plan *plan, const struct plan_limits *limits,
         const struct buf *buf = &plan->bufs[i];
         uint64_t rows = buf->rows, bytes;
         offsets[i] = slot_bytes[i] = 0;
-        if (buf->kind != BUF_STATE && buf->kind != BUF_RING && buf->kind != BUF_KV)
+        if (buf->kind != BUF_STATE && buf->kind != BUF_RING && buf->kind != BUF_KV &&
+            buf->kind != BUF_SUM)
             continue;
         if (buf->extent == EXTENT_CONTEXT && !size_mul(rows, limits->context, &rows))
             return false;
@@ -113,7 +114,8 @@ bool plan_place_state(const struct plan *plan, const struct plan_limits *limits,
             return false;
         slot_bytes[i] = size_align(bytes, PLACE_ALIGNMENT);
         offsets[i] = *total;
-        if (!size_mul(slot_bytes[i], limits->slots, &bytes) || !size_add(*total, bytes, total))
+        const uint32_t places = buf->kind == BUF_SUM ? 1 : limits->slots;
+        if (!size_mul(slot_bytes[i], places, &bytes) || !size_add(*total, bytes, total))
             return false;
     }
     return true;

@@ -34,7 +34,8 @@ bool buf_is_activation(const struct buf *buf)
     case BUF_CONST:
     case BUF_STATE:
     case BUF_RING:
-    case BUF_KV: break;
+    case BUF_KV:
+    case BUF_SUM: break;
     }
     return false;
 }
@@ -239,6 +240,20 @@ uint16_t plan_kv(struct plan *plan, const char *role, uint16_t layer, enum dtype
                                            .rows = 1,
                                            .groups = groups,
                                            .width = width});
+}
+
+uint16_t plan_sum(struct plan *plan, const char *role, uint16_t layer, uint32_t experts,
+                  uint32_t columns, uint32_t source)
+{
+    return plan_add_buf(plan, (struct buf){.kind = BUF_SUM,
+                                           .dtype = DTYPE_F32,
+                                           .role = plan_role(plan, role),
+                                           .layer = layer,
+                                           .rows = experts,
+                                           .groups = 1,
+                                           .width = columns + 1,
+                                           .stack = experts,
+                                           .source = source});
 }
 
 uint16_t plan_view(struct plan *plan, uint16_t base, uint32_t offset, uint32_t groups,

@@ -64,6 +64,7 @@ enum buf_kind {
     BUF_STATE,  /* recurrent state of a sequence */
     BUF_RING,   /* the last rows of a sequence; row of position p at index p mod rows */
     BUF_KV,     /* one row for each position of a sequence */
+    BUF_SUM,    /* sums over the rows of all steps, of all sequences */
 };
 
 /* What a buffer's rows are counted in: `rows` of it for each ... */
@@ -91,8 +92,10 @@ struct buf {
     uint32_t width;  /* elements of a group */
     uint32_t stride; /* elements from group to group */
     uint32_t offset; /* view: element of the base's row where it begins */
-    uint32_t stack;  /* weight: matrices of rows / stack rows each, one for each expert; or 1 */
-    uint32_t source; /* weight: index into the model's weights; constant: index into plan.consts */
+    uint32_t stack;  /* weight: matrices of rows / stack rows each, one for each expert; or 1. sums:
+                        likewise */
+    uint32_t source; /* weight: index into the model's weights, and of sums the weight that they are
+                        about; constant: index into plan.consts */
     uint16_t first;  /* op that first uses it or a view of it; set by plan_finish */
     uint16_t last;   /* op that last does */
 };
@@ -140,6 +143,10 @@ uint16_t plan_ring(struct plan *plan, const char *role, uint16_t layer, uint32_t
                    uint32_t width);
 uint16_t plan_kv(struct plan *plan, const char *role, uint16_t layer, enum dtype dtype,
                  uint32_t groups, uint32_t width);
+/* Sums about what meets the weight `source`: for each of `experts` matrices (1) a row of `columns`,
+ * and one more for the number of rows that met it. */
+uint16_t plan_sum(struct plan *plan, const char *role, uint16_t layer, uint32_t experts,
+                  uint32_t columns, uint32_t source);
 /* Columns offset + [0, groups) * stride + [0, width) of `base`. */
 uint16_t plan_view(struct plan *plan, uint16_t base, uint32_t offset, uint32_t groups,
                    uint32_t width, uint32_t stride);
@@ -223,7 +230,7 @@ bool plan_place(const struct plan *plan, const struct plan_limits *limits, uint6
                 uint64_t *total);
 
 /* Offsets of STATE, RING and KV buffers of slot 0 in one block of memory, slot after slot within
- * each buffer; slot_bytes[number] is the distance. */
+ * each buffer; slot_bytes[number] is the distance. SUM buffers are there once. */
 bool plan_place_state(const struct plan *plan, const struct plan_limits *limits, uint64_t *offsets,
                       uint64_t *slot_bytes, uint64_t *total);
 

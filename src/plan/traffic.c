@@ -24,6 +24,7 @@ static enum traffic_class class_of(const struct buf *buf, char letter)
     switch ((enum buf_kind)buf->kind) {
     case BUF_WEIGHT: return letter == 'g' ? TRAFFIC_EMBEDDING : TRAFFIC_WEIGHTS;
     case BUF_CONST:
+    case BUF_SUM:
     case BUF_ACT:
     case BUF_INPUT:
     case BUF_HIDDEN: return TRAFFIC_ACTIVATIONS;
@@ -71,15 +72,15 @@ static uint64_t experts_touched(const struct step *step, uint16_t layer, uint32_
     return (uint64_t)llround(experts * (1 - missed));
 }
 
-/* Bytes of a stacked weight that an op reads: the matrices of the experts touched. */
-static uint64_t stack_bytes_read(const struct plan *plan, const struct op *op,
-                                 const struct buf *weight, const struct step *step, uint64_t rows)
+/* Bytes of a stack that an op touches: the matrices, or sums, of the experts touched. */
+static uint64_t stack_bytes(const struct plan *plan, const struct op *op, const struct buf *stack,
+                            const struct step *step, uint64_t rows)
 {
     const char *letters = op_info(op->kind)->operands;
     const struct buf *routing = plan_buf(plan, op->operand[strchr(letters, 'i') - letters]);
     const uint64_t experts =
-        experts_touched(step, op->layer, weight->stack, buf_columns(routing), rows);
-    return experts * (weight->rows / weight->stack) * buf_row_bytes(weight);
+        experts_touched(step, op->layer, stack->stack, buf_columns(routing), rows);
+    return experts * (stack->rows / stack->stack) * buf_row_bytes(stack);
 }
 
 /* Bytes of a whole buffer, all places and positions of it. */
@@ -109,7 +110,9 @@ struct operand_traffic op_operand_traffic(const struct plan *plan, const struct 
     switch (letter) {
     case 'w':
     case 'f': touched.read = buf->rows * row; break;
-    case 'e': touched.read = stack_bytes_read(plan, op, buf, step, rows); break;
+    case 'e': touched.read = stack_bytes(plan, op, buf, step, rows); break;
+    case 'u': touched.read = touched.written = stack_bytes(plan, op, buf, step, rows); break;
+    case 'a': touched.read = touched.written = buf->rows * row; break;
     case 'i':
     case 'x': touched.read = buf_rows(buf, step) * row; break;
     case 'o':

@@ -21,6 +21,8 @@ static bool letter_takes(char letter, const struct buf *buf)
     switch (letter) {
     case 'w': return buf->kind == BUF_WEIGHT && buf->stack == 1;
     case 'e': return buf->kind == BUF_WEIGHT && buf->rows % buf->stack == 0;
+    case 'a': return buf->kind == BUF_SUM && buf->stack == 1;
+    case 'u': return buf->kind == BUF_SUM;
     case 'i':
     case 'o': return is_routing;
     case 'x': return is_numbers && buf->kind != BUF_LOGITS;
@@ -39,7 +41,7 @@ static bool letter_takes(char letter, const struct buf *buf)
 
 static bool letter_writes(char letter)
 {
-    return strchr("yosthk", letter) != NULL;
+    return strchr("yosthkau", letter) != NULL;
 }
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
@@ -92,6 +94,13 @@ static bool expert_sum_fits(const struct shapes *s)
     const struct buf *x = s->at[0], *shares = s->at[1], *y = s->at[2];
     return buf_columns(shares) == x->groups && is_dense(shares) && y->groups == 1 &&
            y->width == x->width;
+}
+
+static bool expert_squares_fits(const struct shapes *s)
+{
+    const struct buf *x = s->at[0], *routing = s->at[1], *sums = s->at[2];
+    return (x->groups == routing->width || x->groups == 1) && sums->width == x->width + 1 &&
+           routing->width <= sums->stack;
 }
 
 static bool concat_fits(const struct shapes *s)
@@ -162,6 +171,8 @@ static bool shapes_fit(enum op_kind kind, const struct shapes *s)
     case OP_ROUTE: return route_fits(s);
     case OP_EXPERT_MATMUL: return expert_matmul_fits(s);
     case OP_EXPERT_SCALE: return expert_scale_fits(s);
+    case OP_SUM_SQUARES: return is_dense(at[0]) && at[1]->width == buf_columns(at[0]) + 1;
+    case OP_EXPERT_SQUARES: return expert_squares_fits(s);
     case OP_EXPERT_SUM: return expert_sum_fits(s);
     case OP_DECAY:
         return same_columns(at[0], at[3]) && is_vector(at[1], buf_columns(at[0])) &&

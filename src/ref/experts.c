@@ -137,3 +137,39 @@ void ref_expert_sum(const struct ref_call *call, uint64_t first, uint64_t last)
         }
     }
 }
+
+/* ---- sums for importance matrices ------------------------------------------------------------ */
+
+/* sums[i] += x[i]^2, and one more row is counted. */
+static void add_squares(const float *x, float *sums, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        sums[i] += x[i] * x[i];
+    sums[n]++;
+}
+
+/* A unit is a matrix of the stack. */
+void ref_expert_squares(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    const struct ref_operand *x = &call->at[0], *routing = &call->at[1], *sums = &call->at[2];
+    for (uint64_t row = 0; row < call->rows; row++) {
+        for (uint32_t j = 0; j < routing->width; j++) {
+            const uint64_t expert = (uint64_t)routing_row(routing, row)[j];
+            if (expert >= first && expert < last)
+                add_squares(ref_group(x, row, x->groups == 1 ? 0 : j),
+                            (float *)(void *)(sums->data + expert * sums->pitch), x->width);
+        }
+    }
+}
+
+/* A unit is a column, or the number of rows behind them. */
+void ref_sum_squares(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    float *sums = (float *)(void *)call->at[1].data;
+    const uint32_t columns = call->at[1].width - 1;
+    for (uint64_t row = 0; row < call->rows; row++) {
+        const float *x = ref_group(&call->at[0], row, 0);
+        for (uint64_t i = first; i < last; i++)
+            sums[i] += i < columns ? x[i] * x[i] : 1.0f;
+    }
+}

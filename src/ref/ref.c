@@ -97,6 +97,11 @@ static void ref_clear(struct memory *memory, uint64_t offset, uint64_t bytes)
     memset(memory->data + offset, 0, (size_t)bytes);
 }
 
+static void ref_fetch(const struct memory *memory, uint64_t offset, void *out, uint64_t bytes)
+{
+    memcpy(out, memory->data + offset, (size_t)bytes);
+}
+
 /* ---- preparing ------------------------------------------------------------------------------- */
 
 /* Floats that one thread needs: a decoded row of the widest matrix, a score for each token, or a
@@ -208,7 +213,8 @@ static void bind_addresses(struct exec *exec, const struct backend_bind *bind,
         case BUF_LOGITS: base = exec->activations + offsets[buf->base]; break;
         case BUF_STATE:
         case BUF_RING:
-        case BUF_KV: base = bind->state->data + state_offsets[i]; break;
+        case BUF_KV:
+        case BUF_SUM: base = bind->state->data + state_offsets[i]; break;
         }
         exec->address[i] = base == NULL ? NULL : base + dtype_row_bytes(buf->dtype, buf->offset);
     }
@@ -299,6 +305,8 @@ uint64_t ref_units(const struct ref_call *call)
     switch ((enum op_kind)call->op->kind) {
     case OP_MATMUL:
     case OP_EXPERT_MATMUL: return call->rows == 0 ? 0 : call->at[0].rows;
+    case OP_SUM_SQUARES: return call->at[1].width;
+    case OP_EXPERT_SQUARES: return call->at[2].rows;
     case OP_ATTEND: return call->rows * call->at[0].groups;
     case OP_DELTA_RULE:
     case OP_DELTA_RULE_INPLACE: return (uint64_t)call->step->seqs * call->at[2].groups;
@@ -400,6 +408,7 @@ const struct backend ref_backend = {
     .alloc = ref_alloc,
     .free = ref_free,
     .clear = ref_clear,
+    .fetch = ref_fetch,
     .measure = ref_measure,
     .prepare = ref_prepare,
     .release = ref_release,

@@ -59,6 +59,7 @@ static enum weir_status check_options(const struct weir_engine_options *options,
     TRY(check_range("the type of cached values", options->cache_v, 0, WEIR_CACHE_F16, err));
     TRY(check_range("the choice of fusion", options->fuse, 0, WEIR_OFF, err));
     TRY(check_range("the choice of the delta rule", options->fused_gdn, 0, WEIR_OFF, err));
+    TRY(check_range("the choice of collecting", options->collect, 0, WEIR_COLLECT_ALL, err));
     TRY(check_range("the RoPE scaling", options->rope_scaling, 0, WEIR_ROPE_SCALING_YARN, err));
     const bool is_bad_rope = !(options->rope_factor >= 0 && options->rope_base >= 0) ||
                              isinf(options->rope_factor) || isinf(options->rope_base);
@@ -89,6 +90,11 @@ static void apply_rope_options(struct rope_config *rope, const struct weir_engin
         rope->factor = 1;
 }
 
+_Static_assert((int)WEIR_COLLECT_NOTHING == COLLECT_NOTHING &&
+                   (int)WEIR_COLLECT_BLOCKS == COLLECT_BLOCKS &&
+                   (int)WEIR_COLLECT_ALL == COLLECT_ALL,
+               "one is converted to the other");
+
 static enum dtype cache_dtype(enum weir_cache_type type)
 {
     return type == WEIR_CACHE_F32 ? DTYPE_F32 : DTYPE_F16;
@@ -109,17 +115,19 @@ static enum weir_status build_plans(struct blueprint *blueprint,
     const struct config *config = &blueprint->config;
     const struct weights *weights = &blueprint->weights;
     enum weir_status status;
-    const struct plan_choices choices = {
+    struct plan_choices choices = {
         .cache_k = cache_dtype(options->cache_k),
         .cache_v = cache_dtype(options->cache_v),
         .fuse = (options->fused_gdn != WEIR_OFF ? FUSE_DELTA_RULE : 0u) |
                 (options->fuse != WEIR_OFF ? FUSE_OTHERS : 0u),
         .hidden = options->mtp,
+        .collect = (enum collect)options->collect,
     };
     if (options->mtp && config->blocks == config->layers)
         return err_set(err, WEIR_ERR_UNSUPPORTED,
                        "the model has no MTP block, expected nextn_predict_layers 1");
     TRY(network_plan(&blueprint->plan, config, weights, &choices, err));
+    choices.collect = COLLECT_NOTHING;
     if (options->mtp)
         TRY(network_mtp_plan(&blueprint->mtp, config, weights, &choices, err));
     blueprint->used = mem_alloc(weights->count, sizeof *blueprint->used, err);
@@ -133,7 +141,7 @@ out:
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
 
-/* Adds the bytes that a plan keeps for a session and for each token of it. */
+/* Adds the bytes that a plan keeps: for a session, for each token of it, and at all. */
 static void count_kept(const struct plan *plan, struct weir_memory *memory)
 {
     for (uint32_t i = 0; plan != NULL && i < plan->buf_count; i++) {
@@ -143,6 +151,8 @@ static void count_kept(const struct plan *plan, struct weir_memory *memory)
             memory->kv_per_token += bytes;
         if (buf->kind == BUF_STATE || buf->kind == BUF_RING)
             memory->state_session += bytes;
+        if (buf->kind == BUF_SUM)
+            memory->activations += bytes;
     }
 }
 

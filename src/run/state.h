@@ -29,4 +29,7 @@ void state_give_back(struct state *state, uint32_t slot);
  * is written before it is read. */
 void state_clear(struct state *state, uint32_t slot);
 
+/* Copies the sums of buffer `number`, all rows, to `out` and makes them zero. */
+void state_take_sums(struct state *state, uint16_t number, float *out);
+
 #endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ * weir imatrix: the file, what adds up, and refusals.
+ * Run alone: build/tests/weir-test importance_ */
+#include "cli/program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/imatrix.h"
+
+#define MODEL test_data("golden/nano-q8_0.gguf")
+
+/* 64 windows' worth of words and more. */
+static const char *write_text(void)
+{
+    const char *path = test_scratch("calibration.txt");
+    FILE *stream = fopen(path, "w");
+    CHECK(stream != NULL);
+    for (int i = 0; i < 400; i++)
+        fprintf(stream, "line %d of a text about %d things\n", i, i * i % 97);
+    CHECK_INT(fclose(stream), 0);
+    return path;
+}
+
+static void read_imatrix(struct imatrix *imatrix, const char *path)
+{
+    struct weir_error err = {0};
+    CHECK_OK(imatrix_read(imatrix, path, &err), &err);
+}
+
+TEST(importance_windows_add_up)
+{
+    const char *text = write_text();
+    const char *const path[] = {test_scratch("i1.gguf"), test_scratch("i3.gguf"),
+                                test_scratch("i2.gguf")};
+    struct imatrix one, all;
+    CHECK_INT(RUN_PROGRAM("imatrix", MODEL, "-f", text, "-o", path[0], "-c", "32", "--chunks", "3")
+                  ->status,
+              0);
+    const struct program_result *result =
+        RUN_PROGRAM("imatrix", "-m", MODEL, "-f", text, "--output-file", path[1], "-c", "32",
+                    "--chunks", "2", "--in-file", path[0], "--process-output");
+    CHECK_INT(result->status, 0);
+    CHECK_INT(result->out_size, 0);
+    CHECK_HAS(result->err, "5 chunks of 32 tokens");
+    read_imatrix(&one, path[0]);
+    read_imatrix(&all, path[1]);
+    CHECK_INT(one.chunk_count, 3);
+    CHECK_INT(all.chunk_count, 5);
+    CHECK_INT(all.count, one.count + 1); /* the output matrix, which is the embedding here */
+    CHECK_INT((int)imatrix_find(&one, "blk.3.attn_q.weight")->counts[0], 3 * 32);
+    CHECK_INT((int)imatrix_find(&all, "blk.3.attn_q.weight")->counts[0], 5 * 32);
+    CHECK_INT((int)imatrix_find(&all, "token_embd.weight")->counts[0], 2 * 32);
+    imatrix_release(&one);
+    imatrix_release(&all);
+}
+
+TEST(importance_refuses)
+{
+    const char *text = write_text(), *path = test_scratch("none.gguf");
+    CHECK_REFUSED(RUN_PROGRAM("imatrix", MODEL, "-f", text),
+                  "no file to write: name one with --output-file");
+    CHECK_REFUSED(RUN_PROGRAM("imatrix", MODEL, "-o", path), "no text: name one with --file");
+    CHECK_REFUSED(RUN_PROGRAM("imatrix", MODEL, "-f", text, "-o", path, "--chunks", "0"),
+                  "--chunks: 0 windows say nothing");
+    const struct program_result *result =
+        RUN_PROGRAM("imatrix", MODEL, "-f", text, "-o", path, "-c", "100000");
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "expected at least 1 windows of --ctx-size 100000");
+    result = RUN_PROGRAM("imatrix", MODEL, "-f", text, "-o", path, "--in-file", text);
+    CHECK_INT(result->status, 1);
+    CHECK_INT(program_count_files(path), 0);
+}
