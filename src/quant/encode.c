@@ -8,8 +8,19 @@
 static const struct encoder {
     encode_block_fn *plain, *weighted;
 } encoders[DTYPE_COUNT] = {
-    [DTYPE_Q4_0] = {encode_Q4_0, NULL},
+    [DTYPE_Q4_0] = {encode_Q4_0, encode_Q4_0_weighted},
+    [DTYPE_Q4_1] = {encode_Q4_1, encode_Q4_1_weighted},
+    [DTYPE_Q5_0] = {encode_Q5_0, encode_Q5_0_weighted},
+    [DTYPE_Q5_1] = {encode_Q5_1, encode_Q5_1_weighted},
     [DTYPE_Q8_0] = {encode_Q8_0, NULL},
+    [DTYPE_Q2_K] = {encode_Q2_K, encode_Q2_K},
+    [DTYPE_Q3_K] = {encode_Q3_K, encode_Q3_K},
+    [DTYPE_Q4_K] = {encode_Q4_K, encode_Q4_K},
+    [DTYPE_Q5_K] = {encode_Q5_K, encode_Q5_K},
+    [DTYPE_Q6_K] = {encode_Q6_K, encode_Q6_K},
+    [DTYPE_IQ4_NL] = {encode_IQ4_NL, encode_IQ4_NL},
+    [DTYPE_IQ4_XS] = {encode_IQ4_XS, encode_IQ4_XS},
+    [DTYPE_MXFP4] = {encode_MXFP4, NULL},
 };
 
 enum encode_support encode_support(enum dtype dtype)

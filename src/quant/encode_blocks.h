@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The encoders of single blocks, one or two for each type: the rows of the table in encode.c. */
+ * The encoders of single blocks, one or two for each type (the rows of the table in encode.c), and
+ * how they write fields. */
 #ifndef QUANT_ENCODE_BLOCKS_H
 #define QUANT_ENCODE_BLOCKS_H
 
@@ -14,6 +15,48 @@ struct encode_source {
 
 typedef void encode_block_fn(const struct encode_source *source, void *block);
 
-encode_block_fn encode_Q4_0, encode_Q8_0;
+/* encode_plain.c */
+encode_block_fn encode_Q4_0, encode_Q4_1, encode_Q5_0, encode_Q5_1, encode_Q8_0, encode_MXFP4;
+encode_block_fn encode_Q4_0_weighted, encode_Q4_1_weighted, encode_Q5_0_weighted,
+    encode_Q5_1_weighted;
+
+/* encode_k.c: with importance or without */
+encode_block_fn encode_Q2_K, encode_Q3_K, encode_Q4_K, encode_Q5_K, encode_Q6_K;
+
+/* encode_iq4.c: with importance or without */
+encode_block_fn encode_IQ4_NL, encode_IQ4_XS;
+
+/* ---- fields ---------------------------------------------------------------------------------- */
+
+static inline void encode_f16(uint8_t *field, float value)
+{
+    const uint16_t bits = codec_to_f16(value);
+    memcpy(field, &bits, sizeof bits);
+}
+
+/* 32 codes of 4 bits: element j in the low nibble of byte j, element j + 16 in the high one. */
+static inline void encode_nibbles(const uint8_t codes[32], uint8_t qs[16])
+{
+    for (int j = 0; j < 16; j++)
+        qs[j] = (uint8_t)((codes[j] & 15) | (codes[j + 16] & 15) << 4);
+}
+
+/* The fifth bits of 32 codes. */
+static inline void encode_fifth_bits(const uint8_t codes[32], uint8_t qh[4])
+{
+    uint32_t bits = 0;
+    for (int i = 0; i < 32; i++)
+        bits |= (uint32_t)(codes[i] >> 4 & 1) << i;
+    memcpy(qh, &bits, sizeof bits);
+}
+
+/* The lower two bits of 256 codes, as four planes to a half block: blocks_k.c. */
+static inline void encode_planes(const uint8_t codes[256], uint8_t qs[64])
+{
+    for (int j = 0; j < 64; j++) {
+        const uint8_t *c = codes + 128 * (j / 32) + j % 32;
+        qs[j] = (uint8_t)((c[0] & 3) | (c[32] & 3) << 2 | (c[64] & 3) << 4 | (c[96] & 3) << 6);
+    }
+}
 
 #endif

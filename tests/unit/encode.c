@@ -61,33 +61,42 @@ static void check_row(enum dtype dtype, int row, const float *values, const floa
     free(actual);
 }
 
-/* Compares with the file in `folder` if there is one. */
-static bool check_vectors(enum dtype dtype, const char *folder, const struct input *input,
+/* Compares all rows with q/TYPE.bin or qi/TYPE.bin. */
+static void check_vectors(enum dtype dtype, const char *path, const struct input *input,
                           const float *importance)
 {
-    char name[64];
     size_t size;
-    snprintf(name, sizeof name, "quant/%s/%s.bin", folder, dtype_info(dtype)->name);
-    if (access(test_data(name), R_OK) != 0)
-        return false;
-    uint8_t *expected = test_read_file(test_data(name), &size);
+    uint8_t *expected = test_read_file(path, &size);
     CHECK_INT(size, ROWS * dtype_row_bytes(dtype, COLUMNS));
     for (int row = 0; row < ROWS; row++)
         check_row(dtype, row, input->values + row * COLUMNS, importance,
                   expected + row * dtype_row_bytes(dtype, COLUMNS));
     free(expected);
-    return true;
 }
 
-/* Goes by the table of types, so that an encoder without vectors fails. */
+static const char *vector_path(const char *folder, enum dtype dtype)
+{
+    char name[64];
+    snprintf(name, sizeof name, "quant/%s/%s.bin", folder, dtype_info(dtype)->name);
+    return test_data(name);
+}
+
+/* Goes by the table of types, so that an encoder without vectors fails. A type without vectors for
+ * importance ignores it. */
 TEST(encode_equals_the_vectors)
 {
     struct input input = input_read();
     for (int i = 0; i < DTYPE_COUNT; i++) {
-        const enum encode_support support = encode_support((enum dtype)i);
-        if (support == ENCODE_NOT || i == DTYPE_F32)
+        const enum dtype dtype = (enum dtype)i;
+        const enum encode_support support = encode_support(dtype);
+        const char *plain = vector_path("q", dtype);
+        const char *weighted = vector_path("qi", dtype);
+        if (support == ENCODE_NOT || dtype == DTYPE_F32)
             continue;
-        CHECK_INT(support != ENCODE_PLAIN || check_vectors((enum dtype)i, "q", &input, NULL), 1);
+        if (support == ENCODE_PLAIN)
+            check_vectors(dtype, plain, &input, NULL);
+        check_vectors(dtype, access(weighted, R_OK) == 0 ? weighted : plain, &input,
+                      input.importance);
     }
     input_free(&input);
 }
