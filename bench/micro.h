@@ -32,6 +32,7 @@ struct bench_row {
 
 extern const struct bench_row bench_base_rows[]; /* the first row is the peak */
 extern const struct bench_row bench_codec_rows[];
+extern const struct bench_row bench_encode_rows[];
 extern const struct bench_row bench_forward_rows[];
 
 #endif
