@@ -111,4 +111,21 @@ static inline float codec_from_ue4m3_half(uint8_t bits)
     return bits == 0x7f ? 0.0f : value;
 }
 
+/* The unsigned E4M3 (not halved) near a value: half-way numbers go up, and from where the largest
+ * exponent begins, all become its largest number, 448. What is not above 0 becomes 0. */
+static inline uint8_t codec_to_ue4m3(float value)
+{
+    enum { SMALLEST_NORMAL = 127 - 6, LARGEST_EXPONENT = 15 << 3, LARGEST = 0x7e };
+    const uint32_t bits = codec_float_bits(value);
+    if (!(value > 0.0f))
+        return 0;
+    if (bits < (uint32_t)SMALLEST_NORMAL << 23) {
+        const int mantissa = (int)(value * 512.0f + 0.5f);
+        return (uint8_t)(mantissa < 7 ? mantissa : 7);
+    }
+    /* The fourth bit of the mantissa rounds the first three, and carries into the exponent. */
+    const uint32_t code = (bits >> 20) - ((127 - 7) << 3) + (bits >> 19 & 1);
+    return (uint8_t)(code < LARGEST_EXPONENT ? code : LARGEST);
+}
+
 #endif

@@ -20,7 +20,12 @@ static const struct encoder {
     [DTYPE_Q6_K] = {encode_Q6_K, encode_Q6_K},
     [DTYPE_IQ4_NL] = {encode_IQ4_NL, encode_IQ4_NL},
     [DTYPE_IQ4_XS] = {encode_IQ4_XS, encode_IQ4_XS},
+    [DTYPE_TQ1_0] = {encode_TQ1_0, NULL},
+    [DTYPE_TQ2_0] = {encode_TQ2_0, NULL},
     [DTYPE_MXFP4] = {encode_MXFP4, NULL},
+    [DTYPE_NVFP4] = {encode_NVFP4, NULL},
+    [DTYPE_Q1_0] = {encode_Q1_0, NULL},
+    [DTYPE_Q2_0] = {encode_Q2_0, NULL},
 };
 
 enum encode_support encode_support(enum dtype dtype)

@@ -16,7 +16,7 @@ struct encode_source {
 typedef void encode_block_fn(const struct encode_source *source, void *block);
 
 /* encode_plain.c */
-encode_block_fn encode_Q4_0, encode_Q4_1, encode_Q5_0, encode_Q5_1, encode_Q8_0, encode_MXFP4;
+encode_block_fn encode_Q4_0, encode_Q4_1, encode_Q5_0, encode_Q5_1, encode_Q8_0;
 encode_block_fn encode_Q4_0_weighted, encode_Q4_1_weighted, encode_Q5_0_weighted,
     encode_Q5_1_weighted;
 
@@ -25,6 +25,20 @@ encode_block_fn encode_Q2_K, encode_Q3_K, encode_Q4_K, encode_Q5_K, encode_Q6_K;
 
 /* encode_iq4.c: with importance or without */
 encode_block_fn encode_IQ4_NL, encode_IQ4_XS;
+
+/* encode_fp4.c */
+encode_block_fn encode_MXFP4, encode_NVFP4;
+
+/* encode_ternary.c */
+encode_block_fn encode_TQ1_0, encode_TQ2_0, encode_Q1_0, encode_Q2_0;
+
+/* To nearest, ties away from zero, for magnitudes below 2^31. */
+static inline int encode_round_away(float value)
+{
+    const int truncated = (int)value;
+    const float rest = value - (float)truncated;
+    return truncated + (rest >= 0.5f) - (rest <= -0.5f);
+}
 
 /* ---- fields ---------------------------------------------------------------------------------- */
 

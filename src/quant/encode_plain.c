@@ -4,8 +4,6 @@
  * operation rounds once, in the order written. */
 #include "quant/encode_blocks.h"
 
-#include "format/code_books.h"
-#include "quant/encode_lanes.h"
 #include "quant/encode_search.h"
 
 /* Truncated to 0..limit. */
@@ -77,14 +75,6 @@ void encode_Q5_0_weighted(const struct encode_source *source, void *block)
     store_q5_0(block, d, codes);
 }
 
-/* To nearest, ties away from zero, for magnitudes below 2^31. */
-static int round_away(float value)
-{
-    const int truncated = (int)value;
-    const float rest = value - (float)truncated;
-    return truncated + (rest >= 0.5f) - (rest <= -0.5f);
-}
-
 void encode_Q8_0(const struct encode_source *source, void *block)
 {
     struct block_Q8_0 *b = block;
@@ -92,7 +82,7 @@ void encode_Q8_0(const struct encode_source *source, void *block)
     const float id = search_inverse(d);
     encode_f16(b->d, d);
     for (int i = 0; i < 32; i++)
-        b->qs[i] = (int8_t)round_away(source->values[i] * id);
+        b->qs[i] = (int8_t)encode_round_away(source->values[i] * id);
 }
 
 /* ---- scale and offset ------------------------------------------------------------------------ */
@@ -168,40 +158,4 @@ void encode_Q5_1_weighted(const struct encode_source *source, void *block)
     uint8_t codes[32];
     const struct scale_offset s = code_offset_weighted(source, 31, codes);
     store_q5_1(block, s, codes);
-}
-
-/* ---- 4-bit floats ---------------------------------------------------------------------------- */
-
-/* The codes of the E2M1 values nearest to x / scale, of equally near ones the first. */
-static void code_fp4(const float *x, float scale, int count, uint8_t *codes)
-{
-    for (int i = 0; i < count; i += LANES) {
-        const lanes_f32 value = {x[i], x[i + 1], x[i + 2], x[i + 3]};
-        lanes_i32 least = (lanes_i32)lanes_all(INFINITY), code = {0};
-        for (int k = 0; k < 16; k++) {
-            const lanes_f32 error = lanes_abs((float)code_book_fp4[k] * scale - value);
-            const lanes_i32 nearer = error < (lanes_f32)least;
-            least = lanes_select(nearer, (lanes_i32)error, least);
-            code = lanes_select(nearer, (lanes_i32){k, k, k, k}, code);
-        }
-        for (int lane = 0; lane < LANES; lane++)
-            codes[i + lane] = (uint8_t)code[lane];
-    }
-}
-
-/* The exponent of the largest magnitude, less that of 4: the largest code, 6, stands for up to
- * 1.5 times that power of two, and what lies above is cut. */
-static uint8_t e8m0_exponent(float magnitude)
-{
-    const float exponent = magnitude > 0.0f ? floorf(log2f(magnitude)) - 2.0f + 127.0f : 0.0f;
-    return (uint8_t)(exponent > 0.0f ? exponent : 0.0f);
-}
-
-void encode_MXFP4(const struct encode_source *source, void *block)
-{
-    struct block_MXFP4 *b = block;
-    uint8_t codes[32];
-    b->e = e8m0_exponent(fabsf(search_extreme(source->values, 32)));
-    code_fp4(source->values, codec_from_e8m0_half(b->e), 32, codes);
-    encode_nibbles(codes, b->qs);
 }

@@ -218,6 +218,23 @@ TEST(codec_scale_bytes_have_their_values)
     check_scale_bytes("quant/conv/ue4m3_half.f32.bin", codec_from_ue4m3_half);
 }
 
+TEST(codec_scale_bytes_are_made_of_floats)
+{
+    size_t size, count;
+    uint8_t *values = test_read_file(test_data("quant/conv/ue4m3_in.f32.bin"), &size);
+    uint8_t *expected = test_read_file(test_data("quant/conv/ue4m3_out.u8.bin"), &count);
+    CHECK_INT(size, count * sizeof(float));
+    for (size_t i = 0; i < count; i++)
+        CHECK_INT(codec_to_ue4m3(((const float *)values)[i]), expected[i]);
+    for (unsigned bits = 0; bits < 15 << 3; bits++) /* of which each stands for itself */
+        CHECK_INT(codec_to_ue4m3(2.0f * codec_from_ue4m3_half((uint8_t)bits)), bits);
+    CHECK_INT(codec_to_ue4m3(NAN), 0);
+    CHECK_INT(codec_to_ue4m3(-1.0f), 0);
+    CHECK_INT(codec_to_ue4m3(INFINITY), 0x7e);
+    free(expected);
+    free(values);
+}
+
 /* ---- validity -------------------------------------------------------------------------------- */
 
 static bool all_finite(const float *values, size_t count)
