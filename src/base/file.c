@@ -216,26 +216,51 @@ static void writer_release(struct file_writer *writer)
     *writer = (struct file_writer){0};
 }
 
-enum weir_status file_writer_commit(struct file_writer *writer, struct weir_error *err)
+static enum weir_status writer_failed(const struct file_writer *writer, struct weir_error *err)
+{
+    return err_set(err, WEIR_ERR_IO, "%s: cannot write: %s", writer->path, strerror(errno));
+}
+
+enum weir_status file_writer_finish(struct file_writer *writer, struct weir_error *err)
 {
     const bool is_direct = writer->path_temporary == NULL;
-    const bool is_flushed =
-        fflush(writer->stream) == 0 && (is_direct || fsync(fileno(writer->stream)) == 0);
-    if (!is_flushed || (!is_direct && rename(writer->path_temporary, writer->path_target) != 0))
-        return err_set(err, WEIR_ERR_IO, "%s: cannot write: %s", writer->path, strerror(errno));
+    if (fflush(writer->stream) != 0 || (!is_direct && fsync(fileno(writer->stream)) != 0))
+        return writer_failed(writer, err);
     fclose(writer->stream);
+    writer->stream = NULL;
+    writer->is_finished = true;
+    return WEIR_OK;
+}
+
+enum weir_status file_writer_publish(struct file_writer *writer, struct weir_error *err)
+{
+    const bool is_direct = writer->path_temporary == NULL;
+    if (!is_direct && rename(writer->path_temporary, writer->path_target) != 0)
+        return writer_failed(writer, err);
     writer_release(writer);
     return WEIR_OK;
 }
 
+enum weir_status file_writer_commit(struct file_writer *writer, struct weir_error *err)
+{
+    const enum weir_status status = file_writer_finish(writer, err);
+    return status == WEIR_OK ? file_writer_publish(writer, err) : status;
+}
+
 void file_writer_abandon(struct file_writer *writer)
 {
-    if (writer->stream != NULL) {
+    const bool is_begun = writer->stream != NULL || writer->is_finished;
+    if (writer->stream != NULL)
         fclose(writer->stream);
-        if (writer->path_temporary != NULL)
-            remove(writer->path_temporary);
-    }
+    if (is_begun && writer->path_temporary != NULL)
+        remove(writer->path_temporary);
     writer_release(writer);
+}
+
+bool file_exists(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0;
 }
 
 uint64_t file_space(const char *path)

@@ -37,17 +37,24 @@ struct file_writer {
     char *path;           /* as given, for messages */
     char *path_target;    /* where a link leads */
     char *path_temporary; /* NULL if written directly */
+    bool is_finished;     /* complete and closed, not renamed yet */
 };
 
-/* Begin, then write through file_writer_put, then commit (flush, sync, rename) or abandon. After
- * a failed put or commit the caller still abandons; nothing is left behind. A file that is replaced
- * hands on its permissions. */
+/* Begin, then write through file_writer_put, then commit or abandon. Commit is finish (flush, sync,
+ * close) and publish (rename); several files that shall appear together are all finished before the
+ * first is published. After a failure the caller still abandons; nothing is left behind. A file
+ * that is replaced hands on its permissions. */
 enum weir_status file_writer_open(struct file_writer *writer, const char *path,
                                   struct weir_error *err);
 enum weir_status file_writer_put(struct file_writer *writer, const void *data, uint64_t size,
                                  struct weir_error *err);
+enum weir_status file_writer_finish(struct file_writer *writer, struct weir_error *err);
+enum weir_status file_writer_publish(struct file_writer *writer, struct weir_error *err);
 enum weir_status file_writer_commit(struct file_writer *writer, struct weir_error *err);
 void file_writer_abandon(struct file_writer *writer);
+
+/* True if there is anything of that name, be it a link that leads nowhere. */
+bool file_exists(const char *path);
 
 /* Free bytes of the file system that would hold `path`; UINT64_MAX if unknown. */
 uint64_t file_space(const char *path);

@@ -9,7 +9,7 @@
 
 /* ---- splits ---------------------------------------------------------------------------------- */
 
-enum { SUFFIX_BYTES = 20 }; /* "-00001-of-00004.gguf" */
+enum { SUFFIX_BYTES = GGUF_SPLIT_SUFFIX_BYTES };
 
 /* What the keys split.* of a file say. */
 struct split_keys {
@@ -41,7 +41,7 @@ static enum weir_status split_keys_read(const struct gguf_part *part, const char
     return WEIR_OK;
 }
 
-static void suffix_print(char suffix[SUFFIX_BYTES + 1], uint32_t no, uint32_t count)
+void gguf_split_suffix(char suffix[SUFFIX_BYTES + 1], uint32_t no, uint32_t count)
 {
     /* Both numbers are at most GGUF_SPLITS_MAX; the remainder says so to the compiler. */
     snprintf(suffix, SUFFIX_BYTES + 1, "-%05u-of-%05u.gguf", (no + 1) % 100000, count % 100000);
@@ -50,7 +50,7 @@ static void suffix_print(char suffix[SUFFIX_BYTES + 1], uint32_t no, uint32_t co
 static bool path_is_split(const char *path, uint32_t no, uint32_t count)
 {
     char suffix[SUFFIX_BYTES + 1];
-    suffix_print(suffix, no, count);
+    gguf_split_suffix(suffix, no, count);
     const size_t length = strlen(path);
     return length > SUFFIX_BYTES && strcmp(path + length - SUFFIX_BYTES, suffix) == 0;
 }
@@ -61,7 +61,7 @@ static char *split_path(const char *path, uint32_t no, uint32_t count, struct we
     const size_t length = strlen(path);
     char *other = mem_copy_text(path, length, err);
     if (other != NULL)
-        suffix_print(other + length - SUFFIX_BYTES, no, count);
+        gguf_split_suffix(other + length - SUFFIX_BYTES, no, count);
     return other;
 }
 

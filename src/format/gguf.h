@@ -37,6 +37,8 @@ struct gguf_kv {
 };
 
 enum { GGUF_DIMS_MAX = 4, GGUF_NAME_MAX = 63, GGUF_SPLITS_MAX = 1000 };
+enum { GGUF_ALIGNMENT = 32 };          /* of tensors, unless general.alignment says otherwise */
+enum { GGUF_SPLIT_SUFFIX_BYTES = 20 }; /* "-00001-of-00004.gguf" */
 
 struct gguf_tensor {
     char name[GGUF_NAME_MAX + 1];
@@ -114,6 +116,9 @@ const char *gguf_type_name(enum gguf_type type);
 /* The file name of the first split, for messages. */
 const char *gguf_path(const struct gguf *gguf);
 
+/* How the name of split `no` (from 0) of `count` ends; both are at most GGUF_SPLITS_MAX. */
+void gguf_split_suffix(char suffix[GGUF_SPLIT_SUFFIX_BYTES + 1], uint32_t no, uint32_t count);
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /* Metadata in insertion order and tensor infos are collected in memory; gguf_writer_begin writes
@@ -122,6 +127,7 @@ const char *gguf_path(const struct gguf *gguf);
  * can then only be closed. */
 struct gguf_writer;
 
+/* Without a path (NULL) the writer only tells the size that the file would have. */
 enum weir_status gguf_writer_open(struct gguf_writer **out, const char *path,
                                   struct weir_error *err);
 /* Discards what was not committed; nothing is left behind. */
@@ -158,7 +164,10 @@ enum weir_status gguf_writer_begin(struct gguf_writer *writer, struct weir_error
 /* The next bytes of the data section, tensor after tensor; the writer pads each to 32. */
 enum weir_status gguf_writer_put(struct gguf_writer *writer, const void *data, uint64_t bytes,
                                  struct weir_error *err);
-/* Checks that every declared byte was put, then flushes and renames. */
+/* Finish: checks that every declared byte was put, flushes and closes; publish: renames. Commit is
+ * both; see struct file_writer for when to do them apart. */
+enum weir_status gguf_writer_finish(struct gguf_writer *writer, struct weir_error *err);
+enum weir_status gguf_writer_publish(struct gguf_writer *writer, struct weir_error *err);
 enum weir_status gguf_writer_commit(struct gguf_writer *writer, struct weir_error *err);
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/names.h"
 
-enum { ALIGNMENT = 32, HEADER_BYTES = 24, VERSION = 3 };
+enum { ALIGNMENT = GGUF_ALIGNMENT, HEADER_BYTES = 24, VERSION = 3 };
 
 /* The encoded form of one key-value pair or tensor info. */
 struct record {
@@ -287,7 +287,8 @@ enum weir_status gguf_writer_open(struct gguf_writer **out, const char *path,
     struct gguf_writer *writer = mem_alloc(1, sizeof *writer, err);
     if (writer == NULL)
         return WEIR_ERR_MEMORY;
-    const enum weir_status status = file_writer_open(&writer->file, path, err);
+    const enum weir_status status =
+        path == NULL ? WEIR_OK : file_writer_open(&writer->file, path, err);
     if (status != WEIR_OK) {
         mem_free(writer);
         return status;
@@ -342,6 +343,7 @@ static enum weir_status writer_records(struct gguf_writer *writer, const struct 
 enum weir_status gguf_writer_begin(struct gguf_writer *writer, struct weir_error *err)
 {
     assert(!writer->begun);
+    assert(writer->file.stream != NULL);
     uint8_t bytes[HEADER_BYTES];
     struct record header = {.data = bytes, .length = sizeof bytes};
     record_put(&header, "GGUF", 4);
@@ -385,12 +387,23 @@ out:
     return status;
 }
 
-enum weir_status gguf_writer_commit(struct gguf_writer *writer, struct weir_error *err)
+enum weir_status gguf_writer_finish(struct gguf_writer *writer, struct weir_error *err)
 {
     assert(writer->begun);
     if (writer->current < writer->infos.count)
         return err_set(err, WEIR_ERR_ARGUMENT, "%s: data of %llu of %llu tensors were written",
                        writer->file.path, (unsigned long long)writer->current,
                        (unsigned long long)writer->infos.count);
-    return file_writer_commit(&writer->file, err);
+    return file_writer_finish(&writer->file, err);
+}
+
+enum weir_status gguf_writer_publish(struct gguf_writer *writer, struct weir_error *err)
+{
+    return file_writer_publish(&writer->file, err);
+}
+
+enum weir_status gguf_writer_commit(struct gguf_writer *writer, struct weir_error *err)
+{
+    const enum weir_status status = gguf_writer_finish(writer, err);
+    return status == WEIR_OK ? gguf_writer_publish(writer, err) : status;
 }

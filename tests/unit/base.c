@@ -120,6 +120,48 @@ TEST(base_written_file_reads_back)
 
 /* Writing to what is no regular file goes into it; a link's target is replaced, not the link; a
  * replaced file's permissions stay. */
+TEST(base_file_writer_finishes_before_it_publishes)
+{
+    const char *path = test_scratch("finished");
+    struct file_writer writer;
+    struct weir_error err = {0};
+    char temporary[4200];
+    CHECK_OK(file_writer_open(&writer, path, &err), &err);
+    snprintf(temporary, sizeof temporary, "%s", writer.path_temporary);
+    CHECK_OK(file_writer_put(&writer, "x", 1, &err), &err);
+    CHECK_OK(file_writer_finish(&writer, &err), &err);
+    CHECK(writer.stream == NULL && file_exists(temporary) && !file_exists(path));
+    file_writer_abandon(&writer);
+    CHECK(!file_exists(temporary) && !file_exists(path));
+
+    CHECK_OK(file_writer_open(&writer, path, &err), &err);
+    CHECK_OK(file_writer_finish(&writer, &err), &err);
+    CHECK_OK(file_writer_publish(&writer, &err), &err);
+    CHECK(!file_exists(temporary) && file_exists(path));
+    file_writer_abandon(&writer);
+    CHECK(file_exists(path));
+
+    /* One that cannot be renamed is still abandoned whole. */
+    CHECK_INT(remove(path), 0);
+    CHECK_OK(file_writer_open(&writer, path, &err), &err);
+    CHECK_OK(file_writer_finish(&writer, &err), &err);
+    CHECK_INT(mkdir(path, 0700), 0);
+    CHECK_INT(file_writer_publish(&writer, &err), WEIR_ERR_IO);
+    file_writer_abandon(&writer);
+    CHECK(!file_exists(temporary) && file_exists(path));
+    CHECK_INT(rmdir(path), 0);
+}
+
+TEST(base_file_exists_sees_links)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s", test_scratch("dangling"));
+    CHECK(!file_exists(path));
+    CHECK_INT(symlink("/nowhere/at/all", path), 0);
+    CHECK(file_exists(path));
+    CHECK_INT(remove(path), 0);
+}
+
 TEST(base_file_writer_respects_what_is_there)
 {
     struct file_writer writer;

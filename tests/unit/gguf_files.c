@@ -156,6 +156,41 @@ TEST(gguf_writer_counts_bytes)
     CHECK(access(path, F_OK) != 0);
 }
 
+TEST(gguf_writer_without_a_path_tells_the_size)
+{
+    const char *path = test_scratch("sized.gguf");
+    struct weir_error err = {0};
+    uint64_t sizes[2];
+    for (int i = 0; i < 2; i++) {
+        struct gguf_writer *writer;
+        CHECK_OK(gguf_writer_open(&writer, i == 0 ? NULL : path, &err), &err);
+        CHECK_OK(gguf_writer_text(writer, "name", "of some length", &err), &err);
+        CHECK_OK(gguf_writer_tensor(writer, "t", DTYPE_F32, (uint64_t[]){9, 5}, 2, &err), &err);
+        sizes[i] = gguf_writer_size(writer);
+        if (i == 1)
+            write_rest(writer, sizeof(float) * 45);
+        else
+            gguf_writer_close(writer);
+    }
+    size_t size;
+    free(test_read_file(path, &size));
+    CHECK_INT(sizes[0], size);
+    CHECK_INT(sizes[1], size);
+}
+
+TEST(gguf_writer_finishes_before_it_publishes)
+{
+    const char *path = test_scratch("later-seen.gguf");
+    struct weir_error err = {0};
+    struct gguf_writer *writer = writer_open(path);
+    CHECK_OK(gguf_writer_begin(writer, &err), &err);
+    CHECK_OK(gguf_writer_finish(writer, &err), &err);
+    CHECK(access(path, F_OK) != 0);
+    CHECK_OK(gguf_writer_publish(writer, &err), &err);
+    gguf_writer_close(writer);
+    CHECK(access(path, F_OK) == 0);
+}
+
 /* ---- files on disk --------------------------------------------------------------------------- */
 
 TEST(gguf_metadata_outlives_the_file)
