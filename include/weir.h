@@ -480,6 +480,45 @@ WEIR_API const char *const *weir_synth_types(void);
 WEIR_API enum weir_status weir_synth(const char *path, const struct weir_synth_options *options,
                                      struct weir_error *err);
 
+/* ---- splitting and merging ------------------------------------------------------------------- */
+
+struct weir_split_options {
+    uint32_t tensors_max; /* tensors of one file, 128; 0: any number */
+    uint64_t bytes_max;   /* bytes of one file's tensors, each rounded up to 32; 0: any number */
+    bool bare_first;      /* the first file holds the metadata alone */
+    weir_progress_fn *progress; /* may be NULL */
+    void *progress_user;
+};
+
+WEIR_API void weir_split_options_init(struct weir_split_options *options);
+
+/* Copies the model `path` (a file, or the first of its splits) into the files
+ * "PREFIX-00001-of-0000N.gguf" and so on, which together are that model. The metadata stand in the
+ * first. Nothing is replaced: a file of such a name is WEIR_ERR_ARGUMENT. All files are written
+ * under temporary names and renamed at the end; on failure none is there, or the error names what
+ * could not be taken back. */
+WEIR_API enum weir_status weir_split(const char *path, const char *prefix,
+                                     const struct weir_split_options *options,
+                                     struct weir_error *err);
+
+/* Prints what weir_split would write, without looking at what is there: a line for each file, with
+ * its tensors and bytes, and the sums. */
+WEIR_API enum weir_status weir_split_print(const char *path, const char *prefix,
+                                           const struct weir_split_options *options,
+                                           weir_write_fn *write, void *user,
+                                           struct weir_error *err);
+
+struct weir_merge_options {
+    weir_progress_fn *progress; /* may be NULL */
+    void *progress_user;
+};
+
+/* Copies the model whose first split is `path` into the one file `target`, which must not be there
+ * yet. A model that is not split is WEIR_ERR_ARGUMENT. */
+WEIR_API enum weir_status weir_merge(const char *path, const char *target,
+                                     const struct weir_merge_options *options,
+                                     struct weir_error *err);
+
 #ifdef __cplusplus
 }
 #endif
