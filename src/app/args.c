@@ -150,6 +150,23 @@ static enum weir_status set_load_mode(struct options *options, const char *value
     return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not one of none|mmap|mlock|mmap+mlock", value);
 }
 
+/* "300M" or "2G", units of a thousand as llama-gguf-split has them. */
+static enum weir_status set_split_size(struct options *options, const char *value,
+                                       struct weir_error *err)
+{
+    char number[16] = "";
+    int64_t units;
+    const size_t digits = strspn(value, "0123456789");
+    const bool is_whole = strcmp(value + digits, "M") == 0 || strcmp(value + digits, "G") == 0;
+    if (is_whole && digits < sizeof number)
+        memcpy(number, value, digits);
+    if (!number_read_integer(number, &units) || units < 1 || units > INT32_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a number from 1 to %d and M or G",
+                       value, INT32_MAX);
+    options->split.bytes_max = (uint64_t)units * (value[digits] == 'M' ? 1000000 : 1000000000);
+    return WEIR_OK;
+}
+
 static enum weir_status set_rope_frequency_scale(struct options *options, const char *value,
                                                  struct weir_error *err)
 {
@@ -169,9 +186,11 @@ enum {
     SYNTH = COMMAND_SYNTH,
     EVAL = COMMAND_EVAL,
     IMATRIX = COMMAND_IMATRIX,
+    SPLIT = COMMAND_SPLIT,
+    MERGE = COMMAND_MERGE,
     ENGINE = RUN | INSPECT | EVAL | IMATRIX,
     MODEL = ENGINE | TOKENIZE,
-    ALL = MODEL | SYNTH,
+    ALL = MODEL | SYNTH | SPLIT | MERGE,
 };
 
 #define FIELD(field)                                                                               \

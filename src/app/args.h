@@ -12,6 +12,8 @@ enum command_id {
     COMMAND_SYNTH = 8,
     COMMAND_EVAL = 16,
     COMMAND_IMATRIX = 32,
+    COMMAND_SPLIT = 256,
+    COMMAND_MERGE = 512,
 };
 
 enum flag_kind {

@@ -28,7 +28,7 @@ struct command {
 };
 
 command_fn command_run, command_inspect, command_tokenize, command_synth, command_eval;
-command_fn command_imatrix;
+command_fn command_imatrix, command_split, command_merge;
 
 /* The perplexity of options->prompt_file, for command_eval. */
 command_fn perplexity_run;

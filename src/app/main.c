@@ -76,6 +76,25 @@ static const struct command commands[] = {
         .summary = "write a made-up model at the shape of a real one",
         .details = "Writes a GGUF file with the shape of a public model and random weights.",
     },
+    {
+        .name = "split",
+        .id = COMMAND_SPLIT,
+        .bare = {"--model", "--out"},
+        .run = command_split,
+        .usage = "[-m] FILE [-o] PREFIX [flags]",
+        .summary = "cut a model file into several",
+        .details = "Copies a model into the files PREFIX-00001-of-0000N.gguf and so on.",
+        .familiar_name = "llama-gguf-split",
+    },
+    {
+        .name = "merge",
+        .id = COMMAND_MERGE,
+        .bare = {"--model", "--out"},
+        .run = command_merge,
+        .usage = "[-m] FILE [-o] FILE [flags]",
+        .summary = "make one model file of several",
+        .details = "Copies a model, of which the first file is named, into one file.",
+    },
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -81,9 +81,12 @@ struct options {
     struct text_list in_files;
     bool process_output;
 
-    /* run, synth, imatrix */
+    /* run, synth, imatrix, split, merge */
     const char *output;
     struct weir_synth_options synth;
+    struct weir_split_options split; /* tensors_max 0: not given */
+    bool merge;
+    bool dry_run;
 
     struct log_options log;
 };

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const command_names[] = {"run", "inspect", "tokenize", "eval", "synth"};
+static const char *const command_names[] = {"run",   "inspect", "tokenize", "eval",
+                                            "synth", "split",   "merge"};
 
-enum { COMMANDS = 5 };
+enum { COMMANDS = sizeof command_names / sizeof *command_names };
 
 TEST(usage_unknown_words_are_refused)
 {
