@@ -30,7 +30,7 @@ static const struct weight *find(const struct builder *b, enum weight_role which
 static uint16_t weight(struct builder *b, const char *role, enum weight_role which)
 {
     const struct weight *w = find(b, which);
-    return plan_experts(b->plan, role, b->layer, w->tensor->dtype, w->experts, w->rows, w->width,
+    return plan_experts(b->plan, role, b->layer, w->dtype, w->experts, w->rows, w->width,
                         (uint32_t)(w - b->weights->list));
 }
 
@@ -93,7 +93,7 @@ static uint16_t matmul(struct builder *b, const char *role, enum weight_role whi
             &(struct op_spec){OP_MATMUL, role, b->layer, {weight(b, role, which), x, product}});
     if (w->scale == WEIGHT_NONE)
         return y;
-    const enum dtype dtype = b->weights->list[w->scale].tensor->dtype;
+    const enum dtype dtype = b->weights->list[w->scale].dtype;
     const uint16_t factor = plan_weight(b->plan, role, b->layer, dtype, 1, 1, w->scale);
     plan_op(b->plan, &(struct op_spec){OP_MUL_SCALAR, role, b->layer, {product, factor, y}});
     return y;
@@ -119,7 +119,7 @@ static uint16_t project_routed(struct builder *b, const char *role, enum weight_
                 OP_EXPERT_MATMUL, role, b->layer, {weight(b, role, which), routing, x, product}});
     if (w->scale == WEIGHT_NONE)
         return y;
-    const enum dtype dtype = b->weights->list[w->scale].tensor->dtype;
+    const enum dtype dtype = b->weights->list[w->scale].dtype;
     const uint16_t factor =
         plan_experts(b->plan, role, b->layer, dtype, w->experts, 1, 1, w->scale);
     plan_op(b->plan,

@@ -180,6 +180,8 @@ static enum weir_status add_scale(struct weights *weights, const struct gguf *gg
                                                       .width = weight->experts,
                                                       .rows = 1,
                                                       .experts = 1,
+                                                      .dtype = tensor->dtype,
+                                                      .bytes = tensor->bytes,
                                                       .scale = WEIGHT_NONE};
 out:
     return status;
@@ -209,7 +211,9 @@ static enum weir_status add_weight(struct weights *weights, const struct config 
                               .layer = block,
                               .width = (uint32_t)shape[0],
                               .rows = (uint32_t)shape[1],
-                              .experts = (uint32_t)shape[2]};
+                              .experts = (uint32_t)shape[2],
+                              .dtype = tensor->dtype,
+                              .bytes = tensor->bytes};
     TRY(add_scale(weights, gguf, weight, err));
 out:
     return status;
@@ -283,6 +287,32 @@ out:
     return status;
 }
 
+/* True if the lower halves of all floats are 0. */
+static bool is_bf16(const uint8_t *data, uint64_t bytes)
+{
+    for (uint64_t i = 0; i < bytes; i += sizeof(float)) {
+        if (data[i] != 0 || data[i + 1] != 0)
+            return false;
+    }
+    return true;
+}
+
+void weights_narrow(struct weights *weights, const struct gguf *gguf)
+{
+    /* no more than the largest router: larger matrices in F32 are a choice, and stay mapped */
+    const uint64_t bytes_max = 16 << 20;
+    for (uint32_t i = 0; i < weights->count; i++) {
+        struct weight *weight = &weights->list[i];
+        const struct gguf_tensor *tensor = weight->tensor;
+        if (rules[weight->role].form == FORM_VECTOR || weight->rows == 1 ||
+            tensor->dtype != DTYPE_F32 || tensor->bytes > bytes_max ||
+            !is_bf16(gguf_tensor_data(gguf, tensor), tensor->bytes))
+            continue;
+        weight->dtype = DTYPE_BF16;
+        weight->bytes = tensor->bytes / 2;
+    }
+}
+
 void weights_close(struct weights *weights)
 {
     mem_free(weights->list);
@@ -300,6 +330,6 @@ uint64_t weights_bytes(const struct weights *weights, const bool *used)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < weights->count; i++)
-        bytes += used[i] ? weights->list[i].tensor->bytes : 0;
+        bytes += used[i] ? weights->list[i].bytes : 0;
     return bytes;
 }

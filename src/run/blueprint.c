@@ -8,6 +8,7 @@
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "run/loader.h"
 
 enum {
     CONTEXT_STEP = 256, /* a context that was shrunk is a multiple of it */
@@ -209,9 +210,9 @@ static enum weir_status measure(struct blueprint *blueprint, enum weir_load load
     if (blueprint->mtp != NULL)
         memory.activations +=
             (uint64_t)blueprint->limits.rows * blueprint->config.width * sizeof(float);
-    const bool is_read = load == WEIR_LOAD_READ;
+    const uint64_t copied = loader_copied_bytes(&blueprint->weights, blueprint->used, load);
     if (!measure_state(blueprint, &memory) || !sum_memory(&memory, &blueprint->needed) ||
-        !size_add(blueprint->needed, is_read ? memory.weights : 0, &blueprint->needed))
+        !size_add(blueprint->needed, copied, &blueprint->needed))
         return err_set(err, WEIR_ERR_MEMORY, "a context of %u tokens does not fit in 64 bits",
                        blueprint->limits.context);
     blueprint->memory = memory;
@@ -283,6 +284,7 @@ enum weir_status blueprint_open(struct blueprint *out, const struct weir_model *
     TRY(config_read(&out->config, model->gguf, err));
     apply_rope_options(&out->config.rope, options);
     TRY(weights_open(&out->weights, &out->config, model->gguf, err));
+    weights_narrow(&out->weights, model->gguf);
     TRY(build_plans(out, options, err));
     set_limits(out, options);
     TRY(fit_context(out, model, options, err));

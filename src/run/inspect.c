@@ -20,18 +20,39 @@ enum weir_status weir_memory_estimate(const struct weir_model *model,
     return WEIR_OK;
 }
 
+/* Bytes of the file that are in no weight that the plan reads, and bytes that holding a weight in a
+ * smaller type saves. */
+static void count_unread(const struct blueprint *blueprint, uint64_t file_bytes, uint64_t *unread,
+                         uint64_t *saved)
+{
+    *unread = file_bytes;
+    *saved = 0;
+    for (uint32_t i = 0; i < blueprint->weights.count; i++) {
+        const struct weight *weight = &blueprint->weights.list[i];
+        if (!blueprint->used[i])
+            continue;
+        *unread -= weight->tensor->bytes;
+        *saved += weight->tensor->bytes - weight->bytes;
+    }
+}
+
 /* The weights that the plan reads against what the file holds. */
 static void print_weight_bytes(const struct weir_model *model, const struct blueprint *blueprint,
                                struct printer printer)
 {
     struct weir_model_info info;
+    uint64_t unread, saved;
     weir_model_info(model, &info);
-    const uint64_t planned = plan_weight_bytes(blueprint->plan);
+    count_unread(blueprint, info.tensor_bytes, &unread, &saved);
     print(printer, "\nweight bytes of the plan   %16llu\ntensor bytes of the file   %16llu\n",
-          (unsigned long long)planned, (unsigned long long)info.tensor_bytes);
-    if (planned != info.tensor_bytes)
+          (unsigned long long)plan_weight_bytes(blueprint->plan),
+          (unsigned long long)info.tensor_bytes);
+    if (unread > 0)
         print(printer, "of which no plan reads     %16llu (MTP block, input scales)\n",
-              (unsigned long long)(info.tensor_bytes - planned));
+              (unsigned long long)unread);
+    if (saved > 0)
+        print(printer, "saved: F32 held as BF16    %16llu (the same numbers)\n",
+              (unsigned long long)saved);
 }
 
 /* A step of the asked shape: tokens and rows of logits are counted, not named. */

@@ -2,6 +2,8 @@
  * Brings weights into memory. Knows files and pages; neither ops nor what the weights mean. */
 #include "run/loader.h"
 
+#include <string.h>
+
 #include "base/file.h"
 #include "base/mem.h"
 #include "format/codec.h"
@@ -44,60 +46,100 @@ static enum weir_status read_tensor(struct loading *loading, const struct gguf_t
     return WEIR_OK;
 }
 
-static enum weir_status read_weights(struct loading *loading, struct weir_error *err)
+/* Encodes an F32 tensor anew in the type that it is held in, which loses nothing. */
+static enum weir_status narrow_tensor(struct loading *loading, const struct weight *weight,
+                                      uint8_t *to, struct weir_error *err)
 {
-    struct loader *loader = loading->loader;
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < loading->weights->count; i++) {
-        if (loading->used[i])
-            bytes += size_align(loading->weights->list[i].tensor->bytes, LOADER_ALIGNMENT);
+    const uint8_t *from = gguf_tensor_data(loading->gguf, weight->tensor);
+    const uint64_t elements = weight->tensor->bytes / sizeof(float);
+    const uint64_t element_bytes = weight->bytes / elements;
+    for (uint64_t i = 0; i < elements; i++) {
+        float value;
+        memcpy(&value, from + i * sizeof value, sizeof value);
+        codec_encode_floats(weight->dtype, &value, to + i * element_bytes, 1);
     }
-    loader->block = pages_alloc(bytes, err);
-    if (loader->block == NULL)
-        return WEIR_ERR_MEMORY;
-    loader->block_bytes = bytes;
-    uint8_t *to = loader->block;
-    for (uint32_t i = 0; i < loading->weights->count; i++) {
-        const struct gguf_tensor *tensor = loading->weights->list[i].tensor;
-        if (!loading->used[i])
-            continue;
-        const enum weir_status status = read_tensor(loading, tensor, to, err);
-        if (status != WEIR_OK)
-            return status;
-        loader->address[i] = to;
-        to += size_align(tensor->bytes, LOADER_ALIGNMENT);
-    }
-    return WEIR_OK;
+    return report(loading, weight->bytes, err);
 }
 
-/* Takes the weights where they are mapped. Their pages are brought in now if there is room for all
- * of them, so that the first token does not wait for the disk. */
-static enum weir_status map_weights(struct loading *loading, struct weir_error *err)
+/* Takes a weight where it is mapped. If there is room for all of them its pages are brought in now,
+ * so that the first token does not wait for the disk. */
+static enum weir_status map_tensor(struct loading *loading, const uint8_t *data, uint64_t bytes,
+                                   bool is_roomy, struct weir_error *err)
 {
+    enum weir_status status = WEIR_OK;
+    for (uint64_t at = 0; at < bytes && status == WEIR_OK; at += POPULATE_CHUNK) {
+        const uint64_t left = bytes - at;
+        const uint64_t part = left < POPULATE_CHUNK ? left : POPULATE_CHUNK;
+        if (is_roomy)
+            file_map_populate(data + at, part);
+        status = report(loading, part, err);
+    }
+    return status;
+}
+
+static bool is_copied(const struct weight *weight, enum weir_load load)
+{
+    return load == WEIR_LOAD_READ || weight->dtype != weight->tensor->dtype;
+}
+
+uint64_t loader_copied_bytes(const struct weights *weights, const bool *used, enum weir_load load)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < weights->count; i++) {
+        if (used[i] && is_copied(&weights->list[i], load))
+            bytes += size_align(weights->list[i].bytes, LOADER_ALIGNMENT);
+    }
+    return bytes;
+}
+
+/* Takes weight `number`, at *block if it is copied, which then moves behind it. */
+static enum weir_status load_weight(struct loading *loading, uint32_t number, bool is_roomy,
+                                    uint8_t **block, struct weir_error *err)
+{
+    const struct weight *weight = &loading->weights->list[number];
+    const struct gguf_tensor *tensor = weight->tensor;
+    if (!is_copied(weight, loading->options->load)) {
+        const uint8_t *data = gguf_tensor_data(loading->gguf, tensor);
+        loading->loader->address[number] = data;
+        return map_tensor(loading, data, tensor->bytes, is_roomy, err);
+    }
+    uint8_t *to = *block;
+    loading->loader->address[number] = to;
+    *block += size_align(weight->bytes, LOADER_ALIGNMENT);
+    return weight->dtype != tensor->dtype ? narrow_tensor(loading, weight, to, err)
+                                          : read_tensor(loading, tensor, to, err);
+}
+
+static enum weir_status load_weights(struct loading *loading, struct weir_error *err)
+{
+    struct loader *loader = loading->loader;
     const uint64_t available = pages_available();
     const bool is_roomy = available == 0 || loading->total <= available;
+    const uint64_t copied =
+        loader_copied_bytes(loading->weights, loading->used, loading->options->load);
+    if (copied > 0) {
+        loader->block = pages_alloc(copied, err);
+        if (loader->block == NULL)
+            return WEIR_ERR_MEMORY;
+        loader->block_bytes = copied;
+    }
+    uint8_t *block = loader->block;
     enum weir_status status = WEIR_OK;
     for (uint32_t i = 0; i < loading->weights->count && status == WEIR_OK; i++) {
-        const struct gguf_tensor *tensor = loading->weights->list[i].tensor;
-        if (!loading->used[i])
-            continue;
-        const uint8_t *data = gguf_tensor_data(loading->gguf, tensor);
-        loading->loader->address[i] = data;
-        for (uint64_t at = 0; at < tensor->bytes && status == WEIR_OK; at += POPULATE_CHUNK) {
-            const uint64_t left = tensor->bytes - at;
-            const uint64_t part = left < POPULATE_CHUNK ? left : POPULATE_CHUNK;
-            if (is_roomy)
-                file_map_populate(data + at, part);
-            status = report(loading, part, err);
-        }
+        if (loading->used[i])
+            status = load_weight(loading, i, is_roomy, &block, err);
     }
     return status;
 }
 
 static enum weir_status lock_weights(const struct loading *loading, struct weir_error *err)
 {
-    if (loading->loader->block != NULL)
-        return pages_lock(loading->loader->block, loading->loader->block_bytes, err);
+    const struct loader *loader = loading->loader;
+    enum weir_status locked = WEIR_OK;
+    if (loader->block != NULL)
+        locked = pages_lock(loader->block, loader->block_bytes, err);
+    if (locked != WEIR_OK || loading->options->load == WEIR_LOAD_READ)
+        return locked;
     for (uint32_t i = 0; i < loading->gguf->split_count; i++) {
         const struct file_map *map = &loading->gguf->splits[i].map;
         const enum weir_status status = pages_lock(map->data, map->size, err);
@@ -111,7 +153,7 @@ static enum weir_status check_weight(struct loading *loading, uint32_t number,
                                      struct weir_error *err)
 {
     const struct weight *weight = &loading->weights->list[number];
-    const enum dtype dtype = weight->tensor->dtype;
+    const enum dtype dtype = weight->dtype;
     const uint64_t row_bytes = dtype_row_bytes(dtype, weight->width);
     const uint8_t *data = loading->loader->address[number];
     for (uint64_t row = 0; row < (uint64_t)weight->rows * weight->experts; row++) {
@@ -121,16 +163,12 @@ static enum weir_status check_weight(struct loading *loading, uint32_t number,
                            "weights",
                            gguf_path(loading->gguf), weight->tensor->name, (unsigned long long)row);
     }
-    return report(loading, weight->tensor->bytes, err);
+    return report(loading, weight->bytes, err);
 }
 
 static enum weir_status load(struct loading *loading, struct weir_error *err)
 {
-    enum weir_status status = WEIR_OK;
-    if (loading->options->load == WEIR_LOAD_READ)
-        status = read_weights(loading, err);
-    else
-        status = map_weights(loading, err);
+    enum weir_status status = load_weights(loading, err);
     if (status == WEIR_OK && loading->options->lock)
         status = lock_weights(loading, err);
     for (uint32_t i = 0; i < loading->weights->count && status == WEIR_OK; i++) {

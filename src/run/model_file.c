@@ -191,17 +191,25 @@ static void print_weight(struct printer printer, const struct weight *weight, ui
     char layer[16] = "-", shape[48];
     if (weight->layer < blocks)
         snprintf(layer, sizeof layer, "%u", weight->layer);
-    snprintf(shape, sizeof shape, "{%u, %u}", weight->width, weight->rows);
-    print(printer, "%5s %-15s %-40s %-7s %-18s %14llu\n", layer, weight_role_name(weight->role),
+    if (weight->experts > 1)
+        snprintf(shape, sizeof shape, "{%u, %u, %u}", weight->width, weight->rows, weight->experts);
+    else
+        snprintf(shape, sizeof shape, "{%u, %u}", weight->width, weight->rows);
+    print(printer, "%5s %-15s %-40s %-7s %-18s %14llu", layer, weight_role_name(weight->role),
           tensor->name, dtype_info(tensor->dtype)->name, shape, (unsigned long long)tensor->bytes);
+    if (weight->dtype != tensor->dtype)
+        print(printer, "  held as %s, the same numbers", dtype_info(weight->dtype)->name);
+    print(printer, "\n");
 }
 
 /* Bytes by type, then the total. */
 static void print_weight_sums(struct printer printer, const struct weights *weights)
 {
-    uint64_t bytes[DTYPE_COUNT] = {0}, total = 0;
-    for (uint32_t i = 0; i < weights->count; i++)
+    uint64_t bytes[DTYPE_COUNT] = {0}, total = 0, held = 0;
+    for (uint32_t i = 0; i < weights->count; i++) {
         bytes[weights->list[i].tensor->dtype] += weights->list[i].tensor->bytes;
+        held += weights->list[i].bytes;
+    }
     print(printer, "\n");
     for (int dtype = 0; dtype < DTYPE_COUNT; dtype++) {
         if (bytes[dtype] > 0)
@@ -211,6 +219,8 @@ static void print_weight_sums(struct printer printer, const struct weights *weig
     }
     print(printer, "%-7s %16llu bytes in %u tensors\n", "total", (unsigned long long)total,
           weights->count);
+    if (held < total)
+        print(printer, "%-7s %16llu bytes in memory\n", "held", (unsigned long long)held);
 }
 
 enum weir_status weir_model_print_weights(const struct weir_model *model, weir_write_fn *write,
@@ -222,6 +232,7 @@ enum weir_status weir_model_print_weights(const struct weir_model *model, weir_w
     enum weir_status status;
     TRY(config_read(&config, model->gguf, err));
     TRY(weights_open(&weights, &config, model->gguf, err));
+    weights_narrow(&weights, model->gguf);
     print(printer, "%5s %-15s %-40s %-7s %-18s %14s\n", "layer", "role", "tensor", "type", "shape",
           "bytes");
     for (uint32_t i = 0; i < weights.count; i++)
