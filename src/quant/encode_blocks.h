@@ -32,6 +32,9 @@ encode_block_fn encode_MXFP4, encode_NVFP4;
 /* encode_ternary.c */
 encode_block_fn encode_TQ1_0, encode_TQ2_0, encode_Q1_0, encode_Q2_0;
 
+/* encode_iq2.c, encode_iq3.c: with importance, which IQ2_XXS and IQ2_XS must have, or without */
+encode_block_fn encode_IQ2_XXS, encode_IQ2_XS, encode_IQ2_S, encode_IQ3_XXS, encode_IQ3_S;
+
 /* To nearest, ties away from zero, for magnitudes below 2^31. */
 static inline int encode_round_away(float value)
 {
