@@ -88,16 +88,39 @@ static const char *python_with_numpy(void)
     test_skip("python3 with numpy is not here");
 }
 
-const char *fixture_tiny(const char *type)
+/* The files behind the vectors: all of `tiny` and the F32 one of `tinymoe` have an MTP block. */
+const char *fixture_synth(const char *size, const char *type)
 {
     char command[16384], name[64];
     const char *tool = test_shared("tools/synth_model.py");
-    snprintf(name, sizeof name, "tiny-%s.gguf", type);
+    const bool has_mtp = strcmp(size, "tiny") == 0 || strcmp(type, "f32") == 0;
+    snprintf(name, sizeof name, "%s-%s.gguf", size, type);
     const char *path = test_scratch(name);
     if (access(path, R_OK) == 0)
         return path;
-    snprintf(command, sizeof command, "%s %s --size tiny --type %s --mtp 1 --seed 1 --out %s",
-             python_with_numpy(), tool, type, path);
+    snprintf(command, sizeof command, "%s %s --size %s --type %s --mtp %d --seed 1 --out %s",
+             python_with_numpy(), tool, size, type, has_mtp, path);
     CHECK_INT(system(command), 0);
     return path;
+}
+
+void fixture_step_open(struct fixture_step *step, const char *tokens_path)
+{
+    uint32_t count;
+    *step = (struct fixture_step){.tokens = fixture_tokens(tokens_path, &count)};
+    CHECK(count <= sizeof step->out_row / sizeof step->out_row[0]);
+    for (uint32_t i = 0; i < count; i++)
+        step->out_row[i] = i;
+    step->seq.rows = count;
+    step->step = (struct step){.rows = count,
+                               .token = step->tokens,
+                               .seqs = 1,
+                               .seq = &step->seq,
+                               .outs = count,
+                               .out_row = step->out_row};
+}
+
+void fixture_step_close(struct fixture_step *step)
+{
+    free(step->tokens);
 }

@@ -3,6 +3,7 @@
 #ifndef TESTS_GOLDEN_FIXTURE_H
 #define TESTS_GOLDEN_FIXTURE_H
 
+#include "plan/plan.h"
 #include "test.h"
 
 struct fixture {
@@ -30,8 +31,19 @@ float *fixture_floats(const char *path, size_t *count);
 float *fixture_logits(struct fixture *fixture, const int32_t *tokens, uint32_t count,
                       bool one_by_one);
 
-/* Writes a `tiny` model with the tool of shared/, returns its path; skips the test where the tool,
- * python3 or numpy is missing. */
-const char *fixture_tiny(const char *type);
+/* Writes a model of that size with the tool of shared/, as the vectors there were made, and returns
+ * its path; skips the test where the tool, python3 or numpy is missing. */
+const char *fixture_synth(const char *size, const char *type);
+
+/* A step of all tokens of a file in slot 0, with the logits of each: to run a plan op by op. */
+struct fixture_step {
+    struct step step;
+    struct step_seq seq;
+    uint32_t out_row[64];
+    int32_t *tokens;
+};
+
+void fixture_step_open(struct fixture_step *step, const char *tokens_path);
+void fixture_step_close(struct fixture_step *step);
 
 #endif
