@@ -104,6 +104,32 @@ const char *fixture_synth(const char *size, const char *type)
     return path;
 }
 
+void fixture_check_says(const struct weir_error *err, enum weir_status status, const char *part)
+{
+    if (err->status != status || strstr(err->text, part) == NULL)
+        test_fail(__FILE__, __LINE__, "status %d \"%s\", expected %d and \"%s\"", (int)err->status,
+                  err->text, (int)status, part);
+}
+
+void fixture_check_refused(const char *path, const char *const *overrides, uint32_t overrides_count,
+                           const struct weir_engine_options *options, enum weir_status status,
+                           const char *part)
+{
+    const struct weir_model_options model_options = {.overrides = overrides,
+                                                     .overrides_count = overrides_count};
+    struct weir_engine_options defaults;
+    struct weir_error err = {0};
+    struct weir_model *model;
+    struct weir_engine *engine;
+    fixture_options(&defaults);
+    CHECK_OK(weir_model_open(&model, path, &model_options, &err), &err);
+    CHECK(weir_engine_open(&engine, model, options != NULL ? options : &defaults, &err) != WEIR_OK);
+    CHECK(engine == NULL);
+    fixture_check_says(&err, status, part);
+    fixture_check_says(&err, status, path);
+    weir_model_close(model);
+}
+
 void fixture_step_open(struct fixture_step *step, const char *tokens_path)
 {
     uint32_t count;

@@ -35,6 +35,15 @@ float *fixture_logits(struct fixture *fixture, const int32_t *tokens, uint32_t c
  * its path; skips the test where the tool, python3 or numpy is missing. */
 const char *fixture_synth(const char *size, const char *type);
 
+/* Fails unless the error has that status and says `part`. */
+void fixture_check_says(const struct weir_error *err, enum weir_status status, const char *part);
+
+/* Fails unless no engine can be opened on the model, and the reason names the file and says `part`.
+ * `options` may be NULL. */
+void fixture_check_refused(const char *path, const char *const *overrides, uint32_t overrides_count,
+                           const struct weir_engine_options *options, enum weir_status status,
+                           const char *part);
+
 /* A step of all tokens of a file in slot 0, with the logits of each: to run a plan op by op. */
 struct fixture_step {
     struct step step;

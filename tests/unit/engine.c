@@ -10,13 +10,6 @@
 
 #define NANO "golden/nano-f32.gguf"
 
-static void check_says(const struct weir_error *err, enum weir_status status, const char *part)
-{
-    if (err->status != status || strstr(err->text, part) == NULL)
-        test_fail(__FILE__, __LINE__, "status %d \"%s\", expected %d and \"%s\"", (int)err->status,
-                  err->text, (int)status, part);
-}
-
 /* ---- sessions -------------------------------------------------------------------------------- */
 
 TEST(engine_refuses_bad_tokens_and_full_contexts)
@@ -30,16 +23,16 @@ TEST(engine_refuses_bad_tokens_and_full_contexts)
     const int32_t bad[2] = {3, 1024}, negative[1] = {-1};
     struct weir_error err = {0};
     CHECK(weir_session_eval(fixture.session, bad, 2, WEIR_LOGITS_LAST, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_ARGUMENT, "token 1 of the input is 1024, expected 0 to 1023");
+    fixture_check_says(&err, WEIR_ERR_ARGUMENT, "token 1 of the input is 1024, expected 0 to 1023");
     err = (struct weir_error){0};
     CHECK(weir_session_eval(fixture.session, negative, 1, WEIR_LOGITS_LAST, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_ARGUMENT, "is -1, expected");
+    fixture_check_says(&err, WEIR_ERR_ARGUMENT, "is -1, expected");
     err = (struct weir_error){0};
     CHECK(weir_session_eval(fixture.session, tokens, 9, WEIR_LOGITS_LAST, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_FULL, "0 tokens and 9 more, it holds 8");
+    fixture_check_says(&err, WEIR_ERR_FULL, "0 tokens and 9 more, it holds 8");
     err = (struct weir_error){0};
     CHECK(weir_session_eval(fixture.session, tokens, 0, WEIR_LOGITS_LAST, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_ARGUMENT, "no tokens");
+    fixture_check_says(&err, WEIR_ERR_ARGUMENT, "no tokens");
     err = (struct weir_error){0};
     CHECK_INT(weir_session_position(fixture.session), 0);
     CHECK(weir_session_logits(fixture.session, 0) == NULL);
@@ -47,7 +40,7 @@ TEST(engine_refuses_bad_tokens_and_full_contexts)
     CHECK_INT(weir_session_position(fixture.session), 8);
     CHECK(weir_session_logits(fixture.session, 0) == NULL);
     CHECK(weir_session_eval(fixture.session, tokens, 1, WEIR_LOGITS_LAST, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_FULL, "8 tokens and 1 more");
+    fixture_check_says(&err, WEIR_ERR_FULL, "8 tokens and 1 more");
     fixture_close(&fixture);
 }
 
@@ -68,7 +61,7 @@ TEST(engine_reset_and_reused_places_start_from_zero)
     CHECK(memcmp(weir_session_logits(fixture.session, 0), fresh + 4 * fixture.vocab, row) == 0);
     struct weir_session *other;
     CHECK(weir_session_open(&other, fixture.engine, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_FULL, "all 1 sessions");
+    fixture_check_says(&err, WEIR_ERR_FULL, "all 1 sessions");
     err = (struct weir_error){0};
     weir_session_close(fixture.session);
     CHECK_OK(weir_session_open(&fixture.session, fixture.engine, &err), &err);
@@ -95,16 +88,16 @@ TEST(engine_refuses_steps_that_do_not_fit)
     struct weir_step_item items[2] = {{fixture.session, tokens, 3, WEIR_LOGITS_ALL},
                                       {other, tokens, 1, WEIR_LOGITS_LAST}};
     CHECK(weir_engine_step(fixture.engine, items, 2, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_ARGUMENT, "4 rows of logits, expected at most 2");
+    fixture_check_says(&err, WEIR_ERR_ARGUMENT, "4 rows of logits, expected at most 2");
     err = (struct weir_error){0};
     items[0].logits = WEIR_LOGITS_LAST;
     items[1].count = 2;
     CHECK(weir_engine_step(fixture.engine, items, 2, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_ARGUMENT, "5 tokens, expected at most 4");
+    fixture_check_says(&err, WEIR_ERR_ARGUMENT, "5 tokens, expected at most 4");
     err = (struct weir_error){0};
     items[1] = items[0];
     CHECK(weir_engine_step(fixture.engine, items, 2, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_ARGUMENT, "in the step twice");
+    fixture_check_says(&err, WEIR_ERR_ARGUMENT, "in the step twice");
     err = (struct weir_error){0};
     items[1] = (struct weir_step_item){other, tokens, 1, WEIR_LOGITS_LAST};
     CHECK_OK(weir_engine_step(fixture.engine, items, 2, &err), &err);
@@ -139,7 +132,7 @@ TEST(engine_cancelled_prefill_keeps_finished_steps)
     fixture_open(&fixture, test_data(NANO), &options);
     int32_t *tokens = fixture_tokens(test_data("golden/tokens300.txt"), &count);
     CHECK(weir_session_eval(fixture.session, tokens, 300, WEIR_LOGITS_LAST, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_CANCELLED, "after 192 of 300");
+    fixture_check_says(&err, WEIR_ERR_CANCELLED, "after 192 of 300");
     CHECK_INT(weir_session_position(fixture.session), 192);
     CHECK(calls > 3 * 10); /* between ops too */
     free(tokens);
@@ -231,7 +224,7 @@ TEST(engine_refuses_weights_and_logits_that_are_not_finite)
     fixture_options(&options);
     fixture_open(&fixture, path, &options);
     CHECK(weir_session_eval(fixture.session, &token, 1, WEIR_LOGITS_LAST, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_FORMAT, "row 0 of the logits is not finite");
+    fixture_check_says(&err, WEIR_ERR_FORMAT, "row 0 of the logits is not finite");
     fixture_close(&fixture);
     struct weir_model *model;
     struct weir_engine *engine;
@@ -239,7 +232,7 @@ TEST(engine_refuses_weights_and_logits_that_are_not_finite)
     options.check_tensors = true;
     CHECK_OK(weir_model_open(&model, path, NULL, &err), &err);
     CHECK(weir_engine_open(&engine, model, &options, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_FORMAT, "tensor token_embd.weight, row ");
+    fixture_check_says(&err, WEIR_ERR_FORMAT, "tensor token_embd.weight, row ");
     weir_model_close(model);
 }
 
@@ -270,7 +263,8 @@ TEST(engine_memory_is_counted_before_it_is_taken)
     CHECK(memory.kv == memory.kv_per_token * 4096 * (1ull << 30));
     struct weir_engine *engine;
     CHECK(weir_engine_open(&engine, model, &options, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_MEMORY, "a context of 1073741824 tokens in 4096 sessions needs");
+    fixture_check_says(&err, WEIR_ERR_MEMORY,
+                       "a context of 1073741824 tokens in 4096 sessions needs");
     err = (struct weir_error){0};
     options.sessions_max = 64; /* the trained context of 262144 in 64 places: 4 GiB */
     options.context = 0;
@@ -309,7 +303,7 @@ TEST(engine_options_are_checked)
         err = (struct weir_error){0};
         CHECK(weir_engine_open(&engine, model, &options, &err) != WEIR_OK);
         CHECK(engine == NULL);
-        check_says(&err, WEIR_ERR_ARGUMENT, cases[i].text);
+        fixture_check_says(&err, WEIR_ERR_ARGUMENT, cases[i].text);
     }
     struct weir_engine_options options;
     struct weir_engine *engine;
@@ -317,29 +311,11 @@ TEST(engine_options_are_checked)
     options.backend = "abacus";
     err = (struct weir_error){0};
     CHECK(weir_engine_open(&engine, model, &options, &err) != WEIR_OK);
-    check_says(&err, WEIR_ERR_ARGUMENT, "backend \"abacus\" is not in this build");
+    fixture_check_says(&err, WEIR_ERR_ARGUMENT, "backend \"abacus\" is not in this build");
     weir_model_close(model);
 }
 
 /* ---- models that do not fit ------------------------------------------------------------------ */
-
-static void check_model_refused(const char *path, const char *const *overrides, uint32_t count,
-                                enum weir_status status, const char *text)
-{
-    const struct weir_model_options model_options = {.overrides = overrides,
-                                                     .overrides_count = count};
-    struct weir_engine_options options;
-    struct weir_error err = {0};
-    struct weir_model *model;
-    struct weir_engine *engine;
-    fixture_options(&options);
-    CHECK_OK(weir_model_open(&model, path, &model_options, &err), &err);
-    CHECK(weir_engine_open(&engine, model, &options, &err) != WEIR_OK);
-    CHECK(engine == NULL);
-    check_says(&err, status, text);
-    check_says(&err, status, path);
-    weir_model_close(model);
-}
 
 TEST(engine_names_keys_that_do_not_fit)
 {
@@ -375,7 +351,8 @@ TEST(engine_names_keys_that_do_not_fit)
          "tensor blk.1.attn_q.weight is missing"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        check_model_refused(test_data(NANO), &cases[i].entry, 1, cases[i].status, cases[i].text);
+        fixture_check_refused(test_data(NANO), &cases[i].entry, 1, NULL, cases[i].status,
+                              cases[i].text);
 }
 
 /* Writes the nano model with every occurrence of `from` replaced by `to`, of the same length. */
@@ -404,18 +381,18 @@ static const char *patched_model(const char *from, const char *to)
 
 TEST(engine_names_missing_keys_and_tensors)
 {
-    check_model_refused(patched_model("qwen35.ssm.state_size", "qwen35.ssm.state_sizX"), NULL, 0,
-                        WEIR_ERR_FORMAT, "key qwen35.ssm.state_size is missing");
-    check_model_refused(patched_model("qwen35.rope.freq_base", "qwen35.rope.freq_basX"), NULL, 0,
-                        WEIR_ERR_FORMAT, "key qwen35.rope.freq_base is missing");
-    check_model_refused(
+    fixture_check_refused(patched_model("qwen35.ssm.state_size", "qwen35.ssm.state_sizX"), NULL, 0,
+                          NULL, WEIR_ERR_FORMAT, "key qwen35.ssm.state_size is missing");
+    fixture_check_refused(patched_model("qwen35.rope.freq_base", "qwen35.rope.freq_basX"), NULL, 0,
+                          NULL, WEIR_ERR_FORMAT, "key qwen35.rope.freq_base is missing");
+    fixture_check_refused(
         patched_model("qwen35.rope.dimension_sections", "qwen35.rope.dimension_sectionX"), NULL, 0,
-        WEIR_ERR_FORMAT, "rope.dimension_sections is missing");
-    check_model_refused(patched_model("blk.2.ssm_norm.weight", "blk.2.ssm_norm.weighX"), NULL, 0,
-                        WEIR_ERR_FORMAT,
-                        "tensor blk.2.ssm_norm.weight is missing, expected with shape {32}");
-    check_model_refused(patched_model("blk.1.ssm_dt.bias", "blk.1.ssm_dt.biaX"), NULL, 0,
-                        WEIR_ERR_FORMAT, "tensor blk.1.ssm_dt.bias is missing");
+        NULL, WEIR_ERR_FORMAT, "rope.dimension_sections is missing");
+    fixture_check_refused(patched_model("blk.2.ssm_norm.weight", "blk.2.ssm_norm.weighX"), NULL, 0,
+                          NULL, WEIR_ERR_FORMAT,
+                          "tensor blk.2.ssm_norm.weight is missing, expected with shape {32}");
+    fixture_check_refused(patched_model("blk.1.ssm_dt.bias", "blk.1.ssm_dt.biaX"), NULL, 0, NULL,
+                          WEIR_ERR_FORMAT, "tensor blk.1.ssm_dt.bias is missing");
 }
 
 TEST(engine_names_extra_tensors)
@@ -423,8 +400,8 @@ TEST(engine_names_extra_tensors)
     /* The file has four blocks and one of MTP: without the latter its tensors are extra. */
     const char *const overrides[] = {"qwen35.block_count=int:4",
                                      "qwen35.nextn_predict_layers=int:0"};
-    check_model_refused(test_data(NANO), overrides, 2, WEIR_ERR_UNSUPPORTED,
-                        "tensor blk.4.attn_norm.weight of shape {64} is not part of");
+    fixture_check_refused(test_data(NANO), overrides, 2, NULL, WEIR_ERR_UNSUPPORTED,
+                          "tensor blk.4.attn_norm.weight of shape {64} is not part of");
 }
 
 /* The tensors that synth writes are the ones that the weight table asks for: two lists, made for
