@@ -255,7 +255,7 @@ static void empty_sessions(const struct weir_step_item *items, uint32_t count)
 static void advance_sessions(struct weir_engine *engine, const struct weir_step_item *items,
                              uint32_t count)
 {
-    struct results results = {.step = ++engine->step_count};
+    struct results results = {.step = engine->step_count};
     for (uint32_t i = 0; i < count; i++) {
         struct weir_session *session = items[i].session;
         results.rows = items[i].count;
@@ -297,6 +297,7 @@ enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_s
         step.proceed = engine_proceeds;
         step.proceed_user = engine;
     }
+    engine->step_count++; /* also if it is cut short: it writes over the results of the last */
     status = engine->blueprint.backend->run(engine->exec, &step, err);
     if (status != WEIR_OK) {
         empty_sessions(items, items_count);

@@ -205,6 +205,33 @@ TEST(engine_step_cut_short_empties_its_session)
     fixture_close(&fixture);
 }
 
+/* A step that was cut short has written over what others had from the step before. */
+TEST(engine_step_cut_short_takes_the_last_results)
+{
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct fixture fixture;
+    struct weir_session *other;
+    const int32_t tokens[3] = {1, 2, 3};
+    int calls_left = 1 << 30;
+    fixture_options(&options);
+    options.sessions_max = 2;
+    options.mtp = true;
+    options.progress = cancel_when_told;
+    options.progress_user = &calls_left;
+    fixture_open(&fixture, test_data(NANO), &options);
+    CHECK_OK(weir_session_open(&other, fixture.engine, &err), &err);
+    CHECK_OK(weir_session_eval(other, tokens, 3, WEIR_LOGITS_ALL, &err), &err);
+    CHECK(weir_session_logits(other, 2) != NULL && weir_session_hidden(other, 2) != NULL);
+    calls_left = 20;
+    CHECK_INT(weir_session_eval(fixture.session, tokens, 3, WEIR_LOGITS_ALL, &err),
+              WEIR_ERR_CANCELLED);
+    CHECK(weir_session_logits(other, 0) == NULL && weir_session_hidden(other, 0) == NULL);
+    CHECK_INT(weir_session_position(other), 3);
+    weir_session_close(other);
+    fixture_close(&fixture);
+}
+
 /* A model with a NaN says so, at load if asked to look, else with the first logits. */
 TEST(engine_refuses_weights_and_logits_that_are_not_finite)
 {
