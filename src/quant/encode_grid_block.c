@@ -159,7 +159,8 @@ static float refine(struct grid_fit *fit, float scale, struct grid_placement *pl
     return sums.qq > 0.0f ? sums.xq / sums.qq : scale;
 }
 
-/* What the trials divide into steps, and the scale should none of them do. 0 for a group of zeros. */
+/* What the trials divide into steps, and the scale in case that none of them fits. 0 for a group of
+ * zeros. */
 static float fit_range(const struct grid_fit *fit, float *scale)
 {
     const struct grid_format *format = fit->format;
