@@ -76,10 +76,12 @@ static void encode_run(struct bench *bench)
     }
 
 const struct bench_row bench_encode_rows[] = {
-    PLAIN(F16),      PLAIN(Q8_0),       PLAIN(Q4_0),     WEIGHTED(Q4_0),   PLAIN(Q4_1),
-    WEIGHTED(Q4_1),  PLAIN(Q2_K),       WEIGHTED(Q2_K),  PLAIN(Q3_K),      WEIGHTED(Q3_K),
-    PLAIN(Q4_K),     WEIGHTED(Q4_K),    PLAIN(Q5_K),     WEIGHTED(Q5_K),   PLAIN(Q6_K),
-    WEIGHTED(Q6_K),  PLAIN(IQ4_NL),     PLAIN(IQ4_XS),   WEIGHTED(IQ4_XS), PLAIN(IQ3_S),
-    WEIGHTED(IQ3_S), WEIGHTED(IQ3_XXS), WEIGHTED(IQ2_S), WEIGHTED(IQ2_XS), WEIGHTED(IQ2_XXS),
-    PLAIN(MXFP4),    PLAIN(NVFP4),      PLAIN(TQ1_0),    PLAIN(Q1_0),      {0},
+    PLAIN(F16),        PLAIN(Q8_0),       PLAIN(Q4_0),      WEIGHTED(Q4_0),
+    PLAIN(Q4_1),       WEIGHTED(Q4_1),    PLAIN(Q2_K),      WEIGHTED(Q2_K),
+    PLAIN(Q3_K),       WEIGHTED(Q3_K),    PLAIN(Q4_K),      WEIGHTED(Q4_K),
+    PLAIN(Q5_K),       WEIGHTED(Q5_K),    PLAIN(Q6_K),      WEIGHTED(Q6_K),
+    PLAIN(IQ4_NL),     PLAIN(IQ4_XS),     WEIGHTED(IQ4_XS), PLAIN(IQ3_S),
+    WEIGHTED(IQ3_S),   WEIGHTED(IQ3_XXS), WEIGHTED(IQ2_S),  WEIGHTED(IQ2_XS),
+    WEIGHTED(IQ2_XXS), WEIGHTED(IQ1_S),   WEIGHTED(IQ1_M),  PLAIN(MXFP4),
+    PLAIN(NVFP4),      PLAIN(TQ1_0),      PLAIN(Q1_0),      {0},
 };

@@ -18,6 +18,8 @@ static const struct encoder {
     [DTYPE_Q4_K] = {encode_Q4_K, encode_Q4_K},
     [DTYPE_Q5_K] = {encode_Q5_K, encode_Q5_K},
     [DTYPE_Q6_K] = {encode_Q6_K, encode_Q6_K},
+    [DTYPE_IQ1_S] = {NULL, encode_IQ1_S},
+    [DTYPE_IQ1_M] = {encode_IQ1_M, encode_IQ1_M},
     [DTYPE_IQ2_XXS] = {NULL, encode_IQ2_XXS},
     [DTYPE_IQ2_XS] = {NULL, encode_IQ2_XS},
     [DTYPE_IQ2_S] = {encode_IQ2_S, encode_IQ2_S},

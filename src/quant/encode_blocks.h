@@ -32,6 +32,9 @@ encode_block_fn encode_MXFP4, encode_NVFP4;
 /* encode_ternary.c */
 encode_block_fn encode_TQ1_0, encode_TQ2_0, encode_Q1_0, encode_Q2_0;
 
+/* encode_iq1.c: with importance, which IQ1_S must have, or without */
+encode_block_fn encode_IQ1_S, encode_IQ1_M;
+
 /* encode_iq2.c, encode_iq3.c: with importance, which IQ2_XXS and IQ2_XS must have, or without */
 encode_block_fn encode_IQ2_XXS, encode_IQ2_XS, encode_IQ2_S, encode_IQ3_XXS, encode_IQ3_S;
 

@@ -11,10 +11,11 @@
 
 #include "quant/encode_lanes.h"
 
-/* Distances and positions go by vectors of eight: all grids have a multiple of that. */
-typedef uint16_t points_u16 __attribute__((vector_size(16)));
-typedef uint64_t points_u64 __attribute__((vector_size(16)));
-enum { STRIDE = 8, POINTS_MAX = 2048 };
+/* Distances of eight points; all grids have a multiple of eight. */
+typedef int16_t grid_i16 __attribute__((vector_size(16)));
+typedef uint64_t grid_u64 __attribute__((vector_size(16)));
+
+enum { POINTS_MAX = 2048, EIGHT = 8, DISTANCES_MAX = 3 };
 
 /* The position of a code in the ascending list, or that of the first larger one. */
 static uint32_t lower_bound(const struct code_grid *points, uint32_t code)
@@ -31,93 +32,107 @@ static uint32_t lower_bound(const struct code_grid *points, uint32_t code)
 }
 
 /* Inlined for constant `coordinates` and `bits`. */
-static inline void measure(const uint16_t *codes, uint32_t count, uint32_t code,
-                           uint32_t coordinates, uint32_t bits, points_u16 *distances)
+static inline void measure(const struct code_grid *points, uint32_t code, uint32_t coordinates,
+                           uint32_t bits, grid_i16 *distances)
 {
-    const uint16_t mask = (uint16_t)((1u << bits) - 1);
-    for (uint32_t k = 0; k < count; k += STRIDE) {
-        points_u16 at, sum = {0};
-        memcpy(&at, codes + k, sizeof at);
+    const int16_t mask = (int16_t)((1 << bits) - 1);
+    for (uint32_t k = 0; k < points->points / EIGHT; k++) {
+        grid_i16 at, sum = {0};
+        memcpy(&at, points->codes + EIGHT * k, sizeof at);
         for (uint32_t i = 0; i < coordinates; i++) {
-            const points_u16 diff = (at >> bits * i & mask) - (uint16_t)(code >> bits * i & mask);
+            const grid_i16 diff = (at >> bits * i & mask) - ((int16_t)(code >> bits * i) & mask);
             sum += diff * diff;
         }
-        distances[k / STRIDE] = sum;
+        distances[k] = sum;
     }
 }
 
-/* The smallest distance above `floor`, or UINT16_MAX. */
-static uint16_t next_distance(const points_u16 *distances, uint32_t count, int floor)
+/* The smallest distance above `floor`. */
+static int16_t next_distance(const grid_i16 *distances, uint32_t count, int16_t floor)
 {
-    points_u16 least = ~(points_u16){0};
-    uint16_t result = UINT16_MAX;
-    for (uint32_t k = 0; k < count / STRIDE; k++) {
-        /* One less than the difference to the floor: what is not above it becomes huge. */
-        const points_u16 above = distances[k] - (uint16_t)(floor + 1);
-        const points_u16 smaller = (points_u16)(above < least);
-        least = (above & smaller) | (least & ~smaller);
+    grid_i16 least = (grid_i16){0} + INT16_MAX;
+    int16_t result = INT16_MAX;
+    for (uint32_t k = 0; k < count / EIGHT; k++) {
+        const grid_i16 better = (distances[k] > floor) & (distances[k] < least);
+        least = (distances[k] & better) | (least & ~better);
     }
-    for (int lane = 0; lane < STRIDE; lane++)
+    for (int lane = 0; lane < EIGHT; lane++)
         result = least[lane] < result ? least[lane] : result;
-    return (uint16_t)(result + floor + 1);
+    return result;
 }
 
-static void append_at_distance(struct grid_point *point, const points_u16 *distances,
-                               uint32_t count, uint16_t distance)
+/* Writes the positions of distances up to `last` in their order, and returns how many. */
+static uint32_t collect(const grid_i16 *distances, uint32_t count, int16_t last,
+                        uint16_t out[GRID_NEAR_MAX])
 {
-    for (uint32_t k = 0; k < count / STRIDE; k++) {
-        const points_u16 equal = (points_u16)(distances[k] == distance);
-        const points_u64 halves = (points_u64)equal;
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < count / EIGHT; k++) {
+        const grid_i16 within = distances[k] <= last;
+        const grid_u64 halves = (grid_u64)within;
         if ((halves[0] | halves[1]) == 0)
             continue;
-        for (uint32_t lane = 0; lane < STRIDE; lane++) {
-            assert(point->near_count < GRID_NEAR_MAX || equal[lane] == 0);
-            if (equal[lane] != 0)
-                point->near[point->near_count++] = (uint16_t)(STRIDE * k + lane);
+        for (uint32_t lane = 0; lane < EIGHT; lane++) {
+            if (within[lane] != 0) {
+                assert(n < GRID_NEAR_MAX);
+                out[n++] = (uint16_t)(EIGHT * k + lane);
+            }
+        }
+    }
+    return n;
+}
+
+/* The points near to one off the grid. */
+static void find_near(struct grid_point *point, const struct grid *grid)
+{
+    const struct code_grid *points = grid->points;
+    grid_i16 distances[POINTS_MAX / EIGHT];
+    uint16_t near[GRID_NEAR_MAX];
+    int16_t limits[DISTANCES_MAX], last = 0;
+    assert(points->points <= POINTS_MAX && grid->distances <= DISTANCES_MAX);
+    if (points->bits == 2)
+        measure(points, point->code, 8, 2, distances);
+    else
+        measure(points, point->code, 4, 3, distances);
+    for (int i = 0; i < grid->distances; i++) {
+        last = next_distance(distances, points->points, last);
+        limits[i] = last;
+    }
+    const uint32_t count = collect(distances, points->points, last, near);
+    for (int i = 0; i < grid->distances; i++) {
+        for (uint32_t k = 0; k < count; k++) {
+            if (distances[near[k] / EIGHT][near[k] % EIGHT] == limits[i])
+                point->near[point->near_count++] = near[k];
         }
     }
 }
 
 void grid_point_look_up(struct grid_point *point, const struct grid *grid, uint32_t code)
 {
-    const struct code_grid *points = grid->points;
-    const uint32_t count = points->points;
+    const uint32_t count = grid->points->points;
     if (point->code == code)
         return;
-    const uint32_t position = lower_bound(points, code);
+    const uint32_t position = lower_bound(grid->points, code);
     point->code = code;
-    point->on_grid = position < count && points->codes[position] == code;
+    point->on_grid = position < count && grid->points->codes[position] == code;
     point->near_count = 0;
-    if (point->on_grid) {
+    if (point->on_grid)
         point->near[point->near_count++] = (uint16_t)position;
-        return;
-    }
-    points_u16 distances[POINTS_MAX / STRIDE];
-    assert(count <= POINTS_MAX && count % STRIDE == 0);
-    if (points->bits == 2)
-        measure(points->codes, count, code, 8, 2, distances);
     else
-        measure(points->codes, count, code, 4, 3, distances);
-    int distance = 0;
-    for (int i = 0; i < grid->distances; i++) {
-        distance = next_distance(distances, count, distance);
-        append_at_distance(point, distances, count, (uint16_t)distance);
-    }
+        find_near(point, grid);
 }
 
-/* Weighted square errors of four points side by side. */
-static lanes_f32 errors_of_four(const uint32_t codes[LANES], const struct code_grid *points,
-                                const float *x, const float *w, float scale,
-                                struct grid_levels levels)
+/* Weighted square errors of four points side by side. Inlined for constant `coordinates` and
+ * `bits`. */
+static inline lanes_f32 errors_of_four(lanes_i32 codes, uint32_t coordinates, int bits,
+                                       const float *x, const float *w, float scale,
+                                       struct grid_levels levels)
 {
-    const int32_t mask = (1 << points->bits) - 1;
-    lanes_i32 rest = {(int32_t)codes[0], (int32_t)codes[1], (int32_t)codes[2], (int32_t)codes[3]};
+    const int mask = (1 << bits) - 1;
     lanes_f32 error = lanes_all(0.0f);
-    for (uint32_t i = 0; i < points->coordinates; i++) {
-        const lanes_f32 code = __builtin_convertvector(rest & mask, lanes_f32);
+    for (uint32_t i = 0; i < coordinates; i++) {
+        const lanes_f32 code = __builtin_convertvector(codes >> bits * (int)i & mask, lanes_f32);
         const lanes_f32 diff = scale * (levels.first + levels.step * code) - x[i];
         error += w[i] * diff * diff;
-        rest >>= (int32_t)points->bits;
     }
     return error;
 }
@@ -125,23 +140,25 @@ static lanes_f32 errors_of_four(const uint32_t codes[LANES], const struct code_g
 uint32_t grid_point_pick(const struct grid_point *point, const struct grid *grid, const float *x,
                          const float *w, float scale, struct grid_levels levels)
 {
+    const uint16_t *codes = grid->points->codes, *near = point->near;
     float least = INFINITY;
-    uint32_t best = 0;
+    uint32_t best = near[0];
     if (point->on_grid)
-        return point->near[0];
+        return best;
     for (uint32_t k = 0; k < point->near_count; k += LANES) {
-        uint32_t codes[LANES];
+        uint32_t at[LANES];
+        lanes_f32 error;
+        for (uint32_t lane = 0; lane < LANES; lane++)
+            at[lane] = near[k + lane < point->near_count ? k + lane : k];
+        const lanes_i32 four = {codes[at[0]], codes[at[1]], codes[at[2]], codes[at[3]]};
+        if (grid->points->bits == 2)
+            error = errors_of_four(four, 8, 2, x, w, scale, levels);
+        else
+            error = errors_of_four(four, 4, 3, x, w, scale, levels);
         for (uint32_t lane = 0; lane < LANES; lane++) {
-            const uint32_t at = k + lane < point->near_count ? k + lane : k;
-            codes[lane] = grid->points->codes[point->near[at]];
-        }
-        const lanes_f32 error = errors_of_four(codes, grid->points, x, w, scale, levels);
-        for (uint32_t lane = 0; lane < LANES; lane++) {
-            if (error[lane] < least) {
-                least = error[lane];
-                best = k + lane;
-            }
+            best = error[lane] < least ? at[lane] : best;
+            least = error[lane] < least ? error[lane] : least;
         }
     }
-    return point->near[best];
+    return best;
 }

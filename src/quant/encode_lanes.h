@@ -5,12 +5,14 @@
 #ifndef QUANT_ENCODE_LANES_H
 #define QUANT_ENCODE_LANES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { LANES = 4 };
 
 typedef float lanes_f32 __attribute__((vector_size(16)));
 typedef int32_t lanes_i32 __attribute__((vector_size(16))); /* also a mask: all bits or none */
+typedef int64_t lanes_i64 __attribute__((vector_size(16)));
 
 static inline lanes_f32 lanes_all(float value)
 {
@@ -26,6 +28,12 @@ static inline lanes_i32 lanes_select(lanes_i32 mask, lanes_i32 yes, lanes_i32 no
 static inline lanes_f32 lanes_where(lanes_i32 mask, lanes_f32 yes)
 {
     return (lanes_f32)((lanes_i32)yes & mask);
+}
+
+static inline bool lanes_any(lanes_i32 mask)
+{
+    const lanes_i64 halves = (lanes_i64)mask;
+    return (halves[0] | halves[1]) != 0;
 }
 
 static inline lanes_f32 lanes_abs(lanes_f32 x)
