@@ -82,21 +82,34 @@ static void collect(struct builder *b, const struct weight *w, uint16_t routing,
                 &(struct op_spec){OP_EXPERT_SQUARES, "collect", b->layer, {x, routing, sums}});
 }
 
-/* y = W x, times the factor that the file has for it, if any. */
-static uint16_t matmul(struct builder *b, const char *role, enum weight_role which, uint16_t x,
-                       uint16_t y)
+/* Where the op of a weight writes if `y` is to have its factor worked in, if the file has one. */
+static uint16_t before_factor(struct builder *b, const struct weight *w, uint16_t y)
 {
-    const struct weight *w = find(b, which);
-    const uint16_t product = w->scale == WEIGHT_NONE ? y : act_like(b, y);
-    collect(b, w, BUF_NONE, x);
-    plan_op(b->plan,
-            &(struct op_spec){OP_MATMUL, role, b->layer, {weight(b, role, which), x, product}});
+    return w->scale == WEIGHT_NONE ? y : act_like(b, y);
+}
+
+/* y = what before_factor gave, times the factor. */
+static uint16_t with_factor(struct builder *b, const char *role, const struct weight *w,
+                            uint16_t product, uint16_t y)
+{
     if (w->scale == WEIGHT_NONE)
         return y;
     const enum dtype dtype = b->weights->list[w->scale].dtype;
     const uint16_t factor = plan_weight(b->plan, role, b->layer, dtype, 1, 1, w->scale);
     plan_op(b->plan, &(struct op_spec){OP_MUL_SCALAR, role, b->layer, {product, factor, y}});
     return y;
+}
+
+/* y = W x, times the factor that the file has for it, if any. */
+static uint16_t matmul(struct builder *b, const char *role, enum weight_role which, uint16_t x,
+                       uint16_t y)
+{
+    const struct weight *w = find(b, which);
+    const uint16_t product = before_factor(b, w, y);
+    collect(b, w, BUF_NONE, x);
+    plan_op(b->plan,
+            &(struct op_spec){OP_MATMUL, role, b->layer, {weight(b, role, which), x, product}});
+    return with_factor(b, role, w, product, y);
 }
 
 /* y = W x in `groups` groups. */
@@ -112,7 +125,7 @@ static uint16_t project_routed(struct builder *b, const char *role, enum weight_
 {
     const struct weight *w = find(b, which);
     const uint16_t y = act(b, x, b->c->experts_used, w->rows);
-    const uint16_t product = w->scale == WEIGHT_NONE ? y : act_like(b, y);
+    const uint16_t product = before_factor(b, w, y);
     collect(b, w, routing, x);
     plan_op(b->plan,
             &(struct op_spec){
@@ -373,10 +386,12 @@ static uint16_t block(struct builder *b, uint16_t x)
 
 static uint16_t embed(struct builder *b, enum weight_role which)
 {
+    const struct weight *w = find(b, which);
     const uint16_t x = plan_act(b->plan, EXTENT_ROWS, 1, b->c->width);
+    const uint16_t row = before_factor(b, w, x);
     plan_op(b->plan,
-            &(struct op_spec){OP_EMBED, "embed", b->layer, {weight(b, "embed", which), x}});
-    return x;
+            &(struct op_spec){OP_EMBED, "embed", b->layer, {weight(b, "embed", which), row}});
+    return with_factor(b, "embed", w, row, x);
 }
 
 static uint16_t select_outs(struct builder *b, uint16_t x)
