@@ -15,7 +15,7 @@
 
 #include "alloc.h"
 
-enum { PATHS = 8, PATH_BYTES = 4096 };
+enum { PATHS = 32, PATH_BYTES = 4096 };
 
 static struct test *tests;
 static jmp_buf test_end;

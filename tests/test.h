@@ -64,7 +64,7 @@ void test_check_text(const char *file, int line, const char *what, const char *a
 /* The run's seed (--seed N), for tests that draw random cases; printed with each failure. */
 uint64_t test_seed(void);
 
-/* The path of a file of the project's test data, in a static buffer of which eight rotate:
+/* The path of a file of the project's test data, in a static buffer of which 32 rotate:
  * test_data("golden/nano-f32.gguf"). */
 const char *test_data(const char *name);
 /* The same for the folder shared/ beside the checkout; skips the test where the file is absent. */
