@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * weir eval: the logits after each token of a file of ids. Perplexity is in perplexity.c. */
+ * weir eval: the logits after each token of a file of ids. Perplexity is in perplexity.c, comparing
+ * models in kl_compare.c. */
 #include "app/command.h"
 
 #include "app/eval_mtp.h"
@@ -66,16 +67,48 @@ out:
     return status;
 }
 
+/* A comparison has its tokens from the base. */
+static void warn_of_input(const struct call *call)
+{
+    const struct options *options = call->options;
+    const char *flag = options->tokens != NULL        ? "--tokens"
+                       : options->prompt_file != NULL ? "--file"
+                                                      : NULL;
+    if (flag != NULL)
+        log_print(call->log, WEIR_LOG_WARNING,
+                  "warning: %s has no effect: a comparison reads the tokens of its base", flag);
+}
+
+static enum weir_status compare(const struct call *call, struct weir_error *err)
+{
+    const struct options *options = call->options;
+    if (options->kl != NULL && options->kl_base != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "only one of --kl and --kl-divergence-base may be given");
+    if (options->kl == NULL && options->kl_base == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "--kl-divergence needs --kl-divergence-base, the file of a base run");
+    if (options->logits != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "only one of --logits and --kl-divergence may be given");
+    warn_of_input(call);
+    return kl_compare_run(call, err);
+}
+
 enum weir_status command_eval(const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
-    const enum weir_status status =
-        prompt_check(options, "--file (perplexity) and --tokens (with --logits)", err);
+    if (options->kl != NULL || options->kl_divergence)
+        return compare(call, err);
+    const enum weir_status status = prompt_check(options, "--file and --tokens", err);
     if (status != WEIR_OK)
         return status;
-    if ((options->tokens != NULL) != (options->logits != NULL))
-        return err_set(err, WEIR_ERR_ARGUMENT, "--tokens and --logits need each other");
+    if (options->logits != NULL && options->tokens == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--logits needs --tokens");
     if (options->mtp_chain >= 0 && options->logits == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "--mtp needs --logits");
-    return options->tokens != NULL ? eval_logits(call, err) : perplexity_run(call, err);
+    if (options->logits != NULL && options->kl_base != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "only one of --logits and --kl-divergence-base may be given");
+    return options->logits != NULL ? eval_logits(call, err) : perplexity_run(call, err);
 }

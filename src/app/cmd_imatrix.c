@@ -5,40 +5,41 @@
 #include "app/interrupt.h"
 #include "app/windows.h"
 #include "base/err.h"
-#include "base/mem.h"
 
-enum { IMATRIX_CONTEXT = 512, IMATRIX_ROWS_MAX = 64 };
-
-/* One window through the model. Rows of logits are few and the head costs, so it is run, for all
- * tokens, only if its matrix is wanted too. */
-static enum weir_status eval_window(const struct loaded *loaded, const struct windows *windows,
-                                    uint32_t number, uint32_t rows_max, struct weir_error *err)
+/* One window through the model. The head costs, so it is run, for all tokens, only if its matrix is
+ * wanted too. */
+static enum weir_status eval_window(struct windows *windows, uint32_t number, bool with_head,
+                                    struct weir_error *err)
 {
-    const int32_t *tokens = windows_at(windows, number);
+    struct weir_session *session = windows->loaded.session;
+    int32_t *tokens = windows->ids.items + (uint64_t)number * windows->length;
     enum weir_status status = WEIR_OK;
-    weir_session_reset(loaded->session);
-    if (rows_max == 0)
-        return weir_session_eval(loaded->session, tokens, windows->size, WEIR_LOGITS_NONE, err);
-    for (uint32_t at = 0; at < windows->size && status == WEIR_OK; at += rows_max) {
-        const uint32_t left = windows->size - at;
-        status = weir_session_eval(loaded->session, tokens + at, left < rows_max ? left : rows_max,
+    if (windows->head >= 0)
+        tokens[0] = windows->head;
+    weir_session_reset(session);
+    if (!with_head)
+        return weir_session_eval(session, tokens, windows->length, WEIR_LOGITS_NONE, err);
+    for (uint32_t at = 0; at < windows->length && status == WEIR_OK; at += WINDOWS_ROWS_MAX) {
+        const uint32_t left = windows->length - at;
+        status = weir_session_eval(session, tokens + at,
+                                   left < WINDOWS_ROWS_MAX ? left : WINDOWS_ROWS_MAX,
                                    WEIR_LOGITS_ALL, err);
     }
     return status;
 }
 
-static enum weir_status collect(const struct loaded *loaded, const struct windows *windows,
-                                uint32_t rows_max, struct weir_imatrix *imatrix, struct log *log,
+static enum weir_status collect(struct windows *windows, struct weir_imatrix *imatrix,
                                 struct weir_error *err)
 {
+    const struct call *call = windows->call;
     enum weir_status status = WEIR_OK;
     for (uint32_t i = 0; i < windows->count; i++) {
         if (interrupt_requested())
             return WEIR_ERR_CANCELLED;
-        TRY(eval_window(loaded, windows, i, rows_max, err));
-        TRY(weir_imatrix_take(imatrix, loaded->engine, windows->size, err));
-        log_progress_show(log, WEIR_STAGE_PREFILL, (uint64_t)(i + 1) * windows->size,
-                          (uint64_t)windows->count * windows->size);
+        TRY(eval_window(windows, i, call->options->process_output, err));
+        TRY(weir_imatrix_take(imatrix, windows->loaded.engine, windows->length, err));
+        log_progress_show(call->log, WEIR_STAGE_PREFILL, (uint64_t)(i + 1) * windows->length,
+                          (uint64_t)windows->count * windows->length);
     }
 out:
     return status;
@@ -60,8 +61,6 @@ static enum weir_status check(const struct options *options, struct weir_error *
 {
     if (options->output == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "no file to write: name one with --output-file");
-    if (options->chunks == 0)
-        return err_set(err, WEIR_ERR_ARGUMENT, "--chunks: 0 windows say nothing");
     if (options->prompt_file == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "no text: name one with --file");
     return WEIR_OK;
@@ -70,31 +69,21 @@ static enum weir_status check(const struct options *options, struct weir_error *
 enum weir_status command_imatrix(const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
-    const uint32_t context =
-        options->engine.context == 0 ? IMATRIX_CONTEXT : options->engine.context;
-    struct loaded loaded = {0};
-    struct windows windows = {.count = 0};
+    struct windows windows = {.call = call};
     struct weir_imatrix *imatrix = NULL;
     enum weir_status status;
     TRY(check(options, err));
     TRY(weir_imatrix_open(&imatrix, err));
     for (uint64_t i = 0; i < options->in_files.count; i++)
         TRY(weir_imatrix_load(imatrix, options->in_files.items[i], err));
-    TRY(loaded_open_model(&loaded, options, call->log, err));
-    TRY(windows_open(&windows, options, &loaded, context, 1, err));
-    struct weir_engine_options engine =
-        loaded_engine_options(options, options->process_output ? IMATRIX_ROWS_MAX : 1, call->log);
-    engine.context = context;
-    engine.collect = options->process_output ? WEIR_COLLECT_ALL : WEIR_COLLECT_BLOCKS;
-    TRY(loaded_open_engine(&loaded, &engine, call->log, err));
-    call->log->progress_muted = true;
-    TRY(collect(&loaded, &windows, options->process_output ? engine.logits_rows_max : 0, imatrix,
-                call->log, err));
+    TRY(windows_read(&windows, call, 1, err));
+    TRY(windows_open_engine(&windows,
+                            options->process_output ? WEIR_COLLECT_ALL : WEIR_COLLECT_BLOCKS, err));
+    TRY(collect(&windows, imatrix, err));
     TRY(weir_imatrix_save(imatrix, options->output, options->prompt_file, err));
     report(imatrix, options->output, call->log);
 out:
     weir_imatrix_close(imatrix);
-    loaded_close(&loaded);
-    mem_free(windows.ids.items);
+    windows_close(&windows);
     return status;
 }

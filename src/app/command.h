@@ -30,7 +30,8 @@ struct command {
 command_fn command_run, command_inspect, command_tokenize, command_synth, command_eval;
 command_fn command_imatrix, command_split, command_merge;
 
-/* The perplexity of options->prompt_file, for command_eval. */
-command_fn perplexity_run;
+/* For command_eval: the perplexity of a text or of token ids, saved to options->kl_base if that is
+ * given; the comparison with a base that was saved so. */
+command_fn perplexity_run, kl_compare_run;
 
 #endif

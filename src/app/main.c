@@ -50,9 +50,10 @@ static const struct command commands[] = {
         .bare = {"--model"},
         .cache = WEIR_CACHE_F32,
         .run = command_eval,
-        .usage = "[-m] FILE (-f TEXT | --tokens FILE --logits FILE) [flags]",
-        .summary = "measure perplexity, or write logits",
-        .details = "Prints the perplexity of a text, or writes the logits after each given token.",
+        .usage = "[-m] FILE (-f TEXT | --tokens FILE [--logits FILE] | --kl FILE) [flags]",
+        .summary = "measure perplexity, compare models, or write logits",
+        .details = "Prints the perplexity of a text or of token ids, or how far a model is from "
+                   "another, or\nwrites the logits after each given token.",
         .familiar_name = "llama-perplexity",
     },
     {

@@ -73,6 +73,9 @@ struct options {
 
     /* eval */
     const char *logits;
+    const char *kl_base; /* written; read if kl_divergence */
+    bool kl_divergence;
+    const char *kl; /* read */
     bool step;
     int32_t chunks;    /* of imatrix too; -1: all */
     int32_t mtp_chain; /* drafts behind the logits of the MTP block; -1: the model's logits */

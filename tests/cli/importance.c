@@ -63,7 +63,7 @@ TEST(importance_refuses)
                   "no file to write: name one with --output-file");
     CHECK_REFUSED(RUN_PROGRAM("imatrix", MODEL, "-o", path), "no text: name one with --file");
     CHECK_REFUSED(RUN_PROGRAM("imatrix", MODEL, "-f", text, "-o", path, "--chunks", "0"),
-                  "--chunks: 0 windows say nothing");
+                  "--chunks: 0 windows leave nothing to measure");
     const struct program_result *result =
         RUN_PROGRAM("imatrix", MODEL, "-f", text, "-o", path, "-c", "100000");
     CHECK_INT(result->status, 1);

@@ -129,10 +129,9 @@ TEST(usage_inputs_are_named_once)
         RUN_PROGRAM("tokenize", "x", "--stdin", "-p", "a"),
         "only one of --prompt, --file and --stdin may be given, not --prompt and --stdin");
     CHECK_REFUSED(RUN_PROGRAM("eval", "x", "-f", "a", "--tokens", "b", "--logits", "c"),
-                  "only one of --file (perplexity) and --tokens (with --logits) may be given, not "
-                  "--file and --tokens");
-    CHECK_REFUSED(RUN_PROGRAM("eval", "x", "--tokens", "a"),
-                  "--tokens and --logits need each other");
+                  "only one of --file and --tokens may be given, not --file and --tokens");
+    CHECK_REFUSED(RUN_PROGRAM("eval", "x"), "one of --file and --tokens is needed");
+    CHECK_REFUSED(RUN_PROGRAM("eval", "x", "-f", "a", "--logits", "c"), "--logits needs --tokens");
     CHECK_REFUSED(RUN_PROGRAM("eval", "x", "-f", "a", "-c", "3"),
                   "--ctx-size: a window needs 4 tokens or more");
 }
