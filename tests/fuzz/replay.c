@@ -123,6 +123,11 @@ TEST(fuzz_replay_imatrix)
     replay(&(struct target){fuzz_imatrix, "../fuzz/corpus/imatrix", 4, NULL, 0});
 }
 
+TEST(fuzz_replay_kl_base)
+{
+    replay(&(struct target){fuzz_kl_base, "../fuzz/corpus/kl_base", 3, NULL, 0});
+}
+
 TEST(fuzz_replay_tokenizer)
 {
     static const char *const words[] = {
