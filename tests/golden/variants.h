@@ -29,8 +29,8 @@ const char *variant_scaled(const char *path, enum dtype dtype);
 enum variant_mtp {
     VARIANT_OWN_NORM,   /* the block has its own copy of the model's last norm */
     VARIANT_NO_NORM,    /* it has none */
-    VARIANT_OWN_TABLES, /* besides, an embedding whose row i + 1 is the model's row i, and a head that
-                           is twice the model's */
+    VARIANT_OWN_TABLES, /* nor that, but an embedding whose row i + 1 is the model's row i, and a
+                           head that is twice the model's */
 };
 
 /* The F32 model at `path`, of 4 layers and the block, with other optional tensors of the block. */
