@@ -134,13 +134,12 @@ static void weight_name(const struct rule *rule, uint32_t block, char name[GGUF_
         snprintf(name, GGUF_NAME_MAX + 1, "blk.%u.%s", block, rule->name);
 }
 
-/* True if the block can do without the weight. */
-static bool is_needless(const struct rule *rule, const struct config *config,
-                        const struct gguf *gguf, uint32_t block)
+/* The weight that takes the place of this one, if the file has it; its name goes to `name`. */
+static bool has_replacement(const struct rule *rule, const struct config *config,
+                            const struct gguf *gguf, uint32_t block, char name[GGUF_NAME_MAX + 1])
 {
-    char name[GGUF_NAME_MAX + 1];
     if (rule->need < 0)
-        return rule->need == NEED_OPTIONAL;
+        return false;
     const struct rule *other = &rules[rule->need];
     weight_name(other, block, name);
     return rule_applies(other, config, block) && gguf_find_tensor(gguf, name) != NULL;
@@ -193,14 +192,19 @@ static enum weir_status add_weight(struct weights *weights, const struct config 
                                    struct weir_error *err)
 {
     const struct rule *rule = &rules[role];
-    char name[GGUF_NAME_MAX + 1];
+    char name[GGUF_NAME_MAX + 1], other[GGUF_NAME_MAX + 1];
     uint64_t shape[3] = {0};
     weight_name(rule, block, name);
     weight_shape(rule, role, config, shape);
     const struct gguf_tensor *tensor = gguf_find_tensor(gguf, name);
+    const bool is_replaced = has_replacement(rule, config, gguf, block, other);
+    if (tensor == NULL && (is_replaced || rule->need == NEED_OPTIONAL))
+        return WEIR_OK;
     if (tensor == NULL)
-        return is_needless(rule, config, gguf, block) ? WEIR_OK
-                                                      : refuse_missing(gguf, name, shape, err);
+        return refuse_missing(gguf, name, shape, err);
+    if (is_replaced)
+        return err_set(err, WEIR_ERR_FORMAT, "%s: holds tensors %s and %s, expected one of them",
+                       gguf_path(gguf), name, other);
     enum weir_status status;
     TRY(check_shape(gguf, tensor, shape, err));
     TRY(check_type(gguf, tensor, rule, err));
