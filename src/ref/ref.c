@@ -348,7 +348,9 @@ uint64_t ref_units(const struct ref_call *call)
 
 void ref_run_op(const struct ref_call *call)
 {
-    functions[call->op->kind](call, 0, ref_units(call));
+    const uint64_t units = ref_units(call);
+    if (units > 0)
+        functions[call->op->kind](call, 0, units);
 }
 
 /* Every thread walks the whole plan, takes its share of each op, and waits for the others. */

@@ -6,6 +6,7 @@
  * compiler's thread-sanitizer instrumentation, but linked with the recorder below instead of the
  * sanitizer: every memory access of theirs calls it. Run alone: build/tests/weir-touched */
 #include "golden/fixture.h"
+#include "golden/variants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -211,43 +212,69 @@ static void compare(const struct plan *plan, const struct op *op, uint32_t i,
             (unsigned long long)derived.written);
 }
 
-/* Runs a step op by op; every operand of every op is compared. Returns the number of ops. */
-static uint32_t prove_step(struct weir_engine *engine, const struct step *step)
+/* How many experts the rows of an op that routes have chosen. */
+static uint32_t count_chosen(const struct ref_operand *routing)
 {
-    const struct plan *plan = engine->blueprint.plan;
-    const struct plan_limits *limits = &engine->blueprint.limits;
-    for (uint32_t n = 0; n < plan->op_count; n++) {
+    uint32_t count = 0;
+    for (uint64_t i = 0; i < routing->rows * routing->width; i++) {
+        const int32_t *chosen = (const int32_t *)(const void *)routing->data;
+        uint64_t before = 0;
+        while (chosen[before] != chosen[i])
+            before++;
+        count += before == i;
+    }
+    return count;
+}
+
+/* A prepared plan. */
+struct proof {
+    const struct plan *plan;
+    const struct exec *exec;
+    const struct plan_limits *limits;
+};
+
+/* Runs a step op by op; every operand of every op is compared. Returns the number of ops. */
+static uint32_t prove_step(const struct proof *proof, const struct step *shape)
+{
+    enum { LAYERS_MAX = 8 };
+    uint32_t experts[LAYERS_MAX] = {0}; /* chosen, as soon as the layer's routing has run */
+    struct step step = *shape;
+    step.experts = experts;
+    for (uint32_t n = 0; n < proof->plan->op_count; n++) {
         struct ref_call call;
-        ref_resolve(engine->exec, n, step, &call);
+        ref_resolve(proof->exec, n, &step, &call);
         const uint32_t operands = op_operands(call.op);
-        watch(&call, operands, limits->slots);
+        watch(&call, operands, proof->limits->slots);
         recorder.is_on = true;
         ref_run_op(&call);
         recorder.is_on = false;
         CHECK_INT(recorder.strays, 0);
+        if (call.op->kind == OP_ROUTE) {
+            CHECK(call.op->layer < LAYERS_MAX && call.at[1].pitch == call.at[1].width * 4);
+            experts[call.op->layer] = count_chosen(&call.at[1]);
+        }
         for (uint32_t i = 0; i < operands; i++)
-            compare(plan, call.op, i, step, limits);
+            compare(proof->plan, call.op, i, &step, proof->limits);
         for (uint32_t i = 0; i < operands; i++)
             free(recorder.at[i].flags);
     }
-    return plan->op_count;
+    return proof->plan->op_count;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 /* Four steps: a prompt; one token; two sequences of unlike length, one of them new; a step that
- * wants no logits. */
+ * wants no logits. Of the plan of the model and, if the engine has it, that of the MTP block. */
 static void prove_model(const char *path, const struct weir_engine_options *options)
 {
+    enum { ROWS_MAX = 5 };
     static const int32_t token[] = {5, 17, 29, 41, 53, 65, 77, 89};
-    static const uint32_t out_row[] = {4};
-    static const uint32_t out_rows[] = {1, 4};
+    static const uint32_t out_row[] = {4}, out_rows[] = {1, 4}, first_row[] = {0};
     const struct step_seq prompt[] = {{.slot = 1, .cached = 0, .row_first = 0, .rows = 5}};
     const struct step_seq single[] = {{.slot = 1, .cached = 5, .row_first = 0, .rows = 1}};
     const struct step_seq both[] = {{.slot = 1, .cached = 6, .row_first = 0, .rows = 2},
                                     {.slot = 0, .cached = 0, .row_first = 2, .rows = 3}};
-    static const uint32_t first_row[] = {0};
-    const struct step steps[] = {
+    struct step steps[] = {
         {.rows = 5, .token = token, .seqs = 1, .seq = prompt, .outs = 1, .out_row = out_row},
         {.rows = 1, .token = token, .seqs = 1, .seq = single, .outs = 1, .out_row = first_row},
         {.rows = 5, .token = token, .seqs = 2, .seq = both, .outs = 2, .out_row = out_rows},
@@ -255,34 +282,66 @@ static void prove_model(const char *path, const struct weir_engine_options *opti
     };
     struct fixture fixture;
     fixture_open(&fixture, path, options);
+    const struct weir_engine *engine = fixture.engine;
+    const struct blueprint *blueprint = &engine->blueprint;
+    float *hidden = calloc(ROWS_MAX * (size_t)blueprint->config.width, sizeof *hidden);
+    CHECK(hidden != NULL);
+    for (size_t i = 0; i < ROWS_MAX * (size_t)blueprint->config.width; i++)
+        hidden[i] = (float)(i % 7) - 3;
     uint32_t ops = 0;
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
-        ops += prove_step(fixture.engine, &steps[i]);
+    for (int mtp = 0; mtp <= options->mtp; mtp++) {
+        const struct proof proof = {mtp ? blueprint->mtp : blueprint->plan,
+                                    mtp ? engine->mtp_exec : engine->exec, &blueprint->limits};
+        for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+            steps[i].hidden = mtp ? hidden : NULL;
+            ops += prove_step(&proof, &steps[i]);
+        }
+    }
     CHECK(ops > 100);
+    free(hidden);
     fixture_close(&fixture);
 }
 
-static void prove_options(const char *path, enum weir_switch fuse, enum weir_cache_type cache)
+static void prove_options(const char *path, enum weir_switch fuse, enum weir_cache_type cache,
+                          bool mtp)
 {
     struct weir_engine_options options;
     fixture_options(&options);
     options.threads = 1;
     options.context = 16;
     options.sessions_max = 2;
+    options.mtp = mtp;
     options.fuse = options.fused_gdn = fuse;
-    options.cache_k = cache;
-    options.cache_v = cache;
+    options.cache_k = options.cache_v = cache;
     prove_model(path, &options);
 }
 
 TEST(touched_bytes_of_fused_plans)
 {
-    prove_options(test_data("golden/nano-f32.gguf"), WEIR_ON, WEIR_CACHE_F32);
-    prove_options(test_data("golden/nano-q4_0.gguf"), WEIR_ON, WEIR_CACHE_F16);
+    prove_options(test_data("golden/nano-f32.gguf"), WEIR_ON, WEIR_CACHE_F32, true);
+    prove_options(test_data("golden/nano-q4_0.gguf"), WEIR_ON, WEIR_CACHE_F16, false);
 }
 
 TEST(touched_bytes_of_unfused_plans)
 {
-    prove_options(test_data("golden/nano-f32.gguf"), WEIR_OFF, WEIR_CACHE_F16);
-    prove_options(test_data("golden/nano-q8_0.gguf"), WEIR_OFF, WEIR_CACHE_F32);
+    prove_options(test_data("golden/nano-f32.gguf"), WEIR_OFF, WEIR_CACHE_F16, true);
+    prove_options(test_data("golden/nano-q8_0.gguf"), WEIR_OFF, WEIR_CACHE_F32, false);
+}
+
+TEST(touched_bytes_of_experts)
+{
+    prove_options(test_data("golden/nanomoe-f32.gguf"), WEIR_ON, WEIR_CACHE_F16, true);
+    prove_options(test_data("golden/nanomoe-f32.gguf"), WEIR_OFF, WEIR_CACHE_F32, true);
+    prove_options(test_data("golden/nanomoe-q4_0.gguf"), WEIR_ON, WEIR_CACHE_F32, false);
+}
+
+TEST(touched_bytes_of_other_layouts)
+{
+    prove_options(variant_next(VARIANT_SPLIT), WEIR_ON, WEIR_CACHE_F32, false);
+    prove_options(variant_next(VARIANT_LEGACY), WEIR_ON, WEIR_CACHE_F32, false);
+    prove_options(variant_next(VARIANT_LEGACY), WEIR_OFF, WEIR_CACHE_F16, false);
+    prove_options(variant_gate_up(test_data("golden/nanomoe-f32.gguf")), WEIR_ON, WEIR_CACHE_F32,
+                  true);
+    prove_options(variant_scaled(test_data("golden/nanomoe-f32.gguf"), DTYPE_F32), WEIR_ON,
+                  WEIR_CACHE_F32, true);
 }
