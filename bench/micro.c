@@ -16,7 +16,8 @@
 enum { SAMPLES_MAX = 1000, SAMPLE_NS = 20000000 };
 
 static const struct bench_row *const tables[] = {bench_base_rows, bench_codec_rows,
-                                                 bench_encode_rows, bench_forward_rows};
+                                                 bench_encode_rows, bench_forward_rows,
+                                                 bench_logits_row_rows};
 enum { TABLES = sizeof tables / sizeof tables[0] };
 
 struct options {

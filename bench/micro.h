@@ -34,5 +34,6 @@ extern const struct bench_row bench_base_rows[]; /* the first row is the peak */
 extern const struct bench_row bench_codec_rows[];
 extern const struct bench_row bench_encode_rows[];
 extern const struct bench_row bench_forward_rows[];
+extern const struct bench_row bench_logits_row_rows[];
 
 #endif

@@ -90,7 +90,7 @@ part_clang()
 part_bench()
 {
     ninja -C build bench/weir-micro &&
-        build/bench/weir-micro --samples 1 memory pool rng codec encode
+        build/bench/weir-micro --samples 1 memory pool rng codec encode row
     count_one $?
 }
 
