@@ -40,7 +40,8 @@ static inline void measure(const struct code_grid *points, uint32_t code, uint32
         grid_i16 at, sum = {0};
         memcpy(&at, points->codes + EIGHT * k, sizeof at);
         for (uint32_t i = 0; i < coordinates; i++) {
-            const grid_i16 diff = (at >> bits * i & mask) - ((int16_t)(code >> bits * i) & mask);
+            const int16_t from = (int16_t)(code >> bits * i & (uint32_t)mask);
+            const grid_i16 diff = (at >> bits * i & mask) - from;
             sum += diff * diff;
         }
         distances[k] = sum;
