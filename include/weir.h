@@ -519,6 +519,63 @@ WEIR_API enum weir_status weir_merge(const char *path, const char *target,
                                      const struct weir_merge_options *options,
                                      struct weir_error *err);
 
+/* ---- quantizing ------------------------------------------------------------------------------ */
+
+/* What weir_quantize can make: a mixture of tensor types, known by the name of its file type. */
+struct weir_quantize_type {
+    const char *name;    /* "Q4_K_M" */
+    const char *summary; /* bits per weight of a 9B model, and what it is for */
+};
+
+/* All of them; the list ends with a name that is NULL; static. */
+WEIR_API const struct weir_quantize_type *weir_quantize_types(void);
+
+struct weir_quantize_options {
+    uint32_t threads;           /* 0: physical cores; the bytes do not depend on it */
+    bool allow_requantize;      /* also quantize what is quantized already */
+    bool keep_output;           /* output.weight stays as it is */
+    bool pure;                  /* one type for all matrices, not a mixture */
+    const char *output_type;    /* "Q8_0": of the head, or a tied embedding; NULL: by the mixture */
+    const char *embedding_type; /* of token_embd.weight; NULL: by the mixture */
+    /* "PATTERN=TYPE": a tensor whose name the extended regular expression is found in gets the
+     * type; the first that is found decides. Without effect on float types and with `pure`. */
+    const char *const *tensor_types;
+    uint32_t tensor_types_count;
+    const char *imatrix; /* file of an importance matrix; NULL: none */
+    /* parts of names: the matrix is used only for tensors with one of them, or not for these */
+    const char *const *include_weights;
+    uint32_t include_weights_count;
+    const char *const *exclude_weights;
+    uint32_t exclude_weights_count;
+    const char *const *overrides; /* "KEY=TYPE:VALUE", as for weir_model_open */
+    uint32_t overrides_count;
+    weir_log_fn *log; /* may be NULL */
+    void *log_user;
+    weir_progress_fn *progress; /* may be NULL */
+    void *progress_user;
+};
+
+/* The defaults: every field 0. */
+WEIR_API void weir_quantize_options_init(struct weir_quantize_options *options);
+
+/* Writes the model `in` (a GGUF file, or the first of its splits) to the single file `out` with
+ * tensors of other types. `type` is a name of weir_quantize_types. Everything that can be checked
+ * without reading weights is checked before anything is written. Written under a temporary name and
+ * renamed; nothing is left behind on failure. Takes the memory of some rows, not of a tensor. */
+WEIR_API enum weir_status weir_quantize(const char *in, const char *out, const char *type,
+                                        const struct weir_quantize_options *options,
+                                        struct weir_error *err);
+
+/* Prints what weir_quantize would do: a line for each tensor, then totals. Checks the same. */
+WEIR_API enum weir_status weir_quantize_print(const char *in, const char *type,
+                                              const struct weir_quantize_options *options,
+                                              weir_write_fn *write, void *user,
+                                              struct weir_error *err);
+
+/* Prints the rules by which a mixture chooses. */
+WEIR_API enum weir_status weir_quantize_print_rules(const char *type, weir_write_fn *write,
+                                                    void *user, struct weir_error *err);
+
 #ifdef __cplusplus
 }
 #endif

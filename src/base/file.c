@@ -71,6 +71,12 @@ void file_map_populate(const void *data, uint64_t size)
         (void)*(const volatile uint8_t *)(page < (uintptr_t)data ? (uintptr_t)data : page);
 }
 
+void file_map_forget(const void *data, uint64_t size)
+{
+    const uintptr_t first = (uintptr_t)data & ~(uintptr_t)4095, end = (uintptr_t)data + size;
+    madvise((void *)first, (size_t)(end - first), MADV_DONTNEED);
+}
+
 static enum weir_status stream_read_all(FILE *stream, const char *path, uint64_t size_max,
                                         uint8_t **out, size_t *size, struct weir_error *err)
 {
@@ -261,6 +267,13 @@ bool file_exists(const char *path)
 {
     struct stat info;
     return lstat(path, &info) == 0;
+}
+
+bool file_is_same(const char *path, const char *other)
+{
+    struct stat info, other_info;
+    return stat(path, &info) == 0 && stat(other, &other_info) == 0 &&
+           info.st_dev == other_info.st_dev && info.st_ino == other_info.st_ino;
 }
 
 uint64_t file_space(const char *path)

@@ -20,6 +20,9 @@ enum weir_status file_map_open(struct file_map *out, const char *path, struct we
 void file_map_close(struct file_map *map);
 /* Brings a range of a map into memory now: reads it ahead and enters its pages. */
 void file_map_populate(const void *data, uint64_t size);
+/* Gives the memory of a range of a map back, so that reading a large file once takes little. What
+ * is read again comes from the file. Not for other memory: that would lose its content. */
+void file_map_forget(const void *data, uint64_t size);
 
 /* Reads the whole file into memory that the caller frees with mem_free; a zero follows the last
  * byte. `path` "-" is standard input. Refuses files of more than `size_max` bytes. */
@@ -55,6 +58,9 @@ void file_writer_abandon(struct file_writer *writer);
 
 /* True if there is anything of that name, be it a link that leads nowhere. */
 bool file_exists(const char *path);
+
+/* Do both paths lead to one and the same file? */
+bool file_is_same(const char *path, const char *other);
 
 /* Free bytes of the file system that would hold `path`; UINT64_MAX if unknown. */
 uint64_t file_space(const char *path);

@@ -4,7 +4,9 @@
 #include "format/dtype.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct dtype_info infos[DTYPE_COUNT] = {
 #define DTYPE(id, name, gguf_id, block, bytes, family)                                             \
@@ -62,6 +64,23 @@ enum weir_status dtype_from_gguf(enum dtype *out, uint32_t gguf_id, struct weir_
         }
     }
     return refuse_id(gguf_id, err);
+}
+
+enum weir_status dtype_from_name(enum dtype *out, const char *name, struct weir_error *err)
+{
+    char known[WEIR_ERROR_TEXT_MAX] = "";
+    for (unsigned i = 0; i < DTYPE_COUNT; i++) {
+        if (infos[i].family != DTYPE_FAMILY_FLOAT && infos[i].family != DTYPE_FAMILY_QUANT)
+            continue;
+        if (strcasecmp(infos[i].name, name) == 0) {
+            *out = (enum dtype)i;
+            return WEIR_OK;
+        }
+        const size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", used == 0 ? "" : ", ", infos[i].name);
+    }
+    return err_set(err, WEIR_ERR_ARGUMENT, "unknown tensor type \"%s\", expected one of %s", name,
+                   known);
 }
 
 uint64_t dtype_row_bytes(enum dtype dtype, uint64_t columns)

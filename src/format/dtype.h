@@ -32,6 +32,9 @@ const struct dtype_info *dtype_info(enum dtype dtype);
 /* WEIR_ERR_FORMAT with the reason (unknown, or removed from ggml) for an id without a type. */
 enum weir_status dtype_from_gguf(enum dtype *out, uint32_t gguf_id, struct weir_error *err);
 
+/* The type of a name in any case of letters; WEIR_ERR_ARGUMENT lists what a weight can have. */
+enum weir_status dtype_from_name(enum dtype *out, const char *name, struct weir_error *err);
+
 /* Bytes of a row of `columns` elements, which must be a multiple of the block. */
 uint64_t dtype_row_bytes(enum dtype dtype, uint64_t columns);
 
