@@ -65,6 +65,24 @@ static enum weir_status add_in_file(struct options *options, const char *value,
     return text_list_add(&options->in_files, value, strlen(value), err);
 }
 
+static enum weir_status add_tensor_type(struct options *options, const char *value,
+                                        struct weir_error *err)
+{
+    return text_list_add(&options->tensor_types, value, strlen(value), err);
+}
+
+static enum weir_status add_include(struct options *options, const char *value,
+                                    struct weir_error *err)
+{
+    return text_list_add(&options->include_weights, value, strlen(value), err);
+}
+
+static enum weir_status add_exclude(struct options *options, const char *value,
+                                    struct weir_error *err)
+{
+    return text_list_add(&options->exclude_weights, value, strlen(value), err);
+}
+
 static enum weir_status add_breaker(struct options *options, const char *value,
                                     struct weir_error *err)
 {
@@ -188,9 +206,10 @@ enum {
     IMATRIX = COMMAND_IMATRIX,
     SPLIT = COMMAND_SPLIT,
     MERGE = COMMAND_MERGE,
+    QUANTIZE = COMMAND_QUANTIZE,
     ENGINE = RUN | INSPECT | EVAL | IMATRIX,
     MODEL = ENGINE | TOKENIZE,
-    ALL = MODEL | SYNTH | SPLIT | MERGE,
+    ALL = MODEL | SYNTH | SPLIT | MERGE | QUANTIZE,
 };
 
 #define FIELD(field)                                                                               \

@@ -12,6 +12,7 @@ enum command_id {
     COMMAND_SYNTH = 8,
     COMMAND_EVAL = 16,
     COMMAND_IMATRIX = 32,
+    COMMAND_QUANTIZE = 64,
     COMMAND_SPLIT = 256,
     COMMAND_MERGE = 512,
 };

@@ -5,6 +5,7 @@
 
 #include "app/args.h"
 #include "app/log.h"
+#include "app/output.h"
 
 struct call {
     struct options *options;
@@ -25,10 +26,14 @@ struct command {
     const char *summary;       /* one line */
     const char *details;       /* of the help */
     const char *familiar_name; /* of the program elsewhere whose flags it takes; NULL: none */
+    void (*help)(struct output *output); /* prints what the help ends with; NULL: nothing */
 };
 
 command_fn command_run, command_inspect, command_tokenize, command_synth, command_eval;
-command_fn command_imatrix, command_split, command_merge;
+command_fn command_imatrix, command_split, command_merge, command_quantize;
+
+/* The types that weir quantize knows. */
+void quantize_help(struct output *output);
 
 /* For command_eval: the perplexity of a text or of token ids, saved to options->kl_base if that is
  * given; the comparison with a base that was saved so. */

@@ -61,6 +61,8 @@ void help_print_command(struct output *output, const struct command *command)
         section = NULL;
         print_flag(output, flag);
     }
+    if (command->help != NULL)
+        command->help(output);
 }
 
 void help_print_program(struct output *output, const struct command *commands, size_t count)

@@ -78,6 +78,17 @@ static const struct command commands[] = {
         .details = "Writes a GGUF file with the shape of a public model and random weights.",
     },
     {
+        .name = "quantize",
+        .id = COMMAND_QUANTIZE,
+        .bare = {"--model", "--out", "--type", "--threads"},
+        .run = command_quantize,
+        .usage = "IN OUT TYPE [N] [flags]",
+        .summary = "write a model with tensors of other types",
+        .details = "Writes the model IN to OUT, its matrices in the types of the mixture TYPE.",
+        .familiar_name = "llama-quantize",
+        .help = quantize_help,
+    },
+    {
         .name = "split",
         .id = COMMAND_SPLIT,
         .bare = {"--model", "--out"},

@@ -23,6 +23,7 @@ void options_init(struct options *options)
     weir_engine_options_init(&options->engine);
     weir_sampler_options_init(&options->sampler);
     weir_synth_options_init(&options->synth);
+    weir_quantize_options_init(&options->quantize);
 }
 
 static void text_list_release(struct text_list *list)
@@ -38,6 +39,9 @@ void options_release(struct options *options)
     text_list_release(&options->stops);
     text_list_release(&options->in_files);
     text_list_release(&options->breakers);
+    text_list_release(&options->tensor_types);
+    text_list_release(&options->include_weights);
+    text_list_release(&options->exclude_weights);
     mem_free(options->biases.items);
 }
 

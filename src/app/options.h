@@ -84,12 +84,20 @@ struct options {
     struct text_list in_files;
     bool process_output;
 
-    /* run, synth, imatrix, split, merge */
+    /* run, synth, imatrix, quantize, split, merge */
     const char *output;
     struct weir_synth_options synth;
     struct weir_split_options split; /* tensors_max 0: not given */
     bool merge;
     bool dry_run;
+
+    /* quantize: the lists are not yet in its options */
+    struct weir_quantize_options quantize;
+    struct text_list tensor_types;
+    struct text_list include_weights;
+    struct text_list exclude_weights;
+    const char *type;
+    const char *recipe; /* another name for the type */
 
     struct log_options log;
 };

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char *const command_names[] = {"run",   "inspect", "tokenize", "eval",
-                                            "synth", "split",   "merge"};
+                                            "synth", "split",   "merge",    "quantize"};
 
 enum { COMMANDS = sizeof command_names / sizeof *command_names };
 
