@@ -116,6 +116,11 @@ struct weir_model_info {
 
 WEIR_API void weir_model_info(const struct weir_model *model, struct weir_model_info *out);
 
+/* Whether the model has a block of multi-token prediction. WEIR_ERR_FORMAT or WEIR_ERR_UNSUPPORTED
+ * for a file that is no model that an engine could open. */
+WEIR_API enum weir_status weir_model_has_mtp(const struct weir_model *model, bool *out,
+                                             struct weir_error *err);
+
 /* Prints all metadata, one "key = value" a line; long arrays and strings are shortened. */
 WEIR_API enum weir_status weir_model_print_metadata(const struct weir_model *model,
                                                     weir_write_fn *write, void *user,
@@ -361,8 +366,9 @@ WEIR_API void weir_imatrix_close(struct weir_imatrix *imatrix);
 /* Adds what a file holds, in the GGUF form or the older binary one. */
 WEIR_API enum weir_status weir_imatrix_load(struct weir_imatrix *imatrix, const char *path,
                                             struct weir_error *err);
-/* Adds the sums over all tokens that went through the engine since the last time, which must have
- * been opened with options->collect, and counts one more chunk of `tokens` tokens. */
+/* Adds the sums over all tokens that went through the engine, and through its block of multi-token
+ * prediction, since the last time; it must have been opened with options->collect. Counts one more
+ * chunk of `tokens` tokens. */
 WEIR_API enum weir_status weir_imatrix_take(struct weir_imatrix *imatrix,
                                             struct weir_engine *engine, uint32_t tokens,
                                             struct weir_error *err);

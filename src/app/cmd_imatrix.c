@@ -3,41 +3,54 @@
 #include "app/command.h"
 
 #include "app/interrupt.h"
+#include "app/mtp_feed.h"
 #include "app/windows.h"
 #include "base/err.h"
 
-/* One window through the model. The head costs, so it is run, for all tokens, only if its matrix is
- * wanted too. */
-static enum weir_status eval_window(struct windows *windows, uint32_t number, bool with_head,
+/* What goes through the helpers. */
+struct imatrix_run {
+    struct windows windows;
+    struct weir_imatrix *imatrix;
+    struct mtp_feed feed; /* of a model without the block: not opened */
+    bool has_mtp;
+    enum weir_logits logits; /* of all rows if the head is collected from */
+    uint32_t rows_max;       /* of a step */
+};
+
+/* One window through the model. */
+static enum weir_status eval_window(struct imatrix_run *run, uint32_t number,
                                     struct weir_error *err)
 {
+    struct windows *windows = &run->windows;
     struct weir_session *session = windows->loaded.session;
     int32_t *tokens = windows->ids.items + (uint64_t)number * windows->length;
     enum weir_status status = WEIR_OK;
     if (windows->head >= 0)
         tokens[0] = windows->head;
-    weir_session_reset(session);
-    if (!with_head)
-        return weir_session_eval(session, tokens, windows->length, WEIR_LOGITS_NONE, err);
-    for (uint32_t at = 0; at < windows->length && status == WEIR_OK; at += WINDOWS_ROWS_MAX) {
+    if (run->has_mtp)
+        mtp_feed_reset(&run->feed);
+    else
+        weir_session_reset(session);
+    for (uint32_t at = 0; at < windows->length && status == WEIR_OK; at += run->rows_max) {
         const uint32_t left = windows->length - at;
-        status = weir_session_eval(session, tokens + at,
-                                   left < WINDOWS_ROWS_MAX ? left : WINDOWS_ROWS_MAX,
-                                   WEIR_LOGITS_ALL, err);
+        const uint32_t rows = left < run->rows_max ? left : run->rows_max;
+        status = run->has_mtp ? mtp_feed_step(&run->feed, tokens + at, rows, run->logits,
+                                              WEIR_LOGITS_NONE, err)
+                              : weir_session_eval(session, tokens + at, rows, run->logits, err);
     }
     return status;
 }
 
-static enum weir_status collect(struct windows *windows, struct weir_imatrix *imatrix,
-                                struct weir_error *err)
+static enum weir_status collect(struct imatrix_run *run, struct weir_error *err)
 {
+    const struct windows *windows = &run->windows;
     const struct call *call = windows->call;
     enum weir_status status = WEIR_OK;
     for (uint32_t i = 0; i < windows->count; i++) {
         if (interrupt_requested())
             return WEIR_ERR_CANCELLED;
-        TRY(eval_window(windows, i, call->options->process_output, err));
-        TRY(weir_imatrix_take(imatrix, windows->loaded.engine, windows->length, err));
+        TRY(eval_window(run, i, err));
+        TRY(weir_imatrix_take(run->imatrix, windows->loaded.engine, windows->length, err));
         log_progress_show(call->log, WEIR_STAGE_PREFILL, (uint64_t)(i + 1) * windows->length,
                           (uint64_t)windows->count * windows->length);
     }
@@ -66,24 +79,41 @@ static enum weir_status check(const struct options *options, struct weir_error *
     return WEIR_OK;
 }
 
+static enum weir_status run_windows(struct imatrix_run *run, struct weir_error *err)
+{
+    const struct call *call = run->windows.call;
+    const struct options *options = call->options;
+    enum weir_status status;
+    TRY(weir_imatrix_open(&run->imatrix, err));
+    for (uint64_t i = 0; i < options->in_files.count; i++)
+        TRY(weir_imatrix_load(run->imatrix, options->in_files.items[i], err));
+    TRY(windows_read(&run->windows, call, 1, err));
+    TRY(windows_open_engine(&run->windows,
+                            options->process_output ? WEIR_COLLECT_ALL : WEIR_COLLECT_BLOCKS, err));
+    run->logits = options->process_output ? WEIR_LOGITS_ALL : WEIR_LOGITS_NONE;
+    run->rows_max = options->process_output
+                        ? WINDOWS_ROWS_MAX
+                        : loaded_engine_options(options, 1, call->log).step_rows_max;
+    TRY(weir_model_has_mtp(run->windows.loaded.model, &run->has_mtp, err));
+    if (run->has_mtp)
+        TRY(mtp_feed_open(&run->feed, &run->windows.loaded, run->rows_max, err));
+    TRY(collect(run, err));
+out:
+    return status;
+}
+
 enum weir_status command_imatrix(const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
-    struct windows windows = {.call = call};
-    struct weir_imatrix *imatrix = NULL;
+    struct imatrix_run run = {.windows = {.call = call}};
     enum weir_status status;
     TRY(check(options, err));
-    TRY(weir_imatrix_open(&imatrix, err));
-    for (uint64_t i = 0; i < options->in_files.count; i++)
-        TRY(weir_imatrix_load(imatrix, options->in_files.items[i], err));
-    TRY(windows_read(&windows, call, 1, err));
-    TRY(windows_open_engine(&windows,
-                            options->process_output ? WEIR_COLLECT_ALL : WEIR_COLLECT_BLOCKS, err));
-    TRY(collect(&windows, imatrix, err));
-    TRY(weir_imatrix_save(imatrix, options->output, options->prompt_file, err));
-    report(imatrix, options->output, call->log);
+    TRY(run_windows(&run, err));
+    TRY(weir_imatrix_save(run.imatrix, options->output, options->prompt_file, err));
+    report(run.imatrix, options->output, call->log);
 out:
-    weir_imatrix_close(imatrix);
-    windows_close(&windows);
+    mtp_feed_close(&run.feed);
+    weir_imatrix_close(run.imatrix);
+    windows_close(&run.windows);
     return status;
 }

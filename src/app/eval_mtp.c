@@ -3,18 +3,15 @@
  * then of a greedy chain. Knows nothing of files but to put rows into one. */
 #include "app/eval_mtp.h"
 
-#include <string.h>
-
 #include "app/interrupt.h"
+#include "app/mtp_feed.h"
 #include "base/err.h"
-#include "base/mem.h"
 
 /* What goes through the helpers. */
 struct mtp_run {
-    const struct loaded *loaded;
+    struct mtp_feed feed;
     struct output *output;
-    float *before; /* [rows_max + 1][width]: the hidden state before each token of a step */
-    size_t width, vocab;
+    size_t vocab;
 };
 
 static int32_t largest(const float *logits, size_t count)
@@ -25,21 +22,14 @@ static int32_t largest(const float *logits, size_t count)
     return (int32_t)at;
 }
 
-/* One step of the model and one of the block. The state behind the last token becomes the first row
- * of run->before for the step that follows. */
-static enum weir_status eval_rows(const struct mtp_run *run, const int32_t *tokens, uint32_t rows,
+static enum weir_status eval_rows(struct mtp_run *run, const int32_t *tokens, uint32_t rows,
                                   struct weir_error *err)
 {
-    struct weir_session *session = run->loaded->session;
-    const size_t row_bytes = run->width * sizeof(float);
     enum weir_status status;
-    TRY(weir_session_eval(session, tokens, rows, WEIR_LOGITS_LAST, err));
+    TRY(mtp_feed_step(&run->feed, tokens, rows, WEIR_LOGITS_LAST, WEIR_LOGITS_ALL, err));
     for (uint32_t row = 0; row < rows; row++)
-        memcpy(run->before + (row + 1) * run->width, weir_session_hidden(session, row), row_bytes);
-    TRY(weir_session_mtp_eval(session, tokens, run->before, rows, WEIR_LOGITS_ALL, err));
-    for (uint32_t row = 0; row < rows; row++)
-        output_put(run->output, weir_session_mtp_logits(session, row), run->vocab * sizeof(float));
-    memcpy(run->before, run->before + rows * run->width, row_bytes);
+        output_put(run->output, weir_session_mtp_logits(run->feed.session, row),
+                   run->vocab * sizeof(float));
     status = output_failed(run->output, err);
 out:
     return status;
@@ -49,9 +39,9 @@ out:
 static enum weir_status eval_chain(const struct mtp_run *run, uint32_t count, struct log *log,
                                    struct weir_error *err)
 {
-    struct weir_session *session = run->loaded->session;
+    struct weir_session *session = run->feed.session;
     int32_t token = largest(weir_session_logits(session, 0), run->vocab);
-    const float *before = run->before;
+    const float *before = run->feed.before;
     enum weir_status status = WEIR_OK;
     log_print(log, WEIR_LOG_INFO, "the model's next token: %d", (int)token);
     for (uint32_t i = 0; i < count; i++) {
@@ -71,14 +61,9 @@ enum weir_status eval_mtp(const struct loaded *loaded, const struct ids *ids, ui
                           uint32_t chain, struct output *output, struct log *log,
                           struct weir_error *err)
 {
-    struct mtp_run run = {.loaded = loaded,
-                          .output = output,
-                          .width = weir_engine_width(loaded->engine),
-                          .vocab = weir_engine_vocab(loaded->engine)};
-    enum weir_status status = WEIR_ERR_MEMORY;
-    run.before = mem_alloc(rows_max + 1, run.width * sizeof *run.before, err);
-    if (run.before == NULL)
-        goto out;
+    struct mtp_run run = {.output = output, .vocab = weir_engine_vocab(loaded->engine)};
+    enum weir_status status;
+    TRY(mtp_feed_open(&run.feed, loaded, rows_max, err));
     for (uint64_t done = 0; done < ids->count;) {
         const uint64_t left = ids->count - done;
         const uint32_t rows = left < rows_max ? (uint32_t)left : rows_max;
@@ -92,6 +77,6 @@ enum weir_status eval_mtp(const struct loaded *loaded, const struct ids *ids, ui
     }
     TRY(eval_chain(&run, chain, log, err));
 out:
-    mem_free(run.before);
+    mtp_feed_close(&run.feed);
     return status;
 }

@@ -112,6 +112,8 @@ enum weir_status windows_open_engine(struct windows *windows, enum weir_collect 
     engine.context = windows->length;
     engine.collect = collect;
     enum weir_status status;
+    if (collect != WEIR_COLLECT_NOTHING)
+        TRY(weir_model_has_mtp(windows->loaded.model, &engine.mtp, err));
     TRY(loaded_open_engine(&windows->loaded, &engine, log, err));
     TRY(pool_open(&windows->pool, weir_engine_threads(windows->loaded.engine), err));
     log->progress_muted = true;

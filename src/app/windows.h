@@ -24,13 +24,14 @@ struct windows {
     int32_t head;    /* stands first in each window, in place of its own token; -1: none does */
 };
 
-/* Reads the windows that the flags name: --file, of which there must be `least`, or --tokens, cut by
- * --ctx-size and --chunks. Opens the model. */
+/* Reads the windows that the flags name: --file, of which there must be `least`, or --tokens, cut
+ * by --ctx-size and --chunks. Opens the model. */
 enum weir_status windows_read(struct windows *windows, const struct call *call, uint32_t least,
                               struct weir_error *err);
 
 /* Opens the engine for the windows. Its steps can have WINDOWS_ROWS_MAX rows of logits, or one if
- * only the layers are collected from. */
+ * only the layers are collected from. What is collected from includes the block of multi-token
+ * prediction, where the model has one. */
 enum weir_status windows_open_engine(struct windows *windows, enum weir_collect collect,
                                      struct weir_error *err);
 /* Refuses tokens that are not of the engine's vocabulary: the last of a window is only looked up

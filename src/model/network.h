@@ -13,7 +13,7 @@ struct plan_choices {
     enum dtype cache_k, cache_v; /* F32 or F16 */
     unsigned fuse;               /* enum fuse_set */
     bool hidden;                 /* keep the hidden state of every row, for the MTP block */
-    enum collect collect;        /* of the model's own layers; COLLECT_ALL: and its head */
+    enum collect collect;        /* of the layers; COLLECT_ALL: and of the head */
 };
 
 /* A forward pass of any number of rows of any number of sequences, with the logits of the rows

@@ -119,7 +119,8 @@ struct fit {
 };
 
 /* One code is taken out of the sums, the best one for the scale of the others put in, and the fit
- * kept if A^2 / B grows. */
+ * kept if A^2 / B grows. Scales are below 0 where the extreme is above; the reference leaves such a
+ * group as it is. */
 static bool improve_code_symmetric(struct fit *fit, int i, float x, int limit)
 {
     const float w = x * x;
@@ -397,13 +398,13 @@ struct search_scale_min search_scale_min(const struct search_offset *search, con
     /* The codes of a trial start from the base of the best fit so far. So what a batch computed
      * behind a trial that is better than that is void. */
     for (int k = 0; k < search->trials;) {
-        const int count_k = search->trials - k < LANES ? search->trials - k : LANES;
+        const int in_batch = search->trials - k < LANES ? search->trials - k : LANES;
         batch_fit(&batch, search, &v, best.base, k);
-        const int lane = batch_first_better(&batch, count_k, best.error);
-        if (lane < count_k)
+        const int lane = batch_first_better(&batch, in_batch, best.error);
+        if (lane < in_batch)
             best = (struct offset_fit){batch.inverse[lane], best.base, batch.scale[lane],
                                        batch.base[lane], batch.error[lane]};
-        k += lane < count_k ? lane + 1 : count_k;
+        k += lane < in_batch ? lane + 1 : in_batch;
     }
     for (int i = 0; i < count; i++)
         codes[i] = (uint8_t)offset_code(best.inverse, x[i], best.base_of_codes, search->limit);

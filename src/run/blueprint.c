@@ -116,7 +116,7 @@ static enum weir_status build_plans(struct blueprint *blueprint,
     const struct config *config = &blueprint->config;
     const struct weights *weights = &blueprint->weights;
     enum weir_status status;
-    struct plan_choices choices = {
+    const struct plan_choices choices = {
         .cache_k = cache_dtype(options->cache_k),
         .cache_v = cache_dtype(options->cache_v),
         .fuse = (options->fused_gdn != WEIR_OFF ? FUSE_DELTA_RULE : 0u) |
@@ -128,7 +128,6 @@ static enum weir_status build_plans(struct blueprint *blueprint,
         return err_set(err, WEIR_ERR_UNSUPPORTED,
                        "the model has no MTP block, expected nextn_predict_layers 1");
     TRY(network_plan(&blueprint->plan, config, weights, &choices, err));
-    choices.collect = COLLECT_NOTHING;
     if (options->mtp)
         TRY(network_mtp_plan(&blueprint->mtp, config, weights, &choices, err));
     blueprint->used = mem_alloc(weights->count, sizeof *blueprint->used, err);

@@ -76,11 +76,11 @@ out:
     return status;
 }
 
-static enum weir_status take_buffer(struct weir_imatrix *imatrix, struct weir_engine *engine,
-                                    uint16_t number, struct weir_error *err)
+static enum weir_status take_buffer(struct weir_imatrix *imatrix, const struct weights *weights,
+                                    struct state *state, uint16_t number, struct weir_error *err)
 {
-    const struct buf *buf = plan_buf(engine->blueprint.plan, number);
-    const struct weight *weight = &engine->blueprint.weights.list[buf->source];
+    const struct buf *buf = plan_buf(state->plan, number);
+    const struct weight *weight = &weights->list[buf->source];
     const uint64_t count = (uint64_t)buf->rows * buf->width;
     double *sums;
     enum weir_status status;
@@ -88,7 +88,7 @@ static enum weir_status take_buffer(struct weir_imatrix *imatrix, struct weir_en
     if (taken == NULL)
         return WEIR_ERR_MEMORY;
     TRY(find_sums(imatrix, weight->tensor->name, buf->width - 1, buf->rows, &sums, err));
-    state_take_sums(&engine->state, number, taken);
+    state_take_sums(state, number, taken);
     for (uint64_t i = 0; i < count; i++)
         sums[i] += (double)taken[i];
 out:
@@ -96,17 +96,26 @@ out:
     return status;
 }
 
+static enum weir_status take_plan(struct weir_imatrix *imatrix, const struct weights *weights,
+                                  struct state *state, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < state->plan->buf_count && status == WEIR_OK; i++) {
+        if (state->plan->bufs[i].kind == BUF_SUM)
+            status = take_buffer(imatrix, weights, state, (uint16_t)i, err);
+    }
+    return status;
+}
+
 enum weir_status weir_imatrix_take(struct weir_imatrix *imatrix, struct weir_engine *engine,
                                    uint32_t tokens, struct weir_error *err)
 {
-    const struct plan *plan = engine->blueprint.plan;
-    enum weir_status status = WEIR_OK;
+    const struct weights *weights = &engine->blueprint.weights;
     if (engine->options.collect == WEIR_COLLECT_NOTHING)
         return err_set(err, WEIR_ERR_ARGUMENT, "the engine was opened without collecting");
-    for (uint32_t i = 0; i < plan->buf_count && status == WEIR_OK; i++) {
-        if (plan->bufs[i].kind == BUF_SUM)
-            status = take_buffer(imatrix, engine, (uint16_t)i, err);
-    }
+    enum weir_status status = take_plan(imatrix, weights, &engine->state, err);
+    if (status == WEIR_OK && engine->mtp_exec != NULL)
+        status = take_plan(imatrix, weights, &engine->mtp_state, err);
     imatrix->chunks++;
     imatrix->chunk_size = tokens > imatrix->chunk_size ? tokens : imatrix->chunk_size;
     return status;

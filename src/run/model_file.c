@@ -101,6 +101,17 @@ void weir_model_info(const struct weir_model *model, struct weir_model_info *out
     }
 }
 
+enum weir_status weir_model_has_mtp(const struct weir_model *model, bool *out,
+                                    struct weir_error *err)
+{
+    struct config config;
+    *out = false;
+    const enum weir_status status = config_read(&config, model->gguf, err);
+    if (status == WEIR_OK)
+        *out = config.blocks > config.layers;
+    return status;
+}
+
 /* ---- metadata -------------------------------------------------------------------------------- */
 
 enum { TEXT_SHOWN = 120, ELEMENTS_SHOWN = 8 };

@@ -3,6 +3,7 @@
  * Run alone: build/tests/weir-test importance_ */
 #include "cli/program.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,33 @@ TEST(importance_windows_add_up)
     CHECK_INT((int)imatrix_find(&all, "token_embd.weight")->counts[0], 2 * 32);
     imatrix_release(&one);
     imatrix_release(&all);
+}
+
+/* Whatever steps the window is cut into; a hidden state goes from one to the next. */
+TEST(importance_measures_the_mtp_block)
+{
+    const char *text = write_text(), *model = test_data("golden/nano-f32.gguf");
+    const char *const path[] = {test_scratch("mtp-512.gguf"), test_scratch("mtp-5.gguf")};
+    static const char *const rows[] = {"512", "5"};
+    struct imatrix imatrix[2];
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(RUN_PROGRAM("imatrix", model, "-f", text, "-o", path[i], "-c", "32", "--chunks",
+                              "2", "-ub", rows[i])
+                      ->status,
+                  0);
+        read_imatrix(&imatrix[i], path[i]);
+    }
+    const struct imatrix_entry *one = imatrix_find(&imatrix[0], "blk.4.nextn.eh_proj.weight");
+    const struct imatrix_entry *other = imatrix_find(&imatrix[1], "blk.4.nextn.eh_proj.weight");
+    CHECK(one != NULL && other != NULL);
+    CHECK_INT((int)one->counts[0], 2 * 32);
+    for (uint64_t i = 0; i < one->columns; i++) {
+        CHECK(one->sums[i] > 0);
+        /* two sums of 64 numbers in F32, added in another order */
+        CHECK(fabsf(one->sums[i] - other->sums[i]) <= 64 * 1.2e-7f * one->sums[i]);
+    }
+    imatrix_release(&imatrix[0]);
+    imatrix_release(&imatrix[1]);
 }
 
 TEST(importance_refuses)

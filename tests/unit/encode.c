@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Tests of the encoders against the vectors in tests/data/quant, byte for byte, and of what holds for
- * any row. Run alone: build/tests/weir-test encode_ */
+ * Tests of the encoders against the vectors in tests/data/quant, byte for byte, and of what holds
+ * for any row. Run alone: build/tests/weir-test encode_ */
 #include "test.h"
 
 #include <float.h>
@@ -215,9 +215,9 @@ TEST(encode_doubles)
     each_encoder(check_doubles);
 }
 
-/* Types treat both signs alike, but for those with a smallest value, for Q3_K, which improves single
- * codes only where the extreme is negative (search_symmetric_by_code), and for IQ1, where sums in
- * the order of the values may decide otherwise from the other end. */
+/* Types treat both signs alike, but for those with a smallest value, for Q3_K, which improves
+ * single codes only where the extreme is negative (search_symmetric_by_code), and for IQ1, where
+ * sums in the order of the values may decide otherwise from the other end. */
 static void check_negates(enum dtype dtype, bool weighted)
 {
     static const enum dtype one_sided[] = {DTYPE_Q4_1, DTYPE_Q5_1, DTYPE_Q2_K,  DTYPE_Q3_K,
