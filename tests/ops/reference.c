@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Reference ops one by one on the worked example of MODEL.md, section 8, computed there in float64
- * to 10 digits. The bound of 3e-6 is some 20 roundings of F32 at the size of the numbers. Run
- * alone: build/tests/weir-test ops_ */
+ * to 10 digits, and on cases that can be computed by hand. The bound of 3e-6 is some 20 roundings
+ * of F32 at the size of the numbers. Run alone: build/tests/weir-test ops_ */
 #include "test.h"
 
 #include <math.h>
@@ -171,27 +171,28 @@ TEST(ops_delta_rule_and_gated_norm)
  * that the output is v times the key's square. */
 static void check_head_map(enum head_map map, const float *expected)
 {
-    static const float k[2] = {1, 2}, v[4] = {1, 1, 1, 1}, g[4] = {0}, beta[4] = {1, 1, 1, 1};
+    static const float k[2] = {1, 2}, v[6] = {1, 1, 1, 1, 1, 1}, g[6] = {0};
+    static const float beta[6] = {1, 1, 1, 1, 1, 1};
     static const struct step_seq seq = {.rows = 1};
     static const struct step step = {.rows = 1, .seqs = 1, .seq = &seq};
-    float m[4] = {0}, o[4];
+    float m[6] = {0}, o[6];
     const struct op op = {.kind = OP_DELTA_RULE_INPLACE, .scale = 1, .head_map = (uint8_t)map};
     struct ref_call call = {.op = &op, .step = &step, .rows = 1};
     call.at[0] = call.at[1] = dense(k, 1, 2, 1);
-    call.at[2] = dense(v, 1, 4, 1);
-    call.at[3] = dense(g, 1, 1, 4);
-    call.at[4] = dense(beta, 1, 1, 4);
-    call.at[5] = slot(m, 4, 1, 1);
-    call.at[6] = dense(o, 1, 4, 1);
+    call.at[2] = dense(v, 1, 6, 1);
+    call.at[3] = dense(g, 1, 1, 6);
+    call.at[4] = dense(beta, 1, 1, 6);
+    call.at[5] = slot(m, 6, 1, 1);
+    call.at[6] = dense(o, 1, 6, 1);
     run_op(ref_delta_rule_inplace, &call);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 6; i++)
         CHECK(o[i] == expected[i] * expected[i]);
 }
 
 TEST(ops_head_maps)
 {
-    check_head_map(HEAD_MAP_TILED, (const float[]){1, 2, 1, 2});
-    check_head_map(HEAD_MAP_GROUPED, (const float[]){1, 1, 2, 2});
+    check_head_map(HEAD_MAP_TILED, (const float[]){1, 2, 1, 2, 1, 2});
+    check_head_map(HEAD_MAP_GROUPED, (const float[]){1, 1, 1, 2, 2, 2});
 }
 
 /* ---- full attention -------------------------------------------------------------------------- */
@@ -298,4 +299,187 @@ TEST(ops_rope_frequencies)
     CHECK(fabs(yarn[31] - plain[31] / 4) < 1e-20);
     for (int i = 1; i < 32; i++)
         CHECK(yarn[i] <= plain[i] && yarn[i] >= plain[i] / 4 * (1 - 1e-12));
+}
+
+/* ---- experts --------------------------------------------------------------------------------- */
+
+static struct ref_operand numbers(const int32_t *data, uint64_t rows, uint32_t width)
+{
+    struct ref_operand operand = dense(data, rows, 1, width);
+    operand.dtype = DTYPE_I32;
+    return operand;
+}
+
+/* The first row is MODEL.md's; of equal experts the lower number wins; nothing overflows. */
+TEST(ops_routing)
+{
+    static const float logits[5][4] = {{0.5f, 2, -1, 1.25f},
+                                       {1, -0.5f, 2, 0.25f},
+                                       {0.5f, 0.5f, 0.5f, 0.5f},
+                                       {-1, 2, 0, 2},
+                                       {-1000, 1000, 1000, 999}};
+    static const int32_t expected[5][2] = {{1, 3}, {2, 0}, {0, 1}, {1, 3}, {1, 2}};
+    int32_t routing[5][2];
+    float shares[5][2];
+    const struct op op = {.kind = OP_ROUTE};
+    struct ref_call call = {.op = &op, .rows = 5};
+    call.at[0] = dense(logits, 5, 1, 4);
+    call.at[1] = numbers(&routing[0][0], 5, 2);
+    call.at[2] = dense(shares, 5, 1, 2);
+    run_op(ref_route, &call);
+    CHECK(memcmp(routing, expected, sizeof routing) == 0);
+    CHECK_NEAR(shares[0], {0.6791786992, 0.3208213008, 0.731058578630, 0.268941421370, 0.5, 0.5,
+                           0.5, 0.5, 0.5, 0.5});
+}
+
+/* The floor under the sum of shares: one of 2^15 equal experts has 2^-15, half of the floor. */
+TEST(ops_routing_has_a_floor)
+{
+    enum { EXPERTS = 1 << 15 };
+    static float logits[EXPERTS], scratch[EXPERTS];
+    int32_t routing;
+    float share;
+    const struct op op = {.kind = OP_ROUTE};
+    struct ref_call call = {.op = &op, .rows = 1, .scratch = scratch};
+    call.at[0] = dense(logits, 1, 1, EXPERTS);
+    call.at[1] = numbers(&routing, 1, 1);
+    call.at[2] = dense(&share, 1, 1, 1);
+    ref_route(&call, 0, 1);
+    CHECK_INT(routing, 0);
+    CHECK_NEAR(&share, {0.5});
+}
+
+static const int32_t routed[2][2] = {{2, 0}, {0, 1}};
+
+/* Three matrices of 2 x 2, two of them for each row: with one input for both, and one for each.
+ * However threads cut the rows of the stack, the result is the same. */
+TEST(ops_products_with_experts)
+{
+    static const float w[3][2][2] = {{{1, 2}, {3, 4}}, {{0, 1}, {1, 0}}, {{2, 0}, {0, -1}}};
+    static const float shared[2][2] = {{1, 2}, {3, -1}};
+    static const float own[2][2][2] = {{{1, 2}, {-1, 1}}, {{0, 1}, {5, 7}}};
+    static const float of_shared[2][2][2] = {{{2, -2}, {5, 11}}, {{1, 5}, {-1, 3}}};
+    static const float of_own[2][2][2] = {{{2, -2}, {1, 1}}, {{2, 4}, {7, 5}}};
+    float y[2][2][2], scratch[SCRATCH];
+    const struct op op = {.kind = OP_EXPERT_MATMUL};
+    struct ref_call call = {.op = &op, .rows = 2};
+    call.at[0] = dense(w, 6, 1, 2);
+    call.at[1] = numbers(&routed[0][0], 2, 2);
+    call.at[2] = dense(shared, 2, 1, 2);
+    call.at[3] = dense(y, 2, 2, 2);
+    CHECK_INT(ref_units(&call), 6);
+    run_op(ref_expert_matmul, &call);
+    CHECK(memcmp(y, of_shared, sizeof y) == 0);
+    call.at[2] = dense(own, 2, 2, 2);
+    run_op(ref_expert_matmul, &call);
+    CHECK(memcmp(y, of_own, sizeof y) == 0);
+    for (uint64_t cut = 0; cut <= 6; cut++) {
+        memset(y, 0, sizeof y);
+        call.scratch = scratch;
+        ref_expert_matmul(&call, 0, cut);
+        ref_expert_matmul(&call, cut, 6);
+        CHECK(memcmp(y, of_own, sizeof y) == 0);
+    }
+    call.rows = 0;
+    CHECK_INT(ref_units(&call), 0);
+}
+
+TEST(ops_scales_and_sums_of_experts)
+{
+    static const float x[2][2][2] = {{{1, 2}, {3, 4}}, {{5, 6}, {7, 8}}};
+    static const float w[3] = {0.5f, 10, 4}, shares[2][2] = {{0.75f, 0.25f}, {1, 0}};
+    static const float scaled[2][2][2] = {{{4, 8}, {1.5f, 2}}, {{2.5f, 3}, {70, 80}}};
+    static const float sums[2][2] = {{1.5f, 2.5f}, {5, 6}};
+    float y[2][2][2], sum[2][2];
+    const struct op scale = {.kind = OP_EXPERT_SCALE};
+    struct ref_call call = {.op = &scale, .rows = 2};
+    call.at[0] = dense(x, 2, 2, 2);
+    call.at[1] = numbers(&routed[0][0], 2, 2);
+    call.at[2] = dense(w, 3, 1, 1);
+    call.at[3] = dense(y, 2, 2, 2);
+    run_op(ref_expert_scale, &call);
+    CHECK(memcmp(y, scaled, sizeof y) == 0);
+    const struct op add = {.kind = OP_EXPERT_SUM};
+    call = (struct ref_call){.op = &add, .rows = 2};
+    call.at[0] = dense(x, 2, 2, 2);
+    call.at[1] = dense(shares, 2, 1, 2);
+    call.at[2] = dense(sum, 2, 1, 2);
+    run_op(ref_expert_sum, &call);
+    CHECK(memcmp(sum, sums, sizeof sum) == 0);
+}
+
+/* The largest share first: in F32 the sum of these three depends on their order. */
+TEST(ops_sum_of_experts_has_an_order)
+{
+    static const float x[3] = {1, 0x1p-24f, 0x1p-24f}, shares[3] = {1, 1, 1};
+    float sum;
+    const struct op op = {.kind = OP_EXPERT_SUM};
+    struct ref_call call = {.op = &op, .rows = 1};
+    call.at[0] = dense(x, 1, 3, 1);
+    call.at[1] = dense(shares, 1, 1, 3);
+    call.at[2] = dense(&sum, 1, 1, 1);
+    run_op(ref_expert_sum, &call);
+    CHECK(sum == 1);
+}
+
+/* ---- columns --------------------------------------------------------------------------------- */
+
+static const float grid[2][6] = {{1, 2, 3, 4, 5, 6}, {7, 8, 9, 10, 11, 12}};
+
+/* Columns 0, 1 and 3, 4 of the grid. */
+static struct ref_operand grid_view(void)
+{
+    struct ref_operand view = dense(grid, 2, 2, 2);
+    view.stride = 3;
+    view.pitch = sizeof grid[0];
+    return view;
+}
+
+TEST(ops_columns_are_copied_and_joined)
+{
+    static const float copied[2][4] = {{1, 2, 4, 5}, {7, 8, 10, 11}};
+    static const float joined[2][6] = {{-1, -2, 1, 2, 4, 5}, {-3, -4, 7, 8, 10, 11}};
+    static const float other[2][2] = {{-1, -2}, {-3, -4}};
+    float copy[2][4], join[2][6];
+    const struct op copy_op = {.kind = OP_COPY}, concat_op = {.kind = OP_CONCAT};
+    struct ref_call call = {.op = &copy_op, .rows = 2};
+    call.at[0] = grid_view();
+    call.at[1] = dense(copy, 2, 2, 2);
+    run_op(ref_copy, &call);
+    CHECK(memcmp(copy, copied, sizeof copy) == 0);
+    call = (struct ref_call){.op = &concat_op, .rows = 2};
+    call.at[0] = dense(other, 2, 1, 2);
+    call.at[1] = grid_view();
+    call.at[2] = dense(join, 2, 1, 6);
+    run_op(ref_concat, &call);
+    CHECK(memcmp(join, joined, sizeof join) == 0);
+}
+
+/* One number for each row, for all rows, and behind a sigmoid. */
+TEST(ops_rows_times_a_number)
+{
+    static const float column[2] = {2, -1}, number = 0.5f, gate[2] = {0, 100};
+    static const float by_column[2][4] = {{2, 4, 8, 10}, {-7, -8, -10, -11}};
+    static const float by_number[2][4] = {{0.5f, 1, 2, 2.5f}, {3.5f, 4, 5, 5.5f}};
+    static const float b[2][4] = {{2, 4, 6, 8}, {1, 1, 1, 1}};
+    static const float gated[2][4] = {{2, 4, 7, 9}, {8, 9, 11, 12}};
+    float y[2][4];
+    const struct op column_op = {.kind = OP_MUL_COLUMN}, scalar_op = {.kind = OP_MUL_SCALAR};
+    const struct op gated_op = {.kind = OP_ADD_GATED};
+    struct ref_call call = {.op = &column_op, .rows = 2};
+    call.at[0] = grid_view();
+    call.at[1] = dense(column, 2, 1, 1);
+    call.at[2] = dense(y, 2, 2, 2);
+    run_op(ref_mul_column, &call);
+    CHECK(memcmp(y, by_column, sizeof y) == 0);
+    call.op = &scalar_op;
+    call.at[1] = dense(&number, 1, 1, 1);
+    run_op(ref_mul_scalar, &call);
+    CHECK(memcmp(y, by_number, sizeof y) == 0);
+    call.op = &gated_op;
+    call.at[1] = dense(b, 2, 2, 2);
+    call.at[2] = dense(gate, 2, 1, 1);
+    call.at[3] = dense(y, 2, 2, 2);
+    run_op(ref_add_gated, &call);
+    CHECK(memcmp(y, gated, sizeof y) == 0);
 }
