@@ -117,6 +117,61 @@ TEST(evaluation_full_standard_output_is_an_error)
     CHECK_REFUSED(run_program(&call), "standard output: cannot write: No space left on device");
 }
 
+/* ---- multi-token prediction ------------------------------------------------------------------ */
+
+static void check_mtp(const char *model, const char *reference, const char *drafts)
+{
+    const char *path = test_scratch("mtp.f32"), *parts = test_scratch("mtp-parts.f32");
+    const struct program_result *result =
+        RUN_PROGRAM("eval", model, "--tokens", TOKENS, "--logits", path, "--mtp", "4", "-ctk",
+                    "f32", "-ctv", "f32", "-v");
+    CHECK_INT(result->status, 0);
+    CHECK_INT(result->out_size, 0);
+    CHECK_HAS(result->err, drafts);
+    size_t count, expected_count, parts_count;
+    float *logits = fixture_floats(path, &count);
+    float *expected = fixture_floats(reference, &expected_count);
+    CHECK_INT(count, (24 + 4) * 1024);
+    CHECK_INT(count, expected_count);
+    CHECK(test_nmse(logits, expected, count) <= 1e-9);
+    /* in steps of one, without a chain: the first 24 of the same rows */
+    result = RUN_PROGRAM("eval", model, "--tokens", TOKENS, "--logits", parts, "--mtp", "0", "-ctk",
+                         "f32", "-ctv", "f32", "--step");
+    CHECK_INT(result->status, 0);
+    float *in_parts = fixture_floats(parts, &parts_count);
+    CHECK_INT(parts_count, 24 * 1024);
+    CHECK(memcmp(in_parts, logits, parts_count * sizeof *logits) == 0);
+    free(in_parts);
+    free(logits);
+    free(expected);
+}
+
+TEST(evaluation_mtp_logits_are_the_recorded_ones)
+{
+    check_mtp(MODEL, test_data("golden/nano-f32.mtp_logits.f32"), "draft 4: 573");
+    check_mtp(test_data("golden/nanomoe-f32.gguf"), test_data("golden/nanomoe-f32.mtp_logits.f32"),
+              "draft 4: 633");
+}
+
+TEST(evaluation_mtp_is_refused_where_it_makes_no_sense)
+{
+    const char *path = test_scratch("no-mtp.f32"), *text = test_scratch("mtp.txt");
+    FILE *stream = fopen(text, "w");
+    CHECK(stream != NULL && fputs("some text", stream) >= 0 && fclose(stream) == 0);
+    CHECK_REFUSED(RUN_PROGRAM("eval", MODEL, "-f", text, "--mtp", "2"), "--mtp needs --logits");
+    CHECK_HAS(RUN_PROGRAM("eval", MODEL, "--tokens", TOKENS, "--logits", path, "--mtp", "-1")->err,
+              "--mtp");
+    const struct program_result *result =
+        RUN_PROGRAM("eval", test_data("golden/nano-q4_0.gguf"), "--tokens", TOKENS, "--logits",
+                    path, "--mtp", "2", "--log-disable");
+    CHECK_REFUSED(result, "the model has no MTP block, expected nextn_predict_layers 1");
+    /* 24 tokens and a chain of 2 do not fit into 25 */
+    result = RUN_PROGRAM("eval", MODEL, "--tokens", TOKENS, "--logits", path, "--mtp", "2", "-c",
+                         "25", "--log-disable");
+    CHECK_REFUSED(result, "the context is full: 25 tokens and 1 more, it holds 25");
+    CHECK_INT(program_count_files(path), 0);
+}
+
 /* ---- perplexity ------------------------------------------------------------------------------ */
 
 enum { WINDOW = 16, WINDOWS = 5, TEXT_BYTES = 400 };

@@ -302,6 +302,36 @@ TEST(engine_memory_is_counted_before_it_is_taken)
     weir_model_close(model);
 }
 
+/* The MTP block adds its weights, a cache, and the hidden states of a step. */
+TEST(engine_memory_of_the_mtp_block)
+{
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct weir_model *model;
+    struct weir_model_info info;
+    struct weir_memory without, with;
+    CHECK_OK(weir_model_open(&model, test_data("golden/nanomoe-f32.gguf"), NULL, &err), &err);
+    weir_model_info(model, &info);
+    fixture_options(&options);
+    options.sessions_max = 3;
+    CHECK_OK(weir_memory_estimate(model, &options, &without, &err), &err);
+    options.mtp = true;
+    CHECK_OK(weir_memory_estimate(model, &options, &with, &err), &err);
+    weir_model_close(model);
+    CHECK(without.weights < with.weights);
+    CHECK_INT(with.weights, info.tensor_bytes);
+    CHECK_INT(without.kv_per_token, 2 * 4 * 32); /* one kv head of 32, one full layer */
+    CHECK_INT(with.kv_per_token, 2 * without.kv_per_token);
+    CHECK_INT(with.kv, 3 * 512 * with.kv_per_token);
+    CHECK_INT(with.state, without.state);
+    CHECK_INT(with.logits, 2 * without.logits);
+    CHECK_INT(with.scratch, 2 * without.scratch);
+    /* kept rows of the model and of the block, and those that a step of the block begins with */
+    CHECK(with.activations > without.activations + 3 * 512 * 64 * sizeof(float));
+    CHECK_INT(with.total,
+              with.weights + with.kv + with.state + with.activations + with.logits + with.scratch);
+}
+
 TEST(engine_options_are_checked)
 {
     static const struct {

@@ -7,24 +7,32 @@
 
 #include "alloc.h"
 
-#define NANO "golden/nano-q4_0.gguf"
+#define NANO    "golden/nano-q4_0.gguf"
+#define NANOMOE "golden/nanomoe-f32.gguf"
 
-/* Everything that a program does with a model, from the file to the logits. */
+enum { WIDTH = 64 }; /* of both */
+
+/* Everything that a program does with a model, from the file to the logits. With the MTP block it
+ * is the model that has one. */
 static void use_a_model(void *argument)
 {
     const struct weir_engine_options *options = argument;
+    static const float hidden[3 * WIDTH];
     const int32_t tokens[3] = {3, 1, 2};
     struct weir_model *model = NULL;
     struct weir_engine *engine = NULL;
     struct weir_session *session = NULL;
     struct weir_error err = {0};
-    enum weir_status status = weir_model_open(&model, test_data(NANO), NULL, &err);
+    enum weir_status status =
+        weir_model_open(&model, test_data(options->mtp ? NANOMOE : NANO), NULL, &err);
     if (status == WEIR_OK)
         status = weir_engine_open(&engine, model, options, &err);
     if (status == WEIR_OK)
         status = weir_session_open(&session, engine, &err);
     if (status == WEIR_OK)
         status = weir_session_eval(session, tokens, 3, WEIR_LOGITS_LAST, &err);
+    if (status == WEIR_OK && options->mtp)
+        status = weir_session_mtp_eval(session, tokens, hidden, 3, WEIR_LOGITS_ALL, &err);
     weir_session_close(session);
     weir_engine_close(engine);
     weir_model_close(model);
@@ -46,6 +54,17 @@ TEST(engine_alloc_failures_leave_nothing)
     alloc_test(use_a_model, &options);
 }
 
+TEST(engine_alloc_failures_with_mtp_leave_nothing)
+{
+    struct weir_engine_options options;
+    fixture_options(&options);
+    options.mtp = true;
+    alloc_test(use_a_model, &options);
+    options.load = WEIR_LOAD_READ;
+    options.fuse = options.fused_gdn = WEIR_OFF;
+    alloc_test(use_a_model, &options);
+}
+
 static void print_nothing(void *user, const char *text, size_t length)
 {
     (void)user, (void)text, (void)length;
@@ -58,7 +77,8 @@ static void look_at_a_model(void *argument)
     struct weir_model *model = NULL;
     struct weir_memory memory;
     struct weir_error err = {0};
-    enum weir_status status = weir_model_open(&model, test_data(NANO), NULL, &err);
+    enum weir_status status =
+        weir_model_open(&model, test_data(options->mtp ? NANOMOE : NANO), NULL, &err);
     if (status == WEIR_OK)
         status = weir_model_print_metadata(model, print_nothing, NULL, &err);
     if (status == WEIR_OK)
@@ -77,10 +97,12 @@ TEST(engine_alloc_failures_of_inspection_leave_nothing)
     struct weir_engine_options options;
     fixture_options(&options);
     alloc_test(look_at_a_model, &options);
+    options.mtp = true;
+    alloc_test(look_at_a_model, &options);
 }
 
-/* Fused and unfused, prefill and decode, several sequences, sampling: no allocation. */
-TEST(engine_alloc_none_in_the_token_loop)
+/* Prefill and decode, several sequences, sampling: no allocation. */
+static void check_token_loop(const char *model, bool mtp)
 {
     struct weir_engine_options options;
     struct weir_error err = {0};
@@ -89,7 +111,8 @@ TEST(engine_alloc_none_in_the_token_loop)
     fixture_options(&options);
     options.sessions_max = 2;
     options.step_rows_max = 64;
-    fixture_open(&fixture, test_data(NANO), &options);
+    options.mtp = mtp;
+    fixture_open(&fixture, model, &options);
     struct weir_session *other;
     struct weir_sampler *sampler;
     struct weir_sampler_options sampling;
@@ -108,10 +131,24 @@ TEST(engine_alloc_none_in_the_token_loop)
         const struct weir_step_item items[2] = {{fixture.session, &id, 1, WEIR_LOGITS_LAST},
                                                 {other, tokens + i, 1, WEIR_LOGITS_LAST}};
         CHECK_NO_ALLOC(CHECK_OK(weir_engine_step(fixture.engine, items, 2, &err), &err));
+        const float *hidden = weir_session_hidden(fixture.session, 0);
+        CHECK((hidden != NULL) == mtp);
+        if (mtp)
+            CHECK_NO_ALLOC(CHECK_OK(
+                weir_session_mtp_eval(fixture.session, &id, hidden, 1, WEIR_LOGITS_ALL, &err),
+                &err));
     }
+    if (mtp)
+        CHECK_NO_ALLOC(CHECK_OK(weir_session_mtp_rewind(fixture.session, 3, &err), &err));
     CHECK_NO_ALLOC(weir_session_reset(fixture.session));
     free(tokens);
     weir_sampler_close(sampler);
     weir_session_close(other);
     fixture_close(&fixture);
+}
+
+TEST(engine_alloc_none_in_the_token_loop)
+{
+    check_token_loop(test_data(NANO), false);
+    check_token_loop(test_data(NANOMOE), true);
 }
