@@ -422,6 +422,41 @@ TEST(mtp_sessions_do_not_meet)
     }
 }
 
+/* Rows of two sessions in one step of the model: each finds its own hidden states. */
+TEST(mtp_rows_of_a_shared_step)
+{
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct mtp_run alone[2];
+    struct fixture fixture;
+    struct weir_session *other;
+    uint32_t count;
+    mtp_options(&options);
+    options.sessions_max = 2;
+    fixture_open(&fixture, model_path(1), &options);
+    int32_t *tokens = fixture_tokens(test_data("golden/tokens300.txt"), &count);
+    for (int s = 0; s < 2; s++) {
+        run_open(&alone[s], &fixture);
+        run_rows(&alone[s], fixture.session, tokens + 50 * s, 0, TOKENS);
+        weir_session_reset(fixture.session);
+    }
+    CHECK_OK(weir_session_open(&other, fixture.engine, &err), &err);
+    const struct weir_step_item items[2] = {{fixture.session, tokens, 5, WEIR_LOGITS_LAST},
+                                            {other, tokens + 50, 3, WEIR_LOGITS_NONE}};
+    CHECK_OK(weir_engine_step(fixture.engine, items, 2, &err), &err);
+    for (uint32_t s = 0; s < 2; s++) {
+        for (uint32_t row = 0; row < items[s].count; row++)
+            CHECK(memcmp(weir_session_hidden(items[s].session, row),
+                         alone[s].hidden + row * alone[s].width,
+                         alone[s].width * sizeof(float)) == 0);
+        CHECK(weir_session_hidden(items[s].session, items[s].count) == NULL);
+        run_close(&alone[s]);
+    }
+    weir_session_close(other);
+    free(tokens);
+    fixture_close(&fixture);
+}
+
 /* ---- what is refused ------------------------------------------------------------------------- */
 
 #define CHECK_SAYS(call, expected, text)                                                           \

@@ -313,23 +313,22 @@ static struct ref_operand numbers(const int32_t *data, uint64_t rows, uint32_t w
 /* The first row is MODEL.md's; of equal experts the lower number wins; nothing overflows. */
 TEST(ops_routing)
 {
-    static const float logits[5][4] = {{0.5f, 2, -1, 1.25f},
-                                       {1, -0.5f, 2, 0.25f},
-                                       {0.5f, 0.5f, 0.5f, 0.5f},
-                                       {-1, 2, 0, 2},
-                                       {-1000, 1000, 1000, 999}};
-    static const int32_t expected[5][2] = {{1, 3}, {2, 0}, {0, 1}, {1, 3}, {1, 2}};
-    int32_t routing[5][2];
-    float shares[5][2];
+    enum { ROWS = 6 };
+    static const float logits[ROWS][4] = {{0.5f, 2, -1, 1.25f},     {1, -0.5f, 2, 0.25f},
+                                          {0.5f, 0.5f, 0.5f, 0.5f}, {-1, 2, 0, 2},
+                                          {-1000, 1000, 1000, 999}, {1000, -1000, -1000, -1000}};
+    static const int32_t expected[ROWS][2] = {{1, 3}, {2, 0}, {0, 1}, {1, 3}, {1, 2}, {0, 1}};
+    int32_t routing[ROWS][2];
+    float shares[ROWS][2];
     const struct op op = {.kind = OP_ROUTE};
-    struct ref_call call = {.op = &op, .rows = 5};
-    call.at[0] = dense(logits, 5, 1, 4);
-    call.at[1] = numbers(&routing[0][0], 5, 2);
-    call.at[2] = dense(shares, 5, 1, 2);
+    struct ref_call call = {.op = &op, .rows = ROWS};
+    call.at[0] = dense(logits, ROWS, 1, 4);
+    call.at[1] = numbers(&routing[0][0], ROWS, 2);
+    call.at[2] = dense(shares, ROWS, 1, 2);
     run_op(ref_route, &call);
     CHECK(memcmp(routing, expected, sizeof routing) == 0);
     CHECK_NEAR(shares[0], {0.6791786992, 0.3208213008, 0.731058578630, 0.268941421370, 0.5, 0.5,
-                           0.5, 0.5, 0.5, 0.5});
+                           0.5, 0.5, 0.5, 0.5, 1, 0});
 }
 
 /* The floor under the sum of shares: one of 2^15 equal experts has 2^-15, half of the floor. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Files of models with experts, grouped heads and MTP blocks that are refused, and what is said.
  * Run alone: build/tests/weir-test architectures_ */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,23 @@ TEST(architectures_refuse_keys_of_experts)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         fixture_check_refused(NANOMOE, &cases[i].entry, 1, NULL, cases[i].status, cases[i].text);
+}
+
+/* All experts for each row is no fault. */
+TEST(architectures_take_all_experts)
+{
+    const char *const all = "qwen35moe.expert_used_count=int:8";
+    const struct weir_model_options overrides = {.overrides = &all, .overrides_count = 1};
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct fixture fixture = {0};
+    const int32_t token = 1;
+    fixture_options(&options);
+    CHECK_OK(weir_model_open(&fixture.model, NANOMOE, &overrides, &err), &err);
+    CHECK_OK(weir_engine_open(&fixture.engine, fixture.model, &options, &err), &err);
+    CHECK_OK(weir_session_open(&fixture.session, fixture.engine, &err), &err);
+    CHECK_OK(weir_session_eval(fixture.session, &token, 1, WEIR_LOGITS_LAST, &err), &err);
+    fixture_close(&fixture);
 }
 
 static void check_missing_key(const char *path, const char *key, const char *text)
@@ -342,4 +360,37 @@ TEST(architectures_leave_input_scales)
     CHECK(memcmp(logits[0], logits[1], 3 * 1024 * sizeof(float)) == 0);
     free(logits[0]);
     free(logits[1]);
+}
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+/* Every expert is looked at, and the block as well when it is loaded. */
+static void check_nan_found(const char *name, uint64_t from_end, bool mtp, bool is_found)
+{
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct weir_model *model;
+    struct weir_engine *engine;
+    struct edited_model *edited = edited_open(NANOMOE);
+    struct edited_tensor *tensor = edited_find(edited, "%s", name);
+    edited_floats(tensor)[tensor->bytes / sizeof(float) - from_end] = NAN;
+    const char *path = edited_write(edited, "nan.gguf");
+    edited_close(edited);
+    fixture_options(&options);
+    options.check_tensors = true;
+    options.mtp = mtp;
+    CHECK_OK(weir_model_open(&model, path, NULL, &err), &err);
+    CHECK((weir_engine_open(&engine, model, &options, &err) != WEIR_OK) == is_found);
+    if (is_found)
+        fixture_check_says(&err, WEIR_ERR_FORMAT, name);
+    weir_engine_close(engine);
+    weir_model_close(model);
+}
+
+TEST(architectures_check_the_numbers_of_experts)
+{
+    check_nan_found("blk.2.ffn_down_exps.weight", 1, false, true);
+    check_nan_found("blk.2.ffn_down_exps.weight", 32 * 64 * 8, false, true);
+    check_nan_found("blk.4.ffn_up_exps.weight", 1, true, true);
+    check_nan_found("blk.4.ffn_up_exps.weight", 1, false, false);
 }

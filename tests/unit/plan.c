@@ -542,6 +542,19 @@ TEST(plan_refuses_wrong_shapes_of_routed_operands)
     routed_add_route(&routed);
     routed_add_product(&routed);
     check_refused(routed.plan, "shapes do not agree");
+    routed_open(&routed, 16); /* inputs that are too wide */
+    routed.x = routed.scores;
+    routed.scores = plan_act(routed.plan, EXTENT_ROWS, 1, 16);
+    embed_row(routed.plan, routed.scores, 16);
+    routed_add_route(&routed);
+    routed_add_product(&routed);
+    check_refused(routed.plan, "shapes do not agree");
+    routed_open(&routed, 16); /* a routing among more experts than there are */
+    routed.stack = plan_experts(routed.plan, "up", 0, DTYPE_F32, ROUTED_USED - 1, ROUTED_WIDTH,
+                                ROUTED_WIDTH, routed.plan->buf_count);
+    routed_add_route(&routed);
+    routed_add_product(&routed);
+    check_refused(routed.plan, "shapes do not agree");
     routed_open(&routed, 16); /* as many inputs as neither one nor the experts of a row */
     const uint16_t x = routed.x;
     routed.x = plan_act(routed.plan, EXTENT_ROWS, 2, ROUTED_WIDTH);
@@ -551,11 +564,24 @@ TEST(plan_refuses_wrong_shapes_of_routed_operands)
     check_refused(routed.plan, "shapes do not agree");
 }
 
+/* The product is of as many groups as the routing has experts; one of them alone is not. */
+TEST(plan_refuses_scales_of_other_groups)
+{
+    struct routed routed;
+    routed_open(&routed, 16);
+    routed_add_route(&routed);
+    struct plan *plan = routed.plan;
+    const uint16_t w = plan_experts(plan, "scale", 0, DTYPE_F32, 16, 1, 1, plan->buf_count);
+    const uint16_t y = plan_act(plan, EXTENT_ROWS, 1, ROUTED_WIDTH);
+    plan_op(plan, &(struct op_spec){OP_EXPERT_SCALE, "scale", 0, {routed.x, routed.routing, w, y}});
+    check_refused(plan, "shapes do not agree");
+}
+
 /* A factor for each expert: a stack of matrices of one number. */
 TEST(plan_refuses_wrong_shapes_of_expert_scales)
 {
     static const struct {
-        uint32_t experts, rows, width, groups;
+        uint32_t experts, rows, width, groups; /* the latter of the result */
         bool fits;
     } cases[] = {
         {16, 1, 1, ROUTED_USED, true},      {16, 2, 1, ROUTED_USED, false},
