@@ -8,7 +8,7 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 60
 DEMO := build/demo-0.8B-q4_0.gguf
 
-# Tests need jansson, so `make` leaves them out and `make check` switches them on.
+# The tests take longer to build than the program: `make check` switches them on.
 build/build.ninja:
 	@sh tools/setup.sh build
 	@meson setup build -Dtests=disabled --prefix $(PREFIX)

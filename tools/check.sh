@@ -157,7 +157,7 @@ install_and_use()
     rm -rf "$root"
     DESTDIR=$root meson install -C build --no-rebuild || return 1
     pc=$(find "$root" -name weir.pc)
-    flags=$(PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$(dirname "$pc") \
+    flags=$(PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$(dirname "$pc") \
         pkg-config --cflags --libs --static weir) || return 1
     gcc -std=c11 -Wall -Wextra -Werror -o "$root/main" tests/install/main.c $flags || return 1
     "$root/main"

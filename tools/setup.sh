@@ -13,11 +13,11 @@ build  gcc                the compiler
 build  libc6-dev          the C library
 build  meson              the build
 build  ninja-build        runs the build
+build  libjansson-dev     reads JSON: checkpoints, and the vectors of tests
 build  pkg-config         finds libraries for the build, and weir for other programs
 check  clang              the second compiler, and the fuzz targets
 check  libclang-rt-14-dev the sanitizers and the fuzzer of clang
 check  clang-format       the layout of the source
-check  libjansson-dev     the test program reads JSON
 check  xz-utils           compressed test data
 check  mandoc             checks the manual pages
 check  universal-ctags    measures functions

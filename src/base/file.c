@@ -150,6 +150,48 @@ enum weir_status file_read_at(const char *path, uint64_t offset, void *out, uint
     return status;
 }
 
+enum weir_status file_reader_open(struct file_reader *reader, const char *path,
+                                  struct weir_error *err)
+{
+    *reader = (struct file_reader){0};
+    char *copy = mem_copy_text(path, strlen(path), err);
+    if (copy == NULL)
+        return WEIR_ERR_MEMORY;
+    const enum weir_status status = file_open_regular(path, &reader->fd, &reader->size, err);
+    if (status == WEIR_OK)
+        reader->path = copy;
+    else
+        mem_free(copy);
+    return status;
+}
+
+enum weir_status file_reader_at(const struct file_reader *reader, uint64_t offset, void *out,
+                                uint64_t size, struct weir_error *err)
+{
+    return fd_read_at(reader->fd, reader->path, offset, out, size, err);
+}
+
+void file_reader_close(struct file_reader *reader)
+{
+    if (reader->path != NULL)
+        close(reader->fd);
+    mem_free(reader->path);
+    *reader = (struct file_reader){0};
+}
+
+bool file_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+bool file_is_same(const char *a, const char *b)
+{
+    struct stat info_a, info_b;
+    return stat(a, &info_a) == 0 && stat(b, &info_b) == 0 && info_a.st_dev == info_b.st_dev &&
+           info_a.st_ino == info_b.st_ino;
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /* The file that a link leads to, or a copy of the path; NULL for want of memory. */

@@ -33,6 +33,25 @@ enum weir_status file_read_all(const char *path, uint64_t size_max, uint8_t **ou
 enum weir_status file_read_at(const char *path, uint64_t offset, void *out, uint64_t size,
                               struct weir_error *err);
 
+/* A file kept open for reads at a position. Set to zero, it may be closed. */
+struct file_reader {
+    char *path; /* NULL: not open */
+    int fd;
+    uint64_t size; /* at open */
+};
+
+enum weir_status file_reader_open(struct file_reader *reader, const char *path,
+                                  struct weir_error *err);
+/* Reads exactly `size` bytes at `offset`; a short file is WEIR_ERR_IO. */
+enum weir_status file_reader_at(const struct file_reader *reader, uint64_t offset, void *out,
+                                uint64_t size, struct weir_error *err);
+void file_reader_close(struct file_reader *reader);
+
+/* True if something stands at `path`. */
+bool file_exists(const char *path);
+/* True if both paths lead to one file that exists. */
+bool file_is_same(const char *a, const char *b);
+
 /* A file being written under a temporary name beside its target. What is there already and is no
  * regular file (a device, a pipe) is written directly: it cannot be replaced. */
 struct file_writer {

@@ -128,6 +128,15 @@ TEST(fuzz_replay_kl_base)
     replay(&(struct target){fuzz_kl_base, "../fuzz/corpus/kl_base", 3, NULL, 0});
 }
 
+TEST(fuzz_replay_safetensors)
+{
+    static const char *const words[] = {
+        "\"F32\"", "\"shape\":", "[", "]", "{", "}", "\"", ",", "0", "9", "-", "\"a\":", "null",
+    };
+    replay(&(struct target){fuzz_safetensors, "../fuzz/corpus/safetensors", 3, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_tokenizer)
 {
     static const char *const words[] = {
