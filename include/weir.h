@@ -486,6 +486,12 @@ WEIR_API const char *const *weir_synth_types(void);
 WEIR_API enum weir_status weir_synth(const char *path, const struct weir_synth_options *options,
                                      struct weir_error *err);
 
+/* Writes a checkpoint folder of Hugging Face, which must not exist yet, with the model that
+ * weir_synth writes as GGUF file: the one converts to the other. Of type f32, f16 or bf16. */
+WEIR_API enum weir_status weir_synth_checkpoint(const char *path,
+                                                const struct weir_synth_options *options,
+                                                struct weir_error *err);
+
 /* ---- splitting and merging ------------------------------------------------------------------- */
 
 struct weir_split_options {

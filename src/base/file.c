@@ -179,19 +179,6 @@ void file_reader_close(struct file_reader *reader)
     *reader = (struct file_reader){0};
 }
 
-bool file_exists(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0;
-}
-
-bool file_is_same(const char *a, const char *b)
-{
-    struct stat info_a, info_b;
-    return stat(a, &info_a) == 0 && stat(b, &info_b) == 0 && info_a.st_dev == info_b.st_dev &&
-           info_a.st_ino == info_b.st_ino;
-}
-
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /* The file that a link leads to, or a copy of the path; NULL for want of memory. */

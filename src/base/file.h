@@ -47,11 +47,6 @@ enum weir_status file_reader_at(const struct file_reader *reader, uint64_t offse
                                 uint64_t size, struct weir_error *err);
 void file_reader_close(struct file_reader *reader);
 
-/* True if something stands at `path`. */
-bool file_exists(const char *path);
-/* True if both paths lead to one file that exists. */
-bool file_is_same(const char *a, const char *b);
-
 /* A file being written under a temporary name beside its target. What is there already and is no
  * regular file (a device, a pipe) is written directly: it cannot be replaced. */
 struct file_writer {

@@ -58,6 +58,26 @@ void synth_model_release(struct synth_model *model);
 /* Blocks of its type in the tensor: elements, for a float type. */
 uint64_t synth_tensor_blocks(const struct synth_tensor *tensor);
 
+enum {
+    SYNTH_SPECIAL = 7, /* control and user-defined tokens, the last of a vocabulary */
+    SYNTH_MERGES = 26 * 26 + 26,
+};
+
+struct synth_vocabulary {
+    char *texts; /* of tokens, then of merges */
+    size_t used;
+    struct span *tokens;
+    int32_t *types; /* 1 normal, 3 control, 4 user-defined, as in GGUF files */
+    uint32_t count, count_max;
+    struct span merges[SYNTH_MERGES]; /* "left right" */
+    uint32_t merges_count;
+};
+
+/* `count` made-up tokens. On failure there is nothing to release. */
+enum weir_status synth_vocabulary_init(struct synth_vocabulary *vocabulary, uint32_t count,
+                                       struct weir_error *err);
+void synth_vocabulary_release(struct synth_vocabulary *vocabulary);
+
 /* Gives the writer all metadata of `model`, with a vocabulary of made-up tokens. */
 enum weir_status synth_metadata(struct gguf_writer *writer, const struct synth_model *model,
                                 struct weir_error *err);

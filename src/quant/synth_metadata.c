@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The metadata of a made-up model: the keys of the public files in their order, and a vocabulary
- * that encodes any text. Knows nothing of tensors. */
+ * The metadata of a made-up model: the keys of the public files in their order. Knows nothing of
+ * tensors. */
 #include "quant/synth.h"
 
-#include <assert.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include "base/mem.h"
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 
@@ -116,121 +112,14 @@ static enum weir_status write_layers(struct gguf_writer *writer, const struct sy
 
 /* ---- vocabulary ------------------------------------------------------------------------------ */
 
-enum { LETTERS = 26, MERGES = LETTERS * LETTERS + LETTERS, TOKEN_BYTES_MAX = 16 };
-
-enum token_type { TOKEN_NORMAL = 1, TOKEN_CONTROL = 3, TOKEN_USER_DEFINED = 4 };
-
-static const struct {
-    const char *text;
-    enum token_type type;
-} special_tokens[] = {
-    {"<|endoftext|>", TOKEN_CONTROL},     {"<|im_start|>", TOKEN_CONTROL},
-    {"<|im_end|>", TOKEN_CONTROL},        {"<think>", TOKEN_USER_DEFINED},
-    {"</think>", TOKEN_USER_DEFINED},     {"<tool_call>", TOKEN_USER_DEFINED},
-    {"</tool_call>", TOKEN_USER_DEFINED},
-};
-
-enum { SPECIAL = sizeof special_tokens / sizeof *special_tokens };
-
-struct vocabulary {
-    char *texts; /* of tokens, then of merges, TOKEN_BYTES_MAX each at most */
-    size_t used;
-    struct span *tokens;
-    int32_t *types;
-    uint32_t count, count_max;
-    struct span merges[MERGES];
-    uint32_t merges_count;
-};
-
-__attribute__((format(printf, 2, 3))) static struct span text_print(struct vocabulary *vocabulary,
-                                                                    const char *format, ...)
-{
-    char *text = vocabulary->texts + vocabulary->used;
-    va_list args;
-    va_start(args, format);
-    const int length = vsnprintf(text, TOKEN_BYTES_MAX, format, args);
-    va_end(args);
-    assert(length > 0 && length < TOKEN_BYTES_MAX);
-    vocabulary->used += (size_t)length + 1;
-    return (struct span){(const uint8_t *)text, (size_t)length};
-}
-
-static void token_add(struct vocabulary *vocabulary, struct span text, enum token_type type)
-{
-    assert(vocabulary->count < vocabulary->count_max);
-    vocabulary->tokens[vocabulary->count] = text;
-    vocabulary->types[vocabulary->count++] = type;
-}
-
-/* The character that stands for a byte in token texts, as GPT-2 has it: printable bytes for
- * themselves, the 68 others from U+0100 on. */
-static void byte_symbol(char out[3], uint32_t byte)
-{
-    uint32_t code = byte;
-    if (byte <= 32)
-        code = 256 + byte;
-    else if (byte >= 127 && byte <= 160)
-        code = 256 + 33 + (byte - 127);
-    else if (byte == 173)
-        code = 256 + 67;
-    if (code < 128) {
-        out[0] = (char)code;
-        out[1] = 0;
-        return;
-    }
-    out[0] = (char)(0xc0 | code >> 6);
-    out[1] = (char)(0x80 | (code & 0x3f));
-    out[2] = 0;
-}
-
-/* Every byte, every pair of letters, every letter after a blank; then "~0", "~1", ... to fill up,
- * which nothing merges to; the special tokens last. */
-static void vocabulary_fill(struct vocabulary *vocabulary)
-{
-    char symbol[3], blank[3];
-    byte_symbol(blank, ' ');
-    for (uint32_t byte = 0; byte < 256; byte++) {
-        byte_symbol(symbol, byte);
-        token_add(vocabulary, text_print(vocabulary, "%s", symbol), TOKEN_NORMAL);
-    }
-    for (int i = 0; i < LETTERS * LETTERS; i++) {
-        const int a = 'a' + i / LETTERS, b = 'a' + i % LETTERS;
-        token_add(vocabulary, text_print(vocabulary, "%c%c", a, b), TOKEN_NORMAL);
-        vocabulary->merges[vocabulary->merges_count++] = text_print(vocabulary, "%c %c", a, b);
-    }
-    for (int a = 'a'; a <= 'z'; a++) {
-        token_add(vocabulary, text_print(vocabulary, "%s%c", blank, a), TOKEN_NORMAL);
-        vocabulary->merges[vocabulary->merges_count++] = text_print(vocabulary, "%s %c", blank, a);
-    }
-    for (uint32_t i = 0; vocabulary->count + SPECIAL < vocabulary->count_max; i++)
-        token_add(vocabulary, text_print(vocabulary, "~%u", i), TOKEN_NORMAL);
-    for (size_t i = 0; i < SPECIAL; i++)
-        token_add(vocabulary, text_print(vocabulary, "%s", special_tokens[i].text),
-                  special_tokens[i].type);
-    assert(vocabulary->count == vocabulary->count_max);
-}
-
-static enum weir_status vocabulary_init(struct vocabulary *vocabulary, uint32_t count,
-                                        struct weir_error *err)
-{
-    vocabulary->count_max = count;
-    vocabulary->texts = mem_alloc((uint64_t)count + MERGES, TOKEN_BYTES_MAX, err);
-    vocabulary->tokens = mem_alloc(count, sizeof *vocabulary->tokens, err);
-    vocabulary->types = mem_alloc(count, sizeof *vocabulary->types, err);
-    if (vocabulary->texts == NULL || vocabulary->tokens == NULL || vocabulary->types == NULL)
-        return WEIR_ERR_MEMORY;
-    vocabulary_fill(vocabulary);
-    return WEIR_OK;
-}
-
 static enum weir_status write_vocabulary(struct gguf_writer *writer,
                                          const struct synth_model *model, struct weir_error *err)
 {
     const bool is_next = strcmp(model->size->architecture, "qwen3next") == 0;
-    const uint32_t first_special = model->vocab - SPECIAL; /* <|endoftext|> */
-    struct vocabulary vocabulary = {0};
+    const uint32_t first_special = model->vocab - SYNTH_SPECIAL; /* <|endoftext|> */
+    struct synth_vocabulary vocabulary;
     enum weir_status status;
-    TRY(vocabulary_init(&vocabulary, model->vocab, err));
+    TRY(synth_vocabulary_init(&vocabulary, model->vocab, err));
     TRY(gguf_writer_text(writer, "tokenizer.ggml.model", "gpt2", err));
     TRY(gguf_writer_text(writer, "tokenizer.ggml.pre", is_next ? "qwen2" : "qwen35", err));
     TRY(gguf_writer_texts(writer, "tokenizer.ggml.tokens", vocabulary.tokens, vocabulary.count,
@@ -243,9 +132,7 @@ static enum weir_status write_vocabulary(struct gguf_writer *writer,
     TRY(gguf_writer_u32(writer, "tokenizer.ggml.padding_token_id", first_special, err));
     TRY(gguf_writer_bool(writer, "tokenizer.ggml.add_bos_token", false, err));
 out:
-    mem_free(vocabulary.texts);
-    mem_free(vocabulary.tokens);
-    mem_free(vocabulary.types);
+    synth_vocabulary_release(&vocabulary);
     return status;
 }
 
