@@ -588,6 +588,32 @@ WEIR_API enum weir_status weir_quantize_print(const char *in, const char *type,
 WEIR_API enum weir_status weir_quantize_print_rules(const char *type, weir_write_fn *write,
                                                     void *user, struct weir_error *err);
 
+/* ---- converting checkpoints ------------------------------------------------------------------ */
+
+enum weir_convert_type { WEIR_CONVERT_AUTO, WEIR_CONVERT_F32, WEIR_CONVERT_F16, WEIR_CONVERT_BF16 };
+
+struct weir_convert_options {
+    enum weir_convert_type type; /* of the matrices; AUTO: each as in the checkpoint */
+    bool mtp;                    /* also the block of multi-token prediction, if there is one */
+    const char *name;            /* of the model, in the file; NULL: that of the folder */
+    weir_log_fn *log;            /* may be NULL */
+    void *log_user;
+    weir_progress_fn *progress; /* may be NULL */
+    void *progress_user;
+};
+
+/* The defaults: AUTO, with MTP, no name, no callbacks. */
+WEIR_API void weir_convert_options_init(struct weir_convert_options *options);
+
+/* Writes the GGUF file `path` from a checkpoint folder of Hugging Face: config.json,
+ * tokenizer.json, and model.safetensors or its shards. Models of type qwen3_5, qwen3_5_moe and
+ * qwen3_next, their text part alone; others are WEIR_ERR_UNSUPPORTED. Needs little memory, whatever
+ * the size of the model. Written under a temporary name and renamed; nothing is left behind on
+ * failure. `options` may be NULL. */
+WEIR_API enum weir_status weir_convert(const char *folder, const char *path,
+                                       const struct weir_convert_options *options,
+                                       struct weir_error *err);
+
 #ifdef __cplusplus
 }
 #endif

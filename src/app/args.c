@@ -206,10 +206,11 @@ enum {
     IMATRIX = COMMAND_IMATRIX,
     SPLIT = COMMAND_SPLIT,
     MERGE = COMMAND_MERGE,
+    CONVERT = COMMAND_CONVERT,
     QUANTIZE = COMMAND_QUANTIZE,
     ENGINE = RUN | INSPECT | EVAL | IMATRIX,
     MODEL = ENGINE | TOKENIZE,
-    ALL = MODEL | SYNTH | SPLIT | MERGE | QUANTIZE,
+    ALL = MODEL | SYNTH | SPLIT | MERGE | QUANTIZE | CONVERT,
 };
 
 #define FIELD(field)                                                                               \
@@ -316,9 +317,11 @@ static enum weir_status set_choice(struct options *options, const struct flag *f
 static enum weir_status set_text(struct options *options, const struct flag *flag,
                                  const char *value, struct weir_error *err)
 {
-    const bool is_path = strcmp(flag->value, "FILE") == 0;
-    if (is_path && value[0] == 0)
-        return err_set(err, WEIR_ERR_ARGUMENT, "the name of the file is empty");
+    const bool is_file = strcmp(flag->value, "FILE") == 0;
+    const bool is_folder = strcmp(flag->value, "DIR") == 0;
+    if ((is_file || is_folder) && value[0] == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "the name of the %s is empty",
+                       is_file ? "file" : "folder");
     memcpy((uint8_t *)options + flag->offset, &value, sizeof value);
     return WEIR_OK;
 }

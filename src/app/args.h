@@ -15,6 +15,7 @@ enum command_id {
     COMMAND_QUANTIZE = 64,
     COMMAND_SPLIT = 256,
     COMMAND_MERGE = 512,
+    COMMAND_CONVERT = 1024,
 };
 
 enum flag_kind {

@@ -6,10 +6,17 @@
 
 enum weir_status command_synth(const struct call *call, struct weir_error *err)
 {
-    struct weir_synth_options synth = call->options->synth;
-    if (call->options->output == NULL)
+    const struct options *options = call->options;
+    struct weir_synth_options synth = options->synth;
+    if (options->output == NULL && options->checkpoint == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "no file to write: name one with --out");
     synth.progress = log_progress;
     synth.progress_user = call->log;
-    return weir_synth(call->options->output, &synth, err);
+    enum weir_status status = WEIR_OK;
+    if (options->output != NULL)
+        TRY(weir_synth(options->output, &synth, err));
+    if (options->checkpoint != NULL)
+        TRY(weir_synth_checkpoint(options->checkpoint, &synth, err));
+out:
+    return status;
 }

@@ -107,6 +107,15 @@ static const struct command commands[] = {
         .summary = "make one model file of several",
         .details = "Copies a model, of which the first file is named, into one file.",
     },
+    {
+        .name = "convert",
+        .id = COMMAND_CONVERT,
+        .bare = {"--model", "--outfile"},
+        .run = command_convert,
+        .usage = "DIR FILE [flags]",
+        .summary = "make a GGUF file of a checkpoint",
+        .details = "Makes a GGUF file of a checkpoint folder of Hugging Face.",
+    },
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

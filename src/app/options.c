@@ -24,6 +24,7 @@ void options_init(struct options *options)
     weir_sampler_options_init(&options->sampler);
     weir_synth_options_init(&options->synth);
     weir_quantize_options_init(&options->quantize);
+    weir_convert_options_init(&options->convert);
 }
 
 static void text_list_release(struct text_list *list)

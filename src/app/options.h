@@ -84,8 +84,9 @@ struct options {
     struct text_list in_files;
     bool process_output;
 
-    /* run, synth, imatrix, quantize, split, merge */
+    /* run, synth, imatrix, quantize, convert, split, merge */
     const char *output;
+    const char *checkpoint; /* a folder */
     struct weir_synth_options synth;
     struct weir_split_options split; /* tensors_max 0: not given */
     bool merge;
@@ -98,6 +99,7 @@ struct options {
     struct text_list exclude_weights;
     const char *type;
     const char *recipe; /* another name for the type */
+    struct weir_convert_options convert;
 
     struct log_options log;
 };
