@@ -128,6 +128,15 @@ TEST(fuzz_replay_kl_base)
     replay(&(struct target){fuzz_kl_base, "../fuzz/corpus/kl_base", 3, NULL, 0});
 }
 
+TEST(fuzz_replay_hf_tokenizer)
+{
+    static const char *const words[] = {
+        "\"vocab\":", "\"merges\":", "\"id\":", "\"a b\"", "[", "]", "{", "}", "\"", ",", "7", " ",
+    };
+    replay(&(struct target){fuzz_hf_tokenizer, "../fuzz/corpus/hf_tokenizer", 3, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_safetensors)
 {
     static const char *const words[] = {
