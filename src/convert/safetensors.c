@@ -43,7 +43,7 @@ static enum weir_status read_dtype(struct safetensors_tensor *tensor, const json
                                    struct place place, uint32_t *bits, struct weir_error *err)
 {
     const char *name = json_string_value(json_object_get(entry, "dtype"));
-    if (name == NULL || strlen(name) > SAFETENSORS_DTYPE_MAX)
+    if (name == NULL || name[0] == 0 || strlen(name) > SAFETENSORS_DTYPE_MAX)
         return malformed(place, "\"dtype\" is not the name of a type", err);
     snprintf(tensor->dtype_name, sizeof tensor->dtype_name, "%s", name);
     tensor->dtype = DTYPE_COUNT;

@@ -13,7 +13,7 @@ static const char wrapped[] = "model.language_model.";
 
 static const char *make_checkpoint(const char *size, bool mtp)
 {
-    const char *folder = folder_fresh("refused");
+    const char *folder = folder_fresh("bad-checkpoint");
     struct weir_synth_options options;
     weir_synth_options_init(&options);
     options.size = size;
@@ -59,13 +59,14 @@ TEST(refused_checkpoint_without_files)
     char name[64];
     shard_name(folder, name);
     unlink(folder_file(folder, "tokenizer.json"));
-    check_refused(folder, WEIR_ERR_IO, "/refused/tokenizer.json: cannot open: ");
+    check_refused(folder, WEIR_ERR_IO, "/bad-checkpoint/tokenizer.json: cannot open: ");
     unlink(folder_file(folder, name));
-    check_refused(folder, WEIR_ERR_IO, "/refused/model-00001-of-0000");
+    check_refused(folder, WEIR_ERR_IO, "/bad-checkpoint/model-00001-of-0000");
     unlink(folder_file(folder, index_name));
-    check_refused(folder, WEIR_ERR_IO, "/refused: holds neither model.safetensors nor model.safe");
+    check_refused(folder, WEIR_ERR_IO,
+                  "/bad-checkpoint: holds neither model.safetensors nor model.safe");
     unlink(folder_file(folder, "config.json"));
-    check_refused(folder, WEIR_ERR_IO, "/refused/config.json: cannot open: ");
+    check_refused(folder, WEIR_ERR_IO, "/bad-checkpoint/config.json: cannot open: ");
     struct weir_error err = {0};
     CHECK_INT(weir_convert("", "out.gguf", NULL, &err), WEIR_ERR_ARGUMENT);
     CHECK_TEXT(err.text, "the name of the checkpoint folder is empty");

@@ -65,6 +65,7 @@ TEST(safetensors_refuses_headers)
         {"{\"a\": ", "x: line 1, column 6: not JSON: "},
         {"{\"a\": {}, \"a\": {}}", "not JSON: duplicate object key"},
         {"{\"a\": 1}", "x: tensor a: \"dtype\" is not the name of a type"},
+        {"{\"a\": {\"dtype\": \"\"}}", "\"dtype\" is not the name of a type"},
         {"{\"a\": {\"dtype\": \"A_VERY_LONG_NAME_OF_A_TYPE\"}}", "\"dtype\" is not the name of"},
         {"{\"a\": {\"dtype\": \"F32\"}}", "\"shape\" is not a list of at most 8 sizes"},
         {"{\"a\": {\"dtype\": \"F32\", \"shape\": [1,1,1,1,1,1,1,1,1]}}", "at most 8 sizes"},
