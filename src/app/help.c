@@ -67,11 +67,12 @@ void help_print_command(struct output *output, const struct command *command)
 
 void help_print_program(struct output *output, const struct command *commands, size_t count)
 {
-    output_print(output, "Usage: weir COMMAND [flags]\n"
-                         "       weir help [COMMAND]\n"
-                         "       weir --version\n\n"
-                         "Runs hybrid Gated-DeltaNet language models (Qwen3.5, Qwen3.6) from GGUF "
-                         "files.\n\nCommands:\n");
+    output_print(output,
+                 "Usage: weir COMMAND [flags]\n"
+                 "       weir help [COMMAND]\n"
+                 "       weir --version\n\n"
+                 "Runs hybrid Gated-DeltaNet language models (Qwen3-Next, Qwen3.5, Qwen3.6) "
+                 "from GGUF files,\nand makes such files.\n\nCommands:\n");
     for (size_t i = 0; i < count; i++)
         output_print(output, "  %-10s%s\n", commands[i].name, commands[i].summary);
     output_print(output, "\n\"weir COMMAND --help\" lists the flags of a command.\n"

@@ -57,6 +57,15 @@ static const struct command commands[] = {
         .familiar_name = "llama-perplexity",
     },
     {
+        .name = "convert",
+        .id = COMMAND_CONVERT,
+        .bare = {"--model", "--outfile"},
+        .run = command_convert,
+        .usage = "DIR FILE [flags]",
+        .summary = "make a GGUF file of a checkpoint",
+        .details = "Makes a GGUF file of a checkpoint folder of Hugging Face.",
+    },
+    {
         .name = "imatrix",
         .id = COMMAND_IMATRIX,
         .bare = {"--model"},
@@ -68,14 +77,6 @@ static const struct command commands[] = {
             "Runs a text through a model and writes, for each column of each matrix, the mean "
             "square\nof the numbers that met it: weir quantize --imatrix reads it.",
         .familiar_name = "llama-imatrix",
-    },
-    {
-        .name = "synth",
-        .id = COMMAND_SYNTH,
-        .run = command_synth,
-        .usage = "--size SIZE --type TYPE --out FILE [flags]",
-        .summary = "write a made-up model at the shape of a real one",
-        .details = "Writes a GGUF file with the shape of a public model and random weights.",
     },
     {
         .name = "quantize",
@@ -108,13 +109,12 @@ static const struct command commands[] = {
         .details = "Copies a model, of which the first file is named, into one file.",
     },
     {
-        .name = "convert",
-        .id = COMMAND_CONVERT,
-        .bare = {"--model", "--outfile"},
-        .run = command_convert,
-        .usage = "DIR FILE [flags]",
-        .summary = "make a GGUF file of a checkpoint",
-        .details = "Makes a GGUF file of a checkpoint folder of Hugging Face.",
+        .name = "synth",
+        .id = COMMAND_SYNTH,
+        .run = command_synth,
+        .usage = "--size SIZE --type TYPE --out FILE [flags]",
+        .summary = "write a made-up model at the shape of a real one",
+        .details = "Writes a GGUF file with the shape of a public model and random weights.",
     },
 };
 
