@@ -376,6 +376,10 @@ TEST(ops_products_with_experts)
         memset(y, 0, sizeof y);
         call.scratch = scratch;
         ref_expert_matmul(&call, 0, cut);
+        for (uint64_t i = 0; i < 8; i++) { /* what belongs to the other part is untouched */
+            const uint64_t unit = 2 * (uint64_t)routed[i / 4][i / 2 % 2] + i % 2;
+            CHECK(y[i / 4][i / 2 % 2][i % 2] == (unit < cut ? of_own[i / 4][i / 2 % 2][i % 2] : 0));
+        }
         ref_expert_matmul(&call, cut, 6);
         CHECK(memcmp(y, of_own, sizeof y) == 0);
     }

@@ -394,3 +394,54 @@ TEST(architectures_check_the_numbers_of_experts)
     check_nan_found("blk.4.ffn_up_exps.weight", 1, true, true);
     check_nan_found("blk.4.ffn_up_exps.weight", 1, false, false);
 }
+
+/* The last of the scales of the experts too. */
+TEST(architectures_check_the_numbers_of_scales)
+{
+    struct weir_engine_options options;
+    struct edited_model *edited = edited_open(variant_scaled(NANOMOE, DTYPE_F32));
+    edited_floats(edited_find(edited, "blk.1.ffn_up_exps.scale"))[7] = INFINITY;
+    const char *path = edited_write(edited, "inf.gguf");
+    edited_close(edited);
+    fixture_options(&options);
+    options.check_tensors = true;
+    fixture_check_refused(path, NULL, 0, &options, WEIR_ERR_FORMAT, "blk.1.ffn_up_exps.scale");
+}
+
+/* ---- sizes ----------------------------------------------------------------------------------- */
+
+/* More experts than any matrix is wide: routing needs a number for each in every thread. */
+TEST(architectures_with_many_experts_have_room)
+{
+    enum { EXPERTS = 300, BLOCKS = 5, THREADS = 2 };
+    struct weir_engine_options options;
+    struct weir_memory memory;
+    struct weir_error err = {0};
+    struct fixture fixture;
+    const int32_t tokens[4] = {1, 2, 3, 4};
+    struct edited_model *edited = edited_open(NANOMOE);
+    edited_set(edited, "qwen35moe.expert_count=int:300");
+    edited_set(edited, "qwen35moe.expert_feed_forward_length=int:1");
+    for (int block = 0; block < BLOCKS; block++) {
+        char name[GGUF_NAME_MAX + 1];
+        snprintf(name, sizeof name, "blk.%d.ffn_gate_inp.weight", block);
+        edited_put(edited, name, 64, EXPERTS, 1);
+        snprintf(name, sizeof name, "blk.%d.ffn_gate_exps.weight", block);
+        edited_put(edited, name, 64, 1, EXPERTS);
+        snprintf(name, sizeof name, "blk.%d.ffn_up_exps.weight", block);
+        edited_put(edited, name, 64, 1, EXPERTS);
+        snprintf(name, sizeof name, "blk.%d.ffn_down_exps.weight", block);
+        edited_put(edited, name, 1, 64, EXPERTS);
+    }
+    const char *path = edited_write(edited, "many.gguf");
+    edited_close(edited);
+    fixture_options(&options);
+    options.context = 8;
+    options.step_rows_max = options.logits_rows_max = 4;
+    options.threads = THREADS;
+    fixture_open(&fixture, path, &options);
+    CHECK_OK(weir_memory_estimate(fixture.model, &options, &memory, &err), &err);
+    CHECK(memory.scratch >= THREADS * EXPERTS * sizeof(float));
+    CHECK_OK(weir_session_eval(fixture.session, tokens, 4, WEIR_LOGITS_ALL, &err), &err);
+    fixture_close(&fixture);
+}

@@ -339,10 +339,15 @@ TEST(engine_memory_of_the_mtp_block)
     CHECK_INT(with.scratch, 2 * without.scratch);
     struct weir_engine *engine;
     CHECK_OK(weir_engine_open(&engine, model, &options, &err), &err);
-    const struct blueprint *blueprint = &engine->blueprint;
-    CHECK_INT(with.activations, activation_bytes(blueprint->plan, &blueprint->limits) +
-                                    activation_bytes(blueprint->mtp, &blueprint->limits) +
+    const struct plan_limits limits = engine->blueprint.limits;
+    CHECK_INT(with.activations, activation_bytes(engine->blueprint.plan, &limits) +
+                                    activation_bytes(engine->blueprint.mtp, &limits) +
                                     512 * 64 * sizeof(float));
+    weir_engine_close(engine);
+    options.mtp = false; /* then no row's hidden state is kept */
+    CHECK_OK(weir_engine_open(&engine, model, &options, &err), &err);
+    CHECK(engine->blueprint.mtp == NULL && engine->blueprint.plan->hidden == BUF_NONE);
+    CHECK_INT(without.activations, activation_bytes(engine->blueprint.plan, &limits));
     weir_engine_close(engine);
     weir_model_close(model);
     CHECK_INT(with.total,
