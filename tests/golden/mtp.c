@@ -2,11 +2,14 @@
  * The block of multi-token prediction: its logits, hidden states and drafts against the reference
  * engine's and against themselves, and what its functions refuse. Run alone:
  * build/tests/weir-test mtp_ */
+#include "golden/fixture.h"
+
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "golden/fixture.h"
+#include "edited_model.h"
 
 enum { TOKENS = 24, DRAFTS = 4 };
 
@@ -526,7 +529,10 @@ TEST(mtp_refuses_what_does_not_fit)
     CHECK_SAYS(weir_session_mtp_rewind(session, 7, &err_), WEIR_ERR_ARGUMENT,
                "the MTP block cannot go back to 7 tokens, it holds 6");
     CHECK_INT(weir_session_mtp_position(session), 6);
+    CHECK_OK(weir_session_mtp_rewind(session, 6, &err), &err);
     CHECK_OK(weir_session_mtp_rewind(session, 5, &err), &err);
+    CHECK(weir_session_mtp_hidden(session, 5) !=
+          NULL); /* of the last step, which has not changed */
     CHECK_OK(weir_session_mtp_eval(session, tokens, hidden, 3, WEIR_LOGITS_ALL, &err), &err);
     CHECK_INT(weir_session_mtp_position(session), 8);
     CHECK_INT(weir_session_position(session), 0);
@@ -560,5 +566,24 @@ TEST(mtp_results_last_until_the_next_step)
     CHECK(weir_session_mtp_hidden(session, 0) == NULL);
     CHECK(weir_session_mtp_hidden(other, 0) != NULL);
     weir_session_close(other);
+    fixture_close(&fixture);
+}
+
+TEST(mtp_refuses_logits_that_are_not_finite)
+{
+    static const int32_t tokens[2] = {1, 2};
+    const float hidden[2 * 64] = {0};
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct fixture fixture;
+    struct edited_model *edited = edited_open(model_path(1));
+    edited_floats(edited_find(edited, "blk.4.nextn.shared_head_norm.weight"))[63] = NAN;
+    const char *path = edited_write(edited, "nan.gguf");
+    edited_close(edited);
+    mtp_options(&options);
+    fixture_open(&fixture, path, &options);
+    CHECK_OK(weir_session_eval(fixture.session, tokens, 2, WEIR_LOGITS_ALL, &err), &err);
+    CHECK_SAYS(weir_session_mtp_eval(fixture.session, tokens, hidden, 2, WEIR_LOGITS_ALL, &err_),
+               WEIR_ERR_FORMAT, "row 0 of the logits is not finite");
     fixture_close(&fixture);
 }
