@@ -336,8 +336,8 @@ TEST(ops_routing_has_a_floor)
 {
     enum { EXPERTS = 1 << 15 };
     static float logits[EXPERTS], scratch[EXPERTS];
-    int32_t routing;
-    float share;
+    int32_t routing = -1;
+    float share = 0;
     const struct op op = {.kind = OP_ROUTE};
     struct ref_call call = {.op = &op, .rows = 1, .scratch = scratch};
     call.at[0] = dense(logits, 1, 1, EXPERTS);
@@ -415,7 +415,7 @@ TEST(ops_scales_and_sums_of_experts)
 TEST(ops_sum_of_experts_has_an_order)
 {
     static const float x[3] = {1, 0x1p-24f, 0x1p-24f}, shares[3] = {1, 1, 1};
-    float sum;
+    float sum = 0;
     const struct op op = {.kind = OP_EXPERT_SUM};
     struct ref_call call = {.op = &op, .rows = 1};
     call.at[0] = dense(x, 1, 3, 1);
