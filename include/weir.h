@@ -321,7 +321,8 @@ WEIR_API enum weir_status weir_engine_step(struct weir_engine *engine,
                                            struct weir_error *err);
 
 /* Row `row` of the logits that the session's last eval or step kept (LAST keeps row 0):
- * weir_engine_vocab floats, borrowed, valid until the engine's next step; NULL if there is none. */
+ * weir_engine_vocab floats, borrowed, valid until the engine's next step; NULL if there is none. May
+ * be called by several threads at once while no step runs. */
 WEIR_API const float *weir_session_logits(const struct weir_session *session, uint32_t row);
 
 /* ---- multi-token prediction ------------------------------------------------------------------ */
@@ -360,22 +361,24 @@ WEIR_API const float *weir_session_mtp_hidden(const struct weir_session *session
  * quantizer then spends its bits where they matter. */
 struct weir_imatrix;
 
+/* After a failure of weir_imatrix_load or weir_imatrix_take the sums are of no use. */
 WEIR_API enum weir_status weir_imatrix_open(struct weir_imatrix **out, struct weir_error *err);
 WEIR_API void weir_imatrix_close(struct weir_imatrix *imatrix);
 
-/* Adds what a file holds, in the GGUF form or the older binary one. */
+/* Adds what a file holds. WEIR_ERR_UNSUPPORTED for the older binary form, which counts chunks where
+ * the sums of an engine count tokens. */
 WEIR_API enum weir_status weir_imatrix_load(struct weir_imatrix *imatrix, const char *path,
                                             struct weir_error *err);
 /* Adds the sums over all tokens that went through the engine, and through its block of multi-token
  * prediction, since the last time; it must have been opened with options->collect. Counts one more
- * chunk of `tokens` tokens. */
+ * chunk of `tokens` tokens. WEIR_ERR_FORMAT if a sum is not finite. */
 WEIR_API enum weir_status weir_imatrix_take(struct weir_imatrix *imatrix,
                                             struct weir_engine *engine, uint32_t tokens,
                                             struct weir_error *err);
 
 struct weir_imatrix_info {
     uint32_t matrices;      /* that have sums; those of the experts of a layer count as one */
-    uint32_t experts_unmet; /* of all matrices: experts that no token was routed to */
+    uint32_t experts_unmet; /* in all stacked matrices: experts that no token was routed to */
     uint32_t chunks;
     uint32_t chunk_size; /* tokens */
 };

@@ -6,6 +6,7 @@
 #include "app/mtp_feed.h"
 #include "app/windows.h"
 #include "base/err.h"
+#include "base/file.h"
 
 /* What goes through the helpers. */
 struct imatrix_run {
@@ -74,9 +75,13 @@ static enum weir_status check(const struct options *options, struct weir_error *
 {
     if (options->output == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "no file to write: name one with --output-file");
-    if (options->prompt_file == NULL)
+    if (options->prompt_file == NULL && options->in_files.count == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "no text: name one with --file");
-    return WEIR_OK;
+    /* a run may take hours: that the file can be written is tried before */
+    struct file_writer writer = {.stream = NULL};
+    const enum weir_status status = file_writer_open(&writer, options->output, err);
+    file_writer_abandon(&writer);
+    return status;
 }
 
 static enum weir_status run_windows(struct imatrix_run *run, struct weir_error *err)
@@ -84,16 +89,13 @@ static enum weir_status run_windows(struct imatrix_run *run, struct weir_error *
     const struct call *call = run->windows.call;
     const struct options *options = call->options;
     enum weir_status status;
-    TRY(weir_imatrix_open(&run->imatrix, err));
-    for (uint64_t i = 0; i < options->in_files.count; i++)
-        TRY(weir_imatrix_load(run->imatrix, options->in_files.items[i], err));
     TRY(windows_read(&run->windows, call, 1, err));
     TRY(windows_open_engine(&run->windows,
                             options->process_output ? WEIR_COLLECT_ALL : WEIR_COLLECT_BLOCKS, err));
     run->logits = options->process_output ? WEIR_LOGITS_ALL : WEIR_LOGITS_NONE;
-    run->rows_max = options->process_output
-                        ? WINDOWS_ROWS_MAX
-                        : loaded_engine_options(options, 1, call->log).step_rows_max;
+    const struct weir_engine_options limits =
+        loaded_engine_options(options, WINDOWS_ROWS_MAX, call->log);
+    run->rows_max = options->process_output ? limits.logits_rows_max : limits.step_rows_max;
     TRY(weir_model_has_mtp(run->windows.loaded.model, &run->has_mtp, err));
     if (run->has_mtp)
         TRY(mtp_feed_open(&run->feed, &run->windows.loaded, run->rows_max, err));
@@ -108,7 +110,11 @@ enum weir_status command_imatrix(const struct call *call, struct weir_error *err
     struct imatrix_run run = {.windows = {.call = call}};
     enum weir_status status;
     TRY(check(options, err));
-    TRY(run_windows(&run, err));
+    TRY(weir_imatrix_open(&run.imatrix, err));
+    for (uint64_t i = 0; i < options->in_files.count; i++)
+        TRY(weir_imatrix_load(run.imatrix, options->in_files.items[i], err));
+    if (options->prompt_file != NULL)
+        TRY(run_windows(&run, err));
     TRY(weir_imatrix_save(run.imatrix, options->output, options->prompt_file, err));
     report(run.imatrix, options->output, call->log);
 out:

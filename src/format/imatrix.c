@@ -316,6 +316,7 @@ out:
 static enum weir_status parse_old(struct imatrix *imatrix, const uint8_t *data, uint64_t size,
                                   const char *path, struct weir_error *err)
 {
+    imatrix->is_old = true;
     struct cursor cursor = {data, size};
     struct span dataset;
     int32_t entries = 0, chunks;

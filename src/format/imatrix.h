@@ -22,6 +22,7 @@ struct imatrix {
     uint64_t count, capacity;
     char **datasets; /* names of the calibration files */
     uint64_t datasets_count, datasets_capacity;
+    bool is_old;          /* read from the older form: counts are of chunks, not of tokens */
     uint32_t chunk_count; /* processed; 0: unknown */
     uint32_t chunk_size;  /* tokens; 0: unknown */
     struct names index;   /* name to place in entries */

@@ -66,12 +66,22 @@ static uint16_t binary(struct builder *b, enum op_kind kind, const char *role, u
     return y;
 }
 
+/* Whether the inputs of a weight's products are wanted. A head is measured by the model's own rows,
+ * not by those of the MTP block, which may share it. */
+static bool is_collected(const struct builder *b, const struct weight *w)
+{
+    const bool is_head =
+        w->role == WEIGHT_OUTPUT || w->role == WEIGHT_TOKEN_EMBD || w->role == WEIGHT_MTP_HEAD;
+    if (is_head)
+        return b->choices->collect == COLLECT_ALL && b->layer == LAYER_NONE;
+    return b->choices->collect != COLLECT_NOTHING;
+}
+
 /* Sums up what the weight is about to be multiplied with, if that is wanted. `routing` is BUF_NONE
  * for an ordinary matrix. */
 static void collect(struct builder *b, const struct weight *w, uint16_t routing, uint16_t x)
 {
-    const enum collect wanted = b->layer == LAYER_NONE ? COLLECT_ALL : COLLECT_BLOCKS;
-    if (b->choices->collect < wanted)
+    if (!is_collected(b, w))
         return;
     const uint16_t sums = plan_sum(b->plan, "collect", b->layer, w->experts, w->width,
                                    (uint32_t)(w - b->weights->list));

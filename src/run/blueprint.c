@@ -109,7 +109,7 @@ static void mark_used(const struct plan *plan, bool *used)
     }
 }
 
-static enum weir_status build_plans(struct blueprint *blueprint,
+static enum weir_status build_plans(struct blueprint *blueprint, const char *path,
                                     const struct weir_engine_options *options,
                                     struct weir_error *err)
 {
@@ -126,7 +126,9 @@ static enum weir_status build_plans(struct blueprint *blueprint,
     };
     if (options->mtp && config->blocks == config->layers)
         return err_set(err, WEIR_ERR_UNSUPPORTED,
-                       "the model has no MTP block, expected nextn_predict_layers 1");
+                       "%s: has no block of multi-token prediction, expected "
+                       "nextn_predict_layers 1",
+                       path);
     TRY(network_plan(&blueprint->plan, config, weights, &choices, err));
     if (options->mtp)
         TRY(network_mtp_plan(&blueprint->mtp, config, weights, &choices, err));
@@ -230,8 +232,9 @@ static enum weir_status fit_context(struct blueprint *blueprint, const struct we
     const bool fits = available == 0 || blueprint->needed <= available;
     if (status != WEIR_OK || options->context != 0 || fits || limits->context <= CONTEXT_SHRUNK_MIN)
         return status;
+    const uint64_t plans = blueprint->mtp != NULL ? 2 : 1; /* each with a scratch of its own */
     const uint64_t per_token =
-        limits->slots * blueprint->memory.kv_per_token + blueprint->threads * sizeof(float);
+        limits->slots * blueprint->memory.kv_per_token + plans * blueprint->threads * sizeof(float);
     const uint64_t dropped = (blueprint->needed - available) / per_token + 1;
     const uint64_t left = dropped < limits->context ? limits->context - dropped : 0;
     const uint32_t fitting = (uint32_t)(left - left % CONTEXT_STEP);
@@ -284,7 +287,7 @@ enum weir_status blueprint_open(struct blueprint *out, const struct weir_model *
     apply_rope_options(&out->config.rope, options);
     TRY(weights_open(&out->weights, &out->config, model->gguf, err));
     weights_narrow(&out->weights, model->gguf);
-    TRY(build_plans(out, options, err));
+    TRY(build_plans(out, gguf_path(model->gguf), options, err));
     set_limits(out, options);
     TRY(fit_context(out, model, options, err));
     return WEIR_OK;

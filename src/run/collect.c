@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Importance matrices from the sums of an engine. Sums are kept in double and become floats when
  * they are written. Knows no text and no quantizer. */
-#include <string.h>
+#include <math.h>
 
 #include "base/mem.h"
 #include "format/imatrix.h"
@@ -89,8 +89,16 @@ static enum weir_status take_buffer(struct weir_imatrix *imatrix, const struct w
         return WEIR_ERR_MEMORY;
     TRY(find_sums(imatrix, weight->tensor->name, buf->width - 1, buf->rows, &sums, err));
     state_take_sums(state, number, taken);
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count; i++) {
+        if (!isfinite(taken[i])) {
+            status = err_set(err, WEIR_ERR_FORMAT,
+                             "tensor %s was multiplied with Inf or NaN, expected numbers: the "
+                             "model's weights may hold them (--check-tensors finds them)",
+                             weight->tensor->name);
+            goto out;
+        }
         sums[i] += (double)taken[i];
+    }
 out:
     mem_free(taken);
     return status;
@@ -116,6 +124,8 @@ enum weir_status weir_imatrix_take(struct weir_imatrix *imatrix, struct weir_eng
     enum weir_status status = take_plan(imatrix, weights, &engine->state, err);
     if (status == WEIR_OK && engine->mtp_exec != NULL)
         status = take_plan(imatrix, weights, &engine->mtp_state, err);
+    if (status != WEIR_OK)
+        return status;
     imatrix->chunks++;
     imatrix->chunk_size = tokens > imatrix->chunk_size ? tokens : imatrix->chunk_size;
     return status;
@@ -142,6 +152,13 @@ enum weir_status weir_imatrix_load(struct weir_imatrix *imatrix, const char *pat
     enum weir_status status = imatrix_read(&loaded, path, err);
     if (status != WEIR_OK)
         return status;
+    if (loaded.is_old) {
+        status = err_set(err, WEIR_ERR_UNSUPPORTED,
+                         "%s: the older form counts chunks, expected the GGUF form, which counts "
+                         "tokens",
+                         path);
+        goto out;
+    }
     for (uint64_t i = 0; i < loaded.count; i++)
         TRY(add_entry(imatrix, loaded.entries[i], err));
     for (uint64_t i = 0; i < loaded.datasets_count; i++)
@@ -163,7 +180,7 @@ void weir_imatrix_info(const struct weir_imatrix *imatrix, struct weir_imatrix_i
                                       .chunk_size = imatrix->chunk_size};
     for (uint64_t i = 0; i < imatrix->file.count; i++) {
         const struct imatrix_entry *entry = imatrix->file.entries[i];
-        for (uint64_t m = 0; m < entry->matrices; m++)
+        for (uint64_t m = 0; m < entry->matrices && entry->matrices > 1; m++)
             out->experts_unmet += imatrix->sums[i][m * (entry->columns + 1) + entry->columns] == 0;
     }
 }

@@ -45,7 +45,7 @@ static void print_weight_bytes(const struct weir_model *model, const struct blue
     weir_model_info(model, &info);
     count_unread(blueprint, info.tensor_bytes, &unread, &saved);
     print(printer, "\nweight bytes of the plan   %16llu\ntensor bytes of the file   %16llu\n",
-          (unsigned long long)plan_weight_bytes(blueprint->plan),
+          (unsigned long long)weights_bytes(&blueprint->weights, blueprint->used),
           (unsigned long long)info.tensor_bytes);
     if (unread > 0)
         print(printer, "of which no plan reads     %16llu (MTP block, input scales)\n",
@@ -101,9 +101,13 @@ enum weir_status weir_model_print_plan(const struct weir_model *model,
         goto out;
     }
     TRY(shape_step(shape, &blueprint.limits, &step, seq, err));
-    plan_print(blueprint.plan, &step, &blueprint.limits, shape->operand_bytes,
-               (struct printer){write, user});
-    print_weight_bytes(model, &blueprint, (struct printer){write, user});
+    const struct printer printer = {write, user};
+    plan_print(blueprint.plan, &step, &blueprint.limits, shape->operand_bytes, printer);
+    if (blueprint.mtp != NULL) {
+        print(printer, "\nthe block of multi-token prediction: ");
+        plan_print(blueprint.mtp, &step, &blueprint.limits, shape->operand_bytes, printer);
+    }
+    print_weight_bytes(model, &blueprint, printer);
 out:
     mem_free(seq);
     blueprint_close(&blueprint);

@@ -53,13 +53,14 @@ enum weir_status weir_session_mtp_eval(struct weir_session *session, const int32
             (size_t)count * engine->blueprint.config.width * sizeof *hidden);
     for (uint32_t i = 0; i < step.outs; i++)
         engine->out_row[i] = count - step.outs + i;
-    status = engine->blueprint.backend->run(engine->mtp_exec, &step, err);
-    if (status != WEIR_OK)
-        return status;
+    engine->mtp_count++;
+    TRY(engine->blueprint.backend->run(engine->mtp_exec, &step, err));
+    TRY(engine_check_logits(engine, engine->mtp_exec, step.outs, err));
     session->mtp_position += count;
     session->mtp_results =
-        (struct results){.step = ++engine->mtp_count, .rows = count, .logits_rows = step.outs};
-    return engine_check_logits(engine, engine->mtp_exec, step.outs, err);
+        (struct results){.step = engine->mtp_count, .rows = count, .logits_rows = step.outs};
+out:
+    return status;
 }
 
 uint32_t weir_session_mtp_position(const struct weir_session *session)

@@ -84,6 +84,40 @@ TEST(importance_measures_the_mtp_block)
     imatrix_release(&imatrix[1]);
 }
 
+TEST(importance_steps_may_be_small)
+{
+    const char *text = write_text(), *path = test_scratch("small-steps.gguf");
+    CHECK_INT(RUN_PROGRAM("imatrix", MODEL, "-f", text, "-o", path, "-c", "96", "--chunks", "1",
+                          "--process-output", "-ub", "32")
+                  ->status,
+              0);
+}
+
+TEST(importance_files_add_up_without_a_text)
+{
+    const char *text = write_text();
+    char one[512], sum[512];
+    struct imatrix both;
+    snprintf(one, sizeof one, "%s", test_scratch("add-1.gguf"));
+    snprintf(sum, sizeof sum, "%s", test_scratch("add-2.gguf"));
+    CHECK_INT(
+        RUN_PROGRAM("imatrix", MODEL, "-f", text, "-o", one, "-c", "32", "--chunks", "1")->status,
+        0);
+    CHECK_INT(RUN_PROGRAM("imatrix", "--in-file", one, "--in-file", one, "-o", sum)->status, 0);
+    read_imatrix(&both, sum);
+    CHECK_INT((int)imatrix_find(&both, "blk.3.attn_q.weight")->counts[0], 2 * 32);
+    imatrix_release(&both);
+}
+
+/* Before the run, which may take hours. */
+TEST(importance_tries_the_output_first)
+{
+    const struct program_result *result = RUN_PROGRAM("imatrix", "no-such-model.gguf", "-f",
+                                                      write_text(), "-o", "no-such-folder/x.gguf");
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "no-such-folder/x.gguf");
+}
+
 TEST(importance_refuses)
 {
     const char *text = write_text(), *path = test_scratch("none.gguf");

@@ -494,7 +494,8 @@ TEST(mtp_needs_the_option_and_the_block)
     options.mtp = true;
     CHECK_OK(weir_model_open(&model, test_data("golden/nano-q4_0.gguf"), NULL, &err), &err);
     CHECK_SAYS(weir_engine_open(&engine, model, &options, &err_), WEIR_ERR_UNSUPPORTED,
-               "the model has no MTP block, expected nextn_predict_layers 1");
+               "nano-q4_0.gguf: has no block of multi-token prediction, expected "
+               "nextn_predict_layers 1");
     CHECK(engine == NULL);
     weir_model_close(model);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "edited_model.h"
 #include "format/imatrix.h"
 #include "ref/ref.h"
 #include "run/engine.h"
@@ -187,7 +188,7 @@ TEST(collect_head_and_taking_twice)
     CHECK_OK(weir_imatrix_take(imatrix, fixture.engine, TOKENS, &err), &err); /* zeros */
     weir_imatrix_info(imatrix, &info);
     CHECK_INT(info.matrices, file.count);
-    CHECK_INT(info.experts_unmet, file.count);
+    CHECK_INT(info.experts_unmet, 0); /* none has experts */
     CHECK_OK(weir_imatrix_load(imatrix, path, &err), &err);
     CHECK_OK(weir_imatrix_load(imatrix, path, &err), &err);
     CHECK_OK(weir_imatrix_save(imatrix, both, NULL, &err), &err);
@@ -224,6 +225,71 @@ TEST(collect_refuses)
     CHECK_TEXT(err.text, "the engine was opened without collecting");
     weir_imatrix_close(imatrix);
     fixture_close(&fixture);
+}
+
+/* The MTP block is measured, but its rows say nothing of a head that it shares with the model. */
+TEST(collect_leaves_the_head_out_of_the_mtp_block)
+{
+    static const enum weir_collect choices[] = {WEIR_COLLECT_BLOCKS, WEIR_COLLECT_ALL};
+    for (int i = 0; i < 2; i++) {
+        struct weir_engine_options options;
+        struct weir_imatrix *imatrix;
+        struct weir_error err = {0};
+        struct fixture fixture;
+        fixture_options(&options);
+        options.collect = choices[i];
+        options.mtp = true;
+        fixture_open(&fixture, test_data("golden/nano-f32.gguf"), &options);
+        const int32_t tokens[] = {3, 5};
+        float before[2 * 64] = {0};
+        CHECK_INT(weir_engine_width(fixture.engine), 64);
+        CHECK_OK(weir_session_eval(fixture.session, tokens, 2, WEIR_LOGITS_LAST, &err), &err);
+        CHECK_OK(weir_session_mtp_eval(fixture.session, tokens, before, 2, WEIR_LOGITS_ALL, &err),
+                 &err);
+        CHECK_OK(weir_imatrix_open(&imatrix, &err), &err);
+        CHECK_OK(weir_imatrix_take(imatrix, fixture.engine, 2, &err), &err);
+        const char *path = test_scratch("mtp-head.gguf");
+        CHECK_OK(weir_imatrix_save(imatrix, path, NULL, &err), &err);
+        struct imatrix file;
+        CHECK_OK(imatrix_read(&file, path, &err), &err);
+        const struct imatrix_entry *head = imatrix_find(&file, "token_embd.weight");
+        CHECK((head != NULL) == (choices[i] == WEIR_COLLECT_ALL));
+        CHECK(head == NULL || head->counts[0] == 1); /* the model's one row of logits */
+        CHECK(imatrix_find(&file, "blk.4.nextn.eh_proj.weight") != NULL);
+        imatrix_release(&file);
+        weir_imatrix_close(imatrix);
+        fixture_close(&fixture);
+    }
+}
+
+TEST(collect_refuses_sums_that_are_not_finite)
+{
+    struct weir_error err = {0};
+    struct weir_imatrix *imatrix;
+    struct fixture fixture;
+    struct edited_model *model = edited_open(test_data("golden/nano-f32.gguf"));
+    edited_floats(edited_find(model, "blk.1.attn_norm.weight"))[7] = NAN;
+    open_collecting(&fixture, edited_write(model, "nan.gguf"), WEIR_COLLECT_BLOCKS);
+    const int32_t token = 3;
+    CHECK_OK(weir_session_eval(fixture.session, &token, 1, WEIR_LOGITS_NONE, &err), &err);
+    CHECK_OK(weir_imatrix_open(&imatrix, &err), &err);
+    CHECK_INT(weir_imatrix_take(imatrix, fixture.engine, 1, &err), WEIR_ERR_FORMAT);
+    CHECK(strstr(err.text, "tensor blk.1.attn_qkv.weight was multiplied with Inf or NaN") != NULL);
+    weir_imatrix_close(imatrix);
+    fixture_close(&fixture);
+    edited_close(model);
+}
+
+/* What an engine sums counts tokens; the older form counts chunks. */
+TEST(collect_refuses_the_older_form)
+{
+    struct weir_error err = {0};
+    struct weir_imatrix *imatrix;
+    CHECK_OK(weir_imatrix_open(&imatrix, &err), &err);
+    CHECK_INT(weir_imatrix_load(imatrix, test_data("../fuzz/corpus/imatrix/old"), &err),
+              WEIR_ERR_UNSUPPORTED);
+    CHECK(strstr(err.text, "the older form counts chunks") != NULL);
+    weir_imatrix_close(imatrix);
 }
 
 /* ---- failing allocations --------------------------------------------------------------------- */
