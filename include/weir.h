@@ -321,8 +321,8 @@ WEIR_API enum weir_status weir_engine_step(struct weir_engine *engine,
                                            struct weir_error *err);
 
 /* Row `row` of the logits that the session's last eval or step kept (LAST keeps row 0):
- * weir_engine_vocab floats, borrowed, valid until the engine's next step; NULL if there is none. May
- * be called by several threads at once while no step runs. */
+ * weir_engine_vocab floats, borrowed, valid until the engine's next step; NULL if there is none.
+ * May be called by several threads at once while no step runs. */
 WEIR_API const float *weir_session_logits(const struct weir_session *session, uint32_t row);
 
 /* ---- multi-token prediction ------------------------------------------------------------------ */
