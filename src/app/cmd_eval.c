@@ -5,11 +5,9 @@
 
 #include "app/eval_mtp.h"
 #include "app/interrupt.h"
+#include "app/windows.h"
 #include "base/err.h"
 #include "base/mem.h"
-
-/* Rows of logits of one step: 64 rows of the largest vocabulary are 61 MiB. */
-enum { EVAL_ROWS_MAX = 64 };
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "logits are written as they lie");
 
@@ -44,7 +42,7 @@ static enum weir_status eval_logits(const struct call *call, struct weir_error *
     enum weir_status status;
     TRY(prompt_read_tokens(&ids, options->tokens, err));
     TRY(loaded_open_model(&loaded, options, call->log, err));
-    struct weir_engine_options engine = loaded_engine_options(options, EVAL_ROWS_MAX, call->log);
+    struct weir_engine_options engine = loaded_engine_options(options, WINDOWS_ROWS_MAX, call->log);
     if (options->step)
         engine.logits_rows_max = 1;
     const uint32_t chain = options->mtp_chain >= 0 ? (uint32_t)options->mtp_chain : 0;

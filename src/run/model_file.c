@@ -206,7 +206,7 @@ static void print_weight(struct printer printer, const struct weight *weight, ui
         snprintf(shape, sizeof shape, "{%u, %u, %u}", weight->width, weight->rows, weight->experts);
     else
         snprintf(shape, sizeof shape, "{%u, %u}", weight->width, weight->rows);
-    print(printer, "%5s %-15s %-40s %-7s %-18s %14llu", layer, weight_role_name(weight->role),
+    print(printer, "%5s %-17s %-40s %-7s %-18s %14llu", layer, weight_role_name(weight->role),
           tensor->name, dtype_info(tensor->dtype)->name, shape, (unsigned long long)tensor->bytes);
     if (weight->dtype != tensor->dtype)
         print(printer, "  held as %s, the same numbers", dtype_info(weight->dtype)->name);
@@ -244,7 +244,7 @@ enum weir_status weir_model_print_weights(const struct weir_model *model, weir_w
     TRY(config_read(&config, model->gguf, err));
     TRY(weights_open(&weights, &config, model->gguf, err));
     weights_narrow(&weights, model->gguf);
-    print(printer, "%5s %-15s %-40s %-7s %-18s %14s\n", "layer", "role", "tensor", "type", "shape",
+    print(printer, "%5s %-17s %-40s %-7s %-18s %14s\n", "layer", "role", "tensor", "type", "shape",
           "bytes");
     for (uint32_t i = 0; i < weights.count; i++)
         print_weight(printer, &weights.list[i], config.blocks);
