@@ -490,7 +490,8 @@ WEIR_API enum weir_status weir_synth(const char *path, const struct weir_synth_o
                                      struct weir_error *err);
 
 /* Writes a checkpoint folder of Hugging Face, which must not exist yet, with the model that
- * weir_synth writes as GGUF file: the one converts to the other. Of type f32, f16 or bf16. */
+ * weir_synth writes as GGUF file: the one converts to the other. Of type f32, f16 or bf16; NULL
+ * options are the defaults, but for type bf16. */
 WEIR_API enum weir_status weir_synth_checkpoint(const char *path,
                                                 const struct weir_synth_options *options,
                                                 struct weir_error *err);

@@ -79,10 +79,13 @@ out:
 enum weir_status weir_synth(const char *path, const struct weir_synth_options *options,
                             struct weir_error *err)
 {
+    struct weir_synth_options defaults;
     struct synth_model model = {0};
-    struct job job = {.model = &model, .options = options, .path = path};
+    weir_synth_options_init(&defaults);
+    struct job job = {
+        .model = &model, .options = options != NULL ? options : &defaults, .path = path};
     enum weir_status status;
-    TRY(synth_model_init(&model, options, err));
+    TRY(synth_model_init(&model, job.options, err));
     TRY(gguf_writer_open(&job.writer, path, err));
     TRY(synth_metadata(job.writer, &model, err));
     TRY(job_declare(&job, err));

@@ -252,10 +252,14 @@ static enum weir_status check_type(const struct synth_model *model, struct weir_
 enum weir_status weir_synth_checkpoint(const char *path, const struct weir_synth_options *options,
                                        struct weir_error *err)
 {
+    struct weir_synth_options defaults;
     struct synth_model model = {0};
-    struct job job = {.model = &model, .options = options, .path = path};
+    weir_synth_options_init(&defaults);
+    defaults.type = "bf16"; /* the other default is no type of checkpoints */
+    struct job job = {
+        .model = &model, .options = options != NULL ? options : &defaults, .path = path};
     enum weir_status status;
-    TRY(synth_model_init(&model, options, err));
+    TRY(synth_model_init(&model, job.options, err));
     TRY(check_type(&model, err));
     TRY(synth_sources_open(&job.sources, &model, err));
     TRY(job_prepare(&job, err));

@@ -112,11 +112,14 @@ enum weir_status weir_sampler_open(struct weir_sampler **out,
                                    struct weir_error *err)
 {
     *out = NULL;
+    struct weir_sampler_options defaults;
     struct sampler_tokens tokens = {0};
+    weir_sampler_options_init(&defaults);
+    const struct weir_sampler_options *wanted = options != NULL ? options : &defaults;
     enum weir_status status;
-    TRY(sampler_options_check(options, err));
-    TRY(tokens_read(&tokens, options, vocab, tokenizer, err));
-    TRY(sampler_open(out, options, vocab, context, &tokens, err));
+    TRY(sampler_options_check(wanted, err));
+    TRY(tokens_read(&tokens, wanted, vocab, tokenizer, err));
+    TRY(sampler_open(out, wanted, vocab, context, &tokens, err));
 out:
     tokens_release(&tokens);
     return status;
