@@ -286,6 +286,16 @@ out:
     return status;
 }
 
+static enum weir_status check_options(const struct weir_convert_options *options,
+                                      struct weir_error *err)
+{
+    const uint32_t type = (uint32_t)options->type;
+    if (type <= WEIR_CONVERT_BF16)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT, "the type of the matrices is %u, expected 0 to %d", type,
+                   WEIR_CONVERT_BF16);
+}
+
 enum weir_status weir_convert(const char *folder, const char *path,
                               const struct weir_convert_options *options, struct weir_error *err)
 {
@@ -296,6 +306,7 @@ enum weir_status weir_convert(const char *folder, const char *path,
     enum weir_status status;
     if (folder[0] == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "the name of the checkpoint folder is empty");
+    TRY(check_options(job.options, err));
     TRY(hf_config_read(&job.config, folder, err));
     TRY(checkpoint_open(&job.checkpoint, folder, err));
     TRY(outputs_open(&job.outputs, &job.config, &job.checkpoint, job.options->type,

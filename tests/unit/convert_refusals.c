@@ -116,6 +116,16 @@ TEST(refused_checkpoint_of_bad_index)
 TEST(refused_checkpoint_that_would_be_replaced)
 {
     const char *folder = make_checkpoint("nano", false);
+TEST(refused_type_that_there_is_none_of)
+{
+    const char *folder = make_checkpoint("nano", false);
+    struct weir_convert_options options;
+    weir_convert_options_init(&options);
+    options.type = (enum weir_convert_type)77;
+    check_refused_as(folder, &options, WEIR_ERR_ARGUMENT,
+                     "the type of the matrices is 77, expected 0 to 3");
+}
+
     char name[64];
     shard_name(folder, name);
     const char *const names[] = {name, "tokenizer.json", index_name};
