@@ -56,15 +56,16 @@ static const struct size_rule {
     {"intermediate_size", offsetof(struct hf_config, feed_forward), 1, WIDE_MAX, DENSE},
     {"num_attention_heads", offsetof(struct hf_config, heads), 1, 1 << 12, ALWAYS},
     {"num_key_value_heads", offsetof(struct hf_config, heads_kv), 1, 1 << 12, ALWAYS},
-    {"head_dim", offsetof(struct hf_config, head_size), 2, 1 << 12, ALWAYS},
+    {"head_dim", offsetof(struct hf_config, head_size), 2, HEAD_WIDTH_MAX, ALWAYS},
     {"linear_num_key_heads", offsetof(struct hf_config, heads_k), 1, 1 << 12, ALWAYS},
     {"linear_num_value_heads", offsetof(struct hf_config, heads_v), 1, 1 << 12, ALWAYS},
-    {"linear_key_head_dim", offsetof(struct hf_config, state), 1, 1 << 12, ALWAYS},
+    {"linear_key_head_dim", offsetof(struct hf_config, state), 1, HEAD_WIDTH_MAX, ALWAYS},
     {"linear_conv_kernel_dim", offsetof(struct hf_config, taps), 2, 64, ALWAYS},
-    {"num_experts", offsetof(struct hf_config, experts), 1, 1 << 16, EXPERTS},
-    {"num_experts_per_tok", offsetof(struct hf_config, experts_used), 1, 1 << 16, EXPERTS},
-    {"moe_intermediate_size", offsetof(struct hf_config, expert_ff), 1, 1 << 20, EXPERTS},
-    {"shared_expert_intermediate_size", offsetof(struct hf_config, shared_ff), 1, 1 << 20, EXPERTS},
+    {"num_experts", offsetof(struct hf_config, experts), 1, EXPERTS_MAX, EXPERTS},
+    {"num_experts_per_tok", offsetof(struct hf_config, experts_used), 1, EXPERTS_MAX, EXPERTS},
+    {"moe_intermediate_size", offsetof(struct hf_config, expert_ff), 1, WIDE_MAX, EXPERTS},
+    {"shared_expert_intermediate_size", offsetof(struct hf_config, shared_ff), 1, WIDE_MAX,
+     EXPERTS},
     {"mtp_num_hidden_layers", offsetof(struct hf_config, mtp), 0, BLOCKS_MAX, OPTIONAL},
 };
 
@@ -110,7 +111,7 @@ static enum weir_status check_sizes(const struct hf_config *config, const struct
 {
     int64_t value_width = config->state;
     enum weir_status status;
-    TRY(hf_get_integer(source, "linear_value_head_dim", 1, 1 << 12, &value_width, err));
+    TRY(hf_get_integer(source, "linear_value_head_dim", 1, HEAD_WIDTH_MAX, &value_width, err));
     if (value_width != config->state)
         return err_set(err, WEIR_ERR_UNSUPPORTED,
                        "%s: \"linear_value_head_dim\" is %lld, expected linear_key_head_dim %u",

@@ -265,6 +265,11 @@ TEST(refused_checkpoint_of_other_configs)
         {"linear_num_key_heads", "3", WEIR_ERR_FORMAT, "\"linear_num_value_heads\" is 2, expec"},
         {"linear_value_head_dim", "64", WEIR_ERR_UNSUPPORTED,
          "\"linear_value_head_dim\" is 64, expected linear_key_head_dim 32"},
+        {"head_dim", "1026", WEIR_ERR_FORMAT, "\"head_dim\" is 1026, expected 2 to 1024"},
+        {"linear_key_head_dim", "1025", WEIR_ERR_FORMAT,
+         "\"linear_key_head_dim\" is 1025, expected 1 to 1024"},
+        {"linear_value_head_dim", "1025", WEIR_ERR_FORMAT,
+         "\"linear_value_head_dim\" is 1025, expected 1 to 1024"},
         {"layer_types", "[\"a\", \"b\", \"c\", \"d\"]", WEIR_ERR_UNSUPPORTED,
          "layer 0 is neither linear_attention nor full_attention"},
         {"layer_types", "[\"full_attention\", 1, 2, 3]", WEIR_ERR_UNSUPPORTED,
@@ -314,6 +319,13 @@ TEST(refused_checkpoint_of_two_mtp_blocks)
     check_refused(folder, WEIR_ERR_UNSUPPORTED, "\"mtp_num_hidden_layers\" is 2, at most 1 can");
     struct weir_convert_options options;
     weir_convert_options_init(&options);
+TEST(refused_checkpoint_of_too_many_experts)
+{
+    const char *folder = make_checkpoint("nanomoe", false);
+    config_set(folder, "num_experts", "4097");
+    check_refused(folder, WEIR_ERR_FORMAT, "\"num_experts\" is 4097, expected 1 to 4096");
+}
+
     options.mtp = false;
     struct weir_error err = {0};
     CHECK_OK(weir_convert(folder, test_scratch("without.gguf"), &options, &err), &err);
