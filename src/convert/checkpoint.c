@@ -112,7 +112,7 @@ static int name_compare(const void *a, const void *b)
 }
 
 /* The file names of the map, each once, sorted; borrowed from the JSON. */
-static enum weir_status shard_names(json_t *map, const char *path, const char **names,
+static enum weir_status shard_names(json_t *map, const char *folder, const char **names,
                                     uint64_t *count, struct weir_error *err)
 {
     uint64_t all = 0;
@@ -123,8 +123,8 @@ static enum weir_status shard_names(json_t *map, const char *path, const char **
         const char *name = json_string_value(value);
         /* Only files of the folder itself. */
         if (name == NULL || name[0] == 0 || strchr(name, '/') != NULL)
-            return err_set(err, WEIR_ERR_FORMAT, "%s: tensor %s: expected the name of a file", path,
-                           key);
+            return err_set(err, WEIR_ERR_FORMAT, "%s/%s: tensor %s: expected the name of a file",
+                           folder, index_name, key);
         names[all++] = name;
     }
     if (all > 0)
@@ -149,8 +149,8 @@ static enum weir_status map_check(const struct checkpoint *checkpoint, json_t *m
         const char *path = tensor == NULL ? NULL : checkpoint_path(checkpoint, tensor);
         const char *file = path == NULL ? NULL : strrchr(path, '/') + 1;
         if (file == NULL || strcmp(file, json_string_value(value)) != 0)
-            return err_set(err, WEIR_ERR_FORMAT, "%s: tensor %s is not in %s", index_name, key,
-                           json_string_value(value));
+            return err_set(err, WEIR_ERR_FORMAT, "%s/%s: tensor %s is not in %s",
+                           checkpoint->folder, index_name, key, json_string_value(value));
     }
     return WEIR_OK;
 }
@@ -167,7 +167,7 @@ static enum weir_status shards_open(struct checkpoint *checkpoint, const char *f
     if (names == NULL)
         return WEIR_ERR_MEMORY;
     enum weir_status status;
-    TRY(shard_names(map, index_name, names, &count, err));
+    TRY(shard_names(map, folder, names, &count, err));
     for (uint64_t i = 0; i < count; i++)
         TRY(shard_add(checkpoint, folder, names[i], err));
     TRY(tensors_list(checkpoint, err));
@@ -210,7 +210,7 @@ static enum weir_status open_all(struct checkpoint *checkpoint, const char *fold
 
 enum weir_status checkpoint_open(struct checkpoint *out, const char *folder, struct weir_error *err)
 {
-    *out = (struct checkpoint){0};
+    *out = (struct checkpoint){.folder = folder};
     const enum weir_status status = open_all(out, folder, err);
     if (status != WEIR_OK)
         checkpoint_close(out);

@@ -22,6 +22,7 @@ struct checkpoint_shard {
 };
 
 struct checkpoint {
+    const char *folder; /* as given to checkpoint_open; borrowed */
     struct checkpoint_shard *shards;
     uint64_t shard_count, shard_capacity;
     struct checkpoint_tensor *tensors; /* in the order of the shards' names, then of their data */

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 enum { WIDE_MAX = 1 << 24 }; /* with the other limits, all tensors stay below 2^60 bytes */
 
 /* ---- architectures --------------------------------------------------------------------------- */
@@ -398,10 +400,14 @@ out:
 enum weir_status hf_config_read(struct hf_config *out, const char *folder, struct weir_error *err)
 {
     json_t *root = NULL;
+    char *path = hf_path(folder, "config.json", err);
+    if (path == NULL)
+        return WEIR_ERR_MEMORY;
     enum weir_status status;
     TRY(hf_json_read(&root, folder, "config.json", false, err));
-    TRY(hf_config_parse(out, root, "config.json", err));
+    TRY(hf_config_parse(out, root, path, err));
 out:
     json_decref(root);
+    mem_free(path);
     return status;
 }

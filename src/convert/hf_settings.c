@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/names.h"
 
 enum { KEY_MAX = 256 };
 
@@ -44,14 +45,18 @@ enum weir_status hf_settings_sampling(const char *folder, struct gguf_writer *wr
     static const char name[] = "generation_config.json";
     json_t *root = NULL;
     bool samples = true;
+    char *path = hf_path(folder, name, err);
+    if (path == NULL)
+        return WEIR_ERR_MEMORY;
     enum weir_status status;
     TRY(hf_json_read(&root, folder, name, true, err));
-    const struct hf_source source = {root, NULL, name};
+    const struct hf_source source = {root, NULL, path};
     TRY(hf_get_bool(&source, "do_sample", &samples, err));
     if (samples) /* otherwise the other values have no meaning */
         TRY(write_sampling(&source, writer, err));
 out:
     json_decref(root);
+    mem_free(path);
     return status;
 }
 
@@ -121,40 +126,57 @@ static enum weir_status bad_template(const char *path, struct weir_error *err)
                    path);
 }
 
-/* One of a list: the default one under the plain key, others under their names, which `names`
- * collects. */
-static enum weir_status write_named(const json_t *entry, const char *path,
-                                    struct gguf_writer *writer, struct span *names, uint64_t *count,
-                                    struct weir_error *err)
+/* A list on its way to the writer. */
+struct templates {
+    const char *path;
+    struct span *names; /* but for the default one */
+    uint64_t count;
+    struct names seen;
+};
+
+/* The default one goes under the plain key, others go under their names. */
+static enum weir_status write_named(struct templates *templates, const json_t *entry,
+                                    struct gguf_writer *writer, struct weir_error *err)
 {
-    const json_t *name_value = json_object_get(entry, "name");
-    const char *name = json_string_value(name_value);
+    const json_t *value = json_object_get(entry, "name");
+    const char *name = json_string_value(value);
     const char *text = json_string_value(json_object_get(entry, "template"));
     char key[KEY_MAX];
+    bool added = false;
+    enum weir_status status;
     if (name == NULL || text == NULL)
-        return bad_template(path, err);
+        return bad_template(templates->path, err);
+    TRY(names_add(&templates->seen, hf_json_text(value), 0, &added, err));
+    if (!added)
+        return err_set(err, WEIR_ERR_FORMAT,
+                       "%s: \"chat_template\" has two templates named \"%.60s\", expected one",
+                       templates->path, name);
     if (strcmp(name, "default") == 0)
         return gguf_writer_text(writer, "tokenizer.chat_template", text, err);
     if ((size_t)snprintf(key, sizeof key, "tokenizer.chat_template.%s", name) >= sizeof key)
-        return bad_template(path, err);
-    names[(*count)++] = hf_json_text(name_value);
-    return gguf_writer_text(writer, key, text, err);
+        return bad_template(templates->path, err);
+    templates->names[templates->count++] = hf_json_text(value);
+    status = gguf_writer_text(writer, key, text, err);
+out:
+    return status;
 }
 
 static enum weir_status write_list(const json_t *list, const char *path, struct gguf_writer *writer,
                                    struct weir_error *err)
 {
-    uint64_t count = 0;
-    struct span *names = mem_alloc(json_array_size(list), sizeof *names, err);
-    if (names == NULL)
+    struct templates templates = {.path = path};
+    templates.names = mem_alloc(json_array_size(list), sizeof *templates.names, err);
+    if (templates.names == NULL)
         return WEIR_ERR_MEMORY;
     enum weir_status status = WEIR_OK;
     for (size_t i = 0; i < json_array_size(list); i++)
-        TRY(write_named(json_array_get(list, i), path, writer, names, &count, err));
-    if (count > 0)
-        TRY(gguf_writer_texts(writer, "tokenizer.chat_templates", names, count, err));
+        TRY(write_named(&templates, json_array_get(list, i), writer, err));
+    if (templates.count > 0)
+        TRY(gguf_writer_texts(writer, "tokenizer.chat_templates", templates.names, templates.count,
+                              err));
 out:
-    mem_free(names);
+    names_release(&templates.seen);
+    mem_free(templates.names);
     return status;
 }
 
@@ -171,7 +193,12 @@ static enum weir_status write_template(const char *folder, const struct hf_sourc
     enum weir_status status = WEIR_OK;
     if (file_exists(path)) {
         TRY(file_read_all(path, HF_JSON_BYTES_MAX, &text, &size, err));
-        status = gguf_writer_text(writer, "tokenizer.chat_template", (const char *)text, err);
+        const size_t length = strlen((const char *)text);
+        if (length < size)
+            status =
+                err_set(err, WEIR_ERR_FORMAT, "%s: byte %zu is 0, expected a text", path, length);
+        else
+            status = gguf_writer_text(writer, "tokenizer.chat_template", (const char *)text, err);
     } else if (json_is_string(value)) {
         status = gguf_writer_text(writer, "tokenizer.chat_template", json_string_value(value), err);
     } else if (json_is_array(value)) {
@@ -191,14 +218,18 @@ enum weir_status hf_settings_tokens(const char *folder, const struct hf_config *
 {
     static const char name[] = "tokenizer_config.json";
     json_t *root = NULL;
+    char *path = hf_path(folder, name, err);
+    if (path == NULL)
+        return WEIR_ERR_MEMORY;
     enum weir_status status;
     TRY(hf_json_read(&root, folder, name, true, err));
-    const struct hf_source source = {root, NULL, name};
+    const struct hf_source source = {root, NULL, path};
     TRY(write_ids(&source, config, tokenizer, writer, err));
     TRY(write_switch(&source, "add_bos_token", "tokenizer.ggml.add_bos_token", writer, err));
     TRY(write_switch(&source, "add_eos_token", "tokenizer.ggml.add_eos_token", writer, err));
     TRY(write_template(folder, &source, writer, err));
 out:
     json_decref(root);
+    mem_free(path);
     return status;
 }

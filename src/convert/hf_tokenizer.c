@@ -304,8 +304,15 @@ enum weir_status hf_tokenizer_read(struct hf_tokenizer *out, const char *folder,
 {
     static const char name[] = "tokenizer.json";
     json_t *json;
-    const enum weir_status status = hf_json_read(&json, folder, name, false, err);
-    return status == WEIR_OK ? tokenizer_make(out, json, vocab, name, err) : status;
+    char *path = hf_path(folder, name, err);
+    if (path == NULL)
+        return WEIR_ERR_MEMORY;
+    enum weir_status status;
+    TRY(hf_json_read(&json, folder, name, false, err));
+    TRY(tokenizer_make(out, json, vocab, path, err));
+out:
+    mem_free(path);
+    return status;
 }
 
 void hf_tokenizer_release(struct hf_tokenizer *tokenizer)

@@ -172,7 +172,8 @@ static enum weir_status source_add(struct lister *lister, struct output *output,
                  (unsigned long long)expert, star + 1);
     struct checkpoint_tensor *tensor = checkpoint_find(lister->checkpoint, full);
     if (tensor == NULL)
-        return err_set(err, WEIR_ERR_FORMAT, "the checkpoint has no tensor %s", full);
+        return err_set(err, WEIR_ERR_FORMAT, "%s: the checkpoint has no tensor %s",
+                       lister->checkpoint->folder, full);
     enum weir_status status;
     TRY(source_check(lister, output, tensor, err));
     TRY(mem_grow(&outputs->sources, &outputs->source_capacity, outputs->source_count + 1,
@@ -304,9 +305,10 @@ enum weir_status outputs_open(struct outputs *out, const struct hf_config *confi
     struct lister lister = {
         .outputs = out, .config = config, .checkpoint = checkpoint, .type = type};
     if (out->mtp > 0 && config->mtp > 1)
-        return err_set(err, WEIR_ERR_UNSUPPORTED,
-                       "config.json: \"mtp_num_hidden_layers\" is %u, at most 1 can be converted",
-                       config->mtp);
+        return err_set(
+            err, WEIR_ERR_UNSUPPORTED,
+            "%s/config.json: \"mtp_num_hidden_layers\" is %u, at most 1 can be converted",
+            checkpoint->folder, config->mtp);
     sizes_fill(config, lister.sizes);
     enum weir_status status;
     TRY(list_all(&lister, err));

@@ -58,6 +58,8 @@ TEST(refused_checkpoint_without_files)
     const char *folder = make_checkpoint("nano", false);
     char name[64];
     shard_name(folder, name);
+    folder_write(folder, "tokenizer.json", "{}", 2);
+    check_refused(folder, WEIR_ERR_UNSUPPORTED, "/bad-checkpoint/tokenizer.json: \"model\" is of");
     unlink(folder_file(folder, "tokenizer.json"));
     check_refused(folder, WEIR_ERR_IO, "/bad-checkpoint/tokenizer.json: cannot open: ");
     unlink(folder_file(folder, name));
@@ -97,25 +99,25 @@ TEST(refused_checkpoint_of_bad_index)
     json_t *map = json_object_get(index, "weight_map");
     json_object_set_new(map, "more", json_string("../x.safetensors"));
     CHECK_INT(json_dump_file(index, folder_file(folder, index_name), 0), 0);
-    check_refused(folder, WEIR_ERR_FORMAT, "tensor more: expected the name of a file");
+    check_refused(folder, WEIR_ERR_FORMAT,
+                  "/bad-checkpoint/model.safetensors.index.json: tensor more: expected the name");
     json_object_set_new(map, "more", json_integer(1));
     CHECK_INT(json_dump_file(index, folder_file(folder, index_name), 0), 0);
-    check_refused(folder, WEIR_ERR_FORMAT, "tensor more: expected the name of a file");
+    check_refused(folder, WEIR_ERR_FORMAT,
+                  "/bad-checkpoint/model.safetensors.index.json: tensor more: expected the name");
     char name[64];
     json_object_del(map, "more");
     shard_name(folder, name);
     json_object_set_new(map, "more", json_string(name));
     CHECK_INT(json_dump_file(index, folder_file(folder, index_name), 0), 0);
-    check_refused(folder, WEIR_ERR_FORMAT, "tensor more is not in model-00001-of-0000");
+    check_refused(
+        folder, WEIR_ERR_FORMAT,
+        "/bad-checkpoint/model.safetensors.index.json: tensor more is not in model-00001-");
     json_object_del(index, "weight_map");
     folder_write_json(folder, index_name, index);
     check_refused(folder, WEIR_ERR_FORMAT, "\"weight_map\" is missing");
 }
 
-/* The file to write is one of those that are read. */
-TEST(refused_checkpoint_that_would_be_replaced)
-{
-    const char *folder = make_checkpoint("nano", false);
 TEST(refused_type_that_there_is_none_of)
 {
     const char *folder = make_checkpoint("nano", false);
@@ -126,6 +128,10 @@ TEST(refused_type_that_there_is_none_of)
                      "the type of the matrices is 77, expected 0 to 3");
 }
 
+/* The file to write is one of those that are read. */
+TEST(refused_checkpoint_that_would_be_replaced)
+{
+    const char *folder = make_checkpoint("nano", false);
     char name[64];
     shard_name(folder, name);
     const char *const names[] = {name, "tokenizer.json", index_name};
@@ -163,7 +169,7 @@ static const char *with_norm(const char *entry, size_t bytes)
 TEST(refused_checkpoint_of_other_tensors)
 {
     check_refused(with_norm("", 0), WEIR_ERR_FORMAT,
-                  "the checkpoint has no tensor layers.2.input_layernorm.weight");
+                  "/bad-checkpoint: the checkpoint has no tensor layers.2.input_layernorm.weight");
     check_refused(with_norm("\"dtype\": \"BF16\", \"shape\": [1, 65]", 130), WEIR_ERR_FORMAT,
                   "more.safetensors: tensor model.language_model.layers.2.input_layernorm.weight "
                   "has shape [1, 65], expected [64]");
@@ -184,7 +190,8 @@ TEST(refused_checkpoint_of_unknown_tensors)
                                                                        "architecture qwen35 has"},
         {"model.language_model.layers.4.input_layernorm.weight", " is none that a model of"},
         {"model.lm_head.weight_scale", " is none that a model of"},
-        {"mtp.norm.weight", "the checkpoint has no tensor mtp.layers.0.input_layernorm.weight"},
+        {"mtp.norm.weight",
+         "/bad-checkpoint: the checkpoint has no tensor mtp.layers.0.input_layernorm.weight"},
         {"model.layers.0.input_layernorm.weight", ": there is another one, in "},
     };
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
@@ -203,8 +210,9 @@ TEST(refused_checkpoint_without_an_expert)
 {
     const char *folder = make_checkpoint("tinynext", false);
     folder_hide_tensor(folder, "model.layers.3.mlp.experts.5.up_proj.weight");
-    check_refused(folder, WEIR_ERR_FORMAT,
-                  "the checkpoint has no tensor layers.3.mlp.experts.5.up_proj.weight");
+    check_refused(
+        folder, WEIR_ERR_FORMAT,
+        "/bad-checkpoint: the checkpoint has no tensor layers.3.mlp.experts.5.up_proj.weight");
 }
 
 /* F16 ends at 65504; BF16 does not. */
@@ -251,13 +259,19 @@ TEST(refused_checkpoint_of_other_configs)
         const char *text;
     } bad[] = {
         {"model_type", "\"llama\"", WEIR_ERR_UNSUPPORTED,
-         "config.json: \"model_type\" is \"llama\", expected qwen3_5, qwen3_5_moe or qwen3_next"},
+         "/bad-checkpoint/config.json: \"model_type\" is \"llama\", expected qwen3_5, qwen3_5_moe "
+         "or qwen3_next"},
         {"quantization_config", "{\"quant_method\": \"fp8\"}", WEIR_ERR_UNSUPPORTED,
          "\"quantization_config\": the checkpoint is quantized"},
         {"hidden_size", NULL, WEIR_ERR_FORMAT, "\"hidden_size\" is missing"},
         {"hidden_size", "\"64\"", WEIR_ERR_FORMAT, "\"hidden_size\" is not a whole number"},
         {"hidden_size", "0", WEIR_ERR_FORMAT, "\"hidden_size\" is 0, expected 1 to 1048576"},
         {"hidden_size", "65", WEIR_ERR_FORMAT, "has shape [1024, 64], expected [1024, 65]"},
+        {"head_dim", "1026", WEIR_ERR_FORMAT, "\"head_dim\" is 1026, expected 2 to 1024"},
+        {"linear_key_head_dim", "1025", WEIR_ERR_FORMAT,
+         "\"linear_key_head_dim\" is 1025, expected 1 to 1024"},
+        {"linear_value_head_dim", "1025", WEIR_ERR_FORMAT,
+         "\"linear_value_head_dim\" is 1025, expected 1 to 1024"},
         {"vocab_size", "1025", WEIR_ERR_FORMAT, "has shape [1024, 64], expected [1025, 64]"},
         {"intermediate_size", NULL, WEIR_ERR_FORMAT, "\"intermediate_size\" is missing"},
         {"num_hidden_layers", "3", WEIR_ERR_FORMAT, "\"layer_types\" has 4 entries, expected 3"},
@@ -265,11 +279,6 @@ TEST(refused_checkpoint_of_other_configs)
         {"linear_num_key_heads", "3", WEIR_ERR_FORMAT, "\"linear_num_value_heads\" is 2, expec"},
         {"linear_value_head_dim", "64", WEIR_ERR_UNSUPPORTED,
          "\"linear_value_head_dim\" is 64, expected linear_key_head_dim 32"},
-        {"head_dim", "1026", WEIR_ERR_FORMAT, "\"head_dim\" is 1026, expected 2 to 1024"},
-        {"linear_key_head_dim", "1025", WEIR_ERR_FORMAT,
-         "\"linear_key_head_dim\" is 1025, expected 1 to 1024"},
-        {"linear_value_head_dim", "1025", WEIR_ERR_FORMAT,
-         "\"linear_value_head_dim\" is 1025, expected 1 to 1024"},
         {"layer_types", "[\"a\", \"b\", \"c\", \"d\"]", WEIR_ERR_UNSUPPORTED,
          "layer 0 is neither linear_attention nor full_attention"},
         {"layer_types", "[\"full_attention\", 1, 2, 3]", WEIR_ERR_UNSUPPORTED,
@@ -312,13 +321,6 @@ TEST(refused_checkpoint_of_other_configs)
     free(config);
 }
 
-TEST(refused_checkpoint_of_two_mtp_blocks)
-{
-    const char *folder = make_checkpoint("nano", true);
-    config_set(folder, "mtp_num_hidden_layers", "2");
-    check_refused(folder, WEIR_ERR_UNSUPPORTED, "\"mtp_num_hidden_layers\" is 2, at most 1 can");
-    struct weir_convert_options options;
-    weir_convert_options_init(&options);
 TEST(refused_checkpoint_of_too_many_experts)
 {
     const char *folder = make_checkpoint("nanomoe", false);
@@ -326,6 +328,14 @@ TEST(refused_checkpoint_of_too_many_experts)
     check_refused(folder, WEIR_ERR_FORMAT, "\"num_experts\" is 4097, expected 1 to 4096");
 }
 
+TEST(refused_checkpoint_of_two_mtp_blocks)
+{
+    const char *folder = make_checkpoint("nano", true);
+    config_set(folder, "mtp_num_hidden_layers", "2");
+    check_refused(folder, WEIR_ERR_UNSUPPORTED,
+                  "/bad-checkpoint/config.json: \"mtp_num_hidden_layers\" is 2, at most 1 can");
+    struct weir_convert_options options;
+    weir_convert_options_init(&options);
     options.mtp = false;
     struct weir_error err = {0};
     CHECK_OK(weir_convert(folder, test_scratch("without.gguf"), &options, &err), &err);

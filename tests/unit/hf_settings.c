@@ -104,9 +104,9 @@ TEST(hf_settings_recommend_sampling)
     CHECK(gguf_find(gguf, "general.sampling.temp") == NULL);
     gguf_close(gguf);
     write_text(folder, "generation_config.json", "{\"temperature\": \"hot\"}");
-    refuse(folder, "generation_config.json: \"temperature\" is not a number");
+    refuse(folder, "/settings/generation_config.json: \"temperature\" is not a number");
     write_text(folder, "generation_config.json", "{\"top_k\": -1}");
-    refuse(folder, "generation_config.json: \"top_k\" is -1, expected 0 to 2147483647");
+    refuse(folder, "/settings/generation_config.json: \"top_k\" is -1, expected 0 to 2147483647");
 }
 
 /* ---- special tokens -------------------------------------------------------------------------- */
@@ -131,9 +131,9 @@ TEST(hf_settings_name_special_tokens)
     CHECK(gguf_find(gguf, "tokenizer.chat_template") == NULL);
     gguf_close(gguf);
     write_text(folder, "tokenizer_config.json", "{\"eos_token\": \"<eos>\"}");
-    refuse(folder, "tokenizer_config.json: \"eos_token\" is no token of tokenizer.json");
+    refuse(folder, "/settings/tokenizer_config.json: \"eos_token\" is no token of tokenizer.json");
     write_text(folder, "tokenizer_config.json", "{\"eos_token\": 5}");
-    refuse(folder, "tokenizer_config.json: \"eos_token\" is no token of tokenizer.json");
+    refuse(folder, "/settings/tokenizer_config.json: \"eos_token\" is no token of tokenizer.json");
     write_text(folder, "tokenizer_config.json", "{\"add_bos_token\": 1}");
     refuse(folder, "\"add_bos_token\" is not true or false");
 }
@@ -174,8 +174,16 @@ TEST(hf_settings_refuse_chat_templates)
         char text[100];
         snprintf(text, sizeof text, "{\"chat_template\": %s}", bad[i]);
         write_text(folder, "tokenizer_config.json", text);
-        refuse(folder, "tokenizer_config.json: \"chat_template\" is neither a text nor a list");
+        refuse(folder,
+               "/settings/tokenizer_config.json: \"chat_template\" is neither a text nor a list");
     }
+    write_text(folder, "tokenizer_config.json",
+               "{\"chat_template\": [{\"name\": \"default\", \"template\": \"a\"},"
+               " {\"name\": \"default\", \"template\": \"b\"}]}");
+    refuse(folder, "/settings/tokenizer_config.json: \"chat_template\" has two templates named "
+                   "\"default\", expected one");
+    folder_write(folder, "chat_template.jinja", "{{ a }}\0{{ b }}", 15);
+    refuse(folder, "/settings/chat_template.jinja: byte 7 is 0, expected a text");
 }
 
 /* ---- the architecture ------------------------------------------------------------------------ */
