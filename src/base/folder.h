@@ -7,7 +7,7 @@
 
 struct folder_writer {
     char *path;           /* as given, without slashes at its end */
-    char *path_temporary; /* the folder that is filled, for file_space and the like */
+    char *path_temporary; /* the folder that is filled */
 };
 
 /* Makes the folder that is to be filled. Nothing may stand at `path` yet. After a failed put or

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Converts a checkpoint folder to a GGUF file: weir_convert. Tensors pass through buffers of a few
- * MB. Knows no key and no name of a tensor. */
+ * MB. Of keys it knows those of "general.", of tensors what messages name. */
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The hyper-parameters of a model from its metadata. Knows the keys; knows no tensor but the
- * embedding, whose rows are the vocabulary. */
+ * The hyper-parameters of a model from its metadata. Knows the keys; of tensors only the
+ * embedding, whose rows are the vocabulary, and one that every whole model has. */
 #include "model/config.h"
 
 #include <math.h>

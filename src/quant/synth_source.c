@@ -110,7 +110,7 @@ static void source_shape(struct synth_source *source, enum shape shape)
     source->bytes = source->rows * source->width * dtype_info(a->type->dtype)->block_bytes;
 }
 
-/* The tensor with that name in the same block as `tensor`. */
+/* The tensor of block `block` (-1: outside of the blocks) whose name ends so. */
 static const struct synth_tensor *find_beside(const struct synth_model *model, int64_t block,
                                               const char *name)
 {
