@@ -103,7 +103,7 @@ static enum weir_status write_general(struct job *job, struct weir_error *err)
     TRY(hf_settings_sampling(job->folder, writer, err));
     TRY(write_name(job, err));
     TRY(gguf_writer_u32(writer, "general.file_type", file_type(job->outputs.main_dtype), err));
-    TRY(gguf_writer_u32(writer, "general.quantization_version", 2, err));
+    TRY(gguf_writer_u32(writer, "general.quantization_version", GGUF_QUANTIZATION_VERSION, err));
 out:
     return status;
 }

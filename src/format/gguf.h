@@ -119,6 +119,8 @@ const char *gguf_path(const struct gguf *gguf);
 /* How the name of split `no` (from 0) of `count` ends; both are at most GGUF_SPLITS_MAX. */
 void gguf_split_suffix(char suffix[GGUF_SPLIT_SUFFIX_BYTES + 1], uint32_t no, uint32_t count);
 
+enum { GGUF_QUANTIZATION_VERSION = 2 }; /* of the block types, as files say it */
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /* Metadata in insertion order and tensor infos are collected in memory; gguf_writer_begin writes

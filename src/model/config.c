@@ -371,14 +371,22 @@ static enum weir_status read_vocab(struct config *config, const struct keys *key
     return WEIR_OK;
 }
 
+/* "qwen35, qwen35moe or qwen3next" */
+static void print_architectures(char *out, size_t size)
+{
+    int used = 0;
+    for (int i = 0; i < ARCHITECTURES; i++) {
+        const char *before = i == 0 ? "" : i == ARCHITECTURES - 1 ? " or " : ", ";
+        used += snprintf(out + used, size - (size_t)used, "%s%s", before, architectures[i].name);
+    }
+}
+
 static enum weir_status find_architecture(const struct gguf *gguf, const struct architecture **out,
                                           struct weir_error *err)
 {
     struct span found = {0}, type = {0};
+    char expected[128];
     enum weir_status status;
-    if (gguf->tensor_count == 0)
-        return err_set(err, WEIR_ERR_FORMAT, "%s: holds no tensors, only metadata and a vocabulary",
-                       gguf_path(gguf));
     TRY(gguf_get_text(gguf, "general.type", &type, err));
     TRY(gguf_get_text(gguf, "general.architecture", &found, err));
     if (type.data != NULL && !span_equals(type, "model"))
@@ -392,12 +400,22 @@ static enum weir_status find_architecture(const struct gguf *gguf, const struct 
         if (span_equals(found, (*out)->name))
             return WEIR_OK;
     }
-    status = err_set(err, WEIR_ERR_UNSUPPORTED,
-                     "%s: architecture \"%.*s\" is not supported, expected qwen35, qwen35moe or "
-                     "qwen3next",
-                     gguf_path(gguf), (int)(found.length < 40 ? found.length : 40),
-                     (const char *)found.data);
+    print_architectures(expected, sizeof expected);
+    status =
+        err_set(err, WEIR_ERR_UNSUPPORTED,
+                "%s: architecture \"%.*s\" is not supported, expected %s", gguf_path(gguf),
+                (int)(found.length < 40 ? found.length : 40), (const char *)found.data, expected);
 out:
+    return status;
+}
+
+enum weir_status config_read_architecture(const char **out, const struct gguf *gguf,
+                                          struct weir_error *err)
+{
+    const struct architecture *architecture;
+    const enum weir_status status = find_architecture(gguf, &architecture, err);
+    if (status == WEIR_OK)
+        *out = architecture->name;
     return status;
 }
 
@@ -420,6 +438,9 @@ enum weir_status config_read(struct config *out, const struct gguf *gguf, struct
     const struct keys *keys = &of;
     enum weir_status status;
     double eps = 0;
+    if (gguf->tensor_count == 0)
+        return err_set(err, WEIR_ERR_FORMAT, "%s: holds no tensors, only metadata and a vocabulary",
+                       gguf_path(gguf));
     TRY(find_architecture(gguf, &of.architecture, err));
     TRY(read_rules(&config, keys, err));
     TRY(read_experts(&config, keys, err));

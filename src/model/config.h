@@ -50,6 +50,10 @@ struct config {
  * naming file and key. */
 enum weir_status config_read(struct config *out, const struct gguf *gguf, struct weir_error *err);
 
+/* The file's architecture, if it is one of these: a name that outlives the file. Errors as above. */
+enum weir_status config_read_architecture(const char **out, const struct gguf *gguf,
+                                          struct weir_error *err);
+
 /* Frequencies of the rotary embedding in radians per position, width / 2 of them, and the factor
  * of cosine and sine, with linear or YaRN scaling (Peng et al. 2023, arXiv 2309.00071, sections
  * 3.2 and 3.4) worked in. */

@@ -10,7 +10,7 @@
 #include "quant/encode.h"
 #include "quant/quantize_plan.h"
 
-enum { COPY_BYTES = 1 << 20, QUANTIZATION_VERSION = 2, IMATRIX_TEXT_MAX = 127 };
+enum { COPY_BYTES = 1 << 20, IMATRIX_TEXT_MAX = 127 };
 
 /* ---- metadata -------------------------------------------------------------------------------- */
 
@@ -124,7 +124,7 @@ static enum weir_status write_keys(const struct quantize_plan *plan, struct gguf
             TRY(gguf_writer_copy(writer, &gguf->kv[i], err));
     }
     if (recipe_changes(plan) && !key_is_overridden(plan, span_from(version)))
-        TRY(gguf_writer_u32(writer, version, QUANTIZATION_VERSION, err));
+        TRY(gguf_writer_u32(writer, version, GGUF_QUANTIZATION_VERSION, err));
     if (recipe_changes(plan) && !key_is_overridden(plan, span_from(type)))
         TRY(gguf_writer_u32(writer, type, (uint32_t)plan->recipe->file_type, err));
     TRY(write_overrides(plan, writer, err));

@@ -6,6 +6,7 @@
 
 #include "base/cpu.h"
 #include "base/mem.h"
+#include "model/config.h"
 #include "quant/encode.h"
 
 enum {
@@ -109,34 +110,6 @@ out:
 
 /* ---- the model ------------------------------------------------------------------------------- */
 
-/* The mixtures are those of these architectures: others have tensors of their own. */
-static const char *const architectures[] = {"qwen35", "qwen35moe", "qwen3next"};
-
-static enum weir_status read_architecture(const struct gguf *gguf, const char **out,
-                                          struct weir_error *err)
-{
-    struct span kind = span_from("model"), name = span_from("");
-    enum weir_status status;
-    TRY(gguf_get_text(gguf, "general.type", &kind, err));
-    if (!span_equals(kind, "model"))
-        return err_set(err, WEIR_ERR_UNSUPPORTED,
-                       "%s: general.type is \"%.*s\", expected \"model\"", gguf_path(gguf),
-                       (int)(kind.length < 60 ? kind.length : 60), (const char *)kind.data);
-    TRY(gguf_get_text(gguf, "general.architecture", &name, err));
-    for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++) {
-        if (span_equals(name, architectures[i])) {
-            *out = architectures[i];
-            return WEIR_OK;
-        }
-    }
-    status = err_set(err, WEIR_ERR_UNSUPPORTED,
-                     "%s: architecture \"%.*s\", expected qwen35, qwen35moe or qwen3next",
-                     gguf_path(gguf), (int)(name.length < 60 ? name.length : 60),
-                     (const char *)name.data);
-out:
-    return status;
-}
-
 /* The value of a key of the architecture; of an array, the one of layer 0. */
 static enum weir_status read_count(const struct gguf *gguf, const char *architecture,
                                    const char *name, uint32_t *out, struct weir_error *err)
@@ -160,7 +133,7 @@ static enum weir_status read_model(const struct gguf *gguf, struct recipe_reques
     const char *architecture = NULL;
     uint32_t heads = 0;
     enum weir_status status;
-    TRY(read_architecture(gguf, &architecture, err));
+    TRY(config_read_architecture(&architecture, gguf, err));
     TRY(read_count(gguf, architecture, "block_count", &request->blocks, err));
     if (request->blocks == 0)
         return err_set(err, WEIR_ERR_FORMAT, "%s: key %s.block_count is missing, or 0",

@@ -45,7 +45,7 @@ static enum weir_status write_general(struct gguf_writer *writer, const struct s
     TRY(gguf_writer_text(writer, "general.type", "model", err));
     TRY(gguf_writer_text(writer, "general.name", name, err));
     TRY(gguf_writer_u32(writer, "general.file_type", model->type->file_type, err));
-    TRY(gguf_writer_u32(writer, "general.quantization_version", 2, err));
+    TRY(gguf_writer_u32(writer, "general.quantization_version", GGUF_QUANTIZATION_VERSION, err));
 out:
     return status;
 }

@@ -647,9 +647,10 @@ TEST(quantize_refuses_what_is_no_model)
 {
     const char *path = test_scratch("kind.gguf");
     write_other_kind(path, "clip", "mmproj");
-    check_refused(path, "Q4_0", NULL, "general.type is \"mmproj\", expected \"model\"");
+    check_refused(path, "Q4_0", NULL, "general.type is \"mmproj\", expected model");
     write_other_kind(path, "llama", "model");
-    check_refused(path, "Q4_0", NULL, "architecture \"llama\", expected qwen35, qwen35moe or");
+    check_refused(path, "Q4_0", NULL,
+                  "architecture \"llama\" is not supported, expected qwen35, qwen35moe or");
     write_other_kind(path, "qwen35", "model");
     check_refused(path, "Q4_0", NULL, "key qwen35.block_count is missing, or 0");
     check_refused("/nowhere/x.gguf", "Q4_0", NULL, "/nowhere/x.gguf: cannot open");
