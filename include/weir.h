@@ -546,6 +546,10 @@ struct weir_quantize_type {
 /* All of them; the list ends with a name that is NULL; static. */
 WEIR_API const struct weir_quantize_type *weir_quantize_types(void);
 
+/* What a word says as `type` below, a name in any case of letters, an alias of one or the number of
+ * its file type: the name or alias as it is written; NULL if it says none; static. */
+WEIR_API const char *weir_quantize_type_name(const char *word);
+
 struct weir_quantize_options {
     uint32_t threads;           /* 0: physical cores; the bytes do not depend on it */
     bool allow_requantize;      /* also quantize what is quantized already */
@@ -575,7 +579,7 @@ struct weir_quantize_options {
 WEIR_API void weir_quantize_options_init(struct weir_quantize_options *options);
 
 /* Writes the model `in` (a GGUF file, or the first of its splits) to the single file `out` with
- * tensors of other types. `type` is a name of weir_quantize_types. Everything that can be checked
+ * tensors of other types. `type` is a word for one of weir_quantize_types. Everything that can be checked
  * without reading weights is checked before anything is written. Written under a temporary name and
  * renamed; nothing is left behind on failure. Takes the memory of some rows, not of a tensor. */
 WEIR_API enum weir_status weir_quantize(const char *in, const char *out, const char *type,

@@ -4,22 +4,11 @@
 #include "app/command.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "app/number.h"
 #include "app/output.h"
 #include "base/err.h"
 #include "base/mem.h"
-
-static bool is_type(const char *word)
-{
-    for (const struct weir_quantize_type *type = weir_quantize_types(); type->name != NULL;
-         type++) {
-        if (strcasecmp(type->name, word) == 0)
-            return true;
-    }
-    return false;
-}
 
 /* What the words and flags name. */
 struct names {
@@ -28,7 +17,17 @@ struct names {
     char *out_made; /* owned */
 };
 
-/* "IN TYPE [N]": a type in the place of the output, as llama-quantize takes it. */
+/* "IN TYPE [N]", as llama-quantize takes it, and not "IN OUT TYPE"? A number is N: those of file
+ * types stand behind an output that is no type. */
+static bool names_lack_out(const struct names *names)
+{
+    int64_t number;
+    return names->out != NULL && weir_quantize_type_name(names->out) != NULL &&
+           (names->type == NULL || number_read_integer(names->type, &number) ||
+            weir_quantize_type_name(names->type) == NULL);
+}
+
+/* Moves what stands one place too early. */
 static enum weir_status names_shift(struct names *names, struct weir_error *err)
 {
     const char *number = names->type;
@@ -40,6 +39,9 @@ static enum weir_status names_shift(struct names *names, struct weir_error *err)
     if (!number_read_integer(number, &threads) || threads < 0 || threads > INT32_MAX)
         return err_set(err, WEIR_ERR_ARGUMENT, "unknown type \"%s\"; see weir help quantize",
                        number);
+    if (names->threads != 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "the number of threads is named twice, as %s and %u",
+                       number, names->threads);
     names->threads = (uint32_t)threads;
     return WEIR_OK;
 }
@@ -56,8 +58,7 @@ static enum weir_status names_read(struct names *names, const struct options *op
                        names->type, options->recipe);
     if (options->recipe != NULL)
         names->type = options->recipe;
-    else if (names->out != NULL && is_type(names->out) &&
-             (names->type == NULL || !is_type(names->type)))
+    else if (names_lack_out(names))
         return names_shift(names, err);
     return WEIR_OK;
 }
@@ -67,11 +68,13 @@ static enum weir_status names_make_out(struct names *names, struct weir_error *e
 {
     const char *slash = strrchr(names->in, '/');
     const int folder = slash == NULL ? 0 : (int)(slash + 1 - names->in);
-    const size_t size = (size_t)folder + strlen(names->type) + 32;
+    const char *known = weir_quantize_type_name(names->type);
+    const char *type = known != NULL ? known : names->type; /* which will be refused */
+    const size_t size = (size_t)folder + strlen(type) + 32;
     names->out_made = mem_alloc(size, 1, err);
     if (names->out_made == NULL)
         return WEIR_ERR_MEMORY;
-    snprintf(names->out_made, size, "%.*sggml-model-%s.gguf", folder, names->in, names->type);
+    snprintf(names->out_made, size, "%.*sggml-model-%s.gguf", folder, names->in, type);
     names->out = names->out_made;
     return WEIR_OK;
 }

@@ -72,13 +72,3 @@ enum weir_status weir_quantize_print_rules(const char *type, weir_write_fn *writ
         recipe_print(recipe, (struct printer){write, user});
     return status;
 }
-
-const struct weir_quantize_type *weir_quantize_types(void)
-{
-    static const struct weir_quantize_type types[] = {
-#define RECIPE(id, file_type, type, summary) {#id, summary},
-#include "quant/recipes.def"
-        {NULL, NULL},
-    };
-    return types;
-}

@@ -78,7 +78,7 @@ static const struct recipe recipes[] = {
 #include "quant/recipes.def"
 };
 
-static const struct {
+static const struct alias {
     const char *name;
     enum recipe_id id;
 } aliases[] = {
@@ -151,12 +151,20 @@ const struct recipe *recipe_list(size_t *count)
     return recipes;
 }
 
-const struct recipe *recipe_find(const char *name)
+static const struct alias *alias_find(const char *name)
 {
     for (size_t i = 0; i < LENGTH(aliases); i++) {
         if (strcasecmp(aliases[i].name, name) == 0)
-            return &recipes[aliases[i].id];
+            return &aliases[i];
     }
+    return NULL;
+}
+
+const struct recipe *recipe_find(const char *name)
+{
+    const struct alias *alias = alias_find(name);
+    if (alias != NULL)
+        return &recipes[alias->id];
     for (size_t i = 0; i < RECIPE_COUNT; i++) {
         char number[24];
         snprintf(number, sizeof number, "%lld", (long long)recipes[i].file_type);
@@ -165,6 +173,23 @@ const struct recipe *recipe_find(const char *name)
             return &recipes[i];
     }
     return NULL;
+}
+
+const struct weir_quantize_type *weir_quantize_types(void)
+{
+    static const struct weir_quantize_type types[] = {
+#define RECIPE(id, file_type, type, summary) {#id, summary},
+#include "quant/recipes.def"
+        {NULL, NULL},
+    };
+    return types;
+}
+
+const char *weir_quantize_type_name(const char *word)
+{
+    const struct alias *alias = alias_find(word);
+    const struct recipe *recipe = recipe_find(word);
+    return alias != NULL ? alias->name : recipe != NULL ? recipe->name : NULL;
 }
 
 /* ---- tensors --------------------------------------------------------------------------------- */

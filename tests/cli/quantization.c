@@ -83,6 +83,37 @@ TEST(quantization_without_output)
                   "unknown type \"many\"; see weir help quantize");
 }
 
+/* A type is known by its aliases and its number too; the number behind it is one of threads. */
+TEST(quantization_without_output_by_other_names)
+{
+    static const struct {
+        const char *type, *threads, *name, *file_type;
+    } cases[] = {
+        {"Q4_K", "8", "Q4_K", "15"},
+        {"15", "8", "Q4_K_M", "15"},
+        {"q5_k", NULL, "Q5_K", "17"},
+        {"2", NULL, "Q4_0", "2"},
+    };
+    char in[512], out[512], line[64];
+    snprintf(in, sizeof in, "%s", synthesize("alias.gguf", "nano"));
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+        const size_t row = i / 2;
+        struct program_call call = {.words = {"quantize", in, cases[row].type, cases[row].threads}};
+        if (i % 2 == 1)
+            call = (struct program_call){.words = {in, cases[row].type, cases[row].threads},
+                                         .name = "llama-quantize"};
+        snprintf(line, sizeof line, "ggml-model-%s.gguf", cases[row].name);
+        snprintf(out, sizeof out, "%s", test_scratch(line));
+        remove(out);
+        CHECK_INT(run_program(&call)->status, 0);
+        CHECK(access(cases[row].type, F_OK) != 0);
+        check_file_type(out, cases[row].file_type);
+    }
+    CHECK_REFUSED(RUN_PROGRAM("quantize", in, "Q4_K", "8", "4"),
+                  "the number of threads is named twice, as 8 and 4");
+    CHECK_INT(RUN_PROGRAM("quantize", "--dry-run", in, "15")->status, 0);
+}
+
 TEST(quantization_bad_words)
 {
     CHECK_REFUSED(RUN_PROGRAM("quantize"),
