@@ -71,18 +71,6 @@ out:
 
 /* ---- the file of the rows -------------------------------------------------------------------- */
 
-static enum weir_status base_check_space(const char *path, const struct kl_shape *shape,
-                                         struct weir_error *err)
-{
-    uint64_t bytes = UINT64_MAX;
-    kl_shape_bytes(shape, &bytes);
-    const uint64_t space = file_space(path);
-    if (bytes <= space)
-        return WEIR_OK;
-    return err_set(err, WEIR_ERR_IO, "%s: needs %llu bytes, the disk has %llu free", path,
-                   (unsigned long long)bytes, (unsigned long long)space);
-}
-
 static enum weir_status base_begin(struct perplexity *perplexity, struct weir_error *err)
 {
     const struct windows *windows = &perplexity->windows;
@@ -96,8 +84,10 @@ static enum weir_status base_begin(struct perplexity *perplexity, struct weir_er
         .first = windows->first,
         .head = windows->head,
     };
+    uint64_t bytes = UINT64_MAX;
+    kl_shape_bytes(&shape, &bytes);
     enum weir_status status;
-    TRY(base_check_space(path, &shape, err));
+    TRY(file_check_space(path, bytes, err));
     TRY(file_writer_open(&perplexity->base, path, err));
     perplexity->record_bytes = row_record_bytes(shape.vocab);
     perplexity->records = mem_alloc(WINDOWS_ROWS_MAX, perplexity->record_bytes, err);

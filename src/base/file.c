@@ -305,19 +305,46 @@ bool file_is_same(const char *path, const char *other)
            info.st_dev == other_info.st_dev && info.st_ino == other_info.st_ino;
 }
 
+/* Where a writer puts its temporary file: the folder of the file that a link leads to. */
+static bool target_folder(const char *path, char folder[PATH_MAX])
+{
+    if (realpath(path, folder) == NULL)
+        snprintf(folder, PATH_MAX, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL)
+        snprintf(folder, PATH_MAX, ".");
+    else
+        slash[1] = 0;
+    return strlen(path) < PATH_MAX;
+}
+
 uint64_t file_space(const char *path)
 {
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    const size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-    if (length >= sizeof folder)
+    char folder[PATH_MAX];
+    struct stat info;
+    struct statvfs space;
+    const bool is_direct = stat(path, &info) == 0 && !S_ISREG(info.st_mode);
+    if (is_direct || !target_folder(path, folder) || statvfs(folder, &space) != 0)
         return UINT64_MAX;
-    memcpy(folder, path, length);
-    folder[length] = 0;
-    struct statvfs info;
-    if (statvfs(length == 0 ? "." : folder, &info) != 0)
-        return UINT64_MAX;
-    return (uint64_t)info.f_bavail * info.f_frsize;
+    return (uint64_t)space.f_bavail * space.f_frsize;
+}
+
+enum weir_status file_check_space(const char *path, uint64_t bytes, struct weir_error *err)
+{
+    const uint64_t space = file_space(path);
+    if (bytes <= space)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_IO, "%s: needs %llu bytes, the disk has %llu free", path,
+                   (unsigned long long)bytes, (unsigned long long)space);
+}
+
+enum weir_status file_report_progress(const char *path, weir_progress_fn *progress, void *user,
+                                      uint64_t done, uint64_t total, struct weir_error *err)
+{
+    if (progress == NULL || progress(user, WEIR_STAGE_WRITE, done, total))
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_CANCELLED, "%s: cancelled after %llu of %llu bytes", path,
+                   (unsigned long long)done, (unsigned long long)total);
 }
 
 /* ---- large memory ---------------------------------------------------------------------------- */

@@ -76,8 +76,16 @@ bool file_exists(const char *path);
 /* Do both paths lead to one and the same file? */
 bool file_is_same(const char *path, const char *other);
 
-/* Free bytes of the file system that would hold `path`; UINT64_MAX if unknown. */
+/* Free bytes of the file system on which a file_writer would fill `path`: that of the file that a
+ * link leads to. UINT64_MAX if unknown, and for what is written directly. */
 uint64_t file_space(const char *path);
+/* Refuses a file of so many bytes if they are not free. */
+enum weir_status file_check_space(const char *path, uint64_t bytes, struct weir_error *err);
+
+/* Tells how far the writing of `path` is; `progress` may be NULL. Its wish to end it is
+ * WEIR_ERR_CANCELLED. */
+enum weir_status file_report_progress(const char *path, weir_progress_fn *progress, void *user,
+                                      uint64_t done, uint64_t total, struct weir_error *err);
 
 /* Zeroed anonymous memory aligned to 2 MiB, in huge pages where the system grants them. NULL with
  * `err` set on failure. Release with the same size. */

@@ -67,12 +67,8 @@ static void log_skipped(const struct job *job)
 static enum weir_status job_progress(const struct job *job, struct weir_error *err)
 {
     const struct weir_convert_options *options = job->options;
-    const uint64_t total = job->outputs.bytes;
-    if (options->progress == NULL ||
-        options->progress(options->progress_user, WEIR_STAGE_WRITE, job->done, total))
-        return WEIR_OK;
-    return err_set(err, WEIR_ERR_CANCELLED, "%s: cancelled after %llu of %llu bytes", job->path,
-                   (unsigned long long)job->done, (unsigned long long)total);
+    return file_report_progress(job->path, options->progress, options->progress_user, job->done,
+                                job->outputs.bytes, err);
 }
 
 /* ---- metadata -------------------------------------------------------------------------------- */
@@ -136,15 +132,6 @@ static enum weir_status job_declare(struct job *job, struct weir_error *err)
             return status;
     }
     return WEIR_OK;
-}
-
-static enum weir_status job_check_space(const struct job *job, struct weir_error *err)
-{
-    const uint64_t size = gguf_writer_size(job->writer), space = file_space(job->path);
-    if (size <= space)
-        return WEIR_OK;
-    return err_set(err, WEIR_ERR_IO, "%s: needs %llu bytes, the disk has %llu free", job->path,
-                   (unsigned long long)size, (unsigned long long)space);
 }
 
 /* ---- data ------------------------------------------------------------------------------------ */
@@ -271,7 +258,7 @@ static enum weir_status job_write(struct job *job, struct weir_error *err)
     TRY(hf_config_write(&job->config, job->outputs.mtp, job->writer, err));
     TRY(write_tokenizer(job, err));
     TRY(job_declare(job, err));
-    TRY(job_check_space(job, err));
+    TRY(file_check_space(job->path, gguf_writer_size(job->writer), err));
     TRY(buffers_alloc(job, err));
     TRY(gguf_writer_begin(job->writer, err));
     for (uint64_t i = 0; i < job->outputs.count; i++)

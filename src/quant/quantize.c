@@ -191,11 +191,8 @@ struct job {
 static enum weir_status job_progress(const struct job *job, struct weir_error *err)
 {
     const struct weir_quantize_options *options = job->plan->options;
-    if (options->progress == NULL ||
-        options->progress(options->progress_user, WEIR_STAGE_WRITE, job->done, job->plan->bytes))
-        return WEIR_OK;
-    return err_set(err, WEIR_ERR_CANCELLED, "%s: cancelled after %llu of %llu bytes", job->path,
-                   (unsigned long long)job->done, (unsigned long long)job->plan->bytes);
+    return file_report_progress(job->path, options->progress, options->progress_user, job->done,
+                                job->plan->bytes, err);
 }
 
 static enum weir_status job_put(struct job *job, const void *data, uint64_t bytes,
@@ -309,11 +306,7 @@ static enum weir_status job_declare(const struct job *job, struct weir_error *er
         if (status != WEIR_OK)
             return status;
     }
-    const uint64_t size = gguf_writer_size(job->writer), space = file_space(job->path);
-    if (size <= space)
-        return WEIR_OK;
-    return err_set(err, WEIR_ERR_IO, "%s: needs %llu bytes, the disk has %llu free", job->path,
-                   (unsigned long long)size, (unsigned long long)space);
+    return file_check_space(job->path, gguf_writer_size(job->writer), err);
 }
 
 static enum weir_status job_allocate(struct job *job, struct weir_error *err)

@@ -210,21 +210,13 @@ static enum weir_status job_check(const struct job *job, struct weir_error *err)
             return status;
         bytes += job->parts[i].bytes;
     }
-    const uint64_t space = file_space(job->parts[0].path);
-    if (bytes <= space)
-        return WEIR_OK;
-    return err_set(err, WEIR_ERR_IO, "%s: needs %llu bytes, the disk has %llu free",
-                   job->parts[0].path, (unsigned long long)bytes, (unsigned long long)space);
+    return file_check_space(job->parts[0].path, bytes, err);
 }
 
 static enum weir_status job_progress(const struct job *job, struct weir_error *err)
 {
-    if (job->progress == NULL ||
-        job->progress(job->progress_user, WEIR_STAGE_WRITE, job->done, job->total))
-        return WEIR_OK;
-    return err_set(err, WEIR_ERR_CANCELLED, "%s: cancelled after %llu of %llu bytes",
-                   job->parts[0].path, (unsigned long long)job->done,
-                   (unsigned long long)job->total);
+    return file_report_progress(job->parts[0].path, job->progress, job->progress_user, job->done,
+                                job->total, err);
 }
 
 static enum weir_status copy_tensor(struct job *job, struct gguf_writer *writer,

@@ -38,23 +38,11 @@ static enum weir_status job_declare(struct job *job, struct weir_error *err)
     return WEIR_OK;
 }
 
-static enum weir_status job_check_space(const struct job *job, struct weir_error *err)
-{
-    const uint64_t size = gguf_writer_size(job->writer), space = file_space(job->path);
-    if (size <= space)
-        return WEIR_OK;
-    return err_set(err, WEIR_ERR_IO, "%s: needs %llu bytes, the disk has %llu free", job->path,
-                   (unsigned long long)size, (unsigned long long)space);
-}
-
 static enum weir_status job_progress(const struct job *job, struct weir_error *err)
 {
     const struct weir_synth_options *options = job->options;
-    if (options->progress == NULL ||
-        options->progress(options->progress_user, WEIR_STAGE_WRITE, job->done, job->total))
-        return WEIR_OK;
-    return err_set(err, WEIR_ERR_CANCELLED, "%s: cancelled after %llu of %llu bytes", job->path,
-                   (unsigned long long)job->done, (unsigned long long)job->total);
+    return file_report_progress(job->path, options->progress, options->progress_user, job->done,
+                                job->total, err);
 }
 
 static enum weir_status job_write_tensor(struct job *job, uint64_t number, struct weir_error *err)
@@ -89,7 +77,7 @@ enum weir_status weir_synth(const char *path, const struct weir_synth_options *o
     TRY(gguf_writer_open(&job.writer, path, err));
     TRY(synth_metadata(job.writer, &model, err));
     TRY(job_declare(&job, err));
-    TRY(job_check_space(&job, err));
+    TRY(file_check_space(job.path, gguf_writer_size(job.writer), err));
     job.part = mem_alloc(PART_BYTES, 1, err);
     if (job.part == NULL) {
         status = WEIR_ERR_MEMORY;

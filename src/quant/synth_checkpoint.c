@@ -110,11 +110,8 @@ static void header_print(struct synth_text *text, const struct job *job, uint64_
 static enum weir_status job_progress(const struct job *job, struct weir_error *err)
 {
     const struct weir_synth_options *options = job->options;
-    if (options->progress == NULL ||
-        options->progress(options->progress_user, WEIR_STAGE_WRITE, job->done, job->total))
-        return WEIR_OK;
-    return err_set(err, WEIR_ERR_CANCELLED, "%s: cancelled after %llu of %llu bytes", job->path,
-                   (unsigned long long)job->done, (unsigned long long)job->total);
+    return file_report_progress(job->path, options->progress, options->progress_user, job->done,
+                                job->total, err);
 }
 
 static enum weir_status source_write(struct job *job, const struct synth_source *source,
@@ -228,10 +225,9 @@ static enum weir_status job_prepare(struct job *job, struct weir_error *err)
     for (uint64_t first = 0; first < job->sources.count; first = shard_end(job, first))
         job->shards++;
     const uint64_t beside = job->sources.count * INDEX_BYTES_MAX;
-    const uint64_t space = file_space(job->path);
-    if (job->total + beside > space)
-        return err_set(err, WEIR_ERR_IO, "%s: needs %llu bytes, the disk has %llu free", job->path,
-                       (unsigned long long)(job->total + beside), (unsigned long long)space);
+    const enum weir_status status = file_check_space(job->path, job->total + beside, err);
+    if (status != WEIR_OK)
+        return status;
     job->part = mem_alloc(job->part_bytes, 1, err);
     job->scratch = mem_alloc(job->part_bytes, 1, err);
     return job->part == NULL || job->scratch == NULL ? WEIR_ERR_MEMORY : WEIR_OK;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -195,6 +196,34 @@ TEST(base_file_writer_respects_what_is_there)
     CHECK(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
     CHECK(stat(target, &info) == 0 && info.st_size == 3);
     CHECK_INT(info.st_mode & 07777, 0640);
+}
+
+/* /proc is a disk without a free byte: a link to it can be told from the folder that it stands in. */
+TEST(base_space_is_that_of_the_target)
+{
+    char fifo[4200], link[4200], inner[4200];
+    struct weir_error err = {0};
+    struct statvfs info;
+    snprintf(fifo, sizeof fifo, "%s", test_scratch("space-fifo"));
+    snprintf(link, sizeof link, "%s", test_scratch("space-link"));
+    snprintf(inner, sizeof inner, "%s", test_scratch("space-inner"));
+    CHECK(file_space(link) > 0 && file_space(link) < UINT64_MAX);
+    CHECK(file_space("absent") > 0 && file_space("absent") < UINT64_MAX);
+    CHECK(file_space("/nowhere/at/all") == UINT64_MAX);
+    CHECK_OK(file_check_space(link, 1, &err), &err);
+    CHECK_INT(file_check_space(link, UINT64_MAX - 1, &err), WEIR_ERR_IO);
+    CHECK(strstr(err.text, "needs 18446744073709551614 bytes, the disk has ") != NULL);
+    CHECK_INT(mkfifo(fifo, 0600), 0);
+    CHECK(file_space(fifo) == UINT64_MAX);
+    CHECK_INT(symlink(fifo, link), 0);
+    CHECK(file_space(link) == UINT64_MAX);
+    CHECK_OK(file_check_space(link, UINT64_MAX - 1, &err), &err);
+    CHECK_INT(remove(fifo), 0);
+    if (statvfs("/proc/self", &info) != 0 || info.f_bavail != 0)
+        test_skip("/proc is no disk without a free byte");
+    CHECK_INT(symlink("/proc/self/status", inner), 0);
+    CHECK_INT(file_space(inner), 0);
+    CHECK(remove(link) == 0 && remove(inner) == 0);
 }
 
 TEST(base_huge_pages_are_aligned_and_zero)
