@@ -96,8 +96,22 @@ out:
     return status;
 }
 
+/* What became of the model. */
+static void report(const char *path, struct log *log)
+{
+    struct weir_model *model;
+    struct weir_model_info info;
+    if (weir_model_open(&model, path, NULL, NULL) != WEIR_OK)
+        return; /* a device or a pipe */
+    weir_model_info(model, &info);
+    log_print(log, WEIR_LOG_INFO, "%s: %.2f MiB, %.2f bits per weight", path,
+              (double)info.file_bytes / (1 << 20),
+              8 * (double)info.tensor_bytes / (double)info.parameters);
+    weir_model_close(model);
+}
+
 static enum weir_status write_model(struct names *names,
-                                    const struct weir_quantize_options *quantize,
+                                    const struct weir_quantize_options *quantize, struct log *log,
                                     struct weir_error *err)
 {
     if (names->out == NULL) {
@@ -105,7 +119,11 @@ static enum weir_status write_model(struct names *names,
         if (status != WEIR_OK)
             return status;
     }
-    return weir_quantize(names->in, names->out, names->type, quantize, err);
+    const enum weir_status status =
+        weir_quantize(names->in, names->out, names->type, quantize, err);
+    if (status == WEIR_OK)
+        report(names->out, log);
+    return status;
 }
 
 static struct weir_quantize_options quantize_options(const struct options *options,
@@ -144,7 +162,7 @@ enum weir_status command_quantize(const struct call *call, struct weir_error *er
     if (options->dry_run)
         status = print_plan(&names, &quantize, err);
     else
-        status = write_model(&names, &quantize, err);
+        status = write_model(&names, &quantize, call->log, err);
 out:
     mem_free(names.out_made);
     return status;

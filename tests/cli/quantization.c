@@ -37,7 +37,7 @@ TEST(quantization_writes_a_model)
     const char *out = test_scratch("written.gguf");
     const struct program_result *result = RUN_PROGRAM("quantize", MODEL, out, "q8_0", "2");
     CHECK_INT(result->status, 0);
-    CHECK_TEXT(result->err, "");
+    CHECK_HAS(result->err, "written.gguf: 0.32 MiB, 8.72 bits per weight\n");
     CHECK_INT(result->out_size, 0);
     check_file_type(out, "7");
     CHECK_HAS(RUN_PROGRAM("inspect", "--weights", out)->out, "Q8_0");

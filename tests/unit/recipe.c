@@ -114,6 +114,7 @@ TEST(recipe_names)
     CHECK_INT(recipe_find("Q4_K_H")->file_type, 15);
     CHECK_INT(recipe_find("copy")->file_type, -1);
     CHECK_TEXT(weir_quantize_type_name("q4_k"), "Q4_K");
+    CHECK_TEXT(recipe_find("mxfp4")->name, "MXFP4_MOE");
     CHECK_TEXT(weir_quantize_type_name("15"), "Q4_K_M");
     CHECK_TEXT(weir_quantize_type_name("iq1_s"), "IQ1_S");
     CHECK(weir_quantize_type_name("4") == NULL);
