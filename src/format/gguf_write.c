@@ -18,6 +18,7 @@ struct record {
 };
 
 struct records {
+    const char *path; /* of the file, for messages */
     struct record *list;
     uint64_t count, capacity;
     uint64_t bytes;     /* of all */
@@ -64,7 +65,7 @@ static enum weir_status records_add(struct records *records, struct span name, u
                                     struct record **out, struct weir_error *err)
 {
     if (name.length == 0)
-        return err_set(err, WEIR_ERR_ARGUMENT, "a name to be written is empty");
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s: a name to be written is empty", records->path);
     enum weir_status status;
     TRY(mem_grow(&records->list, &records->capacity, records->count + 1, sizeof *records->list,
                  err));
@@ -79,7 +80,7 @@ static enum weir_status records_add(struct records *records, struct span name, u
     bool added;
     TRY(names_add(&records->names, (struct span){record->data + 8, name.length}, 0, &added, err));
     if (!added)
-        return err_set(err, WEIR_ERR_ARGUMENT, "%.*s is to be written twice",
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s: %.*s is to be written twice", records->path,
                        (int)(name.length < 200 ? name.length : 200), (const char *)name.data);
     *out = record;
 out:
@@ -293,6 +294,7 @@ enum weir_status gguf_writer_open(struct gguf_writer **out, const char *path,
         mem_free(writer);
         return status;
     }
+    writer->kvs.path = writer->infos.path = path == NULL ? "no file" : writer->file.path;
     *out = writer;
     return WEIR_OK;
 }

@@ -87,11 +87,22 @@ static enum weir_status write_overrides(const struct quantize_plan *plan,
     return WEIR_OK;
 }
 
-/* A text as long as llama-quantize writes it. */
-static enum weir_status write_cut(struct gguf_writer *writer, const char *key, const char *text,
-                                  struct weir_error *err)
+/* A key that the run makes, unless it is overridden. */
+static enum weir_status write_u32(const struct quantize_plan *plan, struct gguf_writer *writer,
+                                  const char *key, uint32_t value, struct weir_error *err)
+{
+    if (key_is_overridden(plan, span_from(key)))
+        return WEIR_OK;
+    return gguf_writer_u32(writer, key, value, err);
+}
+
+/* Likewise a text, as long as llama-quantize writes it. */
+static enum weir_status write_cut(const struct quantize_plan *plan, struct gguf_writer *writer,
+                                  const char *key, const char *text, struct weir_error *err)
 {
     char cut[IMATRIX_TEXT_MAX + 1];
+    if (key_is_overridden(plan, span_from(key)))
+        return WEIR_OK;
     snprintf(cut, sizeof cut, "%s", text);
     return gguf_writer_text(writer, key, cut, err);
 }
@@ -102,13 +113,13 @@ static enum weir_status write_imatrix_keys(const struct quantize_plan *plan,
     const struct imatrix *imatrix = &plan->imatrix;
     const char *dataset = imatrix->datasets_count > 0 ? imatrix->datasets[0] : "";
     enum weir_status status;
-    TRY(write_cut(writer, "quantize.imatrix.file", plan->options->imatrix, err));
+    TRY(write_cut(plan, writer, "quantize.imatrix.file", plan->options->imatrix, err));
     if (dataset[0] != 0)
-        TRY(write_cut(writer, "quantize.imatrix.dataset", dataset, err));
-    TRY(gguf_writer_u32(writer, "quantize.imatrix.entries_count", (uint32_t)plan->imatrix_used,
-                        err));
+        TRY(write_cut(plan, writer, "quantize.imatrix.dataset", dataset, err));
+    TRY(write_u32(plan, writer, "quantize.imatrix.entries_count", (uint32_t)plan->imatrix_used,
+                  err));
     if (imatrix->chunk_count > 0)
-        TRY(gguf_writer_u32(writer, "quantize.imatrix.chunks_count", imatrix->chunk_count, err));
+        TRY(write_u32(plan, writer, "quantize.imatrix.chunks_count", imatrix->chunk_count, err));
 out:
     return status;
 }
@@ -116,17 +127,17 @@ out:
 static enum weir_status write_keys(const struct quantize_plan *plan, struct gguf_writer *writer,
                                    struct weir_error *err)
 {
-    static const char version[] = "general.quantization_version", type[] = "general.file_type";
     const struct gguf *gguf = plan->gguf;
     enum weir_status status = WEIR_OK;
     for (uint64_t i = 0; i < gguf->kv_count; i++) {
         if (!key_is_dropped(plan, gguf->kv[i].key))
             TRY(gguf_writer_copy(writer, &gguf->kv[i], err));
     }
-    if (recipe_changes(plan) && !key_is_overridden(plan, span_from(version)))
-        TRY(gguf_writer_u32(writer, version, GGUF_QUANTIZATION_VERSION, err));
-    if (recipe_changes(plan) && !key_is_overridden(plan, span_from(type)))
-        TRY(gguf_writer_u32(writer, type, (uint32_t)plan->recipe->file_type, err));
+    if (recipe_changes(plan)) {
+        TRY(write_u32(plan, writer, "general.quantization_version", GGUF_QUANTIZATION_VERSION,
+                      err));
+        TRY(write_u32(plan, writer, "general.file_type", (uint32_t)plan->recipe->file_type, err));
+    }
     TRY(write_overrides(plan, writer, err));
     if (plan->imatrix.count > 0)
         TRY(write_imatrix_keys(plan, writer, err));

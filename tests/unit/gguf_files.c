@@ -126,7 +126,10 @@ TEST(gguf_writer_refuses)
     struct weir_error err = {0}, none = {0};
     const uint64_t ne[] = {48, 2}, empty[] = {32, 0};
     CHECK_OK(gguf_writer_u32(writer, "key", 1, &err), &err);
-    CHECK_INT(gguf_writer_u32(writer, "key", 1, NULL), WEIR_ERR_ARGUMENT);
+    CHECK_INT(gguf_writer_u32(writer, "key", 1, &err), WEIR_ERR_ARGUMENT);
+    CHECK(strncmp(err.text, path, strlen(path)) == 0);
+    CHECK_TEXT(err.text + strlen(path), ": key is to be written twice");
+    err = (struct weir_error){0};
     CHECK_INT(gguf_writer_u32(writer, "", 1, NULL), WEIR_ERR_ARGUMENT);
     gguf_writer_close(writer);
     writer = writer_open(path);

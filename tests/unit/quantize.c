@@ -624,6 +624,16 @@ TEST(quantize_metadata_in_order)
     check_u32(gguf, "quantize.imatrix.entries_count", 1);
     check_u32(gguf, "quantize.imatrix.chunks_count", 3);
     gguf_close(gguf);
+    options.overrides = (const char *const[]){
+        "quantize.imatrix.file=str:mine", "quantize.imatrix.dataset=str:x",
+        "quantize.imatrix.entries_count=int:7", "quantize.imatrix.chunks_count=int:8"};
+    options.overrides_count = 4;
+    gguf = quantize(in.text, "Q4_0", &options);
+    check_text(gguf, "quantize.imatrix.file", "mine");
+    check_text(gguf, "quantize.imatrix.dataset", "x");
+    check_u32(gguf, "quantize.imatrix.entries_count", 7);
+    check_u32(gguf, "quantize.imatrix.chunks_count", 8);
+    gguf_close(gguf);
     options.overrides = (const char *const[]){"a=int:5000000000"};
     options.overrides_count = 1;
     check_refused(in.text, "Q4_0", &options, "override of a: 5000000000 does not fit 32 bits");
