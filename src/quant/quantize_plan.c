@@ -189,24 +189,8 @@ static enum weir_status imatrix_open(struct quantize_plan *plan, struct weir_err
     return WEIR_OK;
 }
 
-/* Types that make nonsense without importance (gguf.md 4.6), but for the embedding and the head. */
-static bool importance_required(const struct quantize_plan *plan, const struct quantize_row *row)
-{
-    const bool is_exempt = strcmp(row->tensor->name, "token_embd.weight") == 0 ||
-                           strcmp(row->tensor->name, "output.weight") == 0;
-    switch ((int)row->dtype) {
-    case DTYPE_IQ1_S:
-    case DTYPE_IQ1_M:
-    case DTYPE_IQ2_XXS:
-    case DTYPE_IQ2_XS:
-    case DTYPE_IQ2_S:
-    case DTYPE_IQ3_XXS: return !is_exempt;
-    case DTYPE_Q2_K: return !is_exempt && plan->recipe == recipe_find("Q2_K_S");
-    }
-    return false;
-}
-
-static enum weir_status importance_find(const struct quantize_plan *plan, struct quantize_row *row,
+static enum weir_status importance_find(const struct quantize_plan *plan,
+                                        const struct recipe_item *item, struct quantize_row *row,
                                         struct weir_error *err)
 {
     const struct gguf_tensor *tensor = row->tensor;
@@ -224,8 +208,8 @@ static enum weir_status importance_find(const struct quantize_plan *plan, struct
                        plan->options->imatrix, tensor->name, (unsigned long long)found,
                        (unsigned long long)expected);
     row->importance = entry;
-    const bool required =
-        importance_required(plan, row) || encode_support(row->dtype) == ENCODE_WEIGHTED;
+    const bool required = recipe_needs_importance(plan->recipe, item) ||
+                          encode_support(row->dtype) == ENCODE_WEIGHTED;
     if (required && entry == NULL)
         return err_set(
             err, WEIR_ERR_ARGUMENT,
@@ -243,8 +227,8 @@ uint64_t quantize_chunk_rows(const struct gguf_tensor *tensor)
 }
 
 /* Checks that the tensor can be had in its new type. */
-static enum weir_status row_check(const struct quantize_plan *plan, struct quantize_row *row,
-                                  struct weir_error *err)
+static enum weir_status row_check(const struct quantize_plan *plan, const struct recipe_item *item,
+                                  struct quantize_row *row, struct weir_error *err)
 {
     const struct gguf_tensor *tensor = row->tensor;
     const struct dtype_info *from = dtype_info(tensor->dtype), *to = dtype_info(row->dtype);
@@ -260,7 +244,7 @@ static enum weir_status row_check(const struct quantize_plan *plan, struct quant
     if (encode_support(row->dtype) == ENCODE_NOT)
         return err_set(err, WEIR_ERR_UNSUPPORTED, "tensor %s: type %s cannot be made yet",
                        tensor->name, to->name);
-    return to->family == DTYPE_FAMILY_QUANT ? importance_find(plan, row, err) : WEIR_OK;
+    return to->family == DTYPE_FAMILY_QUANT ? importance_find(plan, item, row, err) : WEIR_OK;
 }
 
 static void count_row(struct quantize_plan *plan, const struct quantize_row *row)
@@ -288,7 +272,7 @@ static enum weir_status rows_fill(struct quantize_plan *plan, const struct recip
         /* Q1_0 to F32 makes 28 bytes of one: only a file of exabytes could overflow. */
         row->bytes = dtype_row_bytes(row->dtype, tensor->ne[0]) * rows;
         if (row->dtype != tensor->dtype) {
-            const enum weir_status status = row_check(plan, row, err);
+            const enum weir_status status = row_check(plan, &items[i], row, err);
             if (status != WEIR_OK)
                 return status;
         }

@@ -91,7 +91,6 @@ _Static_assert(RECIPE_COUNT <= 64, "sets of recipes have 64 bits");
 /* Sets of recipes. */
 #define R(id) (UINT64_C(1) << RECIPE_##id)
 #define ANY   UINT64_MAX
-#define LOW   (R(IQ1_S) | R(IQ1_M) | R(IQ2_XXS) | R(IQ2_XS) | R(IQ2_S) | R(IQ2_M))
 
 /* The recipe's own type, in a rule. */
 #define DTYPE_DEFAULT DTYPE_COUNT
@@ -125,6 +124,14 @@ static const struct raise {
     enum dtype dtype;
 } raises[] = {
 #define RAISE(recipe, kinds, type) {R(recipe), kinds, DTYPE_##type},
+#include "quant/recipes.def"
+};
+
+static const struct {
+    uint64_t recipes;
+    enum dtype dtype;
+} importances[] = {
+#define IMPORTANCE(recipes, type) {recipes, DTYPE_##type},
 #include "quant/recipes.def"
 };
 
@@ -314,9 +321,10 @@ static uint32_t conditions_of(const struct chooser *chooser, const struct recipe
         [CONDITION_MIDDLE] = i >= n / 8 && i < 7 * n / 8,
         [CONDITION_COUNT_EIGHTH] = chooser->downs_seen < n / 8,
         [CONDITION_FIRST_2] = i < 2,
-        [CONDITION_FIRST_4] =
-            i<4, [CONDITION_IMATRIX] = request->imatrix, [CONDITION_NO_IMATRIX] = !request->imatrix,
-              [CONDITION_STACKED] = item->tensor->ne[2]> 1,
+        [CONDITION_FIRST_4] = (i < 4),
+        [CONDITION_IMATRIX] = request->imatrix,
+        [CONDITION_NO_IMATRIX] = !request->imatrix,
+        [CONDITION_STACKED] = (item->tensor->ne[2] > 1),
         [CONDITION_MISFIT] = item->tensor->ne[0] % block != 0,
     };
     uint32_t set = 0;
@@ -440,8 +448,8 @@ static enum weir_status choose_all(const struct recipe_request *request,
 
 /* ---- budgets --------------------------------------------------------------------------------- */
 
-/* Bytes in a file, of a type that fits. The tensor lies in a file, as 1.5 bits an element or more:
- * the product is far from an overflow. */
+/* Bytes in a file, of a type that fits. The tensor lies in a file, as 1.125 bits an element or
+ * more: the product is far from an overflow. */
 static uint64_t item_bytes(const struct recipe_item *item, enum dtype dtype)
 {
     const struct gguf_tensor *tensor = item->tensor;
@@ -508,6 +516,18 @@ enum weir_status recipe_choose(const struct recipe_request *request, struct reci
     }
 out:
     return status;
+}
+
+bool recipe_needs_importance(const struct recipe *recipe, const struct recipe_item *item)
+{
+    if (item_is(item, EMBEDDING | HEAD))
+        return false;
+    for (size_t i = 0; i < LENGTH(importances); i++) {
+        if (importances[i].dtype == item->dtype &&
+            (importances[i].recipes & recipe_bit(recipe)) != 0)
+            return true;
+    }
+    return false;
 }
 
 /* ---- printing -------------------------------------------------------------------------------- */

@@ -63,4 +63,7 @@ void recipe_items(struct recipe_item *items, const struct gguf_tensor *tensors, 
 enum weir_status recipe_choose(const struct recipe_request *request, struct recipe_item *items,
                                uint64_t count, struct weir_error *err);
 
+/* Would the type that was chosen for this tensor make nonsense of it without importance? */
+bool recipe_needs_importance(const struct recipe *recipe, const struct recipe_item *item);
+
 #endif
