@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/number.h"
+#include "app/output.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -74,6 +75,16 @@ enum weir_status prompt_check(const struct options *options, const char *possibl
     }
     return first != NULL ? WEIR_OK
                          : err_set(err, WEIR_ERR_ARGUMENT, "one of %s is needed", possible);
+}
+
+enum weir_status prompt_check_target(const struct options *options, const char *target,
+                                     struct weir_error *err)
+{
+    const char *input = options->tokens != NULL          ? options->tokens
+                        : options->prompt_binary != NULL ? options->prompt_binary
+                                                         : options->prompt_file;
+    const char *const inputs[] = {options->model, input, NULL};
+    return output_check_target(target, inputs, err);
 }
 
 enum weir_status prompt_read_text(const struct options *options, bool trim, char **text,

@@ -19,6 +19,10 @@ size_t prompt_unescape(char *text, size_t length);
 enum weir_status prompt_check(const struct options *options, const char *possible,
                               struct weir_error *err);
 
+/* Refuses to write to the model or to the file of the input. */
+enum weir_status prompt_check_target(const struct options *options, const char *target,
+                                     struct weir_error *err);
+
 /* The text that the flags name, escapes replaced; freed with mem_free. `trim` drops the newline
  * that ends the file of --file. */
 enum weir_status prompt_read_text(const struct options *options, bool trim, char **text,

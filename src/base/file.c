@@ -301,7 +301,7 @@ bool file_exists(const char *path)
 bool file_is_same(const char *path, const char *other)
 {
     struct stat info, other_info;
-    return stat(path, &info) == 0 && stat(other, &other_info) == 0 &&
+    return stat(path, &info) == 0 && stat(other, &other_info) == 0 && S_ISREG(info.st_mode) &&
            info.st_dev == other_info.st_dev && info.st_ino == other_info.st_ino;
 }
 

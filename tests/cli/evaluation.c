@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "golden/fixture.h"
 
@@ -87,6 +88,51 @@ TEST(evaluation_failure_leaves_no_file)
                          "--log-disable");
     CHECK_INT(result->status, 1);
     CHECK_INT(program_count_files(path), 0);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    size_t size;
+    uint8_t *data = test_read_file(from, &size);
+    FILE *stream = fopen(to, "w");
+    CHECK(stream != NULL && fwrite(data, 1, size, stream) == size && fclose(stream) == 0);
+    free(data);
+}
+
+static void check_same_files(const char *path, const char *other)
+{
+    size_t size, other_size;
+    uint8_t *data = test_read_file(path, &size), *other_data = test_read_file(other, &other_size);
+    CHECK_INT(size, other_size);
+    CHECK(memcmp(data, other_data, size) == 0);
+    free(data);
+    free(other_data);
+}
+
+/* Results would replace what they were made of, once they are complete. */
+TEST(evaluation_inputs_are_not_written_to)
+{
+    char model[512], tokens[512], link[512], line[600];
+    snprintf(model, sizeof model, "%s", test_scratch("input.gguf"));
+    snprintf(tokens, sizeof tokens, "%s", test_scratch("input.txt"));
+    snprintf(link, sizeof link, "%s", test_scratch("input-link"));
+    copy_file(MODEL, model);
+    copy_file(TOKENS, tokens);
+    CHECK_INT(symlink(model, link), 0);
+    const char *const targets[] = {model, tokens, link};
+    const char *const flags[][2] = {{"eval", "--save-logits"}, {"eval", "--logits"}, {"run", "-o"}};
+    for (size_t i = 0; i < 9; i++) {
+        const char *target = targets[i % 3], *const *flag = flags[i / 3];
+        snprintf(line, sizeof line, "%s: is read from, so it cannot be written to", target);
+        CHECK_REFUSED(RUN_PROGRAM(flag[0], model, "--tokens", tokens, flag[1], target), line);
+    }
+    snprintf(line, sizeof line, "%s: is read from, so it cannot be written to", tokens);
+    CHECK_REFUSED(RUN_PROGRAM("eval", model, "-f", tokens, "--save-logits", tokens), line);
+    CHECK_REFUSED(RUN_PROGRAM("run", model, "-f", tokens, "-o", tokens), line);
+    CHECK_REFUSED(RUN_PROGRAM("run", model, "--binary-file", tokens, "-o", tokens), line);
+    check_same_files(model, MODEL);
+    check_same_files(tokens, TOKENS);
+    CHECK_INT(remove(link), 0);
 }
 
 TEST(evaluation_interrupt_leaves_no_file)
