@@ -17,6 +17,12 @@ bool span_equals(struct span span, const char *text)
     return span.length == length && memcmp(span.data, text, length) == 0;
 }
 
+bool span_begins(struct span span, const char *text)
+{
+    const size_t length = strlen(text);
+    return span.length >= length && memcmp(span.data, text, length) == 0;
+}
+
 void text_clean(char *text)
 {
     for (char *c = text; *c != 0; c++) {

@@ -16,6 +16,9 @@ struct span span_from(const char *text);
 /* True if the span holds exactly the bytes of the zero-terminated `text`. */
 bool span_equals(struct span span, const char *text);
 
+/* True if the span begins with the bytes of the zero-terminated `text`. */
+bool span_begins(struct span span, const char *text);
+
 /* Makes text from outside fit for one line of a terminal: control characters become '?'. */
 void text_clean(char *text);
 

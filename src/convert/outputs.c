@@ -114,16 +114,6 @@ static bool row_occurs(const struct lister *lister, enum where where, int64_t bl
 
 /* ---- sources --------------------------------------------------------------------------------- */
 
-/* A shape in brackets, slowest dimension first. */
-static void shape_print(const uint64_t *shape, uint32_t dims, char out[SHAPE_TEXT_MAX])
-{
-    size_t used = (size_t)snprintf(out, SHAPE_TEXT_MAX, "[");
-    for (uint32_t i = 0; i < dims; i++)
-        used += (size_t)snprintf(out + used, SHAPE_TEXT_MAX - used, "%s%llu", i == 0 ? "" : ", ",
-                                 (unsigned long long)shape[i]);
-    snprintf(out + used, SHAPE_TEXT_MAX - used, "]");
-}
-
 /* Copies the sizes that are not 1: returns their number. */
 static uint32_t shape_squeeze(const uint64_t *shape, uint32_t dims, uint64_t *out)
 {
@@ -152,8 +142,8 @@ static enum weir_status source_check(const struct lister *lister, const struct o
     if (a_dims == b_dims && memcmp(a, b, a_dims * sizeof *a) == 0)
         return WEIR_OK;
     char found_text[SHAPE_TEXT_MAX], expected_text[SHAPE_TEXT_MAX];
-    shape_print(info->shape, info->dims, found_text);
-    shape_print(b, b_dims, expected_text);
+    gguf_format_shape(info->shape, info->dims, found_text, sizeof found_text);
+    gguf_format_shape(b, b_dims, expected_text, sizeof expected_text);
     return err_set(err, WEIR_ERR_FORMAT, "%s: tensor %s has shape %s, expected %s", path,
                    info->name, found_text, expected_text);
 }
@@ -261,11 +251,6 @@ static enum weir_status list_all(struct lister *lister, struct weir_error *err)
 
 /* ---- what is left out ------------------------------------------------------------------------ */
 
-static bool begins_with(const char *name, const char *prefix)
-{
-    return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
 static enum weir_status check_unused(struct lister *lister, struct weir_error *err)
 {
     struct outputs *outputs = lister->outputs;
@@ -273,9 +258,10 @@ static enum weir_status check_unused(struct lister *lister, struct weir_error *e
         const struct checkpoint_tensor *tensor = &lister->checkpoint->tensors[i];
         if (tensor->used)
             continue;
-        if (begins_with(tensor->name, "visual.") || begins_with(tensor->name, "vision_tower."))
+        if (span_begins(span_from(tensor->name), "visual.") ||
+            span_begins(span_from(tensor->name), "vision_tower."))
             outputs->vision_skipped++;
-        else if (begins_with(tensor->name, "mtp.") && outputs->mtp == 0)
+        else if (span_begins(span_from(tensor->name), "mtp.") && outputs->mtp == 0)
             outputs->mtp_skipped++;
         else if (lister->config->tied && strcmp(tensor->name, "lm_head.weight") == 0)
             outputs->head_skipped++;
@@ -291,7 +277,7 @@ static enum weir_status check_unused(struct lister *lister, struct weir_error *e
 static bool has_mtp(const struct checkpoint *checkpoint)
 {
     for (uint64_t i = 0; i < checkpoint->count; i++) {
-        if (begins_with(checkpoint->tensors[i].name, "mtp."))
+        if (span_begins(span_from(checkpoint->tensors[i].name), "mtp."))
             return true;
     }
     return false;

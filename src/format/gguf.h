@@ -113,6 +113,12 @@ bool gguf_kv_next_text(const struct gguf_kv *kv, uint64_t *cursor, struct span *
 /* The name of a type as in error lines: "u32", "string", "array". */
 const char *gguf_type_name(enum gguf_type type);
 
+/* The dimensions of a shape that are left without those of 1 at its end; at least one. */
+uint32_t gguf_shape_dims(const uint64_t *ne, uint32_t dims);
+
+/* "[4096, 12288]"; what `out` of `size` bytes has no room for is cut. */
+void gguf_format_shape(const uint64_t *ne, uint32_t dims, char *out, size_t size);
+
 /* The file name of the first split, for messages. */
 const char *gguf_path(const struct gguf *gguf);
 

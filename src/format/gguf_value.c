@@ -25,6 +25,23 @@ static const struct {
     [GGUF_F64] = {"f64", 8, false, false},
 };
 
+uint32_t gguf_shape_dims(const uint64_t *ne, uint32_t dims)
+{
+    while (dims > 1 && ne[dims - 1] == 1)
+        dims--;
+    return dims;
+}
+
+void gguf_format_shape(const uint64_t *ne, uint32_t dims, char *out, size_t size)
+{
+    size_t used = (size_t)snprintf(out, size, "[");
+    for (uint32_t i = 0; i < dims && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%llu", i == 0 ? "" : ", ",
+                                 (unsigned long long)ne[i]);
+    if (used < size)
+        snprintf(out + used, size - used, "]");
+}
+
 const char *gguf_type_name(enum gguf_type type)
 {
     return gguf_types[type].name;

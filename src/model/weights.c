@@ -91,18 +91,12 @@ static enum weir_status check_type(const struct gguf *gguf, const struct gguf_te
     return WEIR_OK;
 }
 
-/* "{64, 128}": as many dimensions as are more than 1, at least one. */
-static void format_shape(const uint64_t *ne, uint32_t dims, char *out, size_t size)
-{
-    while (dims > 1 && ne[dims - 1] == 1)
-        dims--;
-    int used = snprintf(out, size, "{%llu", (unsigned long long)ne[0]);
-    for (uint32_t i = 1; i < dims; i++)
-        used += snprintf(out + used, size - (size_t)used, ", %llu", (unsigned long long)ne[i]);
-    snprintf(out + used, size - (size_t)used, "}");
-}
-
 enum { SHAPE_BYTES = 96 }; /* four numbers of 20 digits */
+
+static void print_shape(const uint64_t *ne, uint32_t dims, char out[SHAPE_BYTES])
+{
+    gguf_format_shape(ne, gguf_shape_dims(ne, dims), out, SHAPE_BYTES);
+}
 
 /* The shape that a weight should have: {width, rows, experts}. */
 static void weight_shape(const struct rule *rule, enum weight_role role, const struct config *c,
@@ -120,8 +114,8 @@ static enum weir_status check_shape(const struct gguf *gguf, const struct gguf_t
     if (ne[0] == shape[0] && ne[1] == shape[1] && ne[2] == shape[2] && ne[3] == 1 &&
         shape[1] * shape[2] <= UINT32_MAX)
         return WEIR_OK;
-    format_shape(ne, GGUF_DIMS_MAX, found, sizeof found);
-    format_shape(shape, 3, expected, sizeof expected);
+    print_shape(ne, GGUF_DIMS_MAX, found);
+    print_shape(shape, 3, expected);
     return err_set(err, WEIR_ERR_FORMAT, "%s: tensor %s has shape %s, expected %s", gguf_path(gguf),
                    tensor->name, found, expected);
 }
@@ -149,7 +143,7 @@ static enum weir_status refuse_missing(const struct gguf *gguf, const char *name
                                        const uint64_t shape[3], struct weir_error *err)
 {
     char expected[SHAPE_BYTES];
-    format_shape(shape, 3, expected, sizeof expected);
+    print_shape(shape, 3, expected);
     return err_set(err, WEIR_ERR_FORMAT, "%s: tensor %s is missing, expected with shape %s",
                    gguf_path(gguf), name, expected);
 }
@@ -238,7 +232,7 @@ static enum weir_status refuse_extra(const struct gguf *gguf, const struct gguf_
     struct span architecture = {0};
     char found[SHAPE_BYTES];
     gguf_get_text(gguf, "general.architecture", &architecture, NULL);
-    format_shape(tensor->ne, GGUF_DIMS_MAX, found, sizeof found);
+    print_shape(tensor->ne, GGUF_DIMS_MAX, found);
     return err_set(err, WEIR_ERR_UNSUPPORTED,
                    "%s: tensor %s of shape %s is not part of architecture %.*s, expected none of "
                    "that name",

@@ -14,12 +14,6 @@ enum { COPY_BYTES = 1 << 20, IMATRIX_TEXT_MAX = 127 };
 
 /* ---- metadata -------------------------------------------------------------------------------- */
 
-static bool key_begins(struct span key, const char *prefix)
-{
-    const size_t length = strlen(prefix);
-    return key.length >= length && memcmp(key.data, prefix, length) == 0;
-}
-
 static bool recipe_changes(const struct quantize_plan *plan)
 {
     return plan->recipe->dtype != DTYPE_COUNT;
@@ -37,9 +31,9 @@ static bool key_is_overridden(const struct quantize_plan *plan, struct span key)
 /* Keys that describe the input file, or are written behind all others (gguf.md 4.8). */
 static bool key_is_dropped(const struct quantize_plan *plan, struct span key)
 {
-    return key_is_overridden(plan, key) || key_begins(key, "split.") ||
+    return key_is_overridden(plan, key) || span_begins(key, "split.") ||
            span_equals(key, "general.alignment") ||
-           (plan->imatrix.count > 0 && key_begins(key, "quantize.imatrix.")) ||
+           (plan->imatrix.count > 0 && span_begins(key, "quantize.imatrix.")) ||
            (recipe_changes(plan) && (span_equals(key, "general.quantization_version") ||
                                      span_equals(key, "general.file_type")));
 }

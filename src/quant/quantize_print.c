@@ -2,25 +2,11 @@
  * What the quantizer would do, as text. */
 #include "quant/quantize_plan.h"
 
-/* "[4096, 12288]", without dimensions of 1 at the end. */
-static void shape_text(const struct gguf_tensor *tensor, char *out, size_t size)
-{
-    uint32_t dims = GGUF_DIMS_MAX;
-    size_t used = (size_t)snprintf(out, size, "[%llu", (unsigned long long)tensor->ne[0]);
-    while (dims > 1 && tensor->ne[dims - 1] == 1)
-        dims--;
-    for (uint32_t i = 1; i < dims && used < size; i++)
-        used +=
-            (size_t)snprintf(out + used, size - used, ", %llu", (unsigned long long)tensor->ne[i]);
-    if (used < size)
-        snprintf(out + used, size - used, "]");
-}
-
 static void print_row(const struct quantize_row *row, struct printer printer)
 {
     const struct gguf_tensor *tensor = row->tensor;
     char shape[96], types[32];
-    shape_text(tensor, shape, sizeof shape);
+    gguf_format_shape(tensor->ne, gguf_shape_dims(tensor->ne, GGUF_DIMS_MAX), shape, sizeof shape);
     const char *from = dtype_info(tensor->dtype)->name, *to = dtype_info(row->dtype)->name;
     if (row->dtype == tensor->dtype)
         snprintf(types, sizeof types, "%s", to);

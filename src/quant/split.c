@@ -114,12 +114,6 @@ static enum weir_status job_name(struct job *job, const char *prefix, struct wei
 
 /* ---- headers --------------------------------------------------------------------------------- */
 
-static bool key_begins(const struct gguf_kv *kv, const char *with)
-{
-    const size_t length = strlen(with);
-    return kv->key.length >= length && memcmp(kv->key.data, with, length) == 0;
-}
-
 /* Where a file's tensors lie is said anew: the keys of splits go, and so does an alignment that is
  * not the writer's. */
 static bool key_is_kept(const struct gguf_kv *kv)
@@ -127,7 +121,7 @@ static bool key_is_kept(const struct gguf_kv *kv)
     int64_t alignment;
     if (span_equals(kv->key, "general.alignment"))
         return gguf_kv_integer(kv, 0, &alignment) && alignment == GGUF_ALIGNMENT;
-    return !key_begins(kv, "split.");
+    return !span_begins(kv->key, "split.");
 }
 
 static enum weir_status put_metadata(const struct job *job, struct gguf_writer *writer,

@@ -32,7 +32,7 @@ TEST(architectures_refuse_keys_of_experts)
         {"qwen35moe.expert_count=int:4097", WEIR_ERR_FORMAT,
          "key qwen35moe.expert_count is 4097, expected 1 to 4096"},
         {"qwen35moe.expert_count=int:7", WEIR_ERR_FORMAT,
-         "tensor blk.0.ffn_gate_inp.weight has shape {64, 8}, expected {64, 7}"},
+         "tensor blk.0.ffn_gate_inp.weight has shape [64, 8], expected [64, 7]"},
         {"qwen35moe.expert_group_count=int:2", WEIR_ERR_UNSUPPORTED,
          "expert_group_count is 2, expected 0 or 1"},
         {"qwen35moe.expert_feed_forward_length=int:0", WEIR_ERR_FORMAT,
@@ -42,15 +42,15 @@ TEST(architectures_refuse_keys_of_experts)
         {"qwen35moe.expert_shared_feed_forward_length=int:0", WEIR_ERR_FORMAT,
          "experts of width 32 and a shared one of 0, expected 1 to 2^24"},
         {"qwen35moe.expert_feed_forward_length=int:31", WEIR_ERR_FORMAT,
-         "tensor blk.0.ffn_gate_exps.weight has shape {64, 32, 8}, expected {64, 31, 8}"},
+         "tensor blk.0.ffn_gate_exps.weight has shape [64, 32, 8], expected [64, 31, 8]"},
         {"qwen35moe.expert_shared_feed_forward_length=int:33", WEIR_ERR_FORMAT,
-         "tensor blk.0.ffn_gate_shexp.weight has shape {64, 32}, expected {64, 33}"},
+         "tensor blk.0.ffn_gate_shexp.weight has shape [64, 32], expected [64, 33]"},
         {"qwen35moe.nextn_predict_layers=int:2", WEIR_ERR_UNSUPPORTED,
          "key qwen35moe.nextn_predict_layers is 2, expected 0 or 1"},
         {"qwen35moe.nextn_predict_layers=int:5", WEIR_ERR_FORMAT,
          "key qwen35moe.nextn_predict_layers is 5, expected less than block_count 5"},
         {"qwen35moe.nextn_predict_layers=int:0", WEIR_ERR_FORMAT,
-         "tensor blk.4.attn_qkv.weight is missing, expected with shape {64, 128}"},
+         "tensor blk.4.attn_qkv.weight is missing, expected with shape [64, 128]"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         fixture_check_refused(NANOMOE, &cases[i].entry, 1, NULL, cases[i].status, cases[i].text);
@@ -150,27 +150,27 @@ static void check_missing_tensor(const char *path, const char *name, const char 
 TEST(architectures_name_missing_tensors)
 {
     static const char *const experts[][2] = {
-        {"blk.0.ffn_gate_inp.weight", "{64, 8}"},
-        {"blk.1.ffn_gate_exps.weight", "{64, 32, 8}"},
-        {"blk.2.ffn_up_exps.weight", "{64, 32, 8}"},
-        {"blk.3.ffn_down_exps.weight", "{32, 64, 8}"},
-        {"blk.3.ffn_gate_inp_shexp.weight", "{64}"},
-        {"blk.0.ffn_gate_shexp.weight", "{64, 32}"},
-        {"blk.0.ffn_up_shexp.weight", "{64, 32}"},
-        {"blk.0.ffn_down_shexp.weight", "{32, 64}"},
-        {"blk.4.ffn_down_exps.weight", "{32, 64, 8}"},
-        {"blk.4.nextn.eh_proj.weight", "{128, 64}"},
-        {"blk.4.nextn.enorm.weight", "{64}"},
-        {"blk.4.nextn.hnorm.weight", "{64}"},
-        {"blk.4.attn_q.weight", "{64, 128}"},
+        {"blk.0.ffn_gate_inp.weight", "[64, 8]"},
+        {"blk.1.ffn_gate_exps.weight", "[64, 32, 8]"},
+        {"blk.2.ffn_up_exps.weight", "[64, 32, 8]"},
+        {"blk.3.ffn_down_exps.weight", "[32, 64, 8]"},
+        {"blk.3.ffn_gate_inp_shexp.weight", "[64]"},
+        {"blk.0.ffn_gate_shexp.weight", "[64, 32]"},
+        {"blk.0.ffn_up_shexp.weight", "[64, 32]"},
+        {"blk.0.ffn_down_shexp.weight", "[32, 64]"},
+        {"blk.4.ffn_down_exps.weight", "[32, 64, 8]"},
+        {"blk.4.nextn.eh_proj.weight", "[128, 64]"},
+        {"blk.4.nextn.enorm.weight", "[64]"},
+        {"blk.4.nextn.hnorm.weight", "[64]"},
+        {"blk.4.attn_q.weight", "[64, 128]"},
     };
     for (size_t i = 0; i < sizeof experts / sizeof experts[0]; i++)
         check_missing_tensor(NANOMOE, experts[i][0], experts[i][1]);
-    check_missing_tensor(NANO, "blk.4.ffn_up.weight", "{64, 128}");
-    check_missing_tensor(variant_next(VARIANT_SPLIT), "blk.1.ssm_ba.weight", "{64, 12}");
-    check_missing_tensor(variant_next(VARIANT_SPLIT), "blk.1.attn_qkv.weight", "{64, 160}");
-    check_missing_tensor(variant_next(VARIANT_SPLIT), "blk.1.attn_gate.weight", "{64, 96}");
-    check_missing_tensor(variant_next(VARIANT_LEGACY), "blk.2.ssm_ba.weight", "{64, 12}");
+    check_missing_tensor(NANO, "blk.4.ffn_up.weight", "[64, 128]");
+    check_missing_tensor(variant_next(VARIANT_SPLIT), "blk.1.ssm_ba.weight", "[64, 12]");
+    check_missing_tensor(variant_next(VARIANT_SPLIT), "blk.1.attn_qkv.weight", "[64, 160]");
+    check_missing_tensor(variant_next(VARIANT_SPLIT), "blk.1.attn_gate.weight", "[64, 96]");
+    check_missing_tensor(variant_next(VARIANT_LEGACY), "blk.2.ssm_ba.weight", "[64, 12]");
 }
 
 static void put_wide_experts(struct edited_model *model)
@@ -220,25 +220,25 @@ static void drop_trunk(struct edited_model *model)
 TEST(architectures_refuse_tensors_that_do_not_fit)
 {
     check_edited(NANOMOE, put_wide_experts, WEIR_ERR_FORMAT,
-                 "tensor blk.0.ffn_down_exps.weight has shape {32, 64, 9}, expected {32, 64, 8}");
+                 "tensor blk.0.ffn_down_exps.weight has shape [32, 64, 9], expected [32, 64, 8]");
     check_edited(NANOMOE, put_flat_experts, WEIR_ERR_FORMAT,
-                 "tensor blk.0.ffn_up_exps.weight has shape {64, 256}, expected {64, 32, 8}");
+                 "tensor blk.0.ffn_up_exps.weight has shape [64, 256], expected [64, 32, 8]");
     check_edited(NANOMOE, put_stacked_matrix, WEIR_ERR_FORMAT,
-                 "tensor blk.0.ffn_up_shexp.weight has shape {64, 32, 8}, expected {64, 32}");
+                 "tensor blk.0.ffn_up_shexp.weight has shape [64, 32, 8], expected [64, 32]");
 }
 
 TEST(architectures_refuse_tensors_of_others)
 {
     check_edited(NANOMOE, put_dense_tensor, WEIR_ERR_UNSUPPORTED,
-                 "tensor blk.0.ffn_gate.weight of shape {64, 32} is not part of architecture "
+                 "tensor blk.0.ffn_gate.weight of shape [64, 32] is not part of architecture "
                  "qwen35moe, expected none of that name");
     check_edited(NANO, put_expert_tensor, WEIR_ERR_UNSUPPORTED,
-                 "tensor blk.0.ffn_gate_exps.weight of shape {64, 128} is not part of architecture "
+                 "tensor blk.0.ffn_gate_exps.weight of shape [64, 128] is not part of architecture "
                  "qwen35, expected none of that name");
     check_edited(NANO, put_grouped_input, WEIR_ERR_UNSUPPORTED,
-                 "tensor blk.0.ssm_ba.weight of shape {64, 4} is not part of architecture qwen35,");
+                 "tensor blk.0.ssm_ba.weight of shape [64, 4] is not part of architecture qwen35,");
     check_edited(NANO, put_mtp_in_trunk, WEIR_ERR_UNSUPPORTED,
-                 "tensor blk.3.nextn.enorm.weight of shape {64} is not part of");
+                 "tensor blk.3.nextn.enorm.weight of shape [64] is not part of");
     check_edited(NANOMOE, drop_trunk, WEIR_ERR_UNSUPPORTED,
                  "holds only the MTP block of a model, expected a whole model");
 }
@@ -274,7 +274,7 @@ static void put_narrow_experts(struct edited_model *model)
 TEST(architectures_refuse_two_layouts_at_once)
 {
     check_edited(variant_next(VARIANT_LEGACY), drop_input, WEIR_ERR_FORMAT,
-                 "tensor blk.2.attn_qkv.weight is missing, expected with shape {64, 160}");
+                 "tensor blk.2.attn_qkv.weight is missing, expected with shape [64, 160]");
     check_edited(variant_next(VARIANT_LEGACY), put_split_gate, WEIR_ERR_FORMAT,
                  "holds tensors blk.1.attn_gate.weight and blk.1.ssm_in.weight, expected one of");
     check_edited(variant_gate_up(NANOMOE), put_gate_experts, WEIR_ERR_FORMAT,
@@ -283,7 +283,7 @@ TEST(architectures_refuse_two_layouts_at_once)
         variant_gate_up(NANOMOE), put_up_experts, WEIR_ERR_FORMAT,
         "holds tensors blk.4.ffn_up_exps.weight and blk.4.ffn_gate_up_exps.weight, expect");
     check_edited(variant_gate_up(NANOMOE), put_narrow_experts, WEIR_ERR_FORMAT,
-                 "blk.0.ffn_gate_up_exps.weight has shape {64, 32, 8}, expected {64, 64, 8}");
+                 "blk.0.ffn_gate_up_exps.weight has shape [64, 32, 8], expected [64, 64, 8]");
 }
 
 /* ---- scales ---------------------------------------------------------------------------------- */
@@ -327,15 +327,15 @@ static void put_input_scale(struct edited_model *model)
 TEST(architectures_check_scales)
 {
     check_edited(NANOMOE, put_two_scales, WEIR_ERR_FORMAT,
-                 "tensor blk.0.attn_qkv.scale has shape {2}, expected {1}");
+                 "tensor blk.0.attn_qkv.scale has shape [2], expected [1]");
     check_edited(NANOMOE, put_too_few_scales, WEIR_ERR_FORMAT,
-                 "tensor blk.0.ffn_up_exps.scale has shape {7}, expected {8}");
+                 "tensor blk.0.ffn_up_exps.scale has shape [7], expected [8]");
     check_edited(NANOMOE, put_one_scale_for_all, WEIR_ERR_FORMAT,
-                 "tensor blk.0.ffn_up_exps.scale has shape {1}, expected {8}");
+                 "tensor blk.0.ffn_up_exps.scale has shape [1], expected [8]");
     check_edited(NANOMOE, put_scale_of_a_vector, WEIR_ERR_UNSUPPORTED,
-                 "tensor blk.0.attn_norm.scale of shape {1} is not part of");
+                 "tensor blk.0.attn_norm.scale of shape [1] is not part of");
     check_edited(NANOMOE, put_scale_of_nothing, WEIR_ERR_UNSUPPORTED,
-                 "tensor blk.0.attn_q.scale of shape {1} is not part of");
+                 "tensor blk.0.attn_q.scale of shape [1] is not part of");
     check_edited(NANOMOE, put_quantized_scale, WEIR_ERR_UNSUPPORTED,
                  "tensor blk.0.ffn_up_exps.scale has type I32, expected F32, F16 or BF16");
 }

@@ -425,7 +425,7 @@ TEST(engine_names_keys_that_do_not_fit)
         {"qwen35.ssm.group_count=int:3", WEIR_ERR_FORMAT, "not a multiple of group_count 3"},
         {"qwen35.full_attention_interval=int:0", WEIR_ERR_FORMAT, "interval is 0"},
         {"qwen35.feed_forward_length=int:129", WEIR_ERR_FORMAT,
-         "tensor blk.0.ffn_gate.weight has shape {64, 128}, expected {64, 129}"},
+         "tensor blk.0.ffn_gate.weight has shape [64, 128], expected [64, 129]"},
         {"qwen35.full_attention_interval=int:2", WEIR_ERR_FORMAT,
          "tensor blk.1.attn_q.weight is missing"},
     };
@@ -469,7 +469,7 @@ TEST(engine_names_missing_keys_and_tensors)
         NULL, WEIR_ERR_FORMAT, "rope.dimension_sections is missing");
     fixture_check_refused(patched_model("blk.2.ssm_norm.weight", "blk.2.ssm_norm.weighX"), NULL, 0,
                           NULL, WEIR_ERR_FORMAT,
-                          "tensor blk.2.ssm_norm.weight is missing, expected with shape {32}");
+                          "tensor blk.2.ssm_norm.weight is missing, expected with shape [32]");
     fixture_check_refused(patched_model("blk.1.ssm_dt.bias", "blk.1.ssm_dt.biaX"), NULL, 0, NULL,
                           WEIR_ERR_FORMAT, "tensor blk.1.ssm_dt.bias is missing");
 }
@@ -480,7 +480,7 @@ TEST(engine_names_extra_tensors)
     const char *const overrides[] = {"qwen35.block_count=int:4",
                                      "qwen35.nextn_predict_layers=int:0"};
     fixture_check_refused(test_data(NANO), overrides, 2, NULL, WEIR_ERR_UNSUPPORTED,
-                          "tensor blk.4.attn_norm.weight of shape {64} is not part of");
+                          "tensor blk.4.attn_norm.weight of shape [64] is not part of");
 }
 
 /* The tensors that synth writes are the ones that the weight table asks for: two lists, made for

@@ -478,3 +478,20 @@ TEST(gguf_many_tensors_in_any_order)
     gguf_close(gguf);
     free(image.data);
 }
+
+TEST(gguf_shapes_as_text)
+{
+    const uint64_t ne[] = {4096, 1, 12288, 1}, long_ne[] = {UINT64_MAX, UINT64_MAX, 1, 1};
+    char text[96], small[8];
+    CHECK_INT(gguf_shape_dims(ne, 4), 3);
+    CHECK_INT(gguf_shape_dims((uint64_t[]){1, 1}, 2), 1);
+    gguf_format_shape(ne, 3, text, sizeof text);
+    CHECK_TEXT(text, "[4096, 1, 12288]");
+    gguf_format_shape(ne, 0, text, sizeof text);
+    CHECK_TEXT(text, "[]");
+    gguf_format_shape(long_ne, 4, small, sizeof small);
+    CHECK_TEXT(small, "[184467");
+    const struct span key = span_from("split.no");
+    CHECK(span_begins(key, "split.") && span_begins(key, "") && span_begins(key, "split.no"));
+    CHECK(!span_begins(key, "split.no.") && !span_begins(key, "plit"));
+}
