@@ -109,6 +109,18 @@ TEST(importance_files_add_up_without_a_text)
     imatrix_release(&both);
 }
 
+TEST(importance_replaces_no_input)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%s", write_text());
+    const struct program_result *result = RUN_PROGRAM("imatrix", MODEL, "-f", text, "-o", text);
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "is read from, so it cannot be written to");
+    result = RUN_PROGRAM("imatrix", MODEL, "-f", text, "-o", MODEL);
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "is read from, so it cannot be written to");
+}
+
 /* Before the run, which may take hours. */
 TEST(importance_tries_the_output_first)
 {
