@@ -579,9 +579,10 @@ struct weir_quantize_options {
 WEIR_API void weir_quantize_options_init(struct weir_quantize_options *options);
 
 /* Writes the model `in` (a GGUF file, or the first of its splits) to the single file `out` with
- * tensors of other types. `type` is a word for one of weir_quantize_types. Everything that can be checked
- * without reading weights is checked before anything is written. Written under a temporary name and
- * renamed; nothing is left behind on failure. Takes the memory of some rows, not of a tensor. */
+ * tensors of other types. `type` is a word for one of weir_quantize_types. Everything that can be
+ * checked without reading weights is checked before anything is written. Written under a temporary
+ * name and renamed; nothing is left behind on failure. Takes the memory of some rows, not of a
+ * tensor. */
 WEIR_API enum weir_status weir_quantize(const char *in, const char *out, const char *type,
                                         const struct weir_quantize_options *options,
                                         struct weir_error *err);

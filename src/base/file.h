@@ -73,7 +73,7 @@ void file_writer_abandon(struct file_writer *writer);
 /* True if there is anything of that name, be it a link that leads nowhere. */
 bool file_exists(const char *path);
 
-/* Do both paths lead to one and the same regular file? A device or a pipe can be read and written. */
+/* Do both paths lead to one and the same regular file? A device can be read and written. */
 bool file_is_same(const char *path, const char *other);
 
 /* Free bytes of the file system on which a file_writer would fill `path`: that of the file that a

@@ -198,7 +198,7 @@ TEST(base_file_writer_respects_what_is_there)
     CHECK_INT(info.st_mode & 07777, 0640);
 }
 
-/* /proc is a disk without a free byte: a link to it can be told from the folder that it stands in. */
+/* /proc is a disk without a free byte, so a link to it can be told from its own folder. */
 TEST(base_space_is_that_of_the_target)
 {
     char fifo[4200], link[4200], inner[4200];
