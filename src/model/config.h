@@ -50,7 +50,7 @@ struct config {
  * naming file and key. */
 enum weir_status config_read(struct config *out, const struct gguf *gguf, struct weir_error *err);
 
-/* The file's architecture, if it is one of these: a name that outlives the file. Errors as above. */
+/* The file's architecture, if it is one of these; the name outlives the file. Errors as above. */
 enum weir_status config_read_architecture(const char **out, const struct gguf *gguf,
                                           struct weir_error *err);
 
