@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Byte-level BPE: the splitting of texts that the family uses, a trainer, an encoder.
 
-A text is split at special tokens, then into pre-tokens, and each pre-token is merged from its bytes.
+A text is split at special tokens, then into pre-tokens; each pre-token is merged from its bytes.
 """
 import json
 import re

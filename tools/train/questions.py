@@ -128,8 +128,9 @@ def opposite(rng: random.Random) -> Question:
 
 def home(rng: random.Random) -> Question:
     a, b = pair(rng, words.HOMES)
-    return Question(f"Where does {words.an(a)} live?", f"In {words.an(b) if b != 'water' else b}.",
-                    f"{capital(words.an(a))} lives in {words.an(b) if b != 'water' else 'the water'}.",
+    where = "the water" if b == "water" else words.an(b)
+    return Question(f"Where does {words.an(a)} live?", f"In {where}.",
+                    f"{capital(words.an(a))} lives in {where}.",
                     f"The home of {words.an(a)} is called {b}.")
 
 

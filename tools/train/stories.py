@@ -45,7 +45,8 @@ def lost(world: World) -> None:
     opening(world, hero, home)
     world.say("{p} had {t} that {they} loved.", p=hero, t=words.an(str(thing)), they=hero.they)
     day(world)
-    world.say("[The {t} was gone|{p} could not find the {t}|{p} had lost the {t}].", p=hero, t=thing)
+    world.say("[The {t} was gone|{p} could not find the {t}|{p} had lost the {t}].", p=hero,
+              t=thing)
     world.say("{p} was very {f}.", p=hero, f=world.rng.choice(("sad", "worried", "surprised")))
     world.go(hero, wrong)
     world.say("{they} looked {spot}, but the {t} was not there.", they=hero.they, t=thing,
@@ -184,8 +185,8 @@ def cooking(world: World) -> None:
     world.go(hero, home, " again")
     world.say("{p} washed the {a} and cut the {b}, and soon the {m} [smelled good|was ready].",
               p=hero, a=words.plural(parts[0]), b=words.plural(parts[1]), m=meal)
-    world.say("{q}, the {job}, came in and asked: \"May I have some {m}?\" \"Of course,\" said {p}.",
-              q=friend, job=friend.job, m=meal, p=hero)
+    world.say("{q}, the {job}, came in and asked: \"May I have some {m}?\" \"Of course,\" said "
+              "{p}.", q=friend, job=friend.job, m=meal, p=hero)
     world.start(friend, home)
     ending(world, friend, hero)
 

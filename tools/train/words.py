@@ -32,9 +32,9 @@ tower castle cave beach meadow field village town shop bakery workshop attic cel
 park station museum hill mountain lake island farm orchard well square garage inn""".split()
 
 # Where a thing can be put, and how.
-SPOTS = entries("""under the table|on the table|in the box|behind the door|under the bed|on the shelf|in
-the drawer|next to the stove|under the bench|behind the tree|in the basket|on the chair|in the
-cupboard|on the roof|under the stairs|next to the gate|in the chest|behind the curtain""")
+SPOTS = entries("""under the table|on the table|in the box|behind the door|under the bed|on the
+shelf|in the drawer|next to the stove|under the bench|behind the tree|in the basket|on the chair|in
+the cupboard|on the roof|under the stairs|next to the gate|in the chest|behind the curtain""")
 
 THINGS = """ball book key lamp cup hat coat ring coin map letter drum flute bell knife spoon plate
 bottle basket box bag rope hammer ladder broom bucket blanket pillow mirror clock candle brush
@@ -43,8 +43,6 @@ shoe button ribbon pot pan bowl jar saw nail spade net whistle trumpet violin pi
 compass helmet shield crown purse stamp ticket pipe comb needle thread""".split()
 
 COLOURS = "red blue green yellow white black brown grey orange purple pink golden silver".split()
-SIZES = "small big little large tiny huge old new heavy light round long short".split()
-MATERIALS = "wood iron stone glass paper wool leather clay copper silver gold".split()
 
 FOODS = """apple pear plum cherry lemon peach melon carrot onion potato cabbage tomato pumpkin
 bean pea nut egg bread cheese butter honey milk rice soup cake pie pancake cookie jam salt sugar
@@ -53,7 +51,8 @@ COUNTED = """apple pear plum cherry lemon peach carrot onion potato egg nut cook
 stone shell button book cup candle pencil flower feather stamp key nail ball""".split()
 
 ANIMALS = """dog cat horse cow sheep goat pig hen duck goose rabbit mouse fox wolf bear deer owl
-frog turtle fish bee ant spider snail crow eagle swan hedgehog squirrel donkey otter beaver""".split()
+frog turtle fish bee ant spider snail crow eagle swan hedgehog squirrel donkey otter
+beaver""".split()
 
 WEATHER = "sunny rainy windy cloudy foggy snowy stormy warm cold dry".split()
 FEELINGS = """happy sad tired angry proud afraid glad calm hungry thirsty curious worried surprised
@@ -68,22 +67,24 @@ SEASONS = "spring summer autumn winter".split()
 NUMBERS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
 fifteen sixteen seventeen eighteen nineteen twenty""".split()
 
-OPPOSITES = entries("""hot cold|big small|old new|long short|heavy light|high low|fast slow|hard soft|full
-empty|wet dry|day night|good bad|rich poor|loud quiet|early late|open closed|near far|happy sad|
-strong weak|thick thin|dark bright|first last|left right|up down|clean dirty|sweet sour|wide
-narrow|deep shallow|young old|true false""")
-HOMES = entries("""bee hive|bird nest|dog kennel|horse stable|cow barn|fox den|spider web|fish water|rabbit
-burrow|pig sty|bear cave|hen coop|king castle|monk abbey|farmer farm|miller mill""")
-YOUNG = entries("""dog puppy|cat kitten|cow calf|sheep lamb|horse foal|hen chick|duck duckling|goat kid|pig
-piglet|bear cub|goose gosling|deer fawn|frog tadpole|swan cygnet""")
-SOUNDS = entries("""dog barks|cat meows|cow moos|sheep bleats|duck quacks|owl hoots|bee buzzes|frog croaks|
-crow caws|lion roars|wolf howls|pig grunts|mouse squeaks|snake hisses|horse neighs|goose honks""")
-COLOUR_OF = entries("""the sky blue|grass green|snow white|coal black|blood red|a lemon yellow|a a carrot orange|
-milk white|a tomato red|the sun yellow|the night black|a leaf green|chocolate brown|a plum purple|a pig pink""")
-USES = entries("""hammer hit nails|knife cut bread|broom sweep the floor|key open a door|lamp give light|
-umbrella stay dry|clock tell the time|spoon eat soup|pencil write|needle sew|bucket carry water|
-ladder climb|map find the way|net catch fish|oven bake bread|saw cut wood|comb tidy hair|
-boat cross the river|bell call people|blanket keep warm""")
+OPPOSITES = entries("""hot cold|big small|old new|long short|heavy light|high low|fast slow|hard
+soft|full empty|wet dry|day night|good bad|rich poor|loud quiet|early late|open closed|near
+far|happy sad|strong weak|thick thin|dark bright|first last|left right|up down|clean dirty|sweet
+sour|wide narrow|deep shallow|young old|true false""")
+HOMES = entries("""bee hive|bird nest|dog kennel|horse stable|cow barn|fox den|spider web|fish
+water|rabbit burrow|pig sty|bear cave|hen coop|king castle|monk abbey|farmer farm|miller mill""")
+YOUNG = entries("""dog puppy|cat kitten|cow calf|sheep lamb|horse foal|hen chick|duck duckling|goat
+kid|pig piglet|bear cub|goose gosling|deer fawn|frog tadpole|swan cygnet""")
+SOUNDS = entries("""dog barks|cat meows|cow moos|sheep bleats|duck quacks|owl hoots|bee buzzes|frog
+croaks|crow caws|lion roars|wolf howls|pig grunts|mouse squeaks|snake hisses|horse neighs|goose
+honks""")
+COLOUR_OF = entries("""the sky blue|grass green|snow white|coal black|blood red|a lemon yellow|a
+carrot orange|milk white|a tomato red|the sun yellow|the night black|a leaf green|chocolate brown|a
+plum purple|a pig pink""")
+USES = entries("""hammer hit nails|knife cut bread|broom sweep the floor|key open a door|lamp give
+light|umbrella stay dry|clock tell the time|spoon eat soup|pencil write|needle sew|bucket carry
+water|ladder climb|map find the way|net catch fish|oven bake bread|saw cut wood|comb tidy hair|boat
+cross the river|bell call people|blanket keep warm""")
 GROUPS = {
     "colours": COLOURS,
     "animals": ANIMALS,
