@@ -277,20 +277,39 @@ class Attention(nn.Module):
         self.q_norm = Norm(size, config.eps)
         self.k_norm = Norm(size, config.eps)
 
-    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+    def project(self, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Scaled queries [B, heads, T, d_h], keys and values [B, heads_kv, T, d_h], and what gates
+        the result [B, T, heads, d_h]."""
         c = self.config
         rows, length, _ = x.shape
         q, gate = (x @ self.q_proj.T).view(rows, length, c.heads, 2, c.head_size).unbind(3)
         k = (x @ self.k_proj.T).view(rows, length, c.heads_kv, c.head_size)
         v = (x @ self.v_proj.T).view(rows, length, c.heads_kv, c.head_size).transpose(1, 2)
         q = rotate(self.q_norm(q).transpose(1, 2), batch) / math.sqrt(c.head_size)
-        k = rotate(self.k_norm(k).transpose(1, 2), batch)
-        # Query heads of one key head stand beside each other and become more rows of one product.
-        q = q.reshape(rows, c.heads_kv, -1, c.head_size)
-        scores = (q @ k.transpose(-1, -2)).view(rows, c.heads, length, length) + batch.mask
-        weights = torch.softmax(scores, -1).view(rows, c.heads_kv, -1, length)
-        read = (weights @ v).view(rows, c.heads, length, c.head_size).transpose(1, 2)
-        return (read * torch.sigmoid(gate)).reshape(rows, length, -1) @ self.o_proj.T
+        return q, rotate(self.k_norm(k).transpose(1, 2), batch), v, gate
+
+    def by_key_head(self, heads: Tensor) -> Tensor:
+        """[B, heads, T, n] as [B, heads_kv, r T, n]: query heads of one key head stand beside each
+        other and become more rows of one product."""
+        return heads.reshape(heads.shape[0], self.config.heads_kv, -1, heads.shape[-1])
+
+    def scores(self, q: Tensor, k: Tensor) -> Tensor:
+        """[B, heads, T, T], not masked."""
+        products = self.by_key_head(q) @ k.transpose(-1, -2)
+        return products.view(*q.shape[:3], k.shape[2])
+
+    def read(self, weights: Tensor, v: Tensor) -> Tensor:
+        """Sums of values [B, heads, T, d_h]."""
+        return (self.by_key_head(weights) @ v).view(*weights.shape[:3], v.shape[3])
+
+    def output(self, read: Tensor, gate: Tensor) -> Tensor:
+        """Through gate and matrix."""
+        return (read.transpose(1, 2) * torch.sigmoid(gate)).flatten(2) @ self.o_proj.T
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        q, k, v, gate = self.project(x, batch)
+        weights = torch.softmax(self.scores(q, k) + batch.mask, -1)
+        return self.output(self.read(weights, v), gate)
 
 
 class FeedForward(nn.Module):
@@ -334,8 +353,12 @@ class Mtp(nn.Module):
 
     def forward(self, embedded: Tensor, hidden: Tensor, batch: Batch) -> Tensor:
         """The block's own hidden rows; `hidden` holds the row before each token."""
+        return self.norm(self.block(self.join(embedded, hidden), batch))
+
+    def join(self, embedded: Tensor, hidden: Tensor) -> Tensor:
+        """What the block reads: embedding first, hidden row second."""
         e, h = self.pre_fc_norm_embedding(embedded), self.pre_fc_norm_hidden(hidden)
-        return self.norm(self.block(torch.cat((e, h), -1) @ self.fc.T, batch))
+        return torch.cat((e, h), -1) @ self.fc.T
 
 
 class Model(nn.Module):
