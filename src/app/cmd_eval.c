@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * weir eval: the logits after each token of a file of ids. Perplexity is in perplexity.c, comparing
- * models in kl_compare.c. */
+ * models in kl_compare.c, counting drafts in acceptance.c. */
 #include "app/command.h"
 
+#include "app/acceptance.h"
 #include "app/eval_mtp.h"
 #include "app/interrupt.h"
 #include "app/windows.h"
@@ -94,11 +95,25 @@ static enum weir_status compare(const struct call *call, struct weir_error *err)
     return kl_compare_run(call, err);
 }
 
+static enum weir_status count_drafts(const struct call *call, struct weir_error *err)
+{
+    const struct options *options = call->options;
+    if (options->tokens == NULL || options->prompt_file != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--mtp-acceptance needs --tokens, and no --file");
+    if (options->logits != NULL || options->kl_base != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "only one of --mtp-acceptance, --logits and --kl-divergence-base may be "
+                       "given");
+    return acceptance_run(call, err);
+}
+
 enum weir_status command_eval(const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
     if (options->kl != NULL || options->kl_divergence)
         return compare(call, err);
+    if (options->mtp_drafts > 0)
+        return count_drafts(call, err);
     const enum weir_status status = prompt_check(options, "--file and --tokens", err);
     if (status != WEIR_OK)
         return status;

@@ -4,6 +4,7 @@
 #include "app/eval_mtp.h"
 
 #include "app/interrupt.h"
+#include "app/logits_row.h"
 #include "app/mtp_feed.h"
 #include "base/err.h"
 
@@ -11,16 +12,8 @@
 struct mtp_run {
     struct mtp_feed feed;
     struct output *output;
-    size_t vocab;
+    uint32_t vocab;
 };
-
-static int32_t largest(const float *logits, size_t count)
-{
-    size_t at = 0;
-    for (size_t i = 1; i < count; i++)
-        at = logits[i] > logits[at] ? i : at;
-    return (int32_t)at;
-}
 
 static enum weir_status eval_rows(struct mtp_run *run, const int32_t *tokens, uint32_t rows,
                                   struct weir_error *err)
@@ -40,7 +33,7 @@ static enum weir_status eval_chain(const struct mtp_run *run, uint32_t count, st
                                    struct weir_error *err)
 {
     struct weir_session *session = run->feed.session;
-    int32_t token = largest(weir_session_logits(session, 0), run->vocab);
+    int32_t token = (int32_t)row_top(weir_session_logits(session, 0), run->vocab);
     const float *before = run->feed.before;
     enum weir_status status = WEIR_OK;
     log_print(log, WEIR_LOG_INFO, "the model's next token: %d", (int)token);
@@ -48,7 +41,7 @@ static enum weir_status eval_chain(const struct mtp_run *run, uint32_t count, st
         TRY(weir_session_mtp_eval(session, &token, before, 1, WEIR_LOGITS_ALL, err));
         const float *logits = weir_session_mtp_logits(session, 0);
         output_put(run->output, logits, run->vocab * sizeof(float));
-        token = largest(logits, run->vocab);
+        token = (int32_t)row_top(logits, run->vocab);
         before = weir_session_mtp_hidden(session, 0);
         log_print(log, WEIR_LOG_INFO, "draft %u: %d", i + 1, (int)token);
     }

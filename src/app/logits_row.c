@@ -10,7 +10,7 @@ enum { CODE_MAX = UINT16_MAX, CODES_PER_NAT = 2048, SURPRISE_BYTES = 8, HEAD_BYT
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are written as they lie");
 
-static uint32_t row_top(const float *logits, uint32_t vocab)
+uint32_t row_top(const float *logits, uint32_t vocab)
 {
     uint32_t top = 0;
     for (uint32_t i = 1; i < vocab; i++)

@@ -16,6 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The most likely token, the first if several are. */
+uint32_t row_top(const float *logits, uint32_t vocab);
+
 /* -ln of the probability that softmax(logits) gives to `id`; not negative. */
 double row_surprise(const float *logits, uint32_t vocab, int32_t id);
 

@@ -48,7 +48,7 @@ struct options {
     bool prompt_stdin;
     bool escape;
 
-    /* run */
+    /* run; predict of eval too */
     int32_t predict; /* -1: until generation ends */
     bool ids;        /* tokenize too */
     bool special;
@@ -77,8 +77,9 @@ struct options {
     bool kl_divergence;
     const char *kl; /* read */
     bool step;
-    int32_t chunks;    /* of imatrix too; -1: all */
-    int32_t mtp_chain; /* drafts behind the logits of the MTP block; -1: the model's logits */
+    int32_t chunks;     /* of imatrix too; -1: all */
+    int32_t mtp_chain;  /* drafts behind the logits of the MTP block; -1: the model's logits */
+    int32_t mtp_drafts; /* of a chain whose acceptance is counted; 0: not asked for */
 
     /* imatrix */
     struct text_list in_files;

@@ -112,6 +112,15 @@ enum weir_status prompt_read_text(const struct options *options, bool trim, char
     return WEIR_OK;
 }
 
+enum weir_status ids_add(struct ids *ids, int32_t id, struct weir_error *err)
+{
+    const enum weir_status status =
+        mem_grow(&ids->items, &ids->capacity, ids->count + 1, sizeof *ids->items, err);
+    if (status == WEIR_OK)
+        ids->items[ids->count++] = id;
+    return status;
+}
+
 /* Adds the number that begins at `text` and returns the end of the word; NULL if it is none. */
 static char *read_id(struct ids *ids, char *text, struct weir_error *err)
 {
@@ -126,13 +135,18 @@ static char *read_id(struct ids *ids, char *text, struct weir_error *err)
         return NULL;
     }
     *end = after;
-    if (mem_grow(&ids->items, &ids->capacity, ids->count + 1, sizeof *ids->items, err) != WEIR_OK)
-        return NULL;
-    ids->items[ids->count++] = (int32_t)id;
-    return end;
+    return ids_add(ids, (int32_t)id, err) == WEIR_OK ? end : NULL;
 }
 
-enum weir_status prompt_read_tokens(struct ids *ids, const char *path, struct weir_error *err)
+/* Behind a line. Of an empty one, `ends` has the end already. */
+static enum weir_status end_line(const struct ids *ids, struct ids *ends, struct weir_error *err)
+{
+    const uint64_t before = ends->count > 0 ? (uint64_t)ends->items[ends->count - 1] : 0;
+    return ids->count > before ? ids_add(ends, (int32_t)ids->count, err) : WEIR_OK;
+}
+
+enum weir_status prompt_read_token_lines(struct ids *ids, struct ids *ends, const char *path,
+                                         struct weir_error *err)
 {
     uint8_t *data;
     size_t size;
@@ -144,16 +158,26 @@ enum weir_status prompt_read_tokens(struct ids *ids, const char *path, struct we
     char *at = (char *)data;
     const char *end = at + size;
     while (at < end && at != NULL) {
-        if (isspace((unsigned char)*at))
-            line += *at++ == '\n';
-        else
+        if (!isspace((unsigned char)*at)) {
             at = read_id(ids, at, &inner);
+        } else if (*at++ == '\n') {
+            line++;
+            at = end_line(ids, ends, &inner) == WEIR_OK ? at : NULL;
+        }
     }
-    if (at == NULL)
+    if (at == NULL || end_line(ids, ends, &inner) != WEIR_OK)
         status = err_set(err, inner.status, "%s: line %lu: %s", path, line, inner.text);
     else if (ids->count == 0)
         status = err_set(err, WEIR_ERR_FORMAT, "%s: holds no token ids", path);
     mem_free(data);
+    return status;
+}
+
+enum weir_status prompt_read_tokens(struct ids *ids, const char *path, struct weir_error *err)
+{
+    struct ids ends = {0};
+    const enum weir_status status = prompt_read_token_lines(ids, &ends, path, err);
+    mem_free(ends.items);
     return status;
 }
 

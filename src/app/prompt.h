@@ -12,6 +12,8 @@ struct ids {
     uint64_t capacity;
 };
 
+enum weir_status ids_add(struct ids *ids, int32_t id, struct weir_error *err);
+
 /* Replaces \n \r \t \' \" \\ and \xHH in place; other backslashes stay. Returns the new length. */
 size_t prompt_unescape(char *text, size_t length);
 
@@ -30,6 +32,10 @@ enum weir_status prompt_read_text(const struct options *options, bool trim, char
 
 /* Reads "1 2 3". */
 enum weir_status prompt_read_tokens(struct ids *ids, const char *path, struct weir_error *err);
+
+/* Likewise; `ends` receives for each line that has ids how many there are up to its end. */
+enum weir_status prompt_read_token_lines(struct ids *ids, struct ids *ends, const char *path,
+                                         struct weir_error *err);
 
 enum weir_status prompt_encode(struct ids *ids, const struct weir_tokenizer *tokenizer,
                                const char *text, size_t length, unsigned flags,
