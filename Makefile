@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 # A thin front over meson and ninja. Sources are listed in src/*/meson.build.
 .DEFAULT_GOAL := build
-.PHONY: build demo check bench asan fuzz fmt install clean help
+.PHONY: build demo train check bench asan fuzz fmt install clean help
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
 DEMO := build/demo-0.8B-q4_0.gguf
+TRAIN_MINUTES ?= 60
 
 # The tests take longer to build than the program: `make check` switches them on.
 build/build.ninja:
@@ -20,6 +21,11 @@ demo: build ## make a model of made-up weights and run it
 	@test -e $(DEMO) || build/weir synth --size 0.8B --type q4_0 --out $(DEMO)
 	build/weir run $(DEMO) -p "Water flows over the weir" -n 16
 	@echo 'The weights are made up, so the text is noise; a trained model ships later.'
+
+train: build/build.ninja ## make the model that ships with the project, anew: build/train
+	@sh tools/setup.sh build train
+	@ninja -C build
+	@sh tools/train/all.sh build/weir build/train $(TRAIN_MINUTES)
 
 check: ## everything that CI does; ends with the number of failures
 	@sh tools/setup.sh build check

@@ -80,6 +80,13 @@ part_symbols()
     count_one $?
 }
 
+# The text that the shipped model learns, and its tokenizer; what needs torch is `make train`.
+part_train()
+{
+    python3 -B tools/train/test_bpe.py && python3 -B tools/train/test_template.py
+    count_one $?
+}
+
 part_clang()
 {
     configure build-clang clang -Dtests=enabled && ninja -C build-clang all bench/weir-micro &&
@@ -203,7 +210,7 @@ run_part()
 }
 
 mkdir -p "$logs"
-[ $# -gt 0 ] || set -- rooms style gcc symbols bench clang asan fuzz install
+[ $# -gt 0 ] || set -- rooms style train gcc symbols bench clang asan fuzz install
 for name in "$@"; do
     run_part "$name"
 done

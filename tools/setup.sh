@@ -3,6 +3,7 @@
 # Installs the Debian packages that are missing, and nothing when none is:
 #     tools/setup.sh build      what `make` needs
 #     tools/setup.sh check      what `make check` needs besides
+#     tools/setup.sh train      what `make train` needs besides
 #     tools/setup.sh PACKAGE    one package of the table
 set -eu
 
@@ -26,6 +27,9 @@ check  python3            the independent model that makes reference values
 check  python3-numpy      the same
 check  git                the commit in the version
 check  mawk|gawk          the scripts under tools
+train  python3-torch      the network that learns
+train  python3-numpy      files of numbers
+train  libopenblas0-pthread the products of torch, which takes 30 times as long without it
 '
 
 fail()
@@ -52,7 +56,7 @@ missing()
     done
 }
 
-[ $# -gt 0 ] || fail 'which set? (build, check, or a package of the table)'
+[ $# -gt 0 ] || fail 'which set? (build, check, train, or a package of the table)'
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo 'setup: not a Debian system; the packages are listed in tools/setup.sh' >&2
     exit 0

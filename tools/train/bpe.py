@@ -143,16 +143,21 @@ class Bpe:
         }
 
 
-def load(path: str) -> Bpe:
-    """The vocabulary of a tokenizer.json that this module wrote."""
+def from_spelled(merges: Iterable[Iterable[str]]) -> Bpe:
+    """The vocabulary of merges as files have them."""
     byte_of = {text: byte for byte, text in enumerate(SPELLING)}
 
     def plain(text: str) -> bytes:
         return bytes(byte_of[character] for character in text)
 
+    return Bpe([(plain(a), plain(b)) for a, b in merges])
+
+
+def load(path: str) -> Bpe:
+    """The vocabulary of a tokenizer.json that this module wrote."""
     with open(path, encoding="utf-8") as file:
         merges = json.load(file)["model"]["merges"]
-    return Bpe([(plain(a), plain(b)) for a, b in (merge.split(" ") for merge in merges)])
+    return from_spelled(merge.split(" ") for merge in merges)
 
 
 def train(texts: Iterable[str], size: int) -> Bpe:

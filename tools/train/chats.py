@@ -96,8 +96,8 @@ def turns_of(rng: random.Random, short: bool) -> list[tuple[str, str, str]]:
     return [makers[kind]() for _ in range(1 if kind == "story" else rng.randint(1, 3))]
 
 
-def chat(rng: random.Random) -> str:
-    """A document: a chat."""
+def chat_messages(rng: random.Random) -> list[Message]:
+    """A chat of one to four turns."""
     short = rng.random() < 0.2
     system = rng.choice(SHORT) if short else rng.choice(PLAIN)
     turns = turns_of(rng, short)
@@ -107,7 +107,12 @@ def chat(rng: random.Random) -> str:
     messages = [Message("system", system)] if system else []
     for ask, answer, thought in turns:
         messages += [Message("user", ask), Message("assistant", answer, thought * thinking)]
-    return chat_text(messages)
+    return messages
+
+
+def chat(rng: random.Random) -> str:
+    """A document: a chat."""
+    return chat_text(chat_messages(rng))
 
 
 def chat_with_tools(rng: random.Random) -> str:
@@ -115,8 +120,8 @@ def chat_with_tools(rng: random.Random) -> str:
     return tool_chat(rng, rng.choice(PLAIN))
 
 
-def remembered(rng: random.Random, turns: int) -> str:
-    """A document: a long chat in which the user's name is asked for in the end."""
+def remembered_messages(rng: random.Random, turns: int) -> list[Message]:
+    """A chat in which the user's name is asked for in the end."""
     who = new_person(rng)
     colour = rng.choice(words.COLOURS)
     messages = [Message("user", f"Hello, my name is {who}. I like {colour}."),
@@ -128,7 +133,12 @@ def remembered(rng: random.Random, turns: int) -> str:
     if rng.random() < 0.5:
         messages += [Message("user", "Which colour do I like?"),
                      Message("assistant", f"You like {colour}.")]
-    return chat_text(messages)
+    return messages
+
+
+def remembered(rng: random.Random, turns: int) -> str:
+    """A document: a chat with something to remember."""
+    return chat_text(remembered_messages(rng, turns))
 
 
 def chronicle(rng: random.Random, parts: int) -> str:

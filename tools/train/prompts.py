@@ -1,12 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Prompts from held-out documents, for `weir eval --mtp-acceptance`: the ids of the beginning of a
-document each, a line each, one file for each kind of text.
-
-    python3 tools/train/prompts.py TOKENIZER_JSON FOLDER [--count N]
-"""
-import argparse
-from pathlib import Path
-
+"""Prompts from held-out documents, for `weir eval --mtp-acceptance`."""
 import bpe
 import grammar
 
@@ -23,23 +16,3 @@ def prompt(vocabulary: bpe.Bpe, kind: str, seed: int, number: int) -> list[int]:
         return vocabulary.encode(head + ANSWER + (thoughts + mark if mark else ""))
     ids = vocabulary.encode(text)
     return ids[:max(8, int(len(ids) * SHARE))]
-
-
-def main() -> None:
-    """Writes what the command line says."""
-    parser = argparse.ArgumentParser(description="Writes prompts of held-out documents.")
-    parser.add_argument("tokenizer", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=32)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    vocabulary = bpe.load(str(arguments.tokenizer))
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    for kind in grammar.KINDS:
-        lines = (" ".join(map(str, prompt(vocabulary, kind, arguments.seed, number)))
-                 for number in range(arguments.count))
-        (arguments.folder / f"{kind}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -128,11 +128,17 @@ def used_twice(rng: random.Random, tool: Tool, thinking: bool) -> list[Message]:
             Message("assistant", f"{first.answer} {second.answer}")]
 
 
-def tool_chat(rng: random.Random, system: str) -> str:
-    """A document: a chat with tools, of which one is the right one."""
+def tool_messages(rng: random.Random,
+                  system: str) -> tuple[list[Message], list[dict[str, Any]]]:
+    """A chat with tools, of which one is the right one; and the tools."""
     offered = rng.sample(TOOLS, rng.randint(1, 3))
     tool, thinking = rng.choice(offered), rng.random() < 0.5
     talk = used_twice if rng.random() < 0.15 else used
     messages = [Message("system", system)] if system else []
     messages += talk(rng, tool, thinking)
-    return chat_text(messages, [tool.json() for tool in offered])
+    return messages, [tool.json() for tool in offered]
+
+
+def tool_chat(rng: random.Random, system: str) -> str:
+    """A document: a chat with tools."""
+    return chat_text(*tool_messages(rng, system))
