@@ -13,6 +13,9 @@ from torch.nn import functional
 
 CHUNK = 64  # tokens of the delta rule that are solved together
 SMALL = 16  # size of the blocks on the diagonal that are inverted row by row
+# The embedding is also the head. It begins as large as what layers add to it, so that a token's own
+# identity is not lost on the way up; the final norms begin small, so that logits do too.
+EMBEDDING, FINAL_SCALE = 0.5, 0.05
 FORGET = -60.0  # a log-decay that clears the state: e^-60 of it is below every rounding
 
 
@@ -99,9 +102,9 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 class Norm(nn.Module):
     """RMSNorm that multiplies by 1 + weight."""
 
-    def __init__(self, width: int, eps: float) -> None:
+    def __init__(self, width: int, eps: float, scale: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(width))
+        self.weight = nn.Parameter(torch.full((width,), scale - 1))
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
@@ -349,7 +352,7 @@ class Mtp(nn.Module):
         self.pre_fc_norm_hidden = Norm(config.width, config.eps)
         self.fc = matrix(config.width, 2 * config.width)
         self.block = Block(config, recurrent=False)
-        self.norm = Norm(config.width, config.eps)
+        self.norm = Norm(config.width, config.eps, FINAL_SCALE)
 
     def forward(self, embedded: Tensor, hidden: Tensor, batch: Batch) -> Tensor:
         """The block's own hidden rows; `hidden` holds the row before each token."""
@@ -367,10 +370,10 @@ class Model(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.embed_tokens = nn.Parameter(torch.randn(config.vocab, config.width) * 0.06)
+        self.embed_tokens = nn.Parameter(torch.randn(config.vocab, config.width) * EMBEDDING)
         self.layers = nn.ModuleList(Block(config, config.is_recurrent(i))
                                     for i in range(config.layers))
-        self.norm = Norm(config.width, config.eps)
+        self.norm = Norm(config.width, config.eps, FINAL_SCALE)
         self.mtp = Mtp(config)
 
     def embed(self, tokens: Tensor) -> Tensor:

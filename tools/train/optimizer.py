@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the quintic of Muon's paper
 ITERATIONS = 5
-ADAM_SHARE = 0.2
+TABLE = "embed_tokens"
+SMALLEST = 64     # fewer rows than that have no directions to balance
+ADAM_SHARE = 0.15  # of the rate, for norms, taps and gates; the embedding has the whole rate
 
 
 def orthogonal(update: Tensor) -> Tensor:
@@ -29,7 +31,7 @@ def orthogonal(update: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Matrices of one shape are made orthogonal together, one stack of them a thread."""
 
-    def __init__(self, parameters: list[nn.Parameter], lr: float, pool: Executor, stacks: int,
+    def __init__(self, parameters: list[dict], lr: float, pool: Executor, stacks: int,
                  momentum: float = 0.95, weight_decay: float = 0.01) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum,
                                       "weight_decay": weight_decay})
@@ -70,19 +72,31 @@ class Muon(torch.optim.Optimizer):
         list(self.pool.map(run, jobs))
 
 
+# What these matrices make is added up over all layers: the sum must leave a token's embedding to be
+# seen.
+OUTPUTS = ("out_proj", "o_proj", "down_proj")
+OUTPUT_SHARE = 0.3
+
+
 def is_for_muon(name: str, parameter: nn.Parameter) -> bool:
     """Matrices of the blocks with more than a handful of rows."""
-    return parameter.dim() == 2 and min(parameter.shape) >= 64 and "embed" not in name
+    return parameter.dim() == 2 and min(parameter.shape) >= SMALLEST and name != TABLE
 
 
 def optimizers(named: list[tuple[str, nn.Parameter]], lr: float, pool: Executor,
                threads: int) -> list[torch.optim.Optimizer]:
-    """Both, for these parameters; AdamW's rate is a fixed share of Muon's."""
-    matrices = [p for name, p in named if is_for_muon(name, p)]
-    others = [p for name, p in named if not is_for_muon(name, p)]
+    """Both, for these parameters; AdamW's rates are fixed shares of Muon's."""
+    matrices = [(name, p) for name, p in named if is_for_muon(name, p)]
+    muon = [{"params": [p for name, p in matrices if not name.endswith(OUTPUTS)], "lr": lr},
+            {"params": [p for name, p in matrices if name.endswith(OUTPUTS)],
+             "lr": lr * OUTPUT_SHARE}]
+    tables = [p for name, p in named if name == TABLE]
+    others = [p for _, p in named if p.dim() < 2 or min(p.shape) < SMALLEST]
+    adam = [{"params": tables, "lr": lr}, {"params": others, "lr": lr * ADAM_SHARE}]
     both: list[torch.optim.Optimizer] = [
-        Muon(matrices, lr, pool, threads),
-        torch.optim.AdamW(others, lr=lr * ADAM_SHARE, betas=(0.9, 0.98), weight_decay=0.0)]
+        Muon(muon, lr, pool, threads),
+        torch.optim.AdamW([group for group in adam if group["params"]], betas=(0.9, 0.98),
+                          weight_decay=0.0)]
     for optimizer in both:
         for group in optimizer.param_groups:
             group["full_lr"] = group["lr"]

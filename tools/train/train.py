@@ -32,16 +32,16 @@ from model import CHUNK, Config, Model, batch_of, moved_by_one
 from optimizer import optimizers, set_rate
 
 THREADS = 2
-ROWS, LENGTH = 8, 512
+ROWS, LENGTH = 4, 512
 LONG_ROWS, LONG_LENGTH = 2, 2048
-LONG_EVERY = 8      # steps
+LONG_EVERY = 12     # steps
 LONG_FROM = 0.25    # of the training
 RATE = 0.02
 WARM_UP = 0.02      # of the training
 DECAY_FROM = 0.4    # of the training; the rate then falls to 0 in a line
 MTP_WEIGHT = 0.3
 CLIP = 1.0
-LOG_EVERY, MEASURE_EVERY, SAVE_EVERY = 10, 250, 50
+LOG_EVERY, MEASURE_EVERY, SAVE_EVERY = 20, 300, 50
 TOKENIZER_DOCUMENTS = 4000
 MEASURED_DOCUMENTS = 12  # of each kind
 
