@@ -116,6 +116,9 @@ struct weir_model_info {
 
 WEIR_API void weir_model_info(const struct weir_model *model, struct weir_model_info *out);
 
+/* The file of split `number`, borrowed from the model; NULL behind the last. */
+WEIR_API const char *weir_model_file(const struct weir_model *model, uint32_t number);
+
 /* Whether the model has a block of multi-token prediction. WEIR_ERR_FORMAT or WEIR_ERR_UNSUPPORTED
  * for a file that is no model that an engine could open. */
 WEIR_API enum weir_status weir_model_has_mtp(const struct weir_model *model, bool *out,

@@ -41,7 +41,6 @@ static enum weir_status eval_logits(const struct call *call, struct weir_error *
     struct output output = {0};
     struct ids ids = {0};
     enum weir_status status;
-    TRY(prompt_check_target(options, options->logits, err));
     TRY(prompt_read_tokens(&ids, options->tokens, err));
     TRY(loaded_open_model(&loaded, options, call->log, err));
     struct weir_engine_options engine = loaded_engine_options(options, WINDOWS_ROWS_MAX, call->log);

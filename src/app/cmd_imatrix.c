@@ -77,12 +77,9 @@ static enum weir_status check(const struct options *options, struct weir_error *
         return err_set(err, WEIR_ERR_ARGUMENT, "no file to write: name one with --output-file");
     if (options->prompt_file == NULL && options->in_files.count == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "no text: name one with --file");
-    enum weir_status status = prompt_check_target(options, options->output, err);
-    if (status != WEIR_OK)
-        return status;
     /* a run may take hours: that the file can be written is tried before */
     struct file_writer writer = {.stream = NULL};
-    status = file_writer_open(&writer, options->output, err);
+    const enum weir_status status = file_writer_open(&writer, options->output, err);
     file_writer_abandon(&writer);
     return status;
 }

@@ -104,7 +104,6 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
     struct options *options = call->options;
     enum weir_status status;
     TRY(prompt_check(options, "--prompt, --file, --binary-file and --tokens", err));
-    TRY(prompt_check_target(options, options->output, err));
     TRY(loaded_open_model(&run->loaded, options, run->log, err));
     TRY(open_tokenizer(run, err));
     TRY(read_prompt(run, err));

@@ -2,7 +2,26 @@
  * Opening models and engines by the flags. Knows not what they are opened for. */
 #include "app/loaded.h"
 
+#include "app/output.h"
+#include "app/prompt.h"
 #include "base/err.h"
+
+/* Refuses to write results to what the model or the input is read from, later splits included. */
+static enum weir_status check_targets(const struct weir_model *model, const struct options *options,
+                                      struct weir_error *err)
+{
+    const char *const targets[] = {
+        options->output, options->logits,
+        options->kl_divergence ? NULL : options->kl_base, /* which is then an input */
+    };
+    enum weir_status status = WEIR_OK;
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0] && status == WEIR_OK; i++) {
+        status = prompt_check_target(options, targets[i], err);
+        for (uint32_t k = 0; status == WEIR_OK && weir_model_file(model, k) != NULL; k++)
+            status = output_check_target(targets[i], weir_model_file(model, k), err);
+    }
+    return status;
+}
 
 enum weir_status loaded_open_model(struct loaded *loaded, const struct options *options,
                                    struct log *log, struct weir_error *err)
@@ -20,8 +39,8 @@ enum weir_status loaded_open_model(struct loaded *loaded, const struct options *
     const enum weir_status status =
         weir_model_open(&loaded->model, options->model, &model_options, &inner);
     if (status != WEIR_OK)
-        err_set(err, status, "--model: %s", inner.text);
-    return status;
+        return err_set(err, status, "--model: %s", inner.text);
+    return check_targets(loaded->model, options, err);
 }
 
 static uint32_t least(uint32_t a, uint32_t b)

@@ -13,7 +13,8 @@ struct loaded {
     struct weir_session *session;
 };
 
-/* Opens the file of --model with the flags' overrides. */
+/* Opens the file of --model with the flags' overrides. Refuses flags that would write results to a
+ * file that is read. */
 enum weir_status loaded_open_model(struct loaded *loaded, const struct options *options,
                                    struct log *log, struct weir_error *err);
 

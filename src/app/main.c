@@ -7,6 +7,7 @@
 #include "app/help.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "app/prompt.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -206,11 +207,13 @@ static enum weir_status command_start(const struct command *command, const struc
         return print_topic(TOPIC_VERSION, NULL, err);
     if (options->list_devices)
         return print_topic(TOPIC_DEVICES, NULL, err);
-    const enum weir_status status = log_open(call->log, &options->log, err);
-    if (status != WEIR_OK)
-        return status;
+    enum weir_status status;
+    TRY(prompt_check_target(options, options->log.file, err));
+    TRY(log_open(call->log, &options->log, err));
     warn_of_ignored(call->log, call->given);
-    return command->run(call, err);
+    status = command->run(call, err);
+out:
+    return status;
 }
 
 static enum weir_status command_call(const struct command *command, int argc, char **argv,

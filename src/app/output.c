@@ -8,17 +8,12 @@
 
 enum { OUTPUT_LINE_MAX = 1024 };
 
-enum weir_status output_check_target(const char *target, const char *const *inputs,
-                                     struct weir_error *err)
+enum weir_status output_check_target(const char *target, const char *input, struct weir_error *err)
 {
-    if (target == NULL || strcmp(target, "-") == 0)
+    const bool is_file = target != NULL && strcmp(target, "-") != 0;
+    if (!is_file || input == NULL || strcmp(input, "-") == 0 || !file_is_same(target, input))
         return WEIR_OK;
-    for (; *inputs != NULL; inputs++) {
-        if (strcmp(*inputs, "-") != 0 && file_is_same(target, *inputs))
-            return err_set(err, WEIR_ERR_ARGUMENT, "%s: is read from, so it cannot be written to",
-                           target);
-    }
-    return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT, "%s: is read from, so it cannot be written to", target);
 }
 
 enum weir_status output_open(struct output *output, const char *path, struct weir_error *err)

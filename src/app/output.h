@@ -13,11 +13,9 @@ struct output {
     struct weir_error err;
 };
 
-/* Refuses a file to be written that is one of the inputs, also by way of a link: it would be
- * replaced when all is done. A list that ends with NULL begins at `inputs`; of target and inputs,
- * "-" is no file. A target of NULL is none. */
-enum weir_status output_check_target(const char *target, const char *const *inputs,
-                                     struct weir_error *err);
+/* Refuses to write to a file that is read from, also by way of a link: it would be replaced when
+ * all is done. NULL and "-" are no files. */
+enum weir_status output_check_target(const char *target, const char *input, struct weir_error *err);
 
 /* `path` NULL or "-" is standard output. */
 enum weir_status output_open(struct output *output, const char *path, struct weir_error *err);

@@ -102,7 +102,6 @@ enum weir_status perplexity_run(const struct call *call, struct weir_error *err)
 {
     struct perplexity perplexity = {.count = 0};
     enum weir_status status;
-    TRY(prompt_check_target(call->options, call->options->kl_base, err));
     TRY(windows_read(&perplexity.windows, call, 2, err));
     TRY(windows_open_engine(&perplexity.windows, WEIR_COLLECT_NOTHING, err));
     TRY(windows_check_tokens(&perplexity.windows, err));

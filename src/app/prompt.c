@@ -80,11 +80,14 @@ enum weir_status prompt_check(const struct options *options, const char *possibl
 enum weir_status prompt_check_target(const struct options *options, const char *target,
                                      struct weir_error *err)
 {
-    const char *input = options->tokens != NULL          ? options->tokens
-                        : options->prompt_binary != NULL ? options->prompt_binary
-                                                         : options->prompt_file;
-    const char *const inputs[] = {options->model, input, NULL};
-    return output_check_target(target, inputs, err);
+    const char *const inputs[] = {
+        options->model,  options->prompt_file, options->prompt_binary,
+        options->tokens, options->kl,          options->quantize.imatrix,
+    };
+    enum weir_status status = WEIR_OK;
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0] && status == WEIR_OK; i++)
+        status = output_check_target(target, inputs[i], err);
+    return status;
 }
 
 enum weir_status prompt_read_text(const struct options *options, bool trim, char **text,

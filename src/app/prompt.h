@@ -21,7 +21,7 @@ size_t prompt_unescape(char *text, size_t length);
 enum weir_status prompt_check(const struct options *options, const char *possible,
                               struct weir_error *err);
 
-/* Refuses to write to the model or to the file of the input. */
+/* Refuses to write to a file that the flags name to be read. */
 enum weir_status prompt_check_target(const struct options *options, const char *target,
                                      struct weir_error *err);
 

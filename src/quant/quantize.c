@@ -294,12 +294,14 @@ static enum weir_status write_tensor(struct job *job, const struct quantize_row 
 static enum weir_status refuse_own_input(const struct job *job, struct weir_error *err)
 {
     const struct gguf *gguf = job->plan->gguf;
-    for (uint32_t i = 0; i < gguf->split_count; i++) {
-        if (file_is_same(gguf->splits[i].path, job->path))
-            return err_set(err, WEIR_ERR_ARGUMENT, "%s: is read from, so it cannot be written to",
-                           job->path);
-    }
-    return WEIR_OK;
+    const char *imatrix = job->plan->options->imatrix;
+    bool is_input = imatrix != NULL && file_is_same(imatrix, job->path);
+    for (uint32_t i = 0; i < gguf->split_count; i++)
+        is_input = is_input || file_is_same(gguf->splits[i].path, job->path);
+    if (!is_input)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT, "%s: is read from, so it cannot be written to",
+                   job->path);
 }
 
 static enum weir_status job_declare(const struct job *job, struct weir_error *err)

@@ -101,6 +101,11 @@ void weir_model_info(const struct weir_model *model, struct weir_model_info *out
     }
 }
 
+const char *weir_model_file(const struct weir_model *model, uint32_t number)
+{
+    return number < model->gguf->split_count ? model->gguf->splits[number].path : NULL;
+}
+
 enum weir_status weir_model_has_mtp(const struct weir_model *model, bool *out,
                                     struct weir_error *err)
 {

@@ -126,6 +126,12 @@ TEST(evaluation_inputs_are_not_written_to)
         snprintf(line, sizeof line, "%s: is read from, so it cannot be written to", target);
         CHECK_REFUSED(RUN_PROGRAM(flag[0], model, "--tokens", tokens, flag[1], target), line);
     }
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(line, sizeof line, "%s: is read from, so it cannot be written to", targets[i]);
+        CHECK_REFUSED(
+            RUN_PROGRAM("run", model, "--tokens", tokens, "-n", "1", "--log-file", targets[i]),
+            line);
+    }
     snprintf(line, sizeof line, "%s: is read from, so it cannot be written to", tokens);
     CHECK_REFUSED(RUN_PROGRAM("eval", model, "-f", tokens, "--save-logits", tokens), line);
     CHECK_REFUSED(RUN_PROGRAM("run", model, "-f", tokens, "-o", tokens), line);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format/imatrix.h"
+
 #define MODEL test_data("golden/nano-f32.gguf")
 
 /* Writes a made-up model that is large enough to be interrupted in. */
@@ -243,4 +245,24 @@ TEST(quantization_types_are_documented)
     }
     free(help);
     free(page);
+}
+
+TEST(quantization_keeps_its_importance_matrix)
+{
+    char path[512], line[600];
+    struct weir_error err = {0};
+    struct imatrix imatrix;
+    struct imatrix_entry *entry;
+    snprintf(path, sizeof path, "%s", test_scratch("kept.imatrix"));
+    snprintf(line, sizeof line, "%s: is read from, so it cannot be written to", path);
+    imatrix_init(&imatrix);
+    CHECK_OK(imatrix_add(&imatrix, "blk.0.ffn_up.weight", 64, 1, &entry, &err), &err);
+    CHECK_OK(imatrix_write(&imatrix, path, &err), &err);
+    imatrix_release(&imatrix);
+    const struct program_result *result =
+        RUN_PROGRAM("quantize", MODEL, path, "q8_0", "--imatrix", path);
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, line);
+    CHECK_OK(imatrix_read(&imatrix, path, &err), &err);
+    imatrix_release(&imatrix);
 }

@@ -38,6 +38,27 @@ static void check_same_file(const char *a, const char *b)
     free(data[1]);
 }
 
+/* No split of the model that is read, not only the one that is named. */
+TEST(splitting_no_result_replaces_a_split)
+{
+    char paths[3][PATH_BYTES], line[PATH_BYTES + 64];
+    size_t before_size, after_size;
+    split_model("cli-kept", paths);
+    uint8_t *before = test_read_file(paths[2], &before_size);
+    snprintf(line, sizeof line, "%s: is read from, so it cannot be written to", paths[2]);
+    const char *tokens = test_data("golden/tokens24.txt");
+    CHECK_REFUSED(RUN_PROGRAM("eval", paths[0], "--tokens", tokens, "--logits", paths[2]), line);
+    CHECK_REFUSED(RUN_PROGRAM("eval", paths[0], "--tokens", tokens, "--save-logits", paths[2]),
+                  line);
+    CHECK_REFUSED(RUN_PROGRAM("run", paths[0], "--tokens", tokens, "-n", "1", "-o", paths[2]),
+                  line);
+    uint8_t *after = test_read_file(paths[2], &after_size);
+    CHECK_INT(after_size, before_size);
+    CHECK(memcmp(after, before, before_size) == 0);
+    free(before);
+    free(after);
+}
+
 TEST(splitting_and_merging_by_each_name)
 {
     char paths[3][PATH_BYTES], whole[PATH_BYTES], again[PATH_BYTES], linked[PATH_BYTES];
