@@ -98,15 +98,21 @@ static uint16_t before_factor(struct builder *b, const struct weight *w, uint16_
     return w->scale == WEIGHT_NONE ? y : act_like(b, y);
 }
 
-/* y = what before_factor gave, times the factor. */
+/* y = what before_factor gave, times the factor, or that of each expert of the `routing`, which is
+ * BUF_NONE for an ordinary matrix. */
 static uint16_t with_factor(struct builder *b, const char *role, const struct weight *w,
-                            uint16_t product, uint16_t y)
+                            uint16_t routing, uint16_t product, uint16_t y)
 {
     if (w->scale == WEIGHT_NONE)
         return y;
     const enum dtype dtype = b->weights->list[w->scale].dtype;
-    const uint16_t factor = plan_weight(b->plan, role, b->layer, dtype, 1, 1, w->scale);
-    plan_op(b->plan, &(struct op_spec){OP_MUL_SCALAR, role, b->layer, {product, factor, y}});
+    const uint16_t factor =
+        plan_experts(b->plan, role, b->layer, dtype, w->experts, 1, 1, w->scale);
+    if (routing == BUF_NONE)
+        plan_op(b->plan, &(struct op_spec){OP_MUL_SCALAR, role, b->layer, {product, factor, y}});
+    else
+        plan_op(b->plan,
+                &(struct op_spec){OP_EXPERT_SCALE, role, b->layer, {product, routing, factor, y}});
     return y;
 }
 
@@ -119,7 +125,7 @@ static uint16_t matmul(struct builder *b, const char *role, enum weight_role whi
     collect(b, w, BUF_NONE, x);
     plan_op(b->plan,
             &(struct op_spec){OP_MATMUL, role, b->layer, {weight(b, role, which), x, product}});
-    return with_factor(b, role, w, product, y);
+    return with_factor(b, role, w, BUF_NONE, product, y);
 }
 
 /* y = W x in `groups` groups. */
@@ -140,14 +146,7 @@ static uint16_t project_routed(struct builder *b, const char *role, enum weight_
     plan_op(b->plan,
             &(struct op_spec){
                 OP_EXPERT_MATMUL, role, b->layer, {weight(b, role, which), routing, x, product}});
-    if (w->scale == WEIGHT_NONE)
-        return y;
-    const enum dtype dtype = b->weights->list[w->scale].dtype;
-    const uint16_t factor =
-        plan_experts(b->plan, role, b->layer, dtype, w->experts, 1, 1, w->scale);
-    plan_op(b->plan,
-            &(struct op_spec){OP_EXPERT_SCALE, role, b->layer, {product, routing, factor, y}});
-    return y;
+    return with_factor(b, role, w, routing, product, y);
 }
 
 static uint16_t concat(struct builder *b, const char *role, uint16_t left, uint16_t right)
@@ -401,7 +400,7 @@ static uint16_t embed(struct builder *b, enum weight_role which)
     const uint16_t row = before_factor(b, w, x);
     plan_op(b->plan,
             &(struct op_spec){OP_EMBED, "embed", b->layer, {weight(b, "embed", which), row}});
-    return with_factor(b, "embed", w, row, x);
+    return with_factor(b, "embed", w, BUF_NONE, row, x);
 }
 
 static uint16_t select_outs(struct builder *b, uint16_t x)
