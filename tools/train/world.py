@@ -11,7 +11,7 @@ import words
 from text import expand, paragraph
 
 AT = set("""river bridge harbour tower beach market school mill station lake farm well square
-inn""".split())
+inn weir""".split())
 ON = {"hill", "mountain", "island"}
 MADE_UP_SHARE = 0.25  # of names
 
