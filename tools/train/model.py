@@ -16,6 +16,7 @@ SMALL = 16  # size of the blocks on the diagonal that are inverted row by row
 # The embedding is also the head. It begins as large as what layers add to it, so that a token's own
 # identity is not lost on the way up; the final norms begin small, so that logits do too.
 EMBEDDING, FINAL_SCALE = 0.5, 0.05
+COPIED = 0.3  # share of what attention looks at, at the beginning
 FORGET = -60.0  # a log-decay that clears the state: e^-60 of it is below every rounding
 
 
@@ -213,15 +214,25 @@ class DeltaNet(nn.Module):
         self.in_proj_z = matrix(values, config.width)
         self.in_proj_b = matrix(config.heads_v, config.width, 0.5)
         self.in_proj_a = matrix(config.heads_v, config.width, 0.5)
-        conv = torch.randn(2 * keys + values, config.taps) * 0.2
-        conv[:, -1] += 0.7
-        self.conv1d = nn.Parameter(conv)
+        self.conv1d = nn.Parameter(torch.randn(2 * keys + values, config.taps) * 0.2)
+        self.begin_with_copying()
         # Heads that forget within three tokens up to within five hundred: every span is at hand.
         rates = torch.logspace(-2.7, -0.5, config.heads_v)
         self.A_log = nn.Parameter(torch.zeros(config.heads_v))
         self.dt_bias = nn.Parameter(rates.expm1().log())
         self.norm = nn.Parameter(torch.ones(config.state))
         self.out_proj = matrix(config.width, values, 0.1)
+
+    @torch.no_grad()
+    def begin_with_copying(self) -> None:
+        """Channels begin as their own last token, but the first head's keys as the token before it,
+        through the matrix of its queries: what it reads then is what followed the same token
+        earlier."""
+        size, keys = self.config.state, self.config.heads_k * self.config.state
+        first = slice(keys, keys + size)
+        self.in_proj_qkv[first] = self.in_proj_qkv[:size]
+        self.conv1d[:, -1] += 0.7
+        self.conv1d[first] = self.conv1d[:size].roll(-1, 1)
 
     def convolve(self, u: Tensor, batch: Batch) -> Tensor:
         """Each channel's sum over the last tokens of the same document, through silu."""
@@ -276,7 +287,10 @@ class Attention(nn.Module):
         self.q_proj = matrix(2 * config.heads * size, width)
         self.k_proj = matrix(config.heads_kv * size, width)
         self.v_proj = matrix(config.heads_kv * size, width)
-        self.o_proj = matrix(width, config.heads * size, 0.1)
+        # What is read begins as a copy of what was looked at, since the head is the embedding.
+        copies = self.v_proj.detach().view(config.heads_kv, 1, size, width)
+        copies = copies.expand(-1, config.heads // config.heads_kv, -1, -1).reshape(-1, width)
+        self.o_proj = nn.Parameter(copies.T * COPIED)
         self.q_norm = Norm(size, config.eps)
         self.k_norm = Norm(size, config.eps)
 
