@@ -30,8 +30,13 @@ enum weir_status output_open(struct output *output, const char *path, struct wei
     return WEIR_OK;
 }
 
+/* A reader that has gone away, as behind `| head`, wants no more: that is no error to tell of. */
 static void fail(struct output *output)
 {
+    if (errno == EPIPE) {
+        err_set(&output->err, WEIR_ERR_CANCELLED, "the reader has gone away");
+        return;
+    }
     err_set(&output->err, WEIR_ERR_IO, "%s: cannot write: %s",
             output->is_file ? output->writer.path : "standard output", strerror(errno));
 }

@@ -55,6 +55,12 @@ static void capture_read(struct capture *capture)
     capture->data[capture->size] = 0;
 }
 
+static void open_pipe(int ends[2])
+{
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        test_fail(__FILE__, __LINE__, "no pipe");
+}
+
 static _Noreturn void become_program(const struct program_call *call, int in, int out, int err)
 {
     char *argv[PROGRAM_WORDS_MAX + 2] = {NULL};
@@ -65,6 +71,12 @@ static _Noreturn void become_program(const struct program_call *call, int in, in
         putenv(strdup(call->environment));
     if (call->out_path != NULL)
         out = open(call->out_path, O_WRONLY);
+    if (call->out_unread) {
+        int ends[2];
+        open_pipe(ends);
+        close(ends[0]);
+        out = ends[1];
+    }
     if (call->file_bytes_max > 0) {
         const struct rlimit limit = {call->file_bytes_max, call->file_bytes_max};
         setrlimit(RLIMIT_FSIZE, &limit);
@@ -102,12 +114,6 @@ static void open_terminal(int ends[2])
     ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (ends[1] < 0)
         test_skip("no terminal can be opened here");
-}
-
-static void open_pipe(int ends[2])
-{
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        test_fail(__FILE__, __LINE__, "no pipe");
 }
 
 static int run_and_capture(const struct program_call *call, struct capture *out,

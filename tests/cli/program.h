@@ -20,6 +20,7 @@ struct program_call {
     const char *input;                    /* standard input; NULL: empty */
     const char *environment;              /* "NAME=VALUE" added to the environment, or NULL */
     const char *out_path;                 /* standard output goes there instead; NULL: captured */
+    bool out_unread;                      /* standard output is a pipe that nobody reads */
     const char *name;                     /* argv[0]; NULL: the program's path */
     bool terminal;                        /* standard error is a terminal */
     size_t interrupt_after; /* a signal once so many bytes came of both outputs; 0: never */

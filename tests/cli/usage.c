@@ -261,3 +261,12 @@ TEST(usage_full_standard_output_is_an_error)
     call.words[1] = "--help";
     CHECK_REFUSED(run_program(&call), full);
 }
+
+/* As behind `| head`. */
+TEST(usage_reader_that_has_gone_away_is_no_error)
+{
+    static const struct program_call call = {.words = {"run", "--help"}, .out_unread = true};
+    const struct program_result *result = run_program(&call);
+    CHECK_INT(result->status, 130);
+    CHECK_INT(result->err_size, 0);
+}
