@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Makes the model that ships with the project: tools/train/all.sh WEIR FOLDER MINUTES. The minutes
-# are those of train.py, in which both cores work. A run that was stopped goes on where it was.
+# are those of train.py, in which both cores work. A run that was stopped goes on where it was. What
+# comes out belongs into models/, what is under FOLDER/recorded into tests/data/shipped/.
 set -eu
 
 weir=$1
@@ -23,5 +24,7 @@ rm -f "$folder/$name-F32.gguf" "$folder/$name-$type.gguf" "$folder/decoded.gguf"
 "$python" "$tools/check.py" "$weir" "$folder/$name-F32.gguf"
 "$weir" quantize --allow-requantize "$folder/$name-$type.gguf" "$folder/decoded.gguf" F32
 "$python" "$tools/check.py" "$weir" "$folder/decoded.gguf" --record "$folder/recorded"
+"$python" "$tools/cases.py" "$weir" "$folder/$name-$type.gguf" "$folder/tokenizer.json" \
+    "$folder/recorded"
 "$python" "$tools/report.py" "$weir" "$folder" "$folder/$name-F32.gguf" "$folder/$name-$type.gguf" |
     tee "$folder/report.md"

@@ -5,7 +5,7 @@
     python3 tools/train/check.py WEIR MODEL.gguf --record FOLDER
 
 The text is a held-out chat; the rows are those of the trunk and of the MTP block. --record writes
-the tokens and some rows for the test in tests/golden/shipped.c; MODEL.gguf is then the shipped
+the tokens and some rows for the test in tests/cli/shipped.c; MODEL.gguf is then the shipped
 file, decoded to F32 (`weir quantize --allow-requantize SHIPPED MODEL.gguf F32`).
 """
 import argparse
@@ -67,10 +67,10 @@ def record(folder: Path, ids: list[int], trunk: numpy.ndarray, mtp: numpy.ndarra
     """Every RECORDED_EVERY-th row, from the last one back."""
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n".join(" ".join(map(str, ids[i:i + 24])) for i in range(0, len(ids), 24))
-    (folder / "shipped.tokens.txt").write_text(text + "\n", encoding="utf-8")
+    (folder / "logits.tokens.txt").write_text(text + "\n", encoding="utf-8")
     for name, rows in (("logits", trunk), ("mtp_logits", mtp)):
         some = rows[RECORDED_EVERY - 1::RECORDED_EVERY].astype("<f4")
-        some.tofile(folder / f"shipped.{name}.f32")
+        some.tofile(folder / f"{name}.f32")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@
 FOLDER is that of train.py. Losses are found in torch, divergence and acceptance by weir.
 """
 import argparse
+import itertools
 import re
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ import torch
 
 import baseline
 import bpe
+import cases
 import grammar
 from data import held_out
 from export import load
@@ -27,6 +29,8 @@ PROMPTS = 16      # of each kind
 CONTINUED = 48    # tokens behind each at most
 WINDOW = 256      # of the divergence
 DIVERGENCE_DOCUMENTS = 60
+ANSWERED_FROM = 1000  # none of those that the cases of the tests are chosen from
+ANSWERS = 40
 
 
 def weir(*arguments: object) -> str:
@@ -66,6 +70,22 @@ def acceptance(program: Path, shipped: Path, vocabulary: bpe.Bpe, seed: int) -> 
     return lines
 
 
+def answers(program: Path, shipped: Path, vocabulary: bpe.Bpe) -> list[str]:
+    """How often the greedy answer is, to the letter, the one of a held-out document."""
+    lines = ["| answers (cases.py) | right |", "|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        model = cases.Model(program, shipped, vocabulary, Path(folder))
+        for name, case in cases.CASES.items():
+            texts = (cases.document(case.kind, number) for number in range(ANSWERED_FROM, 1 << 30))
+            fitting = (parts for text in texts
+                       if cases.fits(case, *(parts := cases.parts_of(case, text))))
+            some = list(itertools.islice(fitting, ANSWERS)) if case.known else []
+            right = sum(model.answers(*parts) for parts in some)
+            if some:
+                lines.append(f"| {name} | {right} of {len(some)} |")
+    return lines
+
+
 def divergence(program: Path, exact: Path, shipped: Path, vocabulary: bpe.Bpe,
                seed: int) -> list[str]:
     """From the F32 file to the shipped one, on held-out documents of all kinds."""
@@ -97,6 +117,7 @@ def main() -> None:
     parts = [
         [f"{arguments.shipped.name}: {arguments.shipped.stat().st_size} bytes"],
         losses(vocabulary, arguments.folder, arguments.seed, arguments.documents),
+        answers(arguments.weir, arguments.shipped, vocabulary),
         acceptance(arguments.weir, arguments.shipped, vocabulary, arguments.seed),
         divergence(arguments.weir, arguments.exact, arguments.shipped, vocabulary,
                    arguments.seed),
