@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
-DEMO := build/demo-0.8B-q4_0.gguf
+DEMO ?= "Once upon a time there was a miller named Flora."
 TRAIN_MINUTES ?= 60
 
 # The tests take longer to build than the program: `make check` switches them on.
@@ -17,10 +17,8 @@ build/build.ninja:
 build: build/build.ninja ## build the program: build/weir
 	@ninja -C build
 
-demo: build ## make a model of made-up weights and run it
-	@test -e $(DEMO) || build/weir synth --size 0.8B --type q4_0 --out $(DEMO)
-	build/weir run $(DEMO) -p "Water flows over the weir" -n 16
-	@echo 'The weights are made up, so the text is noise; a trained model ships later.'
+demo: build ## let the model that ships with weir tell a story
+	build/weir run -p $(DEMO)
 
 train: build/build.ninja ## make the model that ships with the project, anew: build/train
 	@sh tools/setup.sh build train

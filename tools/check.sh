@@ -167,7 +167,10 @@ install_and_use()
     flags=$(PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$(dirname "$pc") \
         pkg-config --cflags --libs --static weir) || return 1
     gcc -std=c11 -Wall -Wextra -Werror -o "$root/main" tests/install/main.c $flags || return 1
-    "$root/main"
+    "$root/main" || return 1
+    program=$(find "$root" -path '*/bin/weir')
+    # The installed model, and not that of the checkout, from a folder of its own.
+    (cd "$root" && "$program" run -p Once -n 8)
 }
 
 part_install()

@@ -6,6 +6,7 @@
 #include "app/loaded.h"
 #include "app/output.h"
 #include "app/prompt.h"
+#include "app/shipped.h"
 #include "app/stop.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -14,6 +15,7 @@
 struct run {
     const struct options *options;
     struct log *log;
+    char shipped[SHIPPED_PATH_MAX]; /* the model, if none is named */
     struct loaded loaded;
     struct weir_sampler *sampler;
     struct ids prompt;
@@ -32,6 +34,22 @@ struct run {
 };
 
 /* ---- preparing ------------------------------------------------------------------------------- */
+
+/* Without a model, the one that ships with weir. */
+static enum weir_status choose_model(struct run *run, struct options *options,
+                                     struct weir_error *err)
+{
+    if (options->model != NULL)
+        return WEIR_OK;
+    const enum weir_status status = shipped_find(run->shipped, err);
+    if (status != WEIR_OK)
+        return status;
+    options->model = run->shipped;
+    log_print(run->log, WEIR_LOG_INFO,
+              "no model is named: this is %s, which ships with weir and knows a small world only",
+              shipped_name);
+    return WEIR_OK;
+}
 
 static enum weir_status open_tokenizer(struct run *run, struct weir_error *err)
 {
@@ -104,6 +122,7 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
     struct options *options = call->options;
     enum weir_status status;
     TRY(prompt_check(options, "--prompt, --file, --binary-file and --tokens", err));
+    TRY(choose_model(run, options, err));
     TRY(loaded_open_model(&run->loaded, options, run->log, err));
     TRY(open_tokenizer(run, err));
     TRY(read_prompt(run, err));

@@ -20,9 +20,10 @@ static const struct command commands[] = {
         .bare = {"--model"},
         .cache = WEIR_CACHE_F16,
         .run = command_run,
-        .usage = "[-m] FILE -p TEXT [flags]",
+        .usage = "[[-m] FILE] -p TEXT [flags]",
         .summary = "continue a text",
-        .details = "Prints a text and the model's continuation of it as it is generated.",
+        .details = "Prints a text and the model's continuation of it as it is generated. Without a "
+                   "model it\ntakes the small one that ships with weir.",
         .familiar_name = "llama-completion",
     },
     {

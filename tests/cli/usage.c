@@ -70,14 +70,16 @@ TEST(usage_bad_values_are_refused)
 }
 
 /* Both forms, underscores, negative values and abbreviations reach the flag: what is refused then
- * is the missing model. */
+ * is the missing file. */
 TEST(usage_forms_of_flags_are_equal)
 {
-    static const char no_model[] = "no model: name a GGUF file with --model or as first argument";
-    CHECK_REFUSED(RUN_PROGRAM("run", "--prompt", "-x", "--top-k", "-1"), no_model);
-    CHECK_REFUSED(RUN_PROGRAM("run", "--prompt=--x=y", "--top_k=3", "-n=-1"), no_model);
-    CHECK_REFUSED(RUN_PROGRAM("run", "-p", "", "--mmap=off", "--no_escape"), no_model);
-    CHECK_REFUSED(RUN_PROGRAM("run", "-p", "x", "-l", "5-inf", "-l", "6+0.5"), no_model);
+    static const char file[] = "/nowhere/x.gguf";
+    static const char no_file[] =
+        "--model: /nowhere/x.gguf: cannot open: No such file or directory";
+    CHECK_REFUSED(RUN_PROGRAM("run", file, "--prompt", "-x", "--top-k", "-1"), no_file);
+    CHECK_REFUSED(RUN_PROGRAM("run", file, "--prompt=--x=y", "--top_k=3", "-n=-1"), no_file);
+    CHECK_REFUSED(RUN_PROGRAM("run", file, "-p", "", "--mmap=off", "--no_escape"), no_file);
+    CHECK_REFUSED(RUN_PROGRAM("run", file, "-p", "x", "-l", "5-inf", "-l", "6+0.5"), no_file);
 }
 
 TEST(usage_flags_without_function_say_so)
