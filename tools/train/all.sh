@@ -13,18 +13,22 @@ python=${PYTHON:-/usr/bin/python3} # Debian's, which has Debian's torch
 name=weir-5M
 type=Q5_K_M
 
-[ -e "$folder/final.pt" ] || {
+if [ -e "$folder/final.pt" ]; then
+    echo "$folder/final.pt is there already: remove $folder to train anew"
+else
     "$python" "$tools/train.py" "$folder" --minutes "$minutes"
     "$python" "$tools/chain.py" "$folder"
-}
+fi
 "$python" "$tools/export.py" "$folder/final.pt" "$folder/$name"
 rm -f "$folder/$name-F32.gguf" "$folder/$name-$type.gguf" "$folder/decoded.gguf"
 "$weir" convert "$folder/$name" "$folder/$name-F32.gguf"
-"$weir" quantize "$folder/$name-F32.gguf" "$folder/$name-$type.gguf" "$type"
+"$weir" quantize --override-kv general.license=str:mit "$folder/$name-F32.gguf" \
+    "$folder/$name-$type.gguf" "$type"
 "$python" "$tools/check.py" "$weir" "$folder/$name-F32.gguf"
 "$weir" quantize --allow-requantize "$folder/$name-$type.gguf" "$folder/decoded.gguf" F32
 "$python" "$tools/check.py" "$weir" "$folder/decoded.gguf" --record "$folder/recorded"
+"$python" "$tools/report.py" "$weir" "$folder" "$folder/$name-F32.gguf" \
+    "$folder/$name-$type.gguf" >"$folder/report.md"
+cat "$folder/report.md"
 "$python" "$tools/cases.py" "$weir" "$folder/$name-$type.gguf" "$folder/tokenizer.json" \
     "$folder/recorded"
-"$python" "$tools/report.py" "$weir" "$folder" "$folder/$name-F32.gguf" "$folder/$name-$type.gguf" |
-    tee "$folder/report.md"

@@ -24,10 +24,10 @@ import prompts
 from prompts import ANSWER
 
 NO_THOUGHTS = "<think>\n\n</think>\n\n"
-TRIED = 200           # documents of a case
+TRIED = 1000          # documents of a case
 PREDICT = 220         # tokens at most
 LONG = 1000           # tokens between what is to be remembered and the question, at least
-HELD_OUT_TOKENS = 1024
+HELD_OUT_TOKENS = 160 # of each kind
 DRAFT_PROMPTS = 2     # of each kind
 
 
@@ -113,13 +113,18 @@ class Model:
         """The greedy ids behind the prompt and their text; none if it does not come to an end."""
         ids = self.continuation(prompt)
         special = self.vocabulary.special
-        if ids[-1] not in (special[grammar.END], special["<|im_end|>"]):
+        if not ids or ids[-1] not in (special[grammar.END], special["<|im_end|>"]):
             return [], ""
         return ids, self.vocabulary.decode(ids[:-1])
 
-    def answers(self, given: str, answer: str) -> bool:
-        """True if the greedy text is the answer."""
-        return self.written(self.vocabulary.encode(given))[1] == answer
+    def answers(self, case: Case, given: str, answer: str) -> bool:
+        """True if the greedy text is the answer: of a chat all of it, elsewhere the first line,
+        behind which the model may go on to another question."""
+        ids = self.continuation(self.vocabulary.encode(given))
+        text = self.vocabulary.decode(ids)
+        if case.mark == ANSWER:
+            return text.removesuffix("<|im_end|>") == answer
+        return text.partition(grammar.END)[0].partition("\n")[0] == answer.partition("\n")[0]
 
     def margin(self, prompt: list[int], ids: list[int]) -> float:
         """The smallest lead of a chosen token before the second best."""
@@ -160,14 +165,12 @@ def best_of(model: Model, case: Case) -> tuple[float, str, str]:
 
 
 def held_out_ids(vocabulary: bpe.Bpe) -> list[int]:
-    """The first tokens of held-out documents of all kinds."""
+    """The first tokens of a held-out document of each kind."""
     ids: list[int] = []
-    number = grammar.HELD_OUT
-    while len(ids) < HELD_OUT_TOKENS:
-        ids += vocabulary.encode(grammar.document(1, number)[1])
-        ids.append(vocabulary.special[grammar.END])
-        number += 1
-    return ids[:HELD_OUT_TOKENS]
+    for kind in grammar.KINDS:
+        text = grammar.document(1, grammar.HELD_OUT, kind)[1]
+        ids += (vocabulary.encode(text) + [vocabulary.special[grammar.END]])[:HELD_OUT_TOKENS]
+    return ids
 
 
 def write_ids(path: Path, lines: list[list[int]]) -> None:

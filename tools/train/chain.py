@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Chains of drafts: the MTP block on hidden rows of its own.
 
-    python3 tools/train/chain.py FOLDER [--minutes M]
+    python3 tools/train/chain.py FOLDER [--minutes M | --steps N]
 
 Trains the block of FOLDER/checkpoint.pt further, with the trunk frozen, for a chain of DRAFTS, and
 writes FOLDER/final.pt. The target is what the trunk expects, since drafts are kept where they are
@@ -109,8 +109,8 @@ def draft_losses(model: Model, rows: Rows) -> tuple[Tensor, Tensor]:
     return torch.stack(losses), torch.stack(hits)
 
 
-def train_chain(model: Model, source: Source, minutes: float, say) -> None:
-    """Until both cores have worked for the minutes."""
+def train_chain(model: Model, source: Source, minutes: float, steps: int, say) -> None:
+    """For so many steps or, if they are 0, until both cores have worked for the minutes."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith("mtp."))
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
@@ -122,7 +122,12 @@ def train_chain(model: Model, source: Source, minutes: float, say) -> None:
         return torch.autograd.grad(losses.mean(), [p for _, p in named]), losses.detach(), hits
 
     began, step, sums = time.process_time(), 0, torch.zeros(2, DRAFTS)
-    while (progress := (time.process_time() - began) / THREADS / 60 / minutes) < 1:
+
+    def done() -> float:
+        spent = (time.process_time() - began) / THREADS
+        return step / steps if steps else spent / 60 / minutes
+
+    while (progress := done()) < 1:
         set_rate(both, 1 - progress)
         parts = list(pool.map(share, [source.row(LENGTH) for _ in range(ROWS)]))
         for (_, parameter), *gradients in zip(named, *(part[0] for part in parts)):
@@ -136,6 +141,7 @@ def train_chain(model: Model, source: Source, minutes: float, say) -> None:
             loss, hit = (" ".join(f"{x:.3f}" for x in row / LOG_EVERY) for row in sums)
             say(f"chain step {step}: loss by draft {loss}, agreement with the trunk {hit}")
             sums.zero_()
+    say(f"chain done after {step} steps")
 
 
 def main() -> None:
@@ -143,6 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Trains the MTP block on hidden rows of its own.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -155,8 +162,10 @@ def main() -> None:
 
     model = load(folder / "checkpoint.pt")
     source = Source(bpe.load(str(folder / "tokenizer.json")), arguments.seed, SEED_STEP)
-    train_chain(model, source, arguments.minutes, say)
-    torch.save({"config": asdict(model.config), "model": model.state_dict()}, folder / "final.pt")
+    train_chain(model, source, arguments.minutes, arguments.steps, say)
+    new = folder / "final.new"
+    torch.save({"config": asdict(model.config), "model": model.state_dict()}, new)
+    new.replace(folder / "final.pt")
 
 
 if __name__ == "__main__":

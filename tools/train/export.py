@@ -79,7 +79,10 @@ def config_json(config: Config, vocabulary: bpe.Bpe) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Replaces the file in one go."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    new.replace(path)
 
 
 def write_folder(folder: Path, model: Model, vocabulary: bpe.Bpe) -> None:

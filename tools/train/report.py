@@ -80,7 +80,7 @@ def answers(program: Path, shipped: Path, vocabulary: bpe.Bpe) -> list[str]:
             fitting = (parts for text in texts
                        if cases.fits(case, *(parts := cases.parts_of(case, text))))
             some = list(itertools.islice(fitting, ANSWERS)) if case.known else []
-            right = sum(model.answers(*parts) for parts in some)
+            right = sum(model.answers(case, *parts) for parts in some)
             if some:
                 lines.append(f"| {name} | {right} of {len(some)} |")
     return lines

@@ -5,8 +5,9 @@
 
 FOLDER gets tokenizer.json, log.txt and checkpoint.pt. A run that was stopped goes on from the
 checkpoint; with fewer minutes than before it slows down sooner. Minutes are those in which both
-cores work: the result is not worse where other programs take their share. With --steps it depends
-on the seed alone (on one kind of machine); the log tells how many steps a run by the clock made.
+cores work: the result is not worse where other programs take their share, but it cannot be repeated
+bit for bit, since the rate follows the clock. With --steps a run depends on the seed alone, on one
+kind of machine.
 """
 import argparse
 import math
@@ -120,7 +121,8 @@ class Losses:
         return sums
 
     def backward(self, rows: list[Rows]) -> tuple[float, float]:
-        """Sets the gradients; every second row trains the MTP block too. Returns mean losses."""
+        """Sets the gradients; the first half of the rows trains the MTP block too. Returns mean
+        losses."""
         half = len(rows) // 2
         weights = (1 / targets_of(rows), 1 / targets_of(rows[:half]))
         jobs = [(row, i < half) for i, row in enumerate(rows)]
