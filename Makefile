@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
-DEMO ?= "Once upon a time there was a miller named Flora."
+DEMO ?= Once upon a time there was a miller named Flora.
 TRAIN_MINUTES ?= 60
 
 # The tests take longer to build than the program: `make check` switches them on.
@@ -18,7 +18,7 @@ build: build/build.ninja ## build the program: build/weir
 	@ninja -C build
 
 demo: build ## let the model that ships with weir tell a story
-	build/weir run -p $(DEMO)
+	build/weir run -p "$(DEMO)"
 
 train: build/build.ninja ## make the model that ships with the project, anew: build/train
 	@sh tools/setup.sh build train

@@ -169,8 +169,8 @@ install_and_use()
     gcc -std=c11 -Wall -Wextra -Werror -o "$root/main" tests/install/main.c $flags || return 1
     "$root/main" || return 1
     program=$(find "$root" -path '*/bin/weir')
-    # The installed model, and not that of the checkout, from a folder of its own.
-    (cd "$root" && "$program" run -p Once -n 8)
+    # The installed model, and no other: the message tells which it is.
+    "$program" run -p Once -n 8 2>"$root/messages" && grep "this is $root/" "$root/messages"
 }
 
 part_install()

@@ -15,7 +15,7 @@
 struct run {
     const struct options *options;
     struct log *log;
-    char shipped[SHIPPED_PATH_MAX]; /* the model, if none is named */
+    char shipped[SHIPPED_PATH_MAX]; /* options->model while the command runs, if none is named */
     struct loaded loaded;
     struct weir_sampler *sampler;
     struct ids prompt;
@@ -47,7 +47,7 @@ static enum weir_status choose_model(struct run *run, struct options *options,
     options->model = run->shipped;
     log_print(run->log, WEIR_LOG_INFO,
               "no model is named: this is %s, which ships with weir and knows a small world only",
-              shipped_name);
+              run->shipped);
     return WEIR_OK;
 }
 

@@ -33,7 +33,7 @@ enum weir_status output_open(struct output *output, const char *path, struct wei
 /* A reader that has gone away, as behind `| head`, wants no more: that is no error to tell of. */
 static void fail(struct output *output)
 {
-    if (errno == EPIPE) {
+    if (errno == EPIPE && !output->is_file) {
         err_set(&output->err, WEIR_ERR_CANCELLED, "the reader has gone away");
         return;
     }

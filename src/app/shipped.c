@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/file.h"
 
-const char shipped_name[] = WEIR_SHIPPED;
+static const char shipped_name[] = WEIR_SHIPPED;
 
 /* From the program's folder: of an installation, and of a build folder in a checkout. */
 static const char *const beside[] = {"../share/weir", "../models"};
@@ -45,6 +45,6 @@ enum weir_status shipped_find(char path[SHIPPED_PATH_MAX], struct weir_error *er
         return WEIR_OK;
     return err_set(err, WEIR_ERR_IO,
                    "no model: name a GGUF file with --model or as first argument; %s, which ships "
-                   "with weir, is neither in %s/%s nor in " WEIR_DATA,
-                   shipped_name, folder, beside[0]);
+                   "with weir, is not in %s or %s from %s, nor in " WEIR_DATA,
+                   shipped_name, beside[0], beside[1], folder);
 }

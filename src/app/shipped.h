@@ -7,11 +7,8 @@
 
 enum { SHIPPED_PATH_MAX = 4096 };
 
-/* The file's own name. */
-extern const char shipped_name[];
-
-/* Where the file is: installed, or in the checkout that the program was built in. The error says
- * where it was looked for. */
+/* Where the file is: installed, or in the checkout of which the program's folder is the build
+ * folder. The error says where it was looked for. */
 enum weir_status shipped_find(char path[SHIPPED_PATH_MAX], struct weir_error *err);
 
 #endif

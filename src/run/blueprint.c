@@ -276,6 +276,17 @@ static void set_limits(struct blueprint *blueprint, const struct weir_engine_opt
     };
 }
 
+/* Positions that the model has never seen are allowed, but not silently. */
+static void warn_of_context(const struct blueprint *blueprint, const struct weir_model *model)
+{
+    const struct config *config = &blueprint->config;
+    const double scaling = config->rope.factor > 1 ? (double)config->rope.factor : 1;
+    if (blueprint->limits.context > config->context * scaling)
+        model_log(model, WEIR_LOG_WARNING,
+                  "a context of %u tokens, but the model was trained for %u",
+                  blueprint->limits.context, config->context);
+}
+
 enum weir_status blueprint_open(struct blueprint *out, const struct weir_model *model,
                                 const struct weir_engine_options *options, struct weir_error *err)
 {
@@ -289,6 +300,7 @@ enum weir_status blueprint_open(struct blueprint *out, const struct weir_model *
     weights_narrow(&out->weights, model->gguf);
     TRY(build_plans(out, gguf_path(model->gguf), options, err));
     set_limits(out, options);
+    warn_of_context(out, model);
     TRY(fit_context(out, model, options, err));
     return WEIR_OK;
 out:

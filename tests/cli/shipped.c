@@ -15,6 +15,14 @@
 
 enum { TEXT_MAX = 8192 };
 
+/* What takes a minute would take half an hour, and the parts have tests of their own. */
+static void skip_if_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    test_skip("takes too long with the address sanitizer");
+#endif
+}
+
 /* ---- logits ---------------------------------------------------------------------------------- */
 
 enum { RECORDED_EVERY = 16 }; /* rows: tools/train/check.py */
@@ -115,7 +123,7 @@ static uint64_t count_tokens(const char *text)
     return count;
 }
 
-/* The name stands in the prompt once, more than a thousand tokens before the question. */
+/* The name is last told more than a thousand tokens before the question. */
 static void check_remembered(const char *name, const char *before)
 {
     char word[64];
@@ -152,6 +160,7 @@ static double accepted(const char *report, int draft)
 /* Two prompts of each kind of held-out text; models/README.md has the figures of more. */
 TEST(shipped_drafts_are_mostly_accepted)
 {
+    skip_if_sanitized();
     const struct program_result *result =
         RUN_PROGRAM("eval", MODEL, "--tokens", test_data("shipped/drafts.tokens.txt"),
                     "--mtp-acceptance", "3", "-n", "24");
@@ -173,7 +182,8 @@ TEST(shipped_model_is_taken_where_none_is_named)
     result = RUN_PROGRAM("run", "-p", "Once", "-n", "20", "--temp", "0");
     CHECK_INT(result->status, 0);
     CHECK_TEXT(result->out, expected);
-    CHECK_HAS(result->err, "no model is named: this is " WEIR_SHIPPED ", which ships with weir");
+    CHECK_HAS(result->err, "no model is named: this is /");
+    CHECK_HAS(result->err, "/" WEIR_SHIPPED ", which ships with weir");
     const struct program_call call = {
         .words = {"run", "-p", "Once", "-n", "1"},
         .environment = "LLAMA_ARG_MODEL=/nowhere/model.gguf",
@@ -195,26 +205,27 @@ static const char *const recipes[] = {
 };
 
 /* What a mixture may cost: its perplexity by that of the shipped file, at most. Found were up to
- * 1.007 for 3 bits and more, up to 1.05 for 2 and 1.13 for 1 with an importance matrix. TQ1_0 and
- * TQ2_0 are for ternary weights, Q1_0 and Q2_0 for binary ones and for models trained in 2 bits:
- * elsewhere they leave nothing (63 and 8 times); the bound is there to see that not even more. */
+ * 1.001 with 5 bits and more, 1.009 with 4, 1.035 with 3, 1.071 with 2 and 1.222 with 1 bit, all
+ * with an importance matrix; the text is short, so the bounds leave about half as much again. TQ1_0
+ * and TQ2_0 are for ternary weights, Q1_0 and Q2_0 for models trained in so few bits: elsewhere
+ * they leave nothing (57, 10 and 9 times). F32 may differ where products round what they read. */
 static const double ratio_max[RECIPES] = {
-    [RECIPE_F32] = 1,        [RECIPE_F16] = 1.001,       [RECIPE_BF16] = 1.001,
+    [RECIPE_F32] = 1.002,    [RECIPE_F16] = 1.002,       [RECIPE_BF16] = 1.002,
     [RECIPE_Q8_0] = 1.002,   [RECIPE_Q6_K] = 1.006,      [RECIPE_Q5_K_M] = 1.006,
     [RECIPE_Q5_K_S] = 1.006, [RECIPE_Q5_1] = 1.006,      [RECIPE_Q5_0] = 1.006,
-    [RECIPE_Q4_K_M] = 1.015, [RECIPE_Q4_K_H] = 1.015,    [RECIPE_Q4_K_S] = 1.015,
-    [RECIPE_Q4_1] = 1.015,   [RECIPE_Q4_0] = 1.015,      [RECIPE_IQ4_NL] = 1.015,
-    [RECIPE_IQ4_XS] = 1.015, [RECIPE_MXFP4_MOE] = 1.002, [RECIPE_Q3_K_L] = 1.02,
-    [RECIPE_Q3_K_M] = 1.02,  [RECIPE_Q3_K_S] = 1.02,     [RECIPE_IQ3_M] = 1.02,
-    [RECIPE_IQ3_S] = 1.02,   [RECIPE_IQ3_XS] = 1.02,     [RECIPE_IQ3_XXS] = 1.04,
-    [RECIPE_Q2_K] = 1.08,    [RECIPE_Q2_K_S] = 1.06,     [RECIPE_Q2_0] = 12,
-    [RECIPE_IQ2_M] = 1.06,   [RECIPE_IQ2_S] = 1.08,      [RECIPE_IQ2_XS] = 1.08,
-    [RECIPE_IQ2_XXS] = 1.08, [RECIPE_TQ2_0] = 80,        [RECIPE_TQ1_0] = 80,
-    [RECIPE_IQ1_M] = 1.15,   [RECIPE_IQ1_S] = 1.2,       [RECIPE_Q1_0] = 12,
+    [RECIPE_Q4_K_M] = 1.02,  [RECIPE_Q4_K_H] = 1.02,     [RECIPE_Q4_K_S] = 1.02,
+    [RECIPE_Q4_1] = 1.02,    [RECIPE_Q4_0] = 1.02,       [RECIPE_IQ4_NL] = 1.02,
+    [RECIPE_IQ4_XS] = 1.02,  [RECIPE_MXFP4_MOE] = 1.002, [RECIPE_Q3_K_L] = 1.05,
+    [RECIPE_Q3_K_M] = 1.05,  [RECIPE_Q3_K_S] = 1.05,     [RECIPE_IQ3_M] = 1.05,
+    [RECIPE_IQ3_S] = 1.05,   [RECIPE_IQ3_XS] = 1.05,     [RECIPE_IQ3_XXS] = 1.05,
+    [RECIPE_Q2_K] = 1.1,     [RECIPE_Q2_K_S] = 1.1,      [RECIPE_Q2_0] = 14,
+    [RECIPE_IQ2_M] = 1.1,    [RECIPE_IQ2_S] = 1.1,       [RECIPE_IQ2_XS] = 1.1,
+    [RECIPE_IQ2_XXS] = 1.1,  [RECIPE_TQ2_0] = 80,        [RECIPE_TQ1_0] = 80,
+    [RECIPE_IQ1_M] = 1.3,    [RECIPE_IQ1_S] = 1.3,       [RECIPE_Q1_0] = 14,
     [RECIPE_COPY] = 1,
 };
 
-/* Of held-out text of all kinds. */
+/* Of a held-out document of each kind. */
 static double perplexity(const char *model)
 {
     static const char before[] = "Final estimate: PPL = ";
@@ -223,11 +234,14 @@ static double perplexity(const char *model)
     CHECK_INT(result->status, 0);
     const char *at = strstr(result->out, before);
     CHECK(at != NULL);
-    return strtod(at + strlen(before), NULL);
+    const double value = strtod(at + strlen(before), NULL);
+    CHECK(value > 1);
+    return value;
 }
 
 TEST(shipped_perplexity_of_every_type)
 {
+    skip_if_sanitized();
     char importance[512], path[512];
     snprintf(importance, sizeof importance, "%s", test_scratch("shipped.imatrix"));
     snprintf(path, sizeof path, "%s", test_scratch("shipped.gguf"));
@@ -236,11 +250,15 @@ TEST(shipped_perplexity_of_every_type)
             ->status,
         0);
     const double shipped = perplexity(MODEL);
+    size_t shipped_bytes, bytes;
+    free(test_read_file(MODEL, &shipped_bytes));
     for (int i = 0; i < RECIPES; i++) {
         CHECK_INT(RUN_PROGRAM("quantize", "--allow-requantize", "--imatrix", importance, MODEL,
                               path, recipes[i])
                       ->status,
                   0);
+        free(test_read_file(path, &bytes));
+        CHECK((i == RECIPE_Q5_K_M || i == RECIPE_COPY) == (bytes / 1000 == shipped_bytes / 1000));
         const double ratio = perplexity(path) / shipped;
         if (!(ratio <= ratio_max[i]))
             test_fail(__FILE__, __LINE__, "%s: perplexity %.4f times that of the shipped file",
