@@ -328,6 +328,31 @@ WEIR_API enum weir_status weir_engine_step(struct weir_engine *engine,
  * May be called by several threads at once while no step runs. */
 WEIR_API const float *weir_session_logits(const struct weir_session *session, uint32_t row);
 
+enum weir_traffic_class {
+    WEIR_TRAFFIC_WEIGHTS,
+    WEIR_TRAFFIC_EMBEDDING, /* the looked-up rows */
+    WEIR_TRAFFIC_KV,
+    WEIR_TRAFFIC_STATE,
+    WEIR_TRAFFIC_CONV,
+    WEIR_TRAFFIC_ACTIVATIONS,
+    WEIR_TRAFFIC_LOGITS,
+    WEIR_TRAFFIC_CLASSES
+};
+
+/* Bytes touched: each byte counts once for each operand of each op. */
+struct weir_traffic {
+    uint64_t read[WEIR_TRAFFIC_CLASSES];
+    uint64_t written[WEIR_TRAFFIC_CLASSES];
+};
+
+/* Adds to *sum what a weir_session_eval of `count` tokens touches in a session that holds `cached`
+ * tokens, over all steps that it takes: for one step the sums of weir_model_print_plan. Of experts,
+ * those that uniform routing makes likely are counted. Evaluates nothing. Errors as in
+ * weir_session_eval. */
+WEIR_API enum weir_status weir_engine_traffic(const struct weir_engine *engine, uint32_t cached,
+                                              uint32_t count, enum weir_logits logits,
+                                              struct weir_traffic *sum, struct weir_error *err);
+
 /* ---- multi-token prediction ------------------------------------------------------------------ */
 
 /* The block that many of these models have behind their layers (MTP, NextN). From a token and the

@@ -152,17 +152,26 @@ static uint32_t item_outs(const struct weir_step_item *item)
     return engine_outs(item->logits, item->count);
 }
 
-enum weir_status engine_check_tokens(const struct weir_engine *engine, uint32_t position,
-                                     const int32_t *tokens, uint32_t count, struct weir_error *err)
+enum weir_status engine_check_count(const struct weir_engine *engine, uint32_t position,
+                                    uint32_t count, struct weir_error *err)
 {
     const uint32_t context = engine->blueprint.limits.context;
-    const uint32_t vocab = engine->blueprint.config.vocab;
     if (count == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "no tokens to evaluate");
-    if (count > context - position)
+    if (position > context || count > context - position)
         return err_set(err, WEIR_ERR_FULL,
                        "the context is full: %u tokens and %u more, it holds %u", position, count,
                        context);
+    return WEIR_OK;
+}
+
+enum weir_status engine_check_tokens(const struct weir_engine *engine, uint32_t position,
+                                     const int32_t *tokens, uint32_t count, struct weir_error *err)
+{
+    const uint32_t vocab = engine->blueprint.config.vocab;
+    const enum weir_status status = engine_check_count(engine, position, count, err);
+    if (status != WEIR_OK)
+        return status;
     for (uint32_t i = 0; i < count; i++) {
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= vocab)
             return err_set(err, WEIR_ERR_ARGUMENT, "token %u of the input is %d, expected 0 to %u",

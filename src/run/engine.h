@@ -54,8 +54,11 @@ enum weir_status engine_check_logits(const struct weir_engine *engine, const str
 /* How many rows of logits a choice means for `count` tokens. */
 uint32_t engine_outs(enum weir_logits logits, uint32_t count);
 
-/* That `count` tokens are at least one, fit into the context behind `position`, are in the
- * vocabulary. */
+/* That `count` tokens are at least one and fit into the context behind `position`. */
+enum weir_status engine_check_count(const struct weir_engine *engine, uint32_t position,
+                                    uint32_t count, struct weir_error *err);
+
+/* The same, and that they are in the vocabulary. */
 enum weir_status engine_check_tokens(const struct weir_engine *engine, uint32_t position,
                                      const int32_t *tokens, uint32_t count, struct weir_error *err);
 
