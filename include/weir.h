@@ -112,6 +112,10 @@ struct weir_model_info {
     uint64_t tensor_bytes; /* of all tensors, without padding */
     uint64_t parameters;   /* elements of all tensors */
     uint64_t metadata_count;
+    const char *size;      /* "0.8B": of the public model of this shape, else "?B"; static */
+    const char *file_type; /* "Q4_K - Medium": what general.file_type says, as llama.cpp writes it;
+                              static */
+    bool is_type_guessed;  /* the file does not say; the type of most tensors was taken */
 };
 
 WEIR_API void weir_model_info(const struct weir_model *model, struct weir_model_info *out);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "model/weights.h"
+#include "run/model_names.h"
 
 void model_log(const struct weir_model *model, enum weir_log_level level, const char *format, ...)
 {
@@ -92,7 +93,9 @@ void weir_model_info(const struct weir_model *model, struct weir_model_info *out
                                     .name = model->name,
                                     .splits = gguf->split_count,
                                     .tensor_count = gguf->tensor_count,
-                                    .metadata_count = gguf->kv_count};
+                                    .metadata_count = gguf->kv_count,
+                                    .size = model_size_name(gguf)};
+    out->file_type = model_file_type_name(gguf, &out->is_type_guessed);
     for (uint32_t i = 0; i < gguf->split_count; i++)
         out->file_bytes += gguf->splits[i].map.size;
     for (uint64_t i = 0; i < gguf->tensor_count; i++) {
