@@ -3,72 +3,34 @@
  * compared with, and what the thread pool and the random numbers cost. */
 #include "micro.h"
 
-#include <string.h>
-
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/probe.h"
 #include "base/rng.h"
 
 /* ---- reading memory -------------------------------------------------------------------------- */
 
 enum memory_read { READ_ALL, READ_ONE_THREAD, READ_HEAP };
 
-/* Many times the last-level cache. */
-static const uint64_t read_bytes = 512u << 20;
-
 struct read_state {
-    uint8_t *memory;
-    bool heap;        /* memory from mem_alloc, in small pages; else in huge pages */
-    uint32_t threads; /* that read */
-    _Atomic uint64_t sum;
+    struct probe_memory memory;
+    bool heap; /* memory from mem_alloc, in small pages; else in huge pages */
 };
-
-/* Reads [data, data + size), 64 bytes a step, and returns a sum so that no load is dropped. The
- * prefetch runs PREFETCH_BYTES ahead: past the end of a 4 KiB page, where the hardware's stops. */
-static uint64_t sum_bytes(const uint8_t *data, uint64_t size)
-{
-    enum { PREFETCH_BYTES = 4096 };
-    uint64_t sums[8] = {0};
-    for (uint64_t at = 0; at < size; at += 64) {
-        uint64_t words[8];
-        __builtin_prefetch(data + at + PREFETCH_BYTES);
-        memcpy(words, data + at, sizeof words);
-        for (int i = 0; i < 8; i++)
-            sums[i] += words[i];
-    }
-    uint64_t sum = 0;
-    for (int i = 0; i < 8; i++)
-        sum += sums[i];
-    return sum;
-}
-
-static void read_part(void *job, uint32_t thread)
-{
-    struct read_state *state = job;
-    if (thread >= state->threads)
-        return;
-    const uint64_t part = read_bytes / state->threads / 64 * 64;
-    state->sum += sum_bytes(state->memory + thread * part, part);
-}
-
-/* Written by the thread that reads it, so that on a machine with several memories it is near. */
-static void fill_part(void *job, uint32_t thread)
-{
-    const struct read_state *state = job;
-    if (thread >= state->threads)
-        return;
-    const uint64_t part = read_bytes / state->threads / 64 * 64;
-    memset(state->memory + thread * part, 1, part);
-}
 
 static void read_close(struct bench *bench)
 {
     struct read_state *state = bench->state;
     if (state->heap)
-        mem_free(state->memory);
+        mem_free(state->memory.data);
     else
-        pages_free(state->memory, read_bytes);
+        pages_free(state->memory.data, state->memory.size);
     mem_free(state);
+}
+
+static void read_run(struct bench *bench)
+{
+    struct read_state *state = bench->state;
+    bench->amount = (double)probe_memory_read(&state->memory, bench->pool) / 1e9;
 }
 
 static enum weir_status read_open(struct bench *bench, uint32_t variant, struct weir_error *err)
@@ -77,21 +39,17 @@ static enum weir_status read_open(struct bench *bench, uint32_t variant, struct 
     if (state == NULL)
         return WEIR_ERR_MEMORY;
     bench->state = state;
-    state->threads = variant == READ_ONE_THREAD ? 1 : pool_threads(bench->pool);
     state->heap = variant == READ_HEAP;
-    state->memory = state->heap ? mem_alloc(read_bytes, 1, err) : pages_alloc(read_bytes, err);
-    if (state->memory == NULL) {
+    struct probe_memory *memory = &state->memory;
+    memory->size = probe_memory_bytes(pool_threads(bench->pool));
+    memory->threads = variant == READ_ONE_THREAD ? 1 : pool_threads(bench->pool);
+    memory->data = state->heap ? mem_alloc(memory->size, 1, err) : pages_alloc(memory->size, err);
+    if (memory->data == NULL) {
         mem_free(state);
         return WEIR_ERR_MEMORY;
     }
-    pool_run(bench->pool, fill_part, state);
-    bench->amount = (double)(read_bytes / state->threads / 64 * 64 * state->threads) / 1e9;
+    probe_memory_fill(memory, bench->pool);
     return WEIR_OK;
-}
-
-static void read_run(struct bench *bench)
-{
-    pool_run(bench->pool, read_part, bench->state);
 }
 
 /* ---- the thread pool ------------------------------------------------------------------------- */

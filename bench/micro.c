@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/probe.h"
 
 enum { SAMPLES_MAX = 1000, SAMPLE_NS = 20000000 };
 
@@ -28,26 +29,7 @@ struct options {
     int prefixes_count;
 };
 
-struct result {
-    double median;
-    double spread; /* of the median, in percent */
-};
-
 /* ---- measuring ------------------------------------------------------------------------------- */
-
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static struct result summarize(double *samples, uint32_t count)
-{
-    qsort(samples, count, sizeof *samples, compare_doubles);
-    const double median = (samples[(count - 1) / 2] + samples[count / 2]) / 2;
-    const double width = samples[count - 1 - count / 4] - samples[count / 4];
-    return (struct result){.median = median, .spread = 100 * width / median};
-}
 
 static double seconds_of_runs(const struct bench_row *row, struct bench *bench, uint64_t runs)
 {
@@ -66,7 +48,7 @@ static uint64_t runs_of_sample(const struct bench_row *row, struct bench *bench)
     return runs;
 }
 
-static struct result measure(const struct bench_row *row, struct bench *bench, uint32_t samples)
+static struct probe_rate measure(const struct bench_row *row, struct bench *bench, uint32_t samples)
 {
     double values[SAMPLES_MAX];
     const uint64_t runs = runs_of_sample(row, bench);
@@ -75,7 +57,7 @@ static struct result measure(const struct bench_row *row, struct bench *bench, u
         const double seconds = seconds_of_runs(row, bench, runs);
         values[i] = row->kind == BENCH_RATE ? amount / seconds : seconds * 1e6 / amount;
     }
-    return summarize(values, samples);
+    return probe_summarize(values, samples);
 }
 
 /* Measures and prints one row. `peak` is in GB/s, 0 while it is unknown. */
@@ -88,7 +70,7 @@ static double print_row(const struct bench_row *row, struct pool *pool, uint32_t
         printf("%-30s left out: %s\n", row->name, err.text);
         return 0;
     }
-    const struct result result = measure(row, &bench, samples);
+    const struct probe_rate result = measure(row, &bench, samples);
     row->close(&bench);
     printf("%-30s %10.2f %-9s %6.1f%%", row->name, result.median, row->unit, result.spread);
     if (peak > 0 && strcmp(row->unit, "GB/s") == 0)
@@ -111,23 +93,15 @@ static bool selected(const struct bench_row *row, const struct options *options)
 
 static void print_machine(uint32_t threads)
 {
-    char line[512] = "unknown processor";
-    FILE *stream = fopen("/proc/cpuinfo", "r");
-    while (stream != NULL && fgets(line, sizeof line, stream) != NULL) {
-        if (strncmp(line, "model name", 10) == 0)
-            break;
-    }
-    if (stream != NULL)
-        fclose(stream);
-    const char *colon = strchr(line, ':');
-    const char *name = colon == NULL ? line : colon + 2;
+    char name[256];
+    cpu_name(name, sizeof name);
     char date[16];
     const time_t now = time(NULL);
     strftime(date, sizeof date, "%Y-%m-%d", gmtime(&now));
     double load = 0; /* programs that ran in the last minute: more than a few tenths disturb */
     getloadavg(&load, 1);
-    printf("%s, %.*s, %u threads, load %.1f\nweir %s (%s)\n\n", date, (int)strcspn(name, "\n"),
-           name, threads, load, weir_version(), weir_build_info());
+    printf("%s, %s, %u threads, load %.1f\nweir %s (%s)\n\n", date, name, threads, load,
+           weir_version(), weir_build_info());
 }
 
 static void print_table(const struct options *options, struct pool *pool)

@@ -3,9 +3,33 @@
 #ifndef BASE_CPU_H
 #define BASE_CPU_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Physical cores that this process may run on, at least 1. */
 uint32_t cpu_cores(void);
+
+/* The processor's name as the system tells it, cut to `size` bytes with the zero; "unknown
+ * processor" if it tells none. */
+void cpu_name(char *out, size_t size);
+
+/* Instructions beyond the least of the architecture. */
+enum cpu_feature {
+    CPU_AVX2 = 1,   /* and FMA */
+    CPU_AVX512 = 2, /* F, BW, DQ and VL */
+    CPU_AVX512_VNNI = 4,
+    CPU_AVX_VNNI = 8,
+    CPU_AVX512_BF16 = 16,
+    CPU_AMX_INT8 = 32, /* see cpu_allow_amx */
+    CPU_AMX_BF16 = 64, /* likewise */
+};
+
+/* enum cpu_feature combined: what the processor can do and the system keeps the registers of. */
+uint32_t cpu_features(void);
+
+/* Linux gives the tiles of AMX to a process that asks for them, before it uses them. False if it
+ * refuses, or knows of no tiles. */
+bool cpu_allow_amx(void);
 
 #endif

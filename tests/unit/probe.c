@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ * Tests of measuring the machine, but for its rates. Run alone: build/tests/weir-test probe_ */
+#include "base/probe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "base/cpu.h"
+#include "base/probe_kernels.h"
+#include "test.h"
+
+TEST(probe_summary_is_the_middle)
+{
+    double odd[] = {9, 1, 5, 4, 100}, even[] = {2, 8, 4, 6};
+    struct probe_rate rate = probe_summarize(odd, 5);
+    CHECK(rate.median == 5 && rate.spread == 100.0 * (9 - 4) / 5);
+    rate = probe_summarize(even, 4);
+    CHECK(rate.median == 5 && rate.spread == 100.0 * (6 - 4) / 5);
+    rate = probe_summarize(even, 1);
+    CHECK(rate.median == 2 && rate.spread == 0);
+}
+
+/* The features as the compiler's own library finds them. */
+TEST(probe_features_are_those_of_the_processor)
+{
+    const uint32_t features = cpu_features();
+#if defined(__x86_64__)
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    CHECK(((features & CPU_AVX2) != 0) == avx2);
+    CHECK(((features & CPU_AVX512) != 0) == (avx2 && avx512));
+    CHECK(((features & CPU_AVX512_VNNI) != 0) ==
+          (avx2 && avx512 && __builtin_cpu_supports("avx512vnni")));
+#else
+    CHECK_INT(features, 0);
+#endif
+}
+
+/* Every thread reads its part, and all of it. */
+TEST(probe_reads_every_byte_once)
+{
+    enum { THREADS = 3, LINES = 1000 };
+    struct weir_error err = {0};
+    struct pool *pool;
+    CHECK_OK(pool_open(&pool, THREADS, &err), &err);
+    struct probe_memory memory = {.size = LINES * 64};
+    memory.data = calloc(LINES, 64);
+    for (memory.threads = 1; memory.threads <= THREADS; memory.threads++) {
+        const uint64_t part = LINES / memory.threads * 64;
+        memory.sum = 0;
+        memset(memory.data, 0, LINES * 64);
+        probe_memory_fill(&memory, pool);
+        CHECK_INT(probe_memory_read(&memory, pool), part * memory.threads);
+        CHECK(memory.sum == part * memory.threads / 8 * UINT64_C(0x0101010101010101));
+    }
+    free(memory.data);
+    pool_close(pool);
+}
+
+/* ---- arithmetic ------------------------------------------------------------------------------ */
+
+enum { ROUNDS = 60 };
+
+/* What the first lane of a kernel ends in: all its sums as numbers of 32 bits, added up. */
+static uint32_t expected_lane(const struct probe_kernel *kernel)
+{
+    static const uint32_t pairs = 0x3f803f80, bytes = 0x02020202;
+    const float f32 = 1 + ROUNDS, plain = 24, tiles = 32 * ROUNDS;
+    float bf16;
+    uint32_t bits;
+    memcpy(&bf16, &pairs, sizeof bf16);
+    for (int i = 0; i < ROUNDS; i++)
+        bf16 += 2;
+    if (strcmp(kernel->name, "AMX-INT8") == 0)
+        return 64 * ROUNDS;
+    if (strcmp(kernel->type, "int8") == 0)
+        return (strcmp(kernel->name, "AVX2-MADDUBS") == 0 ? 8 : 12) * (bytes + 4 * 2 * 2 * ROUNDS);
+    if (strcmp(kernel->name, "AMX-BF16") == 0) {
+        memcpy(&bits, &tiles, sizeof bits);
+        return bits;
+    }
+    if (strcmp(kernel->name, "128-bit") == 0) { /* sums that become 2, added as floats */
+        memcpy(&bits, &plain, sizeof bits);
+        return bits;
+    }
+    memcpy(&bits, strcmp(kernel->type, "bf16") == 0 ? &bf16 : &f32, sizeof bits);
+    return 12 * bits;
+}
+
+TEST(probe_kernels_multiply_and_add)
+{
+    uint32_t features = cpu_features(), kernels = 0;
+    const uint32_t tiles = CPU_AMX_INT8 | CPU_AMX_BF16;
+    if ((features & tiles) != 0 && !cpu_allow_amx())
+        features &= ~tiles;
+    for (const struct probe_kernel *kernel = probe_kernels(); kernel->name != NULL; kernel++) {
+        uint8_t result[PROBE_RESULT_BYTES] = {0};
+        uint32_t lane;
+        if ((kernel->features & features) != kernel->features)
+            continue;
+        CHECK(strlen(kernel->type) < PROBE_NAME_MAX && strlen(kernel->name) < PROBE_NAME_MAX);
+        kernel->run(ROUNDS, result);
+        memcpy(&lane, result, sizeof lane);
+        if (lane != expected_lane(kernel))
+            test_fail(__FILE__, __LINE__, "%s: %x, expected %x", kernel->name, lane,
+                      expected_lane(kernel));
+        kernels++;
+    }
+    CHECK(kernels > 0 && kernels <= PROBE_PEAKS_MAX);
+}
+
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+static bool never(void)
+{
+    return false;
+}
+
+/* Cancelled at its first sample, it gives everything back. */
+static void measure_cancelled(void *argument)
+{
+    struct probe probe;
+    struct weir_error err = {0};
+    (void)argument;
+    const enum weir_status status = probe_measure(&probe, 2, never, &err);
+    CHECK(status == WEIR_ERR_CANCELLED || (alloc_failed() && status == WEIR_ERR_MEMORY));
+}
+
+TEST(probe_gives_everything_back)
+{
+    alloc_test(measure_cancelled, NULL);
+}
