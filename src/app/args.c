@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/bench_table.h"
 #include "app/number.h"
 #include "app/prompt.h"
 #include "base/err.h"
@@ -185,6 +186,34 @@ static enum weir_status set_split_size(struct options *options, const char *valu
     return WEIR_OK;
 }
 
+static enum weir_status add_model(struct options *options, const char *value,
+                                  struct weir_error *err)
+{
+    if (value[0] == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "the name of the file is empty");
+    return text_list_add(&options->bench.models, value, strlen(value), err);
+}
+
+/* "512,128": a prompt and a generation. */
+static enum weir_status add_pair(struct options *options, const char *value, struct weir_error *err)
+{
+    struct number_list pair = {0};
+    const bool is_list = number_list_read(&pair, value, 0, INT32_MAX, NULL) == WEIR_OK;
+    const bool is_pair = is_list && pair.count == 2 && strchr(value, '-') == NULL &&
+                         pair.items[0] + pair.items[1] > 0;
+    enum weir_status status;
+    if (is_pair) {
+        TRY(number_list_add(&options->bench.pairs, pair.items[0], err));
+        TRY(number_list_add(&options->bench.pairs, pair.items[1], err));
+    } else {
+        status =
+            err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a pair of numbers, as 512,128", value);
+    }
+out:
+    mem_free(pair.items);
+    return status;
+}
+
 static enum weir_status set_rope_frequency_scale(struct options *options, const char *value,
                                                  struct weir_error *err)
 {
@@ -208,9 +237,10 @@ enum {
     MERGE = COMMAND_MERGE,
     CONVERT = COMMAND_CONVERT,
     QUANTIZE = COMMAND_QUANTIZE,
+    BENCH = COMMAND_BENCH,
     ENGINE = RUN | INSPECT | EVAL | IMATRIX,
     MODEL = ENGINE | TOKENIZE,
-    ALL = MODEL | SYNTH | SPLIT | MERGE | QUANTIZE | CONVERT,
+    ALL = MODEL | SYNTH | SPLIT | MERGE | QUANTIZE | CONVERT | BENCH,
 };
 
 #define FIELD(field)                                                                               \
@@ -225,8 +255,10 @@ enum {
     ROW(FLAG_INTEGER, n, v, c, e, h, FIELD(f), .low = lowest, .high = highest)
 #define REAL(n, v, c, e, f, lowest, highest, h)                                                    \
     ROW(FLAG_REAL, n, v, c, e, h, FIELD(f), .low = lowest, .high = highest)
-#define TEXT(n, v, c, e, f, h)           ROW(FLAG_TEXT, n, v, c, e, h, FIELD(f))
-#define CHOICE(n, v, c, e, f, first, h)  ROW(FLAG_CHOICE, n, v, c, e, h, FIELD(f), .low = first)
+#define TEXT(n, v, c, e, f, h)          ROW(FLAG_TEXT, n, v, c, e, h, FIELD(f))
+#define CHOICE(n, v, c, e, f, first, h) ROW(FLAG_CHOICE, n, v, c, e, h, FIELD(f), .low = first)
+#define LIST(n, v, c, f, lowest, highest, h)                                                       \
+    ROW(FLAG_LIST, n, v, c, NULL, h, FIELD(f), .low = lowest, .high = highest)
 #define CALL(n, v, c, e, f, function, h) ROW(FLAG_CALL, n, v, c, e, h, FIELD(f), .call = function)
 #define IGNORED(n, v, c, h)              ROW(FLAG_IGNORED, n, v, c, NULL, h, .size = 0)
 #define REFUSED(n, v, c, h)              ROW(FLAG_REFUSED, n, v, c, NULL, h, .size = 0)
@@ -314,6 +346,16 @@ static enum weir_status set_choice(struct options *options, const struct flag *f
     return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not one of %s", value, flag->value);
 }
 
+static enum weir_status add_to_list(struct options *options, const struct flag *flag,
+                                    const char *value, struct weir_error *err)
+{
+    struct number_list *list = (void *)((uint8_t *)options + flag->offset);
+    const int64_t low = (int64_t)flag->low, high = (int64_t)flag->high;
+    if (strchr(flag->value, '|') != NULL)
+        return number_list_read_words(list, value, flag->value, low, err);
+    return number_list_read(list, value, low, high, err);
+}
+
 static enum weir_status set_text(struct options *options, const struct flag *flag,
                                  const char *value, struct weir_error *err)
 {
@@ -334,6 +376,7 @@ static enum weir_status flag_apply(struct options *options, const struct flag *f
     case FLAG_INTEGER: return set_integer(options, flag, value, err);
     case FLAG_REAL: return set_real(options, flag, value, err);
     case FLAG_CHOICE: return set_choice(options, flag, value, err);
+    case FLAG_LIST: return add_to_list(options, flag, value, err);
     case FLAG_TEXT: return set_text(options, flag, value, err);
     case FLAG_CALL: return flag->call(options, value, err);
     case FLAG_REFUSED: return err_set(err, WEIR_ERR_UNSUPPORTED, "%s", flag->help);

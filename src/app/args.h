@@ -13,6 +13,7 @@ enum command_id {
     COMMAND_EVAL = 16,
     COMMAND_IMATRIX = 32,
     COMMAND_QUANTIZE = 64,
+    COMMAND_BENCH = 128,
     COMMAND_SPLIT = 256,
     COMMAND_MERGE = 512,
     COMMAND_CONVERT = 1024,
@@ -25,6 +26,8 @@ enum flag_kind {
     FLAG_REAL,    /* from `low` to `high` */
     FLAG_TEXT,
     FLAG_CHOICE, /* sets a field to `low` + the place of the word in `value` ("f32|f16") */
+    FLAG_LIST,   /* appends to a number_list: numbers from `low` to `high`; or, if `value` is words
+                    ("f32|f16"), `low` + their places */
     FLAG_CALL,   /* `call` reads the value */
     FLAG_IGNORED,
     FLAG_REFUSED,

@@ -59,6 +59,19 @@ static const struct command commands[] = {
         .familiar_name = "llama-perplexity",
     },
     {
+        .name = "bench",
+        .id = COMMAND_BENCH,
+        .bare = {"--model", "--model", "--model", "--model"},
+        .cache = WEIR_CACHE_F16,
+        .run = command_bench,
+        .usage = "[-m] FILE... [-p N,...] [-n N,...] [-d N,...] [flags]\n"
+                 "       weir bench --probe",
+        .summary = "measure the speed of models, or of the machine",
+        .details = "Times prompts and generation, in all combinations of what the lists say, and "
+                   "prints a row\nfor each: tokens a second, mean and standard deviation.",
+        .familiar_name = "llama-bench",
+    },
+    {
         .name = "convert",
         .id = COMMAND_CONVERT,
         .bare = {"--model", "--outfile"},

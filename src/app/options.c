@@ -2,6 +2,7 @@
  * Defaults and memory of the options. Knows no flag and no command. */
 #include "app/options.h"
 
+#include "app/bench_table.h"
 #include "base/mem.h"
 
 void options_init(struct options *options)
@@ -18,6 +19,7 @@ void options_init(struct options *options)
         .shape = {.rows = 1, .sequences = 1},
         .chunks = -1,
         .mtp_chain = -1,
+        .bench = {.repetitions = 5, .format = BENCH_MD, .format_errors = BENCH_NONE},
         .log = {.level = WEIR_LOG_INFO},
     };
     weir_engine_options_init(&options->engine);
@@ -34,6 +36,17 @@ static void text_list_release(struct text_list *list)
     mem_free(list->items);
 }
 
+static void bench_release(struct bench_options *bench)
+{
+    const struct number_list *const lists[] = {
+        &bench->prompts,   &bench->generations, &bench->depths,  &bench->pairs,   &bench->batches,
+        &bench->step_rows, &bench->threads,     &bench->cache_k, &bench->cache_v, &bench->loads,
+    };
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        mem_free(lists[i]->items);
+    text_list_release(&bench->models);
+}
+
 void options_release(struct options *options)
 {
     text_list_release(&options->overrides);
@@ -43,6 +56,7 @@ void options_release(struct options *options)
     text_list_release(&options->tensor_types);
     text_list_release(&options->include_weights);
     text_list_release(&options->exclude_weights);
+    bench_release(&options->bench);
     mem_free(options->biases.items);
 }
 

@@ -3,6 +3,7 @@
 #ifndef APP_OPTIONS_H
 #define APP_OPTIONS_H
 
+#include "app/number_list.h"
 #include "weir.h"
 
 /* Texts that belong to the list. */
@@ -16,6 +17,23 @@ struct bias_list {
     struct weir_logit_bias *items;
     uint64_t count;
     uint64_t capacity;
+};
+
+/* Lists that are empty have their default. */
+struct bench_options {
+    struct text_list models;
+    struct number_list prompts, generations, depths;
+    struct number_list pairs; /* prompt, generation, prompt, generation, ... */
+    struct number_list batches, step_rows, threads;
+    struct number_list cache_k, cache_v; /* enum weir_cache_type */
+    struct number_list loads;            /* places in "none|mmap|mlock|mmap+mlock" */
+    int32_t repetitions;
+    int32_t delay;         /* seconds between tests */
+    int32_t format;        /* enum bench_format, on standard output */
+    int32_t format_errors; /* the same, on standard error */
+    bool progress;
+    bool bytes;
+    bool probe;
 };
 
 struct log_options {
@@ -101,6 +119,8 @@ struct options {
     const char *type;
     const char *recipe; /* another name for the type */
     struct weir_convert_options convert;
+
+    struct bench_options bench;
 
     struct log_options log;
 };

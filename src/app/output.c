@@ -30,6 +30,11 @@ enum weir_status output_open(struct output *output, const char *path, struct wei
     return WEIR_OK;
 }
 
+void output_open_errors(struct output *output)
+{
+    *output = (struct output){.stream = stderr};
+}
+
 /* A reader that has gone away, as behind `| head`, wants no more: that is no error to tell of. */
 static void fail(struct output *output)
 {
@@ -38,7 +43,10 @@ static void fail(struct output *output)
         return;
     }
     err_set(&output->err, WEIR_ERR_IO, "%s: cannot write: %s",
-            output->is_file ? output->writer.path : "standard output", strerror(errno));
+            output->is_file            ? output->writer.path
+            : output->stream == stderr ? "standard error"
+                                       : "standard output",
+            strerror(errno));
 }
 
 void output_put(struct output *output, const void *data, size_t size)

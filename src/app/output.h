@@ -19,6 +19,8 @@ enum weir_status output_check_target(const char *target, const char *input, stru
 
 /* `path` NULL or "-" is standard output. */
 enum weir_status output_open(struct output *output, const char *path, struct weir_error *err);
+/* Standard error. */
+void output_open_errors(struct output *output);
 void output_put(struct output *output, const void *data, size_t size);
 void output_print(struct output *output, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

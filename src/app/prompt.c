@@ -87,6 +87,9 @@ enum weir_status prompt_check_target(const struct options *options, const char *
     enum weir_status status = WEIR_OK;
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0] && status == WEIR_OK; i++)
         status = output_check_target(target, inputs[i], err);
+    const struct text_list *models = &options->bench.models;
+    for (uint64_t i = 0; i < models->count && status == WEIR_OK; i++)
+        status = output_check_target(target, models->items[i], err);
     return status;
 }
 

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const command_names[] = {"run",   "inspect", "tokenize", "eval",    "synth",
-                                            "split", "merge",   "quantize", "imatrix", "convert"};
+static const char *const command_names[] = {"run",      "inspect", "tokenize", "eval",
+                                            "bench",    "synth",   "split",    "merge",
+                                            "quantize", "imatrix", "convert"};
 
 enum { COMMANDS = sizeof command_names / sizeof *command_names };
 

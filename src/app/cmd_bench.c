@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT
+ * weir bench: runs all combinations of the lists that the flags give, in the order of llama-bench.
+ * Knows neither how a test is timed nor how it is printed. */
+#include "app/command.h"
+
+#include <time.h>
+
+#include "app/bench_table.h"
+#include "app/bench_test.h"
+#include "app/interrupt.h"
+#include "app/loaded.h"
+#include "app/machine.h"
+#include "base/cpu.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+/* What an engine is opened with: the outer loops, of which the last turns fastest. */
+enum axis { AXIS_LOAD, AXIS_BATCH, AXIS_STEP_ROWS, AXIS_CACHE_K, AXIS_CACHE_V, AXIS_THREADS, AXES };
+
+/* By place in the flags' words: whether it maps, and whether it locks. */
+static const struct {
+    const char *name;
+    enum weir_load load;
+    bool lock;
+} loads[] = {
+    {"none", WEIR_LOAD_READ, false},
+    {"mmap", WEIR_LOAD_MAP, false},
+    {"mlock", WEIR_LOAD_READ, true},
+    {"mmap+mlock", WEIR_LOAD_MAP, true},
+};
+
+/* What is taken where no flag says otherwise, as llama-bench does. */
+enum { USUAL_LOAD = 1, USUAL_BATCH = 2048, USUAL_STEP_ROWS = 512, USUAL_CACHE = WEIR_CACHE_F16 };
+
+static const char *const cache_names[] = {[WEIR_CACHE_F32] = "f32", [WEIR_CACHE_F16] = "f16"};
+
+/* A test of the inner loops. */
+struct part {
+    uint32_t prompt, generate, depth;
+};
+
+struct bench {
+    const struct call *call;
+    const struct bench_options *options;
+    const struct number_list *axes[AXES];
+    struct part *parts;
+    uint64_t parts_count, parts_capacity;
+    uint32_t context; /* that the longest of them needs */
+    struct loaded loaded;
+    char model[BENCH_TEXT_MAX];
+    uint64_t *samples;
+    struct output output, errors;
+    struct bench_table tables[2]; /* on standard output and on standard error */
+    uint64_t tests, tests_done;
+};
+
+/* ---- what is to be done ---------------------------------------------------------------------- */
+
+/* The lists that no flag has filled get their default. */
+static enum weir_status fill_defaults(struct bench_options *options, struct weir_error *err)
+{
+    const struct {
+        struct number_list *list;
+        int64_t value;
+    } defaults[] = {
+        {&options->prompts, 512},
+        {&options->generations, 128},
+        {&options->depths, 0},
+        {&options->loads, USUAL_LOAD},
+        {&options->batches, USUAL_BATCH},
+        {&options->step_rows, USUAL_STEP_ROWS},
+        {&options->cache_k, USUAL_CACHE},
+        {&options->cache_v, USUAL_CACHE},
+        {&options->threads, cpu_cores()},
+    };
+    enum weir_status status = WEIR_OK;
+    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0] && status == WEIR_OK; i++) {
+        if (defaults[i].list->count == 0)
+            status = number_list_add(defaults[i].list, defaults[i].value, err);
+    }
+    return status;
+}
+
+/* Parts without tokens are none, as -p 0 asks. */
+static enum weir_status add_part(struct bench *bench, int64_t prompt, int64_t generate,
+                                 int64_t depth, struct weir_error *err)
+{
+    const int64_t held = prompt + generate + depth;
+    if (prompt == 0 && generate == 0)
+        return WEIR_OK;
+    if (held > INT32_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "a test of %lld, %lld and %lld tokens is longer than any context",
+                       (long long)depth, (long long)prompt, (long long)generate);
+    const enum weir_status status = mem_grow(&bench->parts, &bench->parts_capacity,
+                                             bench->parts_count + 1, sizeof *bench->parts, err);
+    if (status != WEIR_OK)
+        return status;
+    bench->parts[bench->parts_count++] =
+        (struct part){(uint32_t)prompt, (uint32_t)generate, (uint32_t)depth};
+    bench->context = held > bench->context ? (uint32_t)held : bench->context;
+    return WEIR_OK;
+}
+
+static enum weir_status add_parts(struct bench *bench, struct weir_error *err)
+{
+    const struct bench_options *options = bench->options;
+    enum weir_status status = WEIR_OK;
+    for (uint64_t d = 0; d < options->depths.count; d++) {
+        const int64_t depth = options->depths.items[d];
+        for (uint64_t i = 0; i < options->prompts.count; i++)
+            TRY(add_part(bench, options->prompts.items[i], 0, depth, err));
+        for (uint64_t i = 0; i < options->generations.count; i++)
+            TRY(add_part(bench, 0, options->generations.items[i], depth, err));
+        for (uint64_t i = 0; i < options->pairs.count; i += 2)
+            TRY(add_part(bench, options->pairs.items[i], options->pairs.items[i + 1], depth, err));
+    }
+    if (bench->parts_count == 0)
+        status =
+            err_set(err, WEIR_ERR_ARGUMENT, "nothing to measure: -p, -n and -pg name no tokens");
+out:
+    return status;
+}
+
+static void name_axes(struct bench *bench)
+{
+    const struct bench_options *options = bench->options;
+    bench->axes[AXIS_LOAD] = &options->loads;
+    bench->axes[AXIS_BATCH] = &options->batches;
+    bench->axes[AXIS_STEP_ROWS] = &options->step_rows;
+    bench->axes[AXIS_CACHE_K] = &options->cache_k;
+    bench->axes[AXIS_CACHE_V] = &options->cache_v;
+    bench->axes[AXIS_THREADS] = &options->threads;
+}
+
+static uint64_t count_combinations(const struct bench *bench)
+{
+    uint64_t count = 1;
+    for (int i = 0; i < AXES; i++) {
+        if (!size_mul(count, bench->axes[i]->count, &count))
+            return UINT64_MAX;
+    }
+    return count;
+}
+
+static void take_combination(const struct bench *bench, uint64_t number, int64_t values[AXES])
+{
+    for (int i = AXES - 1; i >= 0; i--) {
+        values[i] = bench->axes[i]->items[number % bench->axes[i]->count];
+        number /= bench->axes[i]->count;
+    }
+}
+
+/* ---- printing -------------------------------------------------------------------------------- */
+
+static bool varies(const struct number_list *list, int64_t usual)
+{
+    return list->count > 1 || list->items[0] != usual;
+}
+
+static struct bench_columns choose_columns(const struct bench_options *options)
+{
+    return (struct bench_columns){
+        .batch = varies(&options->batches, USUAL_BATCH),
+        .step_rows = varies(&options->step_rows, USUAL_STEP_ROWS),
+        .cache_k = varies(&options->cache_k, USUAL_CACHE),
+        .cache_v = varies(&options->cache_v, USUAL_CACHE),
+        .load = varies(&options->loads, USUAL_LOAD),
+    };
+}
+
+static enum weir_status open_tables(struct bench *bench, struct weir_error *err)
+{
+    const struct bench_options *options = bench->options;
+    struct probe probe = {0};
+    enum weir_status status;
+    TRY(output_open(&bench->output, NULL, err));
+    output_open_errors(&bench->errors);
+    bench_table_init(&bench->tables[0], &bench->output, options->format);
+    bench_table_init(&bench->tables[1], &bench->errors, options->format_errors);
+    if (options->bytes)
+        TRY(machine_probe(&probe, cpu_cores(), false, bench->call->log, err));
+    for (int i = 0; i < 2; i++) {
+        bench->tables[i].columns = choose_columns(options);
+        bench->tables[i].bytes = options->bytes;
+        bench->tables[i].peak = probe_read_peak(&probe);
+    }
+out:
+    return status;
+}
+
+static enum weir_status put_row(struct bench *bench, const struct bench_result *result,
+                                struct weir_error *err)
+{
+    for (int i = 0; i < 2; i++)
+        bench_table_row(&bench->tables[i], result);
+    return output_failed(&bench->output, err);
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static void show_progress(void *user, uint32_t sample)
+{
+    const struct bench *bench = user;
+    char what[32] = "warm-up";
+    if (!bench->options->progress)
+        return;
+    if (sample > 0)
+        snprintf(what, sizeof what, "run %u of %d", sample, (int)bench->options->repetitions);
+    log_print(bench->call->log, WEIR_LOG_INFO, "weir bench: test %llu of %llu, %s",
+              (unsigned long long)bench->tests_done + 1, (unsigned long long)bench->tests, what);
+}
+
+/* Lets the machine cool between tests, unless the user interrupts. */
+static void pause_between(const struct bench *bench)
+{
+    const struct timespec pause = {.tv_sec = bench->options->delay};
+    if (bench->tests_done > 0 && pause.tv_sec > 0 && !interrupt_requested())
+        nanosleep(&pause, NULL);
+}
+
+static enum weir_status run_test(struct bench *bench, const struct bench_test *test,
+                                 struct weir_error *err)
+{
+    enum weir_status status;
+    struct bench_result result = {.test = test,
+                                  .samples_ns = bench->samples,
+                                  .samples = (uint32_t)bench->options->repetitions};
+    pause_between(bench);
+    TRY(bench_run(&result, bench->loaded.engine, bench->loaded.session,
+                  bench->call->options->warmup, show_progress, bench, err));
+    TRY(put_row(bench, &result, err));
+    bench->tests_done++;
+out:
+    return status;
+}
+
+static struct weir_engine_options engine_options(const struct bench *bench,
+                                                 const int64_t values[AXES])
+{
+    struct weir_engine_options engine = bench->call->options->engine;
+    const int64_t rows = values[AXIS_STEP_ROWS], batch = values[AXIS_BATCH];
+    engine.load = loads[values[AXIS_LOAD]].load;
+    engine.lock = loads[values[AXIS_LOAD]].lock;
+    engine.step_rows_max = (uint32_t)(rows < batch ? rows : batch);
+    engine.logits_rows_max = 1;
+    engine.cache_k = (enum weir_cache_type)values[AXIS_CACHE_K];
+    engine.cache_v = (enum weir_cache_type)values[AXIS_CACHE_V];
+    engine.threads = (uint32_t)values[AXIS_THREADS];
+    engine.context = bench->context;
+    engine.progress = log_progress;
+    engine.progress_user = bench->call->log;
+    return engine;
+}
+
+/* All tests on one engine. */
+static enum weir_status run_combination(struct bench *bench, const int64_t values[AXES],
+                                        struct weir_error *err)
+{
+    struct loaded *loaded = &bench->loaded;
+    const struct weir_engine_options engine = engine_options(bench, values);
+    struct weir_model_info info;
+    enum weir_status status;
+    weir_model_info(loaded->model, &info);
+    TRY(weir_engine_open(&loaded->engine, loaded->model, &engine, err));
+    TRY(weir_session_open(&loaded->session, loaded->engine, err));
+    struct bench_test test = {
+        .path = info.path,
+        .backend = weir_engine_backend(loaded->engine),
+        .model = bench->model,
+        .model_bytes = info.tensor_bytes,
+        .parameters = info.parameters,
+        .batch = (uint32_t)values[AXIS_BATCH],
+        .step_rows = (uint32_t)values[AXIS_STEP_ROWS],
+        .threads = weir_engine_threads(loaded->engine),
+        .cache_k = cache_names[values[AXIS_CACHE_K]],
+        .cache_v = cache_names[values[AXIS_CACHE_V]],
+        .load = loads[values[AXIS_LOAD]].name,
+    };
+    for (uint64_t i = 0; i < bench->parts_count; i++) {
+        test.prompt = bench->parts[i].prompt;
+        test.generate = bench->parts[i].generate;
+        test.depth = bench->parts[i].depth;
+        TRY(run_test(bench, &test, err));
+    }
+out:
+    weir_session_close(loaded->session);
+    weir_engine_close(loaded->engine);
+    loaded->session = NULL;
+    loaded->engine = NULL;
+    return status;
+}
+
+static enum weir_status run_model(struct bench *bench, const char *path, struct weir_error *err)
+{
+    const uint64_t combinations = count_combinations(bench);
+    struct weir_model_info info;
+    int64_t values[AXES];
+    enum weir_status status;
+    bench->call->options->model = path;
+    TRY(loaded_open_model(&bench->loaded, bench->call->options, bench->call->log, err));
+    weir_model_info(bench->loaded.model, &info);
+    snprintf(bench->model, sizeof bench->model, "%s %s %s%s", info.architecture, info.size,
+             info.is_type_guessed ? "(guessed) " : "", info.file_type);
+    for (uint64_t i = 0; i < combinations; i++) {
+        take_combination(bench, i, values);
+        TRY(run_combination(bench, values, err));
+    }
+out:
+    loaded_close(&bench->loaded);
+    return status;
+}
+
+static enum weir_status run_models(struct bench *bench, struct weir_error *err)
+{
+    const struct text_list *models = &bench->options->models;
+    enum weir_status status = WEIR_OK;
+    for (int i = 0; i < 2; i++)
+        bench_table_begin(&bench->tables[i]);
+    for (uint64_t i = 0; i < models->count; i++)
+        TRY(run_model(bench, models->items[i], err));
+    for (int i = 0; i < 2; i++)
+        bench_table_end(&bench->tables[i]);
+    TRY(output_finish(&bench->output, err));
+out:
+    return status;
+}
+
+/* ---- the machine ----------------------------------------------------------------------------- */
+
+static void print_probe(struct output *output, const struct probe *probe)
+{
+    static const char row[] = "| %-18s | %7u | %10.2f | %-6s | %6.1f%% |\n";
+    char processor[BENCH_TEXT_MAX];
+    cpu_name(processor, sizeof processor);
+    output_print(output, "%s, %u cores\n\n", processor, probe->threads);
+    output_print(output, "| %-18s | %7s | %10s | %-6s | %7s |\n", "what", "threads", "median",
+                 "unit", "spread");
+    output_print(output, "| ------------------ | ------: | ---------: | ------ | ------: |\n");
+    for (uint32_t i = 0; i < probe->reads_count; i++) {
+        const struct probe_read *read = &probe->reads[i];
+        output_print(output, row, "memory read", read->threads, read->rate.median, "GB/s",
+                     read->rate.spread);
+    }
+    for (uint32_t i = 0; i < probe->peaks_count; i++) {
+        const struct probe_peak *peak = &probe->peaks[i];
+        char what[2 * PROBE_NAME_MAX];
+        snprintf(what, sizeof what, "%s %s", peak->type, peak->name);
+        output_print(output, row, what, probe->threads, peak->rate.median, "Gop/s",
+                     peak->rate.spread);
+    }
+}
+
+static enum weir_status probe_machine(const struct call *call, struct weir_error *err)
+{
+    struct output output = {0};
+    struct probe probe;
+    enum weir_status status;
+    if (call->options->bench.models.count > 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--probe measures the machine and takes no model");
+    TRY(machine_probe(&probe, cpu_cores(), true, call->log, err));
+    TRY(output_open(&output, NULL, err));
+    print_probe(&output, &probe);
+    TRY(output_finish(&output, err));
+out:
+    output_abandon(&output);
+    return status;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static enum weir_status bench_open(struct bench *bench, struct weir_error *err)
+{
+    struct bench_options *options = &bench->call->options->bench;
+    enum weir_status status;
+    if (options->models.count == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "no model: name a GGUF file with --model or as first argument");
+    TRY(fill_defaults(options, err));
+    name_axes(bench);
+    TRY(add_parts(bench, err));
+    if (!size_mul(count_combinations(bench), bench->parts_count * options->models.count,
+                  &bench->tests))
+        bench->tests = UINT64_MAX;
+    bench->samples = mem_alloc((uint64_t)options->repetitions, sizeof *bench->samples, err);
+    if (bench->samples == NULL)
+        return WEIR_ERR_MEMORY;
+    bench->call->log->progress_muted = true;
+    TRY(open_tables(bench, err));
+out:
+    return status;
+}
+
+enum weir_status command_bench(const struct call *call, struct weir_error *err)
+{
+    struct bench bench = {.call = call, .options = &call->options->bench};
+    enum weir_status status;
+    if (call->options->bench.probe)
+        return probe_machine(call, err);
+    TRY(bench_open(&bench, err));
+    TRY(run_models(&bench, err));
+out:
+    output_abandon(&bench.output);
+    mem_free(bench.samples);
+    mem_free(bench.parts);
+    return status;
+}
