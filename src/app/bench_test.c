@@ -56,11 +56,35 @@ double bench_gigabytes(const struct bench_result *result)
     return (double)result->bytes / bench_mean_ns(result).mean;
 }
 
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+enum weir_status bench_count_bytes(struct bench_result *result, const struct weir_engine *engine,
+                                   struct weir_error *err)
+{
+    const struct bench_test *test = result->test;
+    struct weir_traffic sum = {{0}, {0}};
+    uint32_t cached = test->depth;
+    enum weir_status status = WEIR_OK;
+    for (uint32_t done = 0; done < test->prompt;) {
+        const uint32_t left = test->prompt - done;
+        const uint32_t piece = left < test->batch ? left : test->batch;
+        TRY(weir_engine_traffic(engine, cached, piece, WEIR_LOGITS_LAST, &sum, err));
+        done += piece;
+        cached += piece;
+    }
+    for (uint32_t i = 0; i < test->generate; i++)
+        TRY(weir_engine_traffic(engine, cached++, 1, WEIR_LOGITS_LAST, &sum, err));
+    result->bytes = 0;
+    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++)
+        result->bytes += sum.read[class] + sum.written[class];
+out:
+    return status;
+}
+
 /* ---- running --------------------------------------------------------------------------------- */
 
 struct run {
     const struct bench_test *test;
-    struct weir_engine *engine;
     struct weir_session *session;
     int32_t *tokens; /* as many as the longest part has */
 };
@@ -110,31 +134,6 @@ out:
     return status;
 }
 
-/* ---- bytes ----------------------------------------------------------------------------------- */
-
-/* What `run` touches, by the plan. */
-static enum weir_status count_bytes(const struct run *run, uint64_t *bytes, struct weir_error *err)
-{
-    const struct bench_test *test = run->test;
-    struct weir_traffic sum = {{0}, {0}};
-    uint32_t cached = test->depth;
-    enum weir_status status = WEIR_OK;
-    for (uint32_t done = 0; done < test->prompt;) {
-        const uint32_t left = test->prompt - done;
-        const uint32_t piece = left < test->batch ? left : test->batch;
-        TRY(weir_engine_traffic(run->engine, cached, piece, WEIR_LOGITS_LAST, &sum, err));
-        done += piece;
-        cached += piece;
-    }
-    for (uint32_t i = 0; i < test->generate; i++)
-        TRY(weir_engine_traffic(run->engine, cached++, 1, WEIR_LOGITS_LAST, &sum, err));
-    *bytes = 0;
-    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++)
-        *bytes += sum.read[class] + sum.written[class];
-out:
-    return status;
-}
-
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static uint32_t larger(uint32_t a, uint32_t b)
@@ -142,11 +141,10 @@ static uint32_t larger(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-static enum weir_status draw_tokens(struct run *run, struct weir_error *err)
+static enum weir_status draw_tokens(struct run *run, uint32_t vocab, struct weir_error *err)
 {
     const struct bench_test *test = run->test;
     const uint32_t count = larger(larger(test->prompt, test->generate), test->depth);
-    const uint32_t vocab = weir_engine_vocab(run->engine);
     run->tokens = mem_alloc(count, sizeof *run->tokens, err);
     if (run->tokens == NULL)
         return WEIR_ERR_MEMORY;
@@ -155,16 +153,15 @@ static enum weir_status draw_tokens(struct run *run, struct weir_error *err)
     return WEIR_OK;
 }
 
-enum weir_status bench_run(struct bench_result *result, struct weir_engine *engine,
+enum weir_status bench_run(struct bench_result *result, const struct weir_engine *engine,
                            struct weir_session *session, bool warmup, bench_progress_fn *progress,
                            void *user, struct weir_error *err)
 {
-    struct run run = {.test = result->test, .engine = engine, .session = session};
+    struct run run = {.test = result->test, .session = session};
     const time_t now = time(NULL);
     enum weir_status status;
     strftime(result->time, sizeof result->time, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-    TRY(draw_tokens(&run, err));
-    TRY(count_bytes(&run, &result->bytes, err));
+    TRY(draw_tokens(&run, weir_engine_vocab(engine), err));
     if (warmup) {
         progress(user, 0);
         TRY(warm_up(&run, err));

@@ -29,7 +29,7 @@ struct bench_result {
     char time[24];        /* when it began, "2026-11-21T00:40:47Z" */
     uint64_t *samples_ns; /* of each repetition */
     uint32_t samples;
-    uint64_t bytes; /* touched in one repetition, by the plan */
+    uint64_t bytes; /* touched in one repetition: bench_count_bytes */
 };
 
 struct bench_mean {
@@ -44,12 +44,16 @@ double bench_sample_speed(const struct bench_result *result, uint32_t sample);
 /* GB a second by the bytes touched. */
 double bench_gigabytes(const struct bench_result *result);
 
+/* Sets result->bytes: what a repetition on such an engine touches, by the plan. */
+enum weir_status bench_count_bytes(struct bench_result *result, const struct weir_engine *engine,
+                                   struct weir_error *err);
+
 /* Who is told what runs; sample 0 is the warm-up, 1 the first that counts. */
 typedef void bench_progress_fn(void *user, uint32_t sample);
 
 /* Runs the test on a session of the engine, with a warm-up of the whole prompt and one generated
  * token if `warmup`. The result's test and room for `samples` are set by the caller. */
-enum weir_status bench_run(struct bench_result *result, struct weir_engine *engine,
+enum weir_status bench_run(struct bench_result *result, const struct weir_engine *engine,
                            struct weir_session *session, bool warmup, bench_progress_fn *progress,
                            void *user, struct weir_error *err);
 

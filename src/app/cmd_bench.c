@@ -227,6 +227,8 @@ static enum weir_status run_test(struct bench *bench, const struct bench_test *t
                                   .samples_ns = bench->samples,
                                   .samples = (uint32_t)bench->options->repetitions};
     pause_between(bench);
+    if (bench->options->bytes)
+        TRY(bench_count_bytes(&result, bench->loaded.engine, err));
     TRY(bench_run(&result, bench->loaded.engine, bench->loaded.session,
                   bench->call->options->warmup, show_progress, bench, err));
     TRY(put_row(bench, &result, err));
