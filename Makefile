@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 # A thin front over meson and ninja. Sources are listed in src/*/meson.build.
 .DEFAULT_GOAL := build
-.PHONY: build demo train check bench asan fuzz fmt install clean help
+.PHONY: build demo train check bench bench-peer asan fuzz fmt install clean help
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
 DEMO ?= Once upon a time there was a miller named Flora.
 TRAIN_MINUTES ?= 60
+BENCH_PEER ?=
 
 # The tests take longer to build than the program: `make check` switches them on.
 build/build.ninja:
@@ -34,6 +35,9 @@ bench: build/build.ninja ## measure this machine and the parts: see BENCHMARKS.m
 	@ninja -C build --quiet bench/weir-micro
 	@build/bench/weir-micro
 
+bench-peer: build ## weir and llama.cpp in turn on the same model (BENCH_PEER=--force, ...)
+	@sh tools/peer/bench.sh $(BENCH_PEER)
+
 asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@sh tools/setup.sh build check
 	@sh tools/check.sh asan
@@ -55,4 +59,4 @@ clean: ## remove everything that was built
 	rm -rf build build-clang build-asan build-fuzz
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT
+ * Times llama.cpp as llama-bench does: llama_decode of a prompt of random tokens, and of single
+ * tokens one after the other. Linked with the libraries of an npm package, which come without
+ * headers and without llama-bench; the bindings for JavaScript would time a promise and a sampler
+ * with each token.
+ *
+ * peer FOLDER MODEL THREADS PROMPT GENERATE      (FOLDER: of the libraries)
+ * prints "pp NANOSECONDS" and "tg NANOSECONDS", each after a run that does not count. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A parameter structure of unknown size. The platform's calling convention passes and returns large
+ * structures in memory, so one that is larger than the library's own serves as well; its beginning,
+ * which is written to, is checked. */
+struct parameters {
+    union {
+        uint64_t words[128];
+        struct {
+            uint32_t context, batch, step_rows;
+        };
+    };
+};
+
+void llama_backend_init(void);
+void llama_log_set(void (*log)(int level, const char *text, void *user), void *user);
+void ggml_backend_load_all_from_path(const char *folder);
+struct parameters llama_model_default_params(void);
+struct parameters llama_context_default_params(void);
+void *llama_model_load_from_file(const char *path, struct parameters parameters);
+void *llama_init_from_model(void *model, struct parameters parameters);
+const void *llama_model_get_vocab(const void *model);
+int32_t llama_vocab_n_tokens(const void *vocab);
+void llama_set_n_threads(void *context, int32_t threads, int32_t threads_batch);
+struct parameters llama_batch_get_one(int32_t *tokens, int32_t count);
+int32_t llama_decode(void *context, struct parameters batch);
+void llama_synchronize(void *context);
+void *llama_get_memory(const void *context);
+void llama_memory_clear(void *memory, bool data);
+uint32_t llama_n_ctx(const void *context);
+void llama_free(void *context);
+void llama_model_free(void *model);
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "error: peer: %s\n", what);
+    exit(1);
+}
+
+static void log_errors(int level, const char *text, void *user)
+{
+    enum { LEVEL_ERROR = 4 };
+    (void)user;
+    if (level == LEVEL_ERROR)
+        fputs(text, stderr);
+}
+
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int32_t parse_number(const char *text, int32_t low)
+{
+    char *end;
+    const long number = strtol(text, &end, 10);
+    if (*text == 0 || *end != 0 || number < low || number > 1 << 20)
+        fail("usage: peer FOLDER MODEL THREADS PROMPT GENERATE");
+    return (int32_t)number;
+}
+
+static void *open_context(void *model, int32_t threads, int32_t tokens)
+{
+    enum { CONTEXT = 512, BATCH = 2048, STEP_ROWS = 512 }; /* the defaults of llama.cpp */
+    struct parameters parameters = llama_context_default_params();
+    if (parameters.context != CONTEXT || parameters.batch != BATCH ||
+        parameters.step_rows != STEP_ROWS)
+        fail("the parameters of this version begin otherwise");
+    parameters.context = (uint32_t)tokens;
+    void *context = llama_init_from_model(model, parameters);
+    if (context == NULL || llama_n_ctx(context) < (uint32_t)tokens)
+        fail("no context");
+    llama_set_n_threads(context, threads, threads);
+    return context;
+}
+
+/* The time of `count` tokens in evaluations of at most `piece`, on an empty context. */
+static uint64_t time_tokens(void *context, int32_t *tokens, int32_t count, int32_t piece)
+{
+    llama_memory_clear(llama_get_memory(context), false);
+    const uint64_t start = clock_ns();
+    for (int32_t done = 0; done < count;) {
+        const int32_t part = count - done < piece ? count - done : piece;
+        if (llama_decode(context, llama_batch_get_one(tokens + done, part)) != 0)
+            fail("an evaluation failed");
+        llama_synchronize(context);
+        done += part;
+    }
+    return clock_ns() - start;
+}
+
+int main(int argc, char **argv)
+{
+    enum { BATCH = 2048 };
+    if (argc != 6)
+        fail("usage: peer FOLDER MODEL THREADS PROMPT GENERATE");
+    const int32_t threads = parse_number(argv[3], 1), prompt = parse_number(argv[4], 1);
+    const int32_t generate = parse_number(argv[5], 1), most = prompt > generate ? prompt : generate;
+    llama_log_set(log_errors, NULL);
+    ggml_backend_load_all_from_path(argv[1]);
+    llama_backend_init();
+    void *model = llama_model_load_from_file(argv[2], llama_model_default_params());
+    if (model == NULL)
+        fail("cannot load the model");
+    const int32_t vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
+    int32_t *tokens = malloc((size_t)most * sizeof *tokens);
+    if (tokens == NULL || vocab < 1)
+        fail("no tokens");
+    uint32_t state = 1;
+    for (int32_t i = 0; i < most; i++) {
+        state = state * 1664525 + 1013904223;
+        tokens[i] = (int32_t)((state >> 8) % (uint32_t)vocab);
+    }
+    void *context = open_context(model, threads, most);
+    time_tokens(context, tokens, prompt, BATCH);
+    printf("pp %llu\n", (unsigned long long)time_tokens(context, tokens, prompt, BATCH));
+    time_tokens(context, tokens, 1, 1);
+    printf("tg %llu\n", (unsigned long long)time_tokens(context, tokens, generate, 1));
+    llama_free(context);
+    llama_model_free(model);
+    free(tokens);
+    return 0;
+}
