@@ -225,15 +225,10 @@ void bench_table_init(struct bench_table *table, struct output *output, enum ben
     name_commit(table->commit, sizeof table->commit);
 }
 
-void bench_table_begin(struct bench_table *table)
-{
-    if (forms[table->format].begin != NULL)
-        forms[table->format].begin(table);
-    output_flush(table->output);
-}
-
 void bench_table_row(struct bench_table *table, const struct bench_result *result)
 {
+    if (table->rows == 0 && forms[table->format].begin != NULL)
+        forms[table->format].begin(table);
     if (forms[table->format].row != NULL)
         forms[table->format].row(table, result);
     output_flush(table->output);

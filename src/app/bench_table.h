@@ -35,8 +35,8 @@ struct bench_table {
 /* Fills in processor and commit. */
 void bench_table_init(struct bench_table *table, struct output *output, enum bench_format format);
 
-/* What stands before the first result, each result, and what stands behind the last. */
-void bench_table_begin(struct bench_table *table);
+/* A result, before the first one the head; and what stands behind the last. So nothing is printed
+ * if the first test fails. */
 void bench_table_row(struct bench_table *table, const struct bench_result *result);
 void bench_table_end(struct bench_table *table);
 

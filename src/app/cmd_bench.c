@@ -172,20 +172,29 @@ static struct bench_columns choose_columns(const struct bench_options *options)
 static enum weir_status open_tables(struct bench *bench, struct weir_error *err)
 {
     const struct bench_options *options = bench->options;
-    struct probe probe = {0};
-    enum weir_status status;
-    TRY(output_open(&bench->output, NULL, err));
+    const enum weir_status status = output_open(&bench->output, NULL, err);
+    if (status != WEIR_OK)
+        return status;
     output_open_errors(&bench->errors);
     bench_table_init(&bench->tables[0], &bench->output, options->format);
     bench_table_init(&bench->tables[1], &bench->errors, options->format_errors);
-    if (options->bytes)
-        TRY(machine_probe(&probe, cpu_cores(), false, bench->call->log, err));
     for (int i = 0; i < 2; i++) {
         bench->tables[i].columns = choose_columns(options);
         bench->tables[i].bytes = options->bytes;
-        bench->tables[i].peak = probe_read_peak(&probe);
     }
-out:
+    return WEIR_OK;
+}
+
+/* Only once there is a model to measure, since it may take seconds. */
+static enum weir_status find_peak(struct bench *bench, struct weir_error *err)
+{
+    struct probe probe;
+    if (!bench->options->bytes || bench->tables[0].peak > 0)
+        return WEIR_OK;
+    const enum weir_status status =
+        machine_probe(&probe, cpu_cores(), false, bench->call->log, err);
+    for (int i = 0; i < 2 && status == WEIR_OK; i++)
+        bench->tables[i].peak = probe_read_peak(&probe);
     return status;
 }
 
@@ -301,6 +310,7 @@ static enum weir_status run_model(struct bench *bench, const char *path, struct 
     enum weir_status status;
     bench->call->options->model = path;
     TRY(loaded_open_model(&bench->loaded, bench->call->options, bench->call->log, err));
+    TRY(find_peak(bench, err));
     weir_model_info(bench->loaded.model, &info);
     snprintf(bench->model, sizeof bench->model, "%s %s %s%s", info.architecture, info.size,
              info.is_type_guessed ? "(guessed) " : "", info.file_type);
@@ -317,8 +327,6 @@ static enum weir_status run_models(struct bench *bench, struct weir_error *err)
 {
     const struct text_list *models = &bench->options->models;
     enum weir_status status = WEIR_OK;
-    for (int i = 0; i < 2; i++)
-        bench_table_begin(&bench->tables[i]);
     for (uint64_t i = 0; i < models->count; i++)
         TRY(run_model(bench, models->items[i], err));
     for (int i = 0; i < 2; i++)

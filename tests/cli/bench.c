@@ -475,6 +475,10 @@ TEST(bench_bad_combinations_are_refused)
                   "a test of 2000000000, 2000000000 and 0 tokens is longer than any context");
     CHECK_REFUSED(RUN_PROGRAM("bench", MODEL, "--probe"),
                   "--probe measures the machine and takes no model");
+    CHECK_REFUSED(RUN_PROGRAM("bench", "/nowhere/x.gguf", "--bytes"),
+                  "--model: /nowhere/x.gguf: cannot open: No such file or directory");
+    CHECK_REFUSED(RUN_PROGRAM("bench", MODEL, "-t", "5000", "-o", "json"),
+                  "the number of threads is 5000, expected 0 to 1024");
     const char *path = test_scratch("log.gguf");
     CHECK_INT(RUN_PROGRAM("synth", "--size", "nano", "--out", path)->status, 0);
     snprintf(expected, sizeof expected, "%s: is read from, so it cannot be written to", path);
