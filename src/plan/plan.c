@@ -9,7 +9,7 @@
 #include "plan/validate.h"
 
 static const struct op_info op_infos[OP_COUNT] = {
-#define OP(id, function, operands, meaning) [OP_##id] = {#id, operands, meaning},
+#define OP(id, function, operands, shares, meaning) [OP_##id] = {#id, operands, shares, meaning},
 #include "plan/ops.def"
 };
 

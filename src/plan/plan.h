@@ -12,7 +12,7 @@
 #include "format/dtype.h"
 
 enum op_kind {
-#define OP(id, function, operands, meaning) OP_##id,
+#define OP(id, function, operands, shares, meaning) OP_##id,
 #include "plan/ops.def"
     OP_COUNT
 };
@@ -20,6 +20,7 @@ enum op_kind {
 struct op_info {
     const char *name;     /* "MATMUL" */
     const char *operands; /* letters of ops.def */
+    const char *shares;   /* letters of ops.def */
     const char *meaning;
 };
 

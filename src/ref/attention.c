@@ -41,20 +41,20 @@ static void rotate_group(const float *x, const double *frequency, uint32_t n, ui
 }
 
 static void rotate_rows(const struct ref_call *call, uint64_t first, uint64_t last, const float *w,
-                        const struct ref_operand *f, const struct ref_operand *y)
+                        const struct host_operand *f, const struct host_operand *y)
 {
-    const struct ref_operand *x = &call->at[0];
+    const struct host_operand *x = &call->at[0];
     const double *frequency = (const double *)(const void *)f->data;
     for (uint64_t row = first; row < last; row++) {
         const uint64_t position = position_of_row(call->step, row);
         for (uint32_t group = 0; group < x->groups; group++) {
-            const float *from = ref_group(x, row, group);
+            const float *from = host_group(x, row, group);
             if (w != NULL) {
                 ref_rms_norm_group(from, w, call->op->eps, call->scratch, x->width);
                 from = call->scratch;
             }
             rotate_group(from, frequency, f->width, position, call->op->scale,
-                         ref_group(y, row, group), x->width);
+                         host_group(y, row, group), x->width);
         }
     }
 }
@@ -66,18 +66,18 @@ void ref_rope(const struct ref_call *call, uint64_t first, uint64_t last)
 
 void ref_norm_rope(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    rotate_rows(call, first, last, ref_group(&call->at[1], 0, 0), &call->at[2], &call->at[3]);
+    rotate_rows(call, first, last, host_group(&call->at[1], 0, 0), &call->at[2], &call->at[3]);
 }
 
 void ref_kv_append(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *x = &call->at[0], *cache = &call->at[1];
+    const struct host_operand *x = &call->at[0], *cache = &call->at[1];
     const uint64_t group_bytes = dtype_row_bytes(cache->dtype, cache->width);
     for (uint64_t row = first; row < last; row++) {
         const struct step_seq *seq = seq_of_row(call->step, row);
-        uint8_t *to = ref_slot_row(cache, seq->slot, position_of_row(call->step, row));
+        uint8_t *to = host_slot_row(cache, seq->slot, position_of_row(call->step, row));
         for (uint32_t group = 0; group < x->groups; group++)
-            codec_encode_floats(cache->dtype, ref_group(x, row, group), to + group * group_bytes,
+            codec_encode_floats(cache->dtype, host_group(x, row, group), to + group * group_bytes,
                                 x->width);
     }
 }
@@ -100,7 +100,7 @@ static void softmax(float *scores, uint64_t count)
 
 /* Rounds to F16 what meets rows of an F16 cache, as the reference engine does and as products of
  * halves on hardware do; their sums stay F32. Rows of an F32 cache meet F32. */
-static void round_like_cache(const struct ref_operand *cache, float *values, uint64_t count)
+static void round_like_cache(const struct host_operand *cache, float *values, uint64_t count)
 {
     if (cache->dtype != DTYPE_F16)
         return;
@@ -109,10 +109,10 @@ static void round_like_cache(const struct ref_operand *cache, float *values, uin
 }
 
 /* One cached key or value vector as floats. */
-static const float *cached_vector(const struct ref_operand *cache, uint32_t slot, uint64_t position,
-                                  uint32_t group, float *decoded)
+static const float *cached_vector(const struct host_operand *cache, uint32_t slot,
+                                  uint64_t position, uint32_t group, float *decoded)
 {
-    const uint8_t *row = ref_slot_row(cache, slot, position);
+    const uint8_t *row = host_slot_row(cache, slot, position);
     codec_decode_row(cache->dtype, row + group * dtype_row_bytes(cache->dtype, cache->width),
                      decoded, cache->width);
     return decoded;
@@ -120,7 +120,7 @@ static const float *cached_vector(const struct ref_operand *cache, uint32_t slot
 
 void ref_attend(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *q = &call->at[0], *k = &call->at[1], *v = &call->at[2];
+    const struct host_operand *q = &call->at[0], *k = &call->at[1], *v = &call->at[2];
     const uint32_t heads_per_kv = q->groups / k->groups;
     float *scores = call->scratch;
     float decoded[HEAD_WIDTH_MAX], query[HEAD_WIDTH_MAX];
@@ -129,7 +129,7 @@ void ref_attend(const struct ref_call *call, uint64_t first, uint64_t last)
         const uint32_t head = (uint32_t)(unit % q->groups);
         const uint32_t slot = seq_of_row(call->step, row)->slot;
         const uint64_t visible = position_of_row(call->step, row) + 1;
-        memcpy(query, ref_group(q, row, head), q->width * sizeof *query);
+        memcpy(query, host_group(q, row, head), q->width * sizeof *query);
         round_like_cache(k, query, q->width);
         for (uint64_t p = 0; p < visible; p++)
             scores[p] =
@@ -137,7 +137,7 @@ void ref_attend(const struct ref_call *call, uint64_t first, uint64_t last)
                 ref_dot(query, cached_vector(k, slot, p, head / heads_per_kv, decoded), q->width);
         softmax(scores, visible);
         round_like_cache(v, scores, visible);
-        float *out = ref_group(&call->at[3], row, head);
+        float *out = host_group(&call->at[3], row, head);
         for (uint32_t i = 0; i < q->width; i++)
             out[i] = 0;
         for (uint64_t p = 0; p < visible; p++) {

@@ -15,31 +15,31 @@ static float conv_input(const struct ref_call *call, const struct step_seq *seq,
                         uint32_t back, uint32_t channel)
 {
     if (back <= i)
-        return ref_group(&call->at[0], seq->row_first + i - back, 0)[channel];
-    const struct ref_operand *ring = &call->at[2];
+        return host_group(&call->at[0], seq->row_first + i - back, 0)[channel];
+    const struct host_operand *ring = &call->at[2];
     /* position - back may be negative: R is added often enough, back <= R */
     const uint64_t index = ((uint64_t)seq->cached + i + ring->rows - back) % ring->rows;
-    const uint8_t *row = ref_slot_row(ring, seq->slot, index);
+    const uint8_t *row = host_slot_row(ring, seq->slot, index);
     return ((const float *)(const void *)row)[channel];
 }
 
 static void conv_channel(const struct ref_call *call, const struct step_seq *seq, uint32_t channel,
                          bool with_silu)
 {
-    const struct ref_operand *ring = &call->at[2];
-    const float *taps = ref_group(&call->at[1], channel, 0);
+    const struct host_operand *ring = &call->at[2];
+    const float *taps = host_group(&call->at[1], channel, 0);
     const uint32_t reach = (uint32_t)ring->rows; /* taps are oldest first, the current one last */
     for (uint32_t i = 0; i < seq->rows; i++) {
         float sum = 0;
         for (uint32_t tap = 0; tap <= reach; tap++)
             sum += taps[tap] * conv_input(call, seq, i, reach - tap, channel);
-        ref_group(&call->at[3], seq->row_first + i, 0)[channel] =
+        host_group(&call->at[3], seq->row_first + i, 0)[channel] =
             with_silu ? ref_silu_of(sum) : sum;
     }
     const uint32_t kept = seq->rows < reach ? seq->rows : reach;
     for (uint32_t i = seq->rows - kept; i < seq->rows; i++) {
-        uint8_t *row = ref_slot_row(ring, seq->slot, ((uint64_t)seq->cached + i) % reach);
-        ((float *)(void *)row)[channel] = ref_group(&call->at[0], seq->row_first + i, 0)[channel];
+        uint8_t *row = host_slot_row(ring, seq->slot, ((uint64_t)seq->cached + i) % reach);
+        ((float *)(void *)row)[channel] = host_group(&call->at[0], seq->row_first + i, 0)[channel];
     }
 }
 
@@ -66,19 +66,19 @@ void ref_conv_silu(const struct ref_call *call, uint64_t first, uint64_t last)
 
 void ref_state_load(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *state = &call->at[0], *copy = &call->at[1];
+    const struct host_operand *state = &call->at[0], *copy = &call->at[1];
     const uint64_t bytes = state->rows * state->pitch;
     for (uint64_t s = first; s < last; s++)
-        memcpy(copy->data + s * bytes, ref_slot_row(state, call->step->seq[s].slot, 0),
+        memcpy(copy->data + s * bytes, host_slot_row(state, call->step->seq[s].slot, 0),
                (size_t)bytes);
 }
 
 void ref_state_store(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *copy = &call->at[0], *state = &call->at[1];
+    const struct host_operand *copy = &call->at[0], *state = &call->at[1];
     const uint64_t bytes = state->rows * state->pitch;
     for (uint64_t s = first; s < last; s++)
-        memcpy(ref_slot_row(state, call->step->seq[s].slot, 0), copy->data + s * bytes,
+        memcpy(host_slot_row(state, call->step->seq[s].slot, 0), copy->data + s * bytes,
                (size_t)bytes);
 }
 
@@ -101,19 +101,19 @@ static float delta_rule_row(float *m, const float *q, const float *k, float v, f
 /* One v-head of one sequence through all its rows. `m` is its part of the state, [S value][S key];
  * `y` the output operand, in heads like v. */
 static void delta_rule_head(const struct ref_call *call, const struct step_seq *seq, uint32_t head,
-                            float *m, const struct ref_operand *y)
+                            float *m, const struct host_operand *y)
 {
-    const struct ref_operand *q = &call->at[0], *k = &call->at[1], *v = &call->at[2];
+    const struct host_operand *q = &call->at[0], *k = &call->at[1], *v = &call->at[2];
     const uint32_t per_k = v->groups / k->groups;
     const uint32_t k_head =
         call->op->head_map == HEAD_MAP_GROUPED ? head / per_k : head % k->groups;
     for (uint32_t i = 0; i < seq->rows; i++) {
         const uint64_t row = seq->row_first + i;
-        const float *key = ref_group(k, row, k_head), *query = ref_group(q, row, k_head);
-        const float *value = ref_group(v, row, head);
-        const float decay = expf(ref_group(&call->at[3], row, 0)[head]);
-        const float beta = ref_group(&call->at[4], row, 0)[head];
-        float *out = ref_group(y, row, head);
+        const float *key = host_group(k, row, k_head), *query = host_group(q, row, k_head);
+        const float *value = host_group(v, row, head);
+        const float decay = expf(host_group(&call->at[3], row, 0)[head]);
+        const float beta = host_group(&call->at[4], row, 0)[head];
+        float *out = host_group(y, row, head);
         for (uint32_t j = 0; j < v->width; j++)
             out[j] = call->op->scale * delta_rule_row(m + (uint64_t)j * k->width, query, key,
                                                       value[j], decay, beta, k->width);
@@ -145,7 +145,7 @@ void ref_delta_rule_inplace(const struct ref_call *call, uint64_t first, uint64_
     for (uint64_t unit = first; unit < last; unit++) {
         const struct step_seq *seq = &call->step->seq[unit / heads];
         const uint32_t head = (uint32_t)(unit % heads);
-        float *state = (float *)(void *)ref_slot_row(&call->at[5], seq->slot, 0);
+        float *state = (float *)(void *)host_slot_row(&call->at[5], seq->slot, 0);
         delta_rule_head(call, seq, head, state + head * head_floats(call), &call->at[6]);
     }
 }

@@ -10,7 +10,7 @@
 /* What the models' own code puts under the shares in place of a sum too small: 2^-14. */
 static const float share_floor = 6.103515625e-5f;
 
-static int32_t *routing_row(const struct ref_operand *routing, uint64_t row)
+static int32_t *routing_row(const struct host_operand *routing, uint64_t row)
 {
     return (int32_t *)(void *)(routing->data + row * routing->pitch);
 }
@@ -45,12 +45,12 @@ static int32_t take_largest(float *p, uint32_t n, float *value)
 
 void ref_route(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *x = &call->at[0], *routing = &call->at[1];
+    const struct host_operand *x = &call->at[0], *routing = &call->at[1];
     const uint32_t experts = x->groups * x->width, used = routing->width;
     for (uint64_t row = first; row < last; row++) {
-        float *share = ref_group(&call->at[2], row, 0);
+        float *share = host_group(&call->at[2], row, 0);
         double sum = 0;
-        softmax(ref_group(x, row, 0), call->scratch, experts);
+        softmax(host_group(x, row, 0), call->scratch, experts);
         for (uint32_t j = 0; j < used; j++) {
             routing_row(routing, row)[j] = take_largest(call->scratch, experts, &share[j]);
             sum += (double)share[j];
@@ -64,7 +64,7 @@ void ref_route(const struct ref_call *call, uint64_t first, uint64_t last)
 
 static bool is_routed_to(const struct ref_call *call, int32_t expert)
 {
-    const struct ref_operand *routing = &call->at[1];
+    const struct host_operand *routing = &call->at[1];
     for (uint64_t row = 0; row < call->rows; row++) {
         for (uint32_t j = 0; j < routing->width; j++) {
             if (routing_row(routing, row)[j] == expert)
@@ -78,13 +78,13 @@ static bool is_routed_to(const struct ref_call *call, int32_t expert)
 static void multiply_routed(const struct ref_call *call, int32_t expert, uint64_t out,
                             const float *w)
 {
-    const struct ref_operand *routing = &call->at[1], *x = &call->at[2], *y = &call->at[3];
+    const struct host_operand *routing = &call->at[1], *x = &call->at[2], *y = &call->at[3];
     for (uint64_t row = 0; row < call->rows; row++) {
         for (uint32_t j = 0; j < routing->width; j++) {
             if (routing_row(routing, row)[j] != expert)
                 continue;
-            const float *input = ref_group(x, row, x->groups == 1 ? 0 : j);
-            ref_group(y, row, j)[out] = ref_dot(w, input, x->width);
+            const float *input = host_group(x, row, x->groups == 1 ? 0 : j);
+            host_group(y, row, j)[out] = ref_dot(w, input, x->width);
         }
     }
 }
@@ -92,7 +92,7 @@ static void multiply_routed(const struct ref_call *call, int32_t expert, uint64_
 /* A unit is a row of the stack; it is decoded once if its expert is wanted at all. */
 void ref_expert_matmul(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *w = &call->at[0], *y = &call->at[3];
+    const struct host_operand *w = &call->at[0], *y = &call->at[3];
     const uint64_t matrix = y->width;
     while (first < last) {
         const uint64_t expert = first / matrix;
@@ -108,13 +108,13 @@ void ref_expert_matmul(const struct ref_call *call, uint64_t first, uint64_t las
 
 void ref_expert_scale(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *x = &call->at[0], *y = &call->at[3];
-    const float *w = ref_group(&call->at[2], 0, 0);
+    const struct host_operand *x = &call->at[0], *y = &call->at[3];
+    const float *w = host_group(&call->at[2], 0, 0);
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t j = 0; j < x->groups; j++) {
             const float scale = w[routing_row(&call->at[1], row)[j]];
-            const float *from = ref_group(x, row, j);
-            float *to = ref_group(y, row, j);
+            const float *from = host_group(x, row, j);
+            float *to = host_group(y, row, j);
             for (uint32_t i = 0; i < x->width; i++)
                 to[i] = from[i] * scale;
         }
@@ -124,14 +124,14 @@ void ref_expert_scale(const struct ref_call *call, uint64_t first, uint64_t last
 /* In the order of the routing: the largest share first. */
 void ref_expert_sum(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *x = &call->at[0];
+    const struct host_operand *x = &call->at[0];
     for (uint64_t row = first; row < last; row++) {
-        const float *share = ref_group(&call->at[1], row, 0);
-        float *y = ref_group(&call->at[2], row, 0);
+        const float *share = host_group(&call->at[1], row, 0);
+        float *y = host_group(&call->at[2], row, 0);
         for (uint32_t i = 0; i < x->width; i++)
-            y[i] = ref_group(x, row, 0)[i] * share[0];
+            y[i] = host_group(x, row, 0)[i] * share[0];
         for (uint32_t j = 1; j < x->groups; j++) {
-            const float *from = ref_group(x, row, j);
+            const float *from = host_group(x, row, j);
             for (uint32_t i = 0; i < x->width; i++)
                 y[i] += from[i] * share[j];
         }
@@ -151,12 +151,12 @@ static void add_squares(const float *x, float *sums, uint32_t n)
 /* A unit is a matrix of the stack. */
 void ref_expert_squares(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *x = &call->at[0], *routing = &call->at[1], *sums = &call->at[2];
+    const struct host_operand *x = &call->at[0], *routing = &call->at[1], *sums = &call->at[2];
     for (uint64_t row = 0; row < call->rows; row++) {
         for (uint32_t j = 0; j < routing->width; j++) {
             const uint64_t expert = (uint64_t)routing_row(routing, row)[j];
             if (expert >= first && expert < last)
-                add_squares(ref_group(x, row, x->groups == 1 ? 0 : j),
+                add_squares(host_group(x, row, x->groups == 1 ? 0 : j),
                             (float *)(void *)(sums->data + expert * sums->pitch), x->width);
         }
     }
@@ -168,7 +168,7 @@ void ref_sum_squares(const struct ref_call *call, uint64_t first, uint64_t last)
     float *sums = (float *)(void *)call->at[1].data;
     const uint32_t columns = call->at[1].width - 1;
     for (uint64_t row = 0; row < call->rows; row++) {
-        const float *x = ref_group(&call->at[0], row, 0);
+        const float *x = host_group(&call->at[0], row, 0);
         for (uint64_t i = first; i < last; i++)
             sums[i] += i < columns ? x[i] * x[i] : 1.0f;
     }

@@ -26,10 +26,10 @@ float ref_dot(const float *a, const float *b, uint32_t n)
 
 void ref_matmul(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *w = &call->at[0], *x = &call->at[1], *y = &call->at[2];
+    const struct host_operand *w = &call->at[0], *x = &call->at[1], *y = &call->at[2];
     for (uint64_t out = first; out < last; out++) {
         codec_decode_row(w->dtype, w->data + out * w->pitch, call->scratch, w->width);
         for (uint64_t row = 0; row < call->rows; row++)
-            ref_group(y, row, 0)[out] = ref_dot(call->scratch, ref_group(x, row, 0), w->width);
+            host_group(y, row, 0)[out] = ref_dot(call->scratch, host_group(x, row, 0), w->width);
     }
 }

@@ -15,29 +15,20 @@ struct device {
     struct pool *pool;
 };
 
-struct memory {
-    uint8_t *data;
-    uint64_t bytes;
-};
-
 struct exec {
     struct device *device;
-    const struct plan *plan;
-    struct plan_limits limits;
-    uint8_t **address;    /* of each buffer's first byte, views included */
-    uint64_t *slot_bytes; /* of states, rings and caches */
+    struct host_bound bound;
     uint8_t *activations;
     uint64_t activations_bytes;
     float *scratch; /* scratch_count floats for each thread */
     uint64_t scratch_count;
-    float **vectors; /* converted weights: as many as there are buffers, mostly NULL */
     const struct step *step;
     /* op after which the step ends, or UINT32_MAX; thread 0 sets it before that op's barrier */
     _Atomic uint32_t stop_at;
 };
 
 static ref_op_fn *const functions[OP_COUNT] = {
-#define OP(id, function, operands, meaning) [OP_##id] = ref_##function,
+#define OP(id, function, operands, shares, meaning) [OP_##id] = ref_##function,
 #include "plan/ops.def"
 };
 
@@ -64,42 +55,6 @@ static void ref_close(struct device *device)
         return;
     pool_close(device->pool);
     mem_free(device);
-}
-
-static enum weir_status ref_alloc(struct memory **out, struct device *device, uint64_t bytes,
-                                  struct weir_error *err)
-{
-    (void)device;
-    *out = NULL;
-    struct memory *memory = mem_alloc(1, sizeof *memory, err);
-    if (memory == NULL)
-        return WEIR_ERR_MEMORY;
-    memory->bytes = bytes;
-    memory->data = pages_alloc(bytes, err);
-    if (memory->data == NULL) {
-        mem_free(memory);
-        return WEIR_ERR_MEMORY;
-    }
-    *out = memory;
-    return WEIR_OK;
-}
-
-static void ref_free(struct memory *memory)
-{
-    if (memory == NULL)
-        return;
-    pages_free(memory->data, memory->bytes);
-    mem_free(memory);
-}
-
-static void ref_clear(struct memory *memory, uint64_t offset, uint64_t bytes)
-{
-    memset(memory->data + offset, 0, (size_t)bytes);
-}
-
-static void ref_fetch(const struct memory *memory, uint64_t offset, void *out, uint64_t bytes)
-{
-    memcpy(out, memory->data + offset, (size_t)bytes);
 }
 
 /* ---- preparing ------------------------------------------------------------------------------- */
@@ -144,97 +99,21 @@ static void ref_release(struct exec *exec)
 {
     if (exec == NULL)
         return;
-    for (uint32_t i = 0; exec->vectors != NULL && i < exec->plan->buf_count; i++)
-        mem_free(exec->vectors[i]);
-    mem_free(exec->vectors);
+    host_release(&exec->bound);
     mem_free(exec->scratch);
     pages_free(exec->activations, exec->activations_bytes);
-    mem_free(exec->slot_bytes);
-    mem_free(exec->address);
     mem_free(exec);
 }
 
-/* A weight that is no matrix (norms, biases, taps of the convolution) is read as floats in place;
- * if the file has it in another type or unaligned, a converted copy takes its place. */
-static enum weir_status bind_vector(struct exec *exec, uint16_t number, struct weir_error *err)
+static enum weir_status exec_alloc(struct exec *exec, const struct backend_bind *bind,
+                                   uint64_t activations_bytes, struct weir_error *err)
 {
-    const struct buf *buf = plan_buf(exec->plan, number);
-    uint8_t *data = exec->address[number];
-    if ((buf->dtype == DTYPE_F32 && (uintptr_t)data % sizeof(float) == 0) ||
-        exec->vectors[number] != NULL)
-        return WEIR_OK;
-    float *copy = mem_alloc((uint64_t)buf->rows * buf->width, sizeof *copy, err);
-    if (copy == NULL)
-        return WEIR_ERR_MEMORY;
-    for (uint64_t row = 0; row < buf->rows; row++)
-        codec_decode_row(buf->dtype, data + row * buf_row_bytes(buf), copy + row * buf->width,
-                         buf->width);
-    exec->vectors[number] = copy;
-    exec->address[number] = (uint8_t *)copy;
-    return WEIR_OK;
-}
-
-static enum weir_status bind_weights(struct exec *exec, struct weir_error *err)
-{
-    for (uint32_t i = 0; i < exec->plan->op_count; i++) {
-        const struct op *op = &exec->plan->ops[i];
-        for (uint32_t j = 0; j < op_operands(op); j++) {
-            const struct buf *buf = plan_buf(exec->plan, op->operand[j]);
-            const enum dtype_family family = dtype_info(buf->dtype)->family;
-            if (buf->kind != BUF_WEIGHT)
-                continue;
-            if (family != DTYPE_FAMILY_FLOAT && family != DTYPE_FAMILY_QUANT)
-                return err_set(err, WEIR_ERR_UNSUPPORTED,
-                               "backend ref: op %s cannot use weights of type %s",
-                               op_info(op->kind)->name, dtype_info(buf->dtype)->name);
-            if (op->kind == OP_MATMUL || op->kind == OP_EMBED || op->kind == OP_EXPERT_MATMUL)
-                continue;
-            const enum weir_status status = bind_vector(exec, op->operand[j], err);
-            if (status != WEIR_OK)
-                return status;
-        }
-    }
-    return WEIR_OK;
-}
-
-static void bind_addresses(struct exec *exec, const struct backend_bind *bind,
-                           const uint64_t *offsets, const uint64_t *state_offsets)
-{
-    const struct plan *plan = exec->plan;
-    for (uint32_t i = 0; i < plan->buf_count; i++) {
-        const struct buf *buf = &plan->bufs[i];
-        uint8_t *base = NULL;
-        switch ((enum buf_kind)buf->kind) {
-        case BUF_WEIGHT: base = (uint8_t *)(uintptr_t)bind->weights[buf->source]; break;
-        case BUF_CONST: base = (uint8_t *)(plan->consts + buf->source); break;
-        case BUF_INPUT: break; /* comes with the step */
-        case BUF_ACT:
-        case BUF_HIDDEN:
-        case BUF_LOGITS: base = exec->activations + offsets[buf->base]; break;
-        case BUF_STATE:
-        case BUF_RING:
-        case BUF_KV:
-        case BUF_SUM: base = bind->state->data + state_offsets[i]; break;
-        }
-        exec->address[i] = base == NULL ? NULL : base + dtype_row_bytes(buf->dtype, buf->offset);
-    }
-}
-
-static enum weir_status exec_alloc(struct exec *exec, uint64_t activations_bytes,
-                                   struct weir_error *err)
-{
-    const uint32_t bufs = exec->plan->buf_count;
     const uint32_t threads = pool_threads(exec->device->pool);
     exec->activations_bytes = activations_bytes;
     exec->activations = pages_alloc(activations_bytes, err);
-    exec->address = mem_alloc(bufs, sizeof *exec->address, err);
-    exec->vectors = mem_alloc(bufs, sizeof *exec->vectors, err);
-    exec->slot_bytes = mem_alloc(bufs, sizeof *exec->slot_bytes, err);
-    exec->scratch_count = scratch_floats(exec->plan, &exec->limits);
+    exec->scratch_count = scratch_floats(bind->plan, &bind->limits);
     exec->scratch = mem_alloc(exec->scratch_count, threads * sizeof(float), err);
-    const bool has_all = exec->activations != NULL && exec->address != NULL &&
-                         exec->vectors != NULL && exec->slot_bytes != NULL && exec->scratch != NULL;
-    return has_all ? WEIR_OK : WEIR_ERR_MEMORY;
+    return exec->activations != NULL && exec->scratch != NULL ? WEIR_OK : WEIR_ERR_MEMORY;
 }
 
 static enum weir_status ref_prepare(struct exec **out, struct device *device,
@@ -242,27 +121,18 @@ static enum weir_status ref_prepare(struct exec **out, struct device *device,
 {
     *out = NULL;
     enum weir_status status = WEIR_ERR_MEMORY;
-    uint64_t total, state_total;
-    uint64_t *offsets = mem_alloc(bind->plan->buf_count, 2 * sizeof *offsets, err);
+    uint64_t total;
+    uint64_t *offsets = mem_alloc(bind->plan->buf_count, sizeof *offsets, err);
     struct exec *exec = mem_alloc(1, sizeof *exec, err);
     if (offsets == NULL || exec == NULL)
         goto out;
     exec->device = device;
-    exec->plan = bind->plan;
-    exec->limits = bind->limits;
     if (!plan_place(bind->plan, &bind->limits, offsets, &total)) {
         status = err_set(err, WEIR_ERR_MEMORY, "activations do not fit in 64 bits");
         goto out;
     }
-    TRY(exec_alloc(exec, total, err));
-    uint64_t *state_offsets = offsets + bind->plan->buf_count;
-    if (!plan_place_state(bind->plan, &bind->limits, state_offsets, exec->slot_bytes,
-                          &state_total)) {
-        status = err_set(err, WEIR_ERR_MEMORY, "state does not fit in 64 bits");
-        goto out;
-    }
-    bind_addresses(exec, bind, offsets, state_offsets);
-    TRY(bind_weights(exec, err));
+    TRY(exec_alloc(exec, bind, total, err));
+    TRY(host_bind(&exec->bound, bind, offsets, exec->activations, ref_backend.name, err));
     *out = exec;
     exec = NULL;
 out:
@@ -276,26 +146,11 @@ out:
 void ref_resolve(const struct exec *exec, uint32_t op, const struct step *step,
                  struct ref_call *call)
 {
-    const struct plan *plan = exec->plan;
+    const struct plan *plan = exec->bound.plan;
     *call = (struct ref_call){.op = &plan->ops[op], .step = step, .scratch = exec->scratch};
     const uint32_t operands = op_operands(call->op);
-    for (uint32_t i = 0; i < operands; i++) {
-        const uint16_t number = call->op->operand[i];
-        const struct buf *buf = plan_buf(plan, number);
-        const bool is_converted = exec->vectors[number] != NULL;
-        call->at[i] = (struct ref_operand){
-            .data =
-                buf->kind == BUF_INPUT ? (uint8_t *)(uintptr_t)step->hidden : exec->address[number],
-            .dtype = is_converted ? DTYPE_F32 : (enum dtype)buf->dtype,
-            .rows = buf_rows(buf, step),
-            .width = buf->width,
-            .groups = buf->groups,
-            .stride = buf->stride,
-            .pitch = is_converted ? buf->width * sizeof(float)
-                                  : buf_row_bytes(plan_buf(plan, buf->base)),
-            .slot_bytes = exec->slot_bytes[number],
-        };
-    }
+    for (uint32_t i = 0; i < operands; i++)
+        call->at[i] = host_operand(&exec->bound, call->op, i, step);
     const struct buf *last = plan_buf(plan, call->op->operand[operands - 1]);
     call->rows = call->at[buf_is_activation(last) ? operands - 1 : 0].rows;
 }
@@ -358,7 +213,7 @@ static void run_plan(void *argument, uint32_t thread)
 {
     struct exec *exec = argument;
     const uint32_t threads = pool_threads(exec->device->pool);
-    for (uint32_t i = 0; i < exec->plan->op_count; i++) {
+    for (uint32_t i = 0; i < exec->bound.plan->op_count; i++) {
         struct ref_call call;
         ref_resolve(exec, i, exec->step, &call);
         call.scratch = exec->scratch + thread * exec->scratch_count;
@@ -385,21 +240,14 @@ static enum weir_status ref_run(struct exec *exec, const struct step *step, stru
                                        : err_set(err, WEIR_ERR_CANCELLED, "the step was cancelled");
 }
 
-/* Row `row` of a result of the last run. */
-static const float *result_row(const struct exec *exec, uint16_t number, uint32_t row)
-{
-    const uint64_t row_bytes = buf_row_bytes(plan_buf(exec->plan, number));
-    return (const float *)(const void *)(exec->address[number] + row * row_bytes);
-}
-
 static const float *ref_logits(const struct exec *exec, uint32_t out)
 {
-    return result_row(exec, exec->plan->logits, out);
+    return host_result_row(&exec->bound, exec->bound.plan->logits, out);
 }
 
 static const float *ref_hidden(const struct exec *exec, uint32_t row)
 {
-    return result_row(exec, exec->plan->hidden, row);
+    return host_result_row(&exec->bound, exec->bound.plan->hidden, row);
 }
 
 const struct backend ref_backend = {
@@ -407,10 +255,10 @@ const struct backend ref_backend = {
     .description = "every op in plain scalar C: the definition, on any machine",
     .open = ref_open,
     .close = ref_close,
-    .alloc = ref_alloc,
-    .free = ref_free,
-    .clear = ref_clear,
-    .fetch = ref_fetch,
+    .alloc = host_alloc,
+    .free = host_free,
+    .clear = host_clear,
+    .fetch = host_fetch,
     .measure = ref_measure,
     .prepare = ref_prepare,
     .release = ref_release,

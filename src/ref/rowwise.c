@@ -29,18 +29,18 @@ float ref_softplus_of(float x)
 
 void ref_embed(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *table = &call->at[0];
+    const struct host_operand *table = &call->at[0];
     for (uint64_t row = first; row < last; row++)
         codec_decode_row(table->dtype,
                          table->data + (uint64_t)call->step->token[row] * table->pitch,
-                         ref_group(&call->at[1], row, 0), table->width);
+                         host_group(&call->at[1], row, 0), table->width);
 }
 
 void ref_select(const struct ref_call *call, uint64_t first, uint64_t last)
 {
     for (uint64_t row = first; row < last; row++)
-        memcpy(ref_group(&call->at[1], row, 0),
-               ref_group(&call->at[0], call->step->out_row[row], 0),
+        memcpy(host_group(&call->at[1], row, 0),
+               host_group(&call->at[0], call->step->out_row[row], 0),
                (size_t)call->at[1].width * sizeof(float));
 }
 
@@ -49,11 +49,11 @@ void ref_select(const struct ref_call *call, uint64_t first, uint64_t last)
 static void map_rows(const struct ref_call *call, uint64_t first, uint64_t last,
                      float (*function)(float))
 {
-    const struct ref_operand *x = &call->at[0], *y = &call->at[1];
+    const struct host_operand *x = &call->at[0], *y = &call->at[1];
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t group = 0; group < x->groups; group++) {
-            const float *from = ref_group(x, row, group);
-            float *to = ref_group(y, row, group);
+            const float *from = host_group(x, row, group);
+            float *to = host_group(y, row, group);
             for (uint32_t i = 0; i < x->width; i++)
                 to[i] = function(from[i]);
         }
@@ -98,11 +98,11 @@ static float mul_silu(float a, float b)
 static void combine_rows(const struct ref_call *call, uint64_t first, uint64_t last,
                          float (*function)(float, float))
 {
-    const struct ref_operand *a = &call->at[0], *b = &call->at[1], *y = &call->at[2];
+    const struct host_operand *a = &call->at[0], *b = &call->at[1], *y = &call->at[2];
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t group = 0; group < a->groups; group++) {
-            const float *left = ref_group(a, row, group), *right = ref_group(b, row, group);
-            float *to = ref_group(y, row, group);
+            const float *left = host_group(a, row, group), *right = host_group(b, row, group);
+            float *to = host_group(y, row, group);
             for (uint32_t i = 0; i < a->width; i++)
                 to[i] = function(left[i], right[i]);
         }
@@ -132,12 +132,12 @@ void ref_swiglu(const struct ref_call *call, uint64_t first, uint64_t last)
 /* One number for each row, b, with all columns of a. */
 void ref_mul_column(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *a = &call->at[0], *y = &call->at[2];
+    const struct host_operand *a = &call->at[0], *y = &call->at[2];
     for (uint64_t row = first; row < last; row++) {
-        const float b = *ref_group(&call->at[1], row, 0);
+        const float b = *host_group(&call->at[1], row, 0);
         for (uint32_t group = 0; group < a->groups; group++) {
-            const float *from = ref_group(a, row, group);
-            float *to = ref_group(y, row, group);
+            const float *from = host_group(a, row, group);
+            float *to = host_group(y, row, group);
             for (uint32_t i = 0; i < a->width; i++)
                 to[i] = from[i] * b;
         }
@@ -146,12 +146,12 @@ void ref_mul_column(const struct ref_call *call, uint64_t first, uint64_t last)
 
 void ref_add_gated(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *a = &call->at[0], *b = &call->at[1], *y = &call->at[3];
+    const struct host_operand *a = &call->at[0], *b = &call->at[1], *y = &call->at[3];
     for (uint64_t row = first; row < last; row++) {
-        const float gate = ref_sigmoid_of(*ref_group(&call->at[2], row, 0));
+        const float gate = ref_sigmoid_of(*host_group(&call->at[2], row, 0));
         for (uint32_t group = 0; group < a->groups; group++) {
-            const float *left = ref_group(a, row, group), *right = ref_group(b, row, group);
-            float *to = ref_group(y, row, group);
+            const float *left = host_group(a, row, group), *right = host_group(b, row, group);
+            float *to = host_group(y, row, group);
             for (uint32_t i = 0; i < a->width; i++)
                 to[i] = left[i] + right[i] * gate;
         }
@@ -161,10 +161,10 @@ void ref_add_gated(const struct ref_call *call, uint64_t first, uint64_t last)
 /* ---- columns moved --------------------------------------------------------------------------- */
 
 /* All columns of x in row `row`, group after group, to `out`; returns what is behind them. */
-static float *put_columns(const struct ref_operand *x, uint64_t row, float *out)
+static float *put_columns(const struct host_operand *x, uint64_t row, float *out)
 {
     for (uint32_t group = 0; group < x->groups; group++) {
-        memcpy(out, ref_group(x, row, group), x->width * sizeof *out);
+        memcpy(out, host_group(x, row, group), x->width * sizeof *out);
         out += x->width;
     }
     return out;
@@ -173,14 +173,14 @@ static float *put_columns(const struct ref_operand *x, uint64_t row, float *out)
 void ref_copy(const struct ref_call *call, uint64_t first, uint64_t last)
 {
     for (uint64_t row = first; row < last; row++)
-        put_columns(&call->at[0], row, ref_group(&call->at[1], row, 0));
+        put_columns(&call->at[0], row, host_group(&call->at[1], row, 0));
 }
 
 void ref_concat(const struct ref_call *call, uint64_t first, uint64_t last)
 {
     for (uint64_t row = first; row < last; row++)
         put_columns(&call->at[1], row,
-                    put_columns(&call->at[0], row, ref_group(&call->at[2], row, 0)));
+                    put_columns(&call->at[0], row, host_group(&call->at[2], row, 0)));
 }
 
 /* ---- with a weight vector -------------------------------------------------------------------- */
@@ -189,12 +189,12 @@ void ref_concat(const struct ref_call *call, uint64_t first, uint64_t last)
 static void combine_weight(const struct ref_call *call, uint64_t first, uint64_t last,
                            float (*function)(float, float))
 {
-    const struct ref_operand *x = &call->at[0], *y = &call->at[2];
-    const float *w = ref_group(&call->at[1], 0, 0);
+    const struct host_operand *x = &call->at[0], *y = &call->at[2];
+    const float *w = host_group(&call->at[1], 0, 0);
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t group = 0; group < x->groups; group++) {
-            const float *from = ref_group(x, row, group);
-            float *to = ref_group(y, row, group);
+            const float *from = host_group(x, row, group);
+            float *to = host_group(y, row, group);
             for (uint32_t i = 0; i < x->width; i++)
                 to[i] = function(from[i], w[group * x->width + i]);
         }
@@ -213,12 +213,12 @@ void ref_mul_weight(const struct ref_call *call, uint64_t first, uint64_t last)
 
 void ref_mul_scalar(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *x = &call->at[0], *y = &call->at[2];
-    const float w = *ref_group(&call->at[1], 0, 0);
+    const struct host_operand *x = &call->at[0], *y = &call->at[2];
+    const float w = *host_group(&call->at[1], 0, 0);
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t group = 0; group < x->groups; group++) {
-            const float *from = ref_group(x, row, group);
-            float *to = ref_group(y, row, group);
+            const float *from = host_group(x, row, group);
+            float *to = host_group(y, row, group);
             for (uint32_t i = 0; i < x->width; i++)
                 to[i] = from[i] * w;
         }
@@ -227,12 +227,12 @@ void ref_mul_scalar(const struct ref_call *call, uint64_t first, uint64_t last)
 
 void ref_decay(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *x = &call->at[0], *y = &call->at[3];
-    const float *bias = ref_group(&call->at[1], 0, 0), *rate = ref_group(&call->at[2], 0, 0);
+    const struct host_operand *x = &call->at[0], *y = &call->at[3];
+    const float *bias = host_group(&call->at[1], 0, 0), *rate = host_group(&call->at[2], 0, 0);
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t group = 0; group < x->groups; group++) {
-            const float *from = ref_group(x, row, group);
-            float *to = ref_group(y, row, group);
+            const float *from = host_group(x, row, group);
+            float *to = host_group(y, row, group);
             for (uint32_t i = 0; i < x->width; i++) {
                 const uint32_t at = group * x->width + i;
                 to[i] = ref_softplus_of(from[i] + bias[at]) * rate[at];
@@ -255,23 +255,23 @@ void ref_rms_norm_group(const float *x, const float *w, float eps, float *y, uin
 
 void ref_rms_norm(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *x = &call->at[0], *y = &call->at[2];
-    const float *w = ref_group(&call->at[1], 0, 0);
+    const struct host_operand *x = &call->at[0], *y = &call->at[2];
+    const float *w = host_group(&call->at[1], 0, 0);
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t group = 0; group < x->groups; group++)
-            ref_rms_norm_group(ref_group(x, row, group), w, call->op->eps, ref_group(y, row, group),
-                               x->width);
+            ref_rms_norm_group(host_group(x, row, group), w, call->op->eps,
+                               host_group(y, row, group), x->width);
     }
 }
 
 /* eps is a floor on the norm, not added under the root: as the reference engine does it. */
 void ref_l2_norm(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *x = &call->at[0], *y = &call->at[1];
+    const struct host_operand *x = &call->at[0], *y = &call->at[1];
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t group = 0; group < x->groups; group++) {
-            const float *from = ref_group(x, row, group);
-            float *to = ref_group(y, row, group);
+            const float *from = host_group(x, row, group);
+            float *to = host_group(y, row, group);
             double squares = 0;
             for (uint32_t i = 0; i < x->width; i++)
                 squares += (double)from[i] * from[i];
@@ -284,13 +284,13 @@ void ref_l2_norm(const struct ref_call *call, uint64_t first, uint64_t last)
 
 void ref_gated_norm(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *x = &call->at[0], *z = &call->at[2], *y = &call->at[3];
-    const float *w = ref_group(&call->at[1], 0, 0);
+    const struct host_operand *x = &call->at[0], *z = &call->at[2], *y = &call->at[3];
+    const float *w = host_group(&call->at[1], 0, 0);
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t group = 0; group < x->groups; group++) {
-            const float *gate = ref_group(z, row, group);
-            float *to = ref_group(y, row, group);
-            ref_rms_norm_group(ref_group(x, row, group), w, call->op->eps, to, x->width);
+            const float *gate = host_group(z, row, group);
+            float *to = host_group(y, row, group);
+            ref_rms_norm_group(host_group(x, row, group), w, call->op->eps, to, x->width);
             for (uint32_t i = 0; i < x->width; i++)
                 to[i] *= ref_silu_of(gate[i]);
         }
@@ -299,15 +299,15 @@ void ref_gated_norm(const struct ref_call *call, uint64_t first, uint64_t last)
 
 void ref_add_norm(const struct ref_call *call, uint64_t first, uint64_t last)
 {
-    const struct ref_operand *a = &call->at[0], *b = &call->at[1];
-    const float *w = ref_group(&call->at[2], 0, 0);
+    const struct host_operand *a = &call->at[0], *b = &call->at[1];
+    const float *w = host_group(&call->at[2], 0, 0);
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t group = 0; group < a->groups; group++) {
-            const float *left = ref_group(a, row, group), *right = ref_group(b, row, group);
-            float *sum = ref_group(&call->at[3], row, group);
+            const float *left = host_group(a, row, group), *right = host_group(b, row, group);
+            float *sum = host_group(&call->at[3], row, group);
             for (uint32_t i = 0; i < a->width; i++)
                 sum[i] = left[i] + right[i];
-            ref_rms_norm_group(sum, w, call->op->eps, ref_group(&call->at[4], row, group),
+            ref_rms_norm_group(sum, w, call->op->eps, host_group(&call->at[4], row, group),
                                a->width);
         }
     }

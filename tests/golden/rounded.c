@@ -49,7 +49,7 @@ static void round_row(float *x, uint32_t width, uint32_t block)
 }
 
 /* The operand that is multiplied with a quantized matrix; NULL if the op has none. */
-static const struct ref_operand *rounded_operand(const struct ref_call *call)
+static const struct host_operand *rounded_operand(const struct ref_call *call)
 {
     const bool is_routed = call->op->kind == OP_EXPERT_MATMUL;
     const bool is_quantized = dtype_info(call->at[0].dtype)->family == DTYPE_FAMILY_QUANT;
@@ -59,18 +59,19 @@ static const struct ref_operand *rounded_operand(const struct ref_call *call)
 }
 
 /* Runs an op on the rounded operand and puts back what was there: other ops read it too. */
-static void run_rounded(const struct ref_call *call, const struct ref_operand *x)
+static void run_rounded(const struct ref_call *call, const struct host_operand *x)
 {
     const size_t row_bytes = (size_t)x->groups * x->width * sizeof(float);
     uint8_t *kept = malloc(x->rows * row_bytes + 1);
     CHECK(kept != NULL && (x->groups == 1 || x->stride == x->width));
     for (uint64_t row = 0; row < x->rows; row++) {
-        memcpy(kept + row * row_bytes, ref_group(x, row, 0), row_bytes);
-        round_row(ref_group(x, row, 0), x->groups * x->width, dtype_info(call->at[0].dtype)->block);
+        memcpy(kept + row * row_bytes, host_group(x, row, 0), row_bytes);
+        round_row(host_group(x, row, 0), x->groups * x->width,
+                  dtype_info(call->at[0].dtype)->block);
     }
     ref_run_op(call);
     for (uint64_t row = 0; row < x->rows; row++)
-        memcpy(ref_group(x, row, 0), kept + row * row_bytes, row_bytes);
+        memcpy(host_group(x, row, 0), kept + row * row_bytes, row_bytes);
     free(kept);
 }
 
@@ -81,7 +82,7 @@ static void run_plan_rounded(const struct weir_engine *engine, const struct step
     for (uint32_t i = 0; i < engine->blueprint.plan->op_count; i++) {
         struct ref_call call;
         ref_resolve(engine->exec, i, step, &call);
-        const struct ref_operand *x = rounded_operand(&call);
+        const struct host_operand *x = rounded_operand(&call);
         if (x == NULL) {
             ref_run_op(&call);
             continue;

@@ -84,13 +84,13 @@ static const uint8_t *find_tensor(const uint8_t *data, size_t size, const char *
 /* The op's last operand, which it wrote, as dense rows; malloc. */
 static float *copy_result(const struct ref_call *call, uint32_t operand, size_t *count)
 {
-    const struct ref_operand *y = &call->at[operand];
+    const struct host_operand *y = &call->at[operand];
     float *copy = malloc(y->rows * y->groups * y->width * sizeof *copy);
     CHECK(copy != NULL);
     *count = 0;
     for (uint64_t row = 0; row < y->rows; row++) {
         for (uint32_t group = 0; group < y->groups; group++, *count += y->width)
-            memcpy(copy + *count, ref_group(y, row, group), y->width * sizeof *copy);
+            memcpy(copy + *count, host_group(y, row, group), y->width * sizeof *copy);
     }
     return copy;
 }
@@ -129,7 +129,7 @@ static void compare_result(const struct ref_call *call, const char *name, const 
  * they are divided by their sum; weir has the latter after that, and the numbers of the chosen. */
 static void compare_routing(const struct ref_call *call, const float *all, const float *chosen)
 {
-    const struct ref_operand *routing = &call->at[1];
+    const struct host_operand *routing = &call->at[1];
     const uint32_t experts = call->at[0].width, used = routing->width;
     size_t count;
     float *shares = copy_result(call, 2, &count);

@@ -18,7 +18,7 @@
 
 /* One operand of the op that runs: where it lies, and one byte of flags for each of its bytes. */
 struct watched {
-    const struct ref_operand *operand;
+    const struct host_operand *operand;
     const uint8_t *first;
     uint64_t bytes;
     uint8_t *flags;
@@ -34,7 +34,7 @@ static struct {
 } recorder;
 
 /* True if byte `offset` from the operand's start is one of its elements: a view has gaps. */
-static bool in_view(const struct ref_operand *operand, uint64_t offset)
+static bool in_view(const struct host_operand *operand, uint64_t offset)
 {
     const uint64_t column = offset % operand->pitch;
     const uint64_t width = dtype_row_bytes(operand->dtype, operand->width);
@@ -167,7 +167,7 @@ void *__tsan_memset(void *to, int value, uint64_t size)
 
 /* ---- one op ---------------------------------------------------------------------------------- */
 
-static uint64_t operand_bytes(const struct ref_operand *operand, uint32_t slots)
+static uint64_t operand_bytes(const struct host_operand *operand, uint32_t slots)
 {
     return operand->slot_bytes != 0 ? operand->slot_bytes * slots : operand->rows * operand->pitch;
 }
@@ -213,7 +213,7 @@ static void compare(const struct plan *plan, const struct op *op, uint32_t i,
 }
 
 /* How many experts the rows of an op that routes have chosen. */
-static uint32_t count_chosen(const struct ref_operand *routing)
+static uint32_t count_chosen(const struct host_operand *routing)
 {
     uint32_t count = 0;
     for (uint64_t i = 0; i < routing->rows * routing->width; i++) {

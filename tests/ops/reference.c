@@ -13,21 +13,21 @@
 enum { SCRATCH = 64 };
 
 /* A dense matrix of rows of `groups` groups. */
-static struct ref_operand dense(const void *data, uint64_t rows, uint32_t groups, uint32_t width)
+static struct host_operand dense(const void *data, uint64_t rows, uint32_t groups, uint32_t width)
 {
-    return (struct ref_operand){.data = (uint8_t *)(uintptr_t)data,
-                                .dtype = DTYPE_F32,
-                                .rows = rows,
-                                .width = width,
-                                .groups = groups,
-                                .stride = width,
-                                .pitch = (uint64_t)groups * width * sizeof(float)};
+    return (struct host_operand){.data = (uint8_t *)(uintptr_t)data,
+                                 .dtype = DTYPE_F32,
+                                 .rows = rows,
+                                 .width = width,
+                                 .groups = groups,
+                                 .stride = width,
+                                 .pitch = (uint64_t)groups * width * sizeof(float)};
 }
 
 /* A state, ring or cache of one slot. */
-static struct ref_operand slot(const void *data, uint64_t rows, uint32_t groups, uint32_t width)
+static struct host_operand slot(const void *data, uint64_t rows, uint32_t groups, uint32_t width)
 {
-    struct ref_operand operand = dense(data, rows, groups, width);
+    struct host_operand operand = dense(data, rows, groups, width);
     operand.slot_bytes = rows * operand.pitch;
     return operand;
 }
@@ -303,9 +303,9 @@ TEST(ops_rope_frequencies)
 
 /* ---- experts --------------------------------------------------------------------------------- */
 
-static struct ref_operand numbers(const int32_t *data, uint64_t rows, uint32_t width)
+static struct host_operand numbers(const int32_t *data, uint64_t rows, uint32_t width)
 {
-    struct ref_operand operand = dense(data, rows, 1, width);
+    struct host_operand operand = dense(data, rows, 1, width);
     operand.dtype = DTYPE_I32;
     return operand;
 }
@@ -430,9 +430,9 @@ TEST(ops_sum_of_experts_has_an_order)
 static const float grid[2][6] = {{1, 2, 3, 4, 5, 6}, {7, 8, 9, 10, 11, 12}};
 
 /* Columns 0, 1 and 3, 4 of the grid. */
-static struct ref_operand grid_view(void)
+static struct host_operand grid_view(void)
 {
-    struct ref_operand view = dense(grid, 2, 2, 2);
+    struct host_operand view = dense(grid, 2, 2, 2);
     view.stride = 3;
     view.pitch = sizeof grid[0];
     return view;

@@ -56,14 +56,14 @@ static void check_close(double actual, double expected, const char *what)
 static void add_inputs(const struct ref_call *call, double *sums)
 {
     const bool is_routed = call->op->kind == OP_EXPERT_MATMUL;
-    const struct ref_operand *x = &call->at[is_routed ? 2 : 1];
+    const struct host_operand *x = &call->at[is_routed ? 2 : 1];
     const uint32_t columns = call->at[0].width;
     for (uint64_t row = 0; row < x->rows; row++) {
         for (uint32_t j = 0; j < (is_routed ? call->at[1].width : 1); j++) {
             const int32_t *experts =
                 (const int32_t *)(const void *)(call->at[1].data + row * call->at[1].pitch);
             double *to = sums + (size_t)(is_routed ? experts[j] : 0) * (columns + 1);
-            const float *from = ref_group(x, row, is_routed && x->groups > 1 ? j : 0);
+            const float *from = host_group(x, row, is_routed && x->groups > 1 ? j : 0);
             for (uint32_t i = 0; i < columns; i++)
                 to[i] += (double)from[i] * from[i];
             to[columns]++;
