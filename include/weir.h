@@ -213,7 +213,9 @@ enum weir_rope_scaling {
 };
 
 struct weir_engine_options {
-    const char *backend;          /* "ref"; NULL is the best one of this build */
+    const char *backend;          /* "cpu", "ref"; NULL is the best one of this build */
+    const char *isa;              /* "v2", "v3", "v4": no better instructions; NULL: any */
+    bool no_repack;               /* weights stay as they lie in the file: slow */
     uint32_t threads;             /* 0: physical cores */
     uint32_t context;             /* tokens a session can hold; 0: as trained, or what fits */
     uint32_t sessions_max;        /* sessions open at once, at least 1 */

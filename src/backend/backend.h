@@ -15,6 +15,7 @@ struct backend_bind {
     const struct plan *plan;
     struct plan_limits limits;
     const void *const *weights; /* host address of each weight of the model, by buf.source */
+    const bool *held;           /* by buf.source: in the backend's own form; NULL: none is */
     struct memory *state;       /* laid out by plan_place_state */
 };
 
@@ -29,8 +30,9 @@ struct backend {
     const char *name;
     const char *description; /* one line */
 
-    /* threads >= 1 */
-    enum weir_status (*open)(struct device **out, uint32_t threads, struct weir_error *err);
+    /* threads >= 1; `isa` names the best level of instructions that may be used, NULL: any. */
+    enum weir_status (*open)(struct device **out, uint32_t threads, const char *isa,
+                             struct weir_error *err);
     void (*close)(struct device *device);
 
     /* Zeroed memory of the device. */
@@ -40,6 +42,14 @@ struct backend {
     void (*clear)(struct memory *memory, uint64_t offset, uint64_t bytes);
     /* A copy of a range for the host. */
     void (*fetch)(const struct memory *memory, uint64_t offset, void *out, uint64_t bytes);
+
+    /* The form in which the backend wants matrices of a type: bytes of a matrix, 0 if as in the
+     * file. Both NULL: all as in the file. */
+    uint64_t (*held_bytes)(enum dtype dtype, uint64_t rows, uint32_t width);
+    /* Brings share `part` of `parts` of a matrix into that form; any number of threads may each do
+     * theirs. */
+    void (*hold)(enum dtype dtype, const uint8_t *from, uint64_t rows, uint32_t width,
+                 uint32_t part, uint32_t parts, uint8_t *to);
 
     /* Works without a device, so that memory can be estimated. */
     enum weir_status (*measure)(const struct plan *plan, const struct plan_limits *limits,

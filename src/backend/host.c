@@ -68,11 +68,6 @@ static enum weir_status bind_vector(struct host_bound *bound, uint16_t number,
     return WEIR_OK;
 }
 
-static bool op_reads_matrices(const struct op *op)
-{
-    return op->kind == OP_MATMUL || op->kind == OP_EMBED || op->kind == OP_EXPERT_MATMUL;
-}
-
 static enum weir_status bind_weights(struct host_bound *bound, const char *name,
                                      struct weir_error *err)
 {

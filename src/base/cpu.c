@@ -91,7 +91,9 @@ static const struct {
     uint64_t kept;
     uint32_t needs; /* features that come before it */
 } rules[] = {
-    {CPU_AVX2, WORD_7B, 1u << 5, XCR0_AVX, 0},
+    {CPU_SSE42, WORD_1C, 1u << 20 | 1u << 23, 0, 0},
+    {CPU_FMA, WORD_1C, 1u << 12 | 1u << 22 | 1u << 28 | 1u << 29, XCR0_AVX, CPU_SSE42},
+    {CPU_AVX2, WORD_7B, 1u << 3 | 1u << 5 | 1u << 8, XCR0_AVX, CPU_FMA}, /* and BMI 1 and 2 */
     {CPU_AVX512, WORD_7B, 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, XCR0_AVX512, CPU_AVX2},
     {CPU_AVX512_VNNI, WORD_7C, 1u << 11, XCR0_AVX512, CPU_AVX512},
     {CPU_AVX_VNNI, WORD_7_1A, 1u << 4, XCR0_AVX, CPU_AVX2},
@@ -120,15 +122,13 @@ static uint64_t kept_registers(void)
 
 uint32_t cpu_features(void)
 {
-    enum { FMA = 1 << 12 };
     const uint64_t kept = kept_registers();
-    const bool has_fma = (cpuid_word(WORD_1C) & FMA) != 0;
     uint32_t features = 0;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         const bool can = (cpuid_word(rules[i].word) & rules[i].bits) == rules[i].bits;
         const bool is_kept = (kept & rules[i].kept) == rules[i].kept;
         const bool is_based = (features & rules[i].needs) == rules[i].needs;
-        if (can && is_kept && is_based && (has_fma || rules[i].feature != CPU_AVX2))
+        if (can && is_kept && is_based)
             features |= rules[i].feature;
     }
     return features;

@@ -16,13 +16,15 @@ void cpu_name(char *out, size_t size);
 
 /* Instructions beyond the least of the architecture. */
 enum cpu_feature {
-    CPU_AVX2 = 1,   /* and FMA */
+    CPU_AVX2 = 1,   /* and what else x86-64-v3 has: see CPU_FMA */
     CPU_AVX512 = 2, /* F, BW, DQ and VL */
     CPU_AVX512_VNNI = 4,
     CPU_AVX_VNNI = 8,
     CPU_AVX512_BF16 = 16,
     CPU_AMX_INT8 = 32, /* see cpu_allow_amx */
     CPU_AMX_BF16 = 64, /* likewise */
+    CPU_SSE42 = 128,   /* and POPCNT: x86-64-v2 */
+    CPU_FMA = 256,     /* AVX, FMA, F16C, MOVBE */
 };
 
 /* enum cpu_feature combined: what the processor can do and the system keeps the registers of. */

@@ -5,6 +5,16 @@
 
 #include <string.h>
 
+const char *share_name(enum share share)
+{
+    static const char *const names[] = {
+        [SHARE_UNITS] = "units",     [SHARE_EACH] = "each",   [SHARE_ROWS] = "rows",
+        [SHARE_COLUMNS] = "columns", [SHARE_WIDTH] = "width", [SHARE_GROUPS] = "heads",
+        [SHARE_POSITIONS] = "cache",
+    };
+    return names[share];
+}
+
 /* A plan being cut into phases. */
 struct cutting {
     const struct plan *plan;
@@ -51,16 +61,23 @@ static bool op_is_product(const struct op *op)
     return op->kind == OP_MATMUL || op->kind == OP_EXPERT_MATMUL;
 }
 
-/* What the op is shared by the parts of: its last activation, or what it keeps. */
-static const struct buf *result_of(const struct plan *plan, const struct op *op)
+uint32_t op_result(const struct plan *plan, const struct op *op)
 {
-    const struct buf *result = NULL;
+    uint32_t result = 0;
+    bool is_found = false;
     for (uint32_t i = 0; i < op_operands(op); i++) {
-        const struct buf *buf = plan_buf(plan, op->operand[i]);
-        if (letter_writes(letter_of(op, i)) && (result == NULL || buf_is_activation(buf)))
-            result = buf;
+        const bool is_written = letter_writes(letter_of(op, i));
+        if (is_written && (!is_found || buf_is_activation(plan_buf(plan, op->operand[i])))) {
+            result = i;
+            is_found = true;
+        }
     }
     return result;
+}
+
+static const struct buf *result_of(const struct plan *plan, const struct op *op)
+{
+    return plan_buf(plan, op->operand[op_result(plan, op)]);
 }
 
 /* The number of the op's operand that shows buffer `base`, if it writes that. */
@@ -154,7 +171,16 @@ static bool can_repeat(const struct cutting *cut, const struct op *op)
     return true;
 }
 
-/* True if an op behind needs the results whole: a product, or an op that knows whole rows only. */
+/* True if the op reads whole rows: products do, and what can be shared by rows alone. */
+static bool reads_whole_rows(const struct plan *plan, const struct op *op)
+{
+    const char *shares = shares_of(op);
+    const bool has_groups = result_of(plan, op)->groups > 1;
+    return op_is_product(op) || strcmp(shares, "r") == 0 ||
+           (!has_groups && strcmp(shares, "gr") == 0);
+}
+
+/* True if an op behind needs the results whole. */
 static bool is_needed_whole(const struct plan *plan, uint32_t number)
 {
     const struct op *op = &plan->ops[number];
@@ -163,8 +189,7 @@ static bool is_needed_whole(const struct plan *plan, uint32_t number)
             continue;
         for (uint32_t k = number + 1; k < plan->op_count; k++) {
             const struct op *reader = &plan->ops[k];
-            const bool is_whole = op_is_product(reader) || strcmp(shares_of(reader), "r") == 0;
-            for (uint32_t j = 0; is_whole && j < op_operands(reader); j++) {
+            for (uint32_t j = 0; reads_whole_rows(plan, reader) && j < op_operands(reader); j++) {
                 if (letter_reads(letter_of(reader, j)) &&
                     plan_buf(plan, reader->operand[j])->base ==
                         plan_buf(plan, op->operand[i])->base)
@@ -245,7 +270,8 @@ uint32_t plan_phases(const struct plan *plan, bool repeat, struct turn *turns)
             cut.first = i;
             cut.families = 0;
             phase++;
-            choose_share(&cut, i, &share);
+            if (!choose_share(&cut, i, &share))
+                share = SHARE_UNITS;
         }
         turns[i] = (struct turn){.phase = (uint16_t)phase};
         add_op(&cut, i, share);

@@ -7,6 +7,9 @@
 
 #include "plan/plan.h"
 
+/* Steps of up to so many rows repeat what is cheap. */
+enum { PHASES_REPEAT_ROWS = 16 };
+
 /* How the threads share an op. */
 enum share {
     SHARE_UNITS,     /* in parts of the op's own kind */
@@ -18,6 +21,8 @@ enum share {
     SHARE_POSITIONS, /* positions of the cache */
 };
 
+const char *share_name(enum share share);
+
 /* When and how an op runs. */
 struct turn {
     uint16_t phase;
@@ -26,6 +31,10 @@ struct turn {
     uint16_t
         families; /* SHARE_GROUPS: of the phase; each buffer has a multiple of so many groups */
 };
+
+/* The operand that an op's parts are parts of: the last activation that it writes, or else what it
+ * keeps. */
+uint32_t op_result(const struct plan *plan, const struct op *op);
 
 /* Fills turns[op_count] and returns the number of phases: of barriers, if one ends each. With
  * `repeat` each thread repeats what is cheap and needed whole by a product, as pays in steps of few

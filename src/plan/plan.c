@@ -23,6 +23,11 @@ uint32_t op_operands(const struct op *op)
     return (uint32_t)strlen(op_infos[op->kind].operands);
 }
 
+bool op_reads_matrices(const struct op *op)
+{
+    return op->kind == OP_MATMUL || op->kind == OP_EMBED || op->kind == OP_EXPERT_MATMUL;
+}
+
 bool buf_is_activation(const struct buf *buf)
 {
     switch ((enum buf_kind)buf->kind) {

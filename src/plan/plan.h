@@ -172,6 +172,8 @@ uint32_t buf_columns(const struct buf *buf);
 /* True for what has rows of the step: all but weights, constants and what is kept. */
 bool buf_is_activation(const struct buf *buf);
 uint32_t op_operands(const struct op *op);
+/* True if the op reads weights as matrices, row by row; others read them as vectors of floats. */
+bool op_reads_matrices(const struct op *op);
 
 /* ---- rewriting (fuse.c) ---------------------------------------------------------------------- */
 
@@ -225,10 +227,22 @@ uint64_t buf_rows(const struct buf *buf, const struct step *step);
 /* Bytes of one row of the buffer, or of what a view shows of it. */
 uint64_t buf_row_bytes(const struct buf *buf);
 
-/* Offsets of activations in one block of memory, by lifetime: offsets[number] for BUF_ACT and
- * BUF_LOGITS that are no views. False if a size does not fit in 64 bits. */
-bool plan_place(const struct plan *plan, const struct plan_limits *limits, uint64_t *offsets,
-                uint64_t *total);
+struct turn;
+
+/* What a backend may ask of the placing of activations; all zeros: nothing. */
+struct placing {
+    const struct turn *turns; /* lifetimes last whole phases (phases.h); NULL: ops */
+    const uint32_t *extra;    /* bytes for each row of a buffer, behind all its rows; NULL: none */
+    const bool *only;         /* which buffers are placed; NULL: all */
+};
+
+/* Offsets of activations in one block of memory, by lifetime: offsets[number] for BUF_ACT,
+ * BUF_HIDDEN and BUF_LOGITS that are no views. False if a size does not fit in 64 bits. */
+bool plan_place(const struct plan *plan, const struct plan_limits *limits,
+                const struct placing *placing, uint64_t *offsets, uint64_t *total);
+
+/* Where the extra bytes of a buffer begin, from its first byte. */
+uint64_t plan_place_extra(const struct buf *buf, const struct plan_limits *limits);
 
 /* Offsets of STATE, RING and KV buffers of slot 0 in one block of memory, slot after slot within
  * each buffer; slot_bytes[number] is the distance. SUM buffers are there once. */
@@ -273,8 +287,8 @@ uint64_t plan_weight_bytes(const struct plan *plan);
 
 /* ---- printing (print.c) ---------------------------------------------------------------------- */
 
-/* One line an op, then sums. */
-void plan_print(const struct plan *plan, const struct step *step, const struct plan_limits *limits,
-                bool operand_bytes, struct printer printer);
+/* One line an op, then sums. `turns` are those of plan_phases. */
+void plan_print(const struct plan *plan, const struct turn *turns, const struct step *step,
+                const struct plan_limits *limits, bool operand_bytes, struct printer printer);
 
 #endif

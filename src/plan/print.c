@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "plan/phases.h"
+
 static uint64_t sum_classes(const uint64_t *bytes)
 {
     uint64_t sum = 0;
@@ -37,8 +39,9 @@ static void print_operand(const struct plan *plan, const struct op *op, uint32_t
     print(printer, "[%s]", shape);
 }
 
-static void print_op(const struct plan *plan, uint32_t number, const struct step *step,
-                     const struct plan_limits *limits, bool operand_bytes, struct printer printer)
+static void print_op(const struct plan *plan, uint32_t number, const struct turn *turn,
+                     const struct step *step, const struct plan_limits *limits, bool operand_bytes,
+                     struct printer printer)
 {
     const struct op *op = &plan->ops[number];
     struct traffic traffic = {0};
@@ -46,8 +49,9 @@ static void print_op(const struct plan *plan, uint32_t number, const struct step
     char layer[16] = "-";
     if (op->layer != LAYER_NONE)
         snprintf(layer, sizeof layer, "%u", op->layer);
-    print(printer, "%4u %5s %-18s %-12s %12llu %12llu", number, layer, op_info(op->kind)->name,
-          plan->roles[op->role], (unsigned long long)sum_classes(traffic.read),
+    print(printer, "%4u %5s %-18s %-12s %5u %-7s %12llu %12llu", number, layer,
+          op_info(op->kind)->name, plan->roles[op->role], turn->phase, share_name(turn->share),
+          (unsigned long long)sum_classes(traffic.read),
           (unsigned long long)sum_classes(traffic.written));
     if (operand_bytes)
         print(printer, " %14llu", (unsigned long long)traffic.operand);
@@ -67,19 +71,20 @@ static void print_sums(const struct traffic *sum, struct printer printer)
           (unsigned long long)sum_classes(sum->written));
 }
 
-void plan_print(const struct plan *plan, const struct step *step, const struct plan_limits *limits,
-                bool operand_bytes, struct printer printer)
+void plan_print(const struct plan *plan, const struct turn *turns, const struct step *step,
+                const struct plan_limits *limits, bool operand_bytes, struct printer printer)
 {
-    print(printer, "%u ops: %u new rows in %u sequences, %u rows of logits\n\n", plan->op_count,
-          step->rows, step->seqs, step->outs);
-    print(printer, "%4s %5s %-18s %-12s %12s %12s", "op", "layer", "kind", "role", "read",
-          "written");
+    const uint32_t phases = plan->op_count == 0 ? 0 : turns[plan->op_count - 1].phase + 1u;
+    print(printer, "%u ops in %u phases: %u new rows in %u sequences, %u rows of logits\n\n",
+          plan->op_count, phases, step->rows, step->seqs, step->outs);
+    print(printer, "%4s %5s %-18s %-12s %5s %-7s %12s %12s", "op", "layer", "kind", "role", "phase",
+          "shared", "read", "written");
     if (operand_bytes)
         print(printer, " %14s", "operands");
     print(printer, "  operands: letter and number, <base+offset of a view, :type, [shape]\n");
     struct traffic sum = {0};
     for (uint32_t i = 0; i < plan->op_count; i++) {
-        print_op(plan, i, step, limits, operand_bytes, printer);
+        print_op(plan, i, &turns[i], step, limits, operand_bytes, printer);
         op_traffic(plan, &plan->ops[i], step, limits, &sum);
     }
     print_sums(&sum, printer);

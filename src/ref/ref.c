@@ -34,8 +34,10 @@ static ref_op_fn *const functions[OP_COUNT] = {
 
 /* ---- device and memory ----------------------------------------------------------------------- */
 
-static enum weir_status ref_open(struct device **out, uint32_t threads, struct weir_error *err)
+static enum weir_status ref_open(struct device **out, uint32_t threads, const char *isa,
+                                 struct weir_error *err)
 {
+    (void)isa; /* it has no instructions of its own */
     *out = NULL;
     struct device *device = mem_alloc(1, sizeof *device, err);
     if (device == NULL)
@@ -83,7 +85,7 @@ static enum weir_status ref_measure(const struct plan *plan, const struct plan_l
         return WEIR_ERR_MEMORY;
     uint64_t total;
     enum weir_status status = WEIR_OK;
-    if (!plan_place(plan, limits, offsets, &total))
+    if (!plan_place(plan, limits, &(struct placing){0}, offsets, &total))
         status = err_set(err, WEIR_ERR_MEMORY, "activations of %u rows do not fit in 64 bits",
                          limits->rows);
     mem_free(offsets);
@@ -127,7 +129,7 @@ static enum weir_status ref_prepare(struct exec **out, struct device *device,
     if (offsets == NULL || exec == NULL)
         goto out;
     exec->device = device;
-    if (!plan_place(bind->plan, &bind->limits, offsets, &total)) {
+    if (!plan_place(bind->plan, &bind->limits, &(struct placing){0}, offsets, &total)) {
         status = err_set(err, WEIR_ERR_MEMORY, "activations do not fit in 64 bits");
         goto out;
     }

@@ -109,6 +109,32 @@ static void mark_used(const struct plan *plan, bool *used)
     }
 }
 
+/* Vectors stay as they are in the file, and what is a matrix for some ops alone. */
+static void drop_vectors(const struct plan *plan, uint64_t *held)
+{
+    for (uint32_t i = 0; plan != NULL && i < plan->op_count; i++) {
+        const struct op *op = &plan->ops[i];
+        for (uint32_t j = 0; !op_reads_matrices(op) && j < op_operands(op); j++) {
+            const struct buf *buf = plan_buf(plan, op->operand[j]);
+            if (buf->kind == BUF_WEIGHT)
+                held[buf->source] = 0;
+        }
+    }
+}
+
+/* The matrices that the backend wants in a form of its own. */
+static void find_held(struct blueprint *blueprint)
+{
+    const struct backend *backend = blueprint->backend;
+    for (uint32_t i = 0; backend->held_bytes != NULL && i < blueprint->weights.count; i++) {
+        const struct weight *w = &blueprint->weights.list[i];
+        if (blueprint->used[i])
+            blueprint->held[i] = w->experts * backend->held_bytes(w->dtype, w->rows, w->width);
+    }
+    drop_vectors(blueprint->plan, blueprint->held);
+    drop_vectors(blueprint->mtp, blueprint->held);
+}
+
 static enum weir_status build_plans(struct blueprint *blueprint, const char *path,
                                     const struct weir_engine_options *options,
                                     struct weir_error *err)
@@ -133,10 +159,13 @@ static enum weir_status build_plans(struct blueprint *blueprint, const char *pat
     if (options->mtp)
         TRY(network_mtp_plan(&blueprint->mtp, config, weights, &choices, err));
     blueprint->used = mem_alloc(weights->count, sizeof *blueprint->used, err);
-    if (blueprint->used == NULL)
+    blueprint->held = mem_alloc(weights->count, sizeof *blueprint->held, err);
+    if (blueprint->used == NULL || blueprint->held == NULL)
         return WEIR_ERR_MEMORY;
     mark_used(blueprint->plan, blueprint->used);
     mark_used(blueprint->mtp, blueprint->used);
+    if (!options->no_repack)
+        find_held(blueprint);
 out:
     return status;
 }
@@ -211,7 +240,8 @@ static enum weir_status measure(struct blueprint *blueprint, enum weir_load load
     if (blueprint->mtp != NULL)
         memory.activations +=
             (uint64_t)blueprint->limits.rows * blueprint->config.width * sizeof(float);
-    const uint64_t copied = loader_copied_bytes(&blueprint->weights, blueprint->used, load);
+    const uint64_t copied =
+        loader_copied_bytes(&blueprint->weights, blueprint->used, blueprint->held, load);
     if (!measure_state(blueprint, &memory) || !sum_memory(&memory, &blueprint->needed) ||
         !size_add(blueprint->needed, copied, &blueprint->needed))
         return err_set(err, WEIR_ERR_MEMORY, "a context of %u tokens does not fit in 64 bits",
@@ -313,6 +343,7 @@ void blueprint_close(struct blueprint *blueprint)
     plan_close(blueprint->plan);
     plan_close(blueprint->mtp);
     mem_free(blueprint->used);
+    mem_free(blueprint->held);
     weights_close(&blueprint->weights);
     *blueprint = (struct blueprint){0};
 }

@@ -14,6 +14,7 @@ struct blueprint {
     struct plan *plan;
     struct plan *mtp; /* the plan of the MTP block; NULL unless asked for */
     bool *used;       /* by weight: one of the plans reads it */
+    uint64_t *held;   /* by weight: bytes in the form of the backend; 0: as in the file */
     const struct backend *backend;
     uint32_t threads;
     struct plan_limits limits;

@@ -25,6 +25,7 @@ static enum weir_status engine_prepare(const struct weir_engine *engine, const s
     const struct backend_bind bind = {.plan = plan,
                                       .limits = engine->blueprint.limits,
                                       .weights = engine->loader.address,
+                                      .held = engine->loader.held,
                                       .state = state->memory};
     return engine->blueprint.backend->prepare(out, engine->device, &bind, err);
 }
@@ -59,10 +60,17 @@ static enum weir_status engine_fill(struct weir_engine *engine, const struct wei
     engine->out_row = mem_alloc(limits->outs, sizeof *engine->out_row, err);
     if (engine->token == NULL || engine->seq == NULL || engine->out_row == NULL)
         return WEIR_ERR_MEMORY;
-    TRY(backend->open(&engine->device, blueprint->threads, err));
+    TRY(backend->open(&engine->device, blueprint->threads, engine->options.isa, err));
     TRY(state_open(&engine->state, backend, engine->device, blueprint->plan, limits, err));
-    TRY(loader_open(&engine->loader, model->gguf, &blueprint->weights, blueprint->used,
-                    &engine->options, err));
+    const struct loader_task task = {
+        .gguf = model->gguf,
+        .weights = &blueprint->weights,
+        .used = blueprint->used,
+        .held = blueprint->held,
+        .backend = backend,
+        .threads = blueprint->threads,
+    };
+    TRY(loader_open(&engine->loader, &task, &engine->options, err));
     TRY(engine_prepare(engine, blueprint->plan, &engine->state, &engine->exec, err));
     if (blueprint->mtp != NULL)
         TRY(engine_fill_mtp(engine, err));

@@ -3,6 +3,7 @@
 #include "run/blueprint.h"
 
 #include "base/mem.h"
+#include "plan/phases.h"
 
 enum weir_status weir_memory_estimate(const struct weir_model *model,
                                       const struct weir_engine_options *options,
@@ -74,6 +75,20 @@ static enum weir_status shape_step(const struct weir_plan_shape *shape,
     return WEIR_OK;
 }
 
+/* With the phases in which a backend runs it whose threads wait between them. */
+static enum weir_status print_plan(const struct blueprint *blueprint, const struct plan *plan,
+                                   const struct step *step, bool operand_bytes,
+                                   struct printer printer, struct weir_error *err)
+{
+    struct turn *turns = mem_alloc(plan->op_count, sizeof *turns, err);
+    if (turns == NULL)
+        return WEIR_ERR_MEMORY;
+    plan_phases(plan, step->rows <= PHASES_REPEAT_ROWS, turns);
+    plan_print(plan, turns, step, &blueprint->limits, operand_bytes, printer);
+    mem_free(turns);
+    return WEIR_OK;
+}
+
 enum weir_status weir_model_print_plan(const struct weir_model *model,
                                        const struct weir_engine_options *options,
                                        const struct weir_plan_shape *shape, weir_write_fn *write,
@@ -102,10 +117,10 @@ enum weir_status weir_model_print_plan(const struct weir_model *model,
     }
     TRY(shape_step(shape, &blueprint.limits, &step, seq, err));
     const struct printer printer = {write, user};
-    plan_print(blueprint.plan, &step, &blueprint.limits, shape->operand_bytes, printer);
+    TRY(print_plan(&blueprint, blueprint.plan, &step, shape->operand_bytes, printer, err));
     if (blueprint.mtp != NULL) {
         print(printer, "\nthe block of multi-token prediction: ");
-        plan_print(blueprint.mtp, &step, &blueprint.limits, shape->operand_bytes, printer);
+        TRY(print_plan(&blueprint, blueprint.mtp, &step, shape->operand_bytes, printer, err));
     }
     print_weight_bytes(model, &blueprint, printer);
 out:

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "format/codec.h"
 
 enum { LOADER_ALIGNMENT = 64, READ_CHUNK = 8 << 20, POPULATE_CHUNK = 32 << 20 };
@@ -13,10 +14,9 @@ enum { LOADER_ALIGNMENT = 64, READ_CHUNK = 8 << 20, POPULATE_CHUNK = 32 << 20 };
 /* What loader_open works on, to keep the helpers' arguments few. */
 struct loading {
     struct loader *loader;
-    const struct gguf *gguf;
-    const struct weights *weights;
-    const bool *used; /* by weight: a plan reads it */
+    const struct loader_task *task;
     const struct weir_engine_options *options;
+    struct pool *pool;    /* for what the backend holds in a form of its own; NULL if nothing is */
     uint64_t done, total; /* bytes, for the progress callback */
 };
 
@@ -33,7 +33,7 @@ static enum weir_status report(struct loading *loading, uint64_t bytes, struct w
 static enum weir_status read_tensor(struct loading *loading, const struct gguf_tensor *tensor,
                                     uint8_t *to, struct weir_error *err)
 {
-    const char *path = loading->gguf->splits[tensor->split].path;
+    const char *path = loading->task->gguf->splits[tensor->split].path;
     for (uint64_t at = 0; at < tensor->bytes; at += READ_CHUNK) {
         const uint64_t left = tensor->bytes - at;
         const uint64_t part = left < READ_CHUNK ? left : READ_CHUNK;
@@ -50,7 +50,7 @@ static enum weir_status read_tensor(struct loading *loading, const struct gguf_t
 static enum weir_status narrow_tensor(struct loading *loading, const struct weight *weight,
                                       uint8_t *to, struct weir_error *err)
 {
-    const uint8_t *from = gguf_tensor_data(loading->gguf, weight->tensor);
+    const uint8_t *from = gguf_tensor_data(loading->task->gguf, weight->tensor);
     const uint64_t elements = weight->tensor->bytes / sizeof(float);
     const uint64_t element_bytes = weight->bytes / elements;
     for (uint64_t i = 0; i < elements; i++) {
@@ -77,35 +77,84 @@ static enum weir_status map_tensor(struct loading *loading, const uint8_t *data,
     return status;
 }
 
-static bool is_copied(const struct weight *weight, enum weir_load load)
+/* Bytes that a weight takes besides the mapped file. */
+static uint64_t copied_bytes(const struct weight *weight, uint64_t held, enum weir_load load)
 {
-    return load == WEIR_LOAD_READ || weight->dtype != weight->tensor->dtype;
+    if (held > 0)
+        return held;
+    return load == WEIR_LOAD_READ || weight->dtype != weight->tensor->dtype ? weight->bytes : 0;
 }
 
-uint64_t loader_copied_bytes(const struct weights *weights, const bool *used, enum weir_load load)
+uint64_t loader_copied_bytes(const struct weights *weights, const bool *used, const uint64_t *held,
+                             enum weir_load load)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < weights->count; i++) {
-        if (used[i] && is_copied(&weights->list[i], load))
-            bytes += size_align(weights->list[i].bytes, LOADER_ALIGNMENT);
+        if (used[i])
+            bytes += size_align(copied_bytes(&weights->list[i], held[i], load), LOADER_ALIGNMENT);
     }
     return bytes;
+}
+
+/* A weight that all threads bring into the form of the backend, one expert after the other. */
+struct holding {
+    const struct backend *backend;
+    const struct weight *weight;
+    const uint8_t *from;
+    uint8_t *to;
+    uint64_t bytes; /* of all experts, held */
+    uint32_t threads;
+};
+
+static void hold_share(void *argument, uint32_t thread)
+{
+    const struct holding *holding = argument;
+    const struct weight *w = holding->weight;
+    const uint64_t from_bytes = w->bytes / w->experts, to_bytes = holding->bytes / w->experts;
+    for (uint32_t e = 0; e < w->experts; e++)
+        holding->backend->hold(w->dtype, holding->from + e * from_bytes, w->rows, w->width, thread,
+                               holding->threads, holding->to + e * to_bytes);
+}
+
+/* What is held need not stay in memory as the file has it. */
+static enum weir_status hold_tensor(struct loading *loading, uint32_t number, uint8_t *to,
+                                    struct weir_error *err)
+{
+    const struct loader_task *task = loading->task;
+    const struct weight *weight = &task->weights->list[number];
+    struct holding holding = {
+        .backend = task->backend,
+        .weight = weight,
+        .from = gguf_tensor_data(task->gguf, weight->tensor),
+        .to = to,
+        .bytes = task->held[number],
+        .threads = task->threads,
+    };
+    pool_run(loading->pool, hold_share, &holding);
+    loading->loader->held[number] = true;
+    if (!loading->options->check_tensors)
+        file_map_forget(holding.from, weight->bytes);
+    return report(loading, weight->bytes, err);
 }
 
 /* Takes weight `number`, at *block if it is copied, which then moves behind it. */
 static enum weir_status load_weight(struct loading *loading, uint32_t number, bool is_roomy,
                                     uint8_t **block, struct weir_error *err)
 {
-    const struct weight *weight = &loading->weights->list[number];
+    const struct weight *weight = &loading->task->weights->list[number];
     const struct gguf_tensor *tensor = weight->tensor;
-    if (!is_copied(weight, loading->options->load)) {
-        const uint8_t *data = gguf_tensor_data(loading->gguf, tensor);
+    const uint64_t held = loading->task->held[number];
+    const uint64_t copied = copied_bytes(weight, held, loading->options->load);
+    if (copied == 0) {
+        const uint8_t *data = gguf_tensor_data(loading->task->gguf, tensor);
         loading->loader->address[number] = data;
         return map_tensor(loading, data, tensor->bytes, is_roomy, err);
     }
     uint8_t *to = *block;
     loading->loader->address[number] = to;
-    *block += size_align(weight->bytes, LOADER_ALIGNMENT);
+    *block += size_align(copied, LOADER_ALIGNMENT);
+    if (held > 0)
+        return hold_tensor(loading, number, to, err);
     return weight->dtype != tensor->dtype ? narrow_tensor(loading, weight, to, err)
                                           : read_tensor(loading, tensor, to, err);
 }
@@ -115,8 +164,8 @@ static enum weir_status load_weights(struct loading *loading, struct weir_error 
     struct loader *loader = loading->loader;
     const uint64_t available = pages_available();
     const bool is_roomy = available == 0 || loading->total <= available;
-    const uint64_t copied =
-        loader_copied_bytes(loading->weights, loading->used, loading->options->load);
+    const uint64_t copied = loader_copied_bytes(loading->task->weights, loading->task->used,
+                                                loading->task->held, loading->options->load);
     if (copied > 0) {
         loader->block = pages_alloc(copied, err);
         if (loader->block == NULL)
@@ -125,8 +174,8 @@ static enum weir_status load_weights(struct loading *loading, struct weir_error 
     }
     uint8_t *block = loader->block;
     enum weir_status status = WEIR_OK;
-    for (uint32_t i = 0; i < loading->weights->count && status == WEIR_OK; i++) {
-        if (loading->used[i])
+    for (uint32_t i = 0; i < loading->task->weights->count && status == WEIR_OK; i++) {
+        if (loading->task->used[i])
             status = load_weight(loading, i, is_roomy, &block, err);
     }
     return status;
@@ -140,8 +189,8 @@ static enum weir_status lock_weights(const struct loading *loading, struct weir_
         locked = pages_lock(loader->block, loader->block_bytes, err);
     if (locked != WEIR_OK || loading->options->load == WEIR_LOAD_READ)
         return locked;
-    for (uint32_t i = 0; i < loading->gguf->split_count; i++) {
-        const struct file_map *map = &loading->gguf->splits[i].map;
+    for (uint32_t i = 0; i < loading->task->gguf->split_count; i++) {
+        const struct file_map *map = &loading->task->gguf->splits[i].map;
         const enum weir_status status = pages_lock(map->data, map->size, err);
         if (status != WEIR_OK)
             return status;
@@ -152,16 +201,19 @@ static enum weir_status lock_weights(const struct loading *loading, struct weir_
 static enum weir_status check_weight(struct loading *loading, uint32_t number,
                                      struct weir_error *err)
 {
-    const struct weight *weight = &loading->weights->list[number];
+    const struct weight *weight = &loading->task->weights->list[number];
     const enum dtype dtype = weight->dtype;
     const uint64_t row_bytes = dtype_row_bytes(dtype, weight->width);
-    const uint8_t *data = loading->loader->address[number];
+    const uint8_t *data = loading->loader->held[number]
+                              ? gguf_tensor_data(loading->task->gguf, weight->tensor)
+                              : loading->loader->address[number];
     for (uint64_t row = 0; row < (uint64_t)weight->rows * weight->experts; row++) {
         if (!codec_row_valid(dtype, data + row * row_bytes, weight->width))
             return err_set(err, WEIR_ERR_FORMAT,
                            "%s: tensor %s, row %llu: Inf, NaN or an invalid scale, expected finite "
                            "weights",
-                           gguf_path(loading->gguf), weight->tensor->name, (unsigned long long)row);
+                           gguf_path(loading->task->gguf), weight->tensor->name,
+                           (unsigned long long)row);
     }
     return report(loading, weight->bytes, err);
 }
@@ -171,40 +223,49 @@ static enum weir_status load(struct loading *loading, struct weir_error *err)
     enum weir_status status = load_weights(loading, err);
     if (status == WEIR_OK && loading->options->lock)
         status = lock_weights(loading, err);
-    for (uint32_t i = 0; i < loading->weights->count && status == WEIR_OK; i++) {
-        if (loading->options->check_tensors && loading->used[i])
+    for (uint32_t i = 0; i < loading->task->weights->count && status == WEIR_OK; i++) {
+        if (loading->options->check_tensors && loading->task->used[i])
             status = check_weight(loading, i, err);
     }
     return status;
 }
 
-enum weir_status loader_open(struct loader *out, const struct gguf *gguf,
-                             const struct weights *weights, const bool *used,
+static bool holds_any(const struct loader_task *task)
+{
+    for (uint32_t i = 0; i < task->weights->count; i++) {
+        if (task->used[i] && task->held[i] > 0)
+            return true;
+    }
+    return false;
+}
+
+enum weir_status loader_open(struct loader *out, const struct loader_task *task,
                              const struct weir_engine_options *options, struct weir_error *err)
 {
-    *out = (struct loader){0};
-    struct loader loader = {.address = mem_alloc(weights->count, sizeof *loader.address, err)};
-    if (loader.address == NULL)
-        return WEIR_ERR_MEMORY;
-    const uint32_t passes = 1 + options->check_tensors;
-    struct loading loading = {.loader = &loader,
-                              .gguf = gguf,
-                              .weights = weights,
-                              .used = used,
+    const uint32_t count = task->weights->count, passes = 1 + options->check_tensors;
+    enum weir_status status = WEIR_OK;
+    *out = (struct loader){.address = mem_alloc(count, sizeof *out->address, err),
+                           .held = mem_alloc(count, sizeof *out->held, err)};
+    struct loading loading = {.loader = out,
+                              .task = task,
                               .options = options,
-                              .total = passes * weights_bytes(weights, used)};
-    const enum weir_status status = load(&loading, err);
-    if (status != WEIR_OK) {
-        loader_close(&loader);
-        return status;
-    }
-    *out = loader;
-    return WEIR_OK;
+                              .total = passes * weights_bytes(task->weights, task->used)};
+    if (out->address == NULL || out->held == NULL)
+        status = WEIR_ERR_MEMORY;
+    if (status == WEIR_OK && holds_any(task))
+        status = pool_open(&loading.pool, task->threads, err);
+    if (status == WEIR_OK)
+        status = load(&loading, err);
+    pool_close(loading.pool);
+    if (status != WEIR_OK)
+        loader_close(out);
+    return status;
 }
 
 void loader_close(struct loader *loader)
 {
     mem_free(loader->address);
+    mem_free(loader->held);
     pages_free(loader->block, loader->block_bytes);
     *loader = (struct loader){0};
 }

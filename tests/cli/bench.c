@@ -116,7 +116,7 @@ TEST(bench_table_has_the_known_form)
         "| ------------------------------ | ---------: | ---------: | ---------- | ------: |"
         " --------------: | -------------------: |",
     };
-    static const char *const cells[] = {"qwen35 ?B all F32", "1.08 MiB", "0.28 M", "ref", "2"};
+    static const char *const cells[] = {"qwen35 ?B all F32", "1.08 MiB", "0.28 M", "cpu", "2"};
     const struct lines *lines = split_lines(run_form("md"));
     CHECK_INT(lines->count, 6);
     for (int i = 0; i < 2; i++) {
@@ -493,7 +493,7 @@ TEST(bench_interrupted_keeps_what_it_has)
     };
     const struct program_result *result = run_program(&call);
     CHECK_INT(result->status, 130);
-    CHECK_INT(result->err_size, 0);
+    CHECK(strstr(result->err, "error:") == NULL);
     CHECK_HAS(result->out, " pp1 |");
     CHECK(strstr(result->out, "build: ") == NULL);
 }

@@ -127,6 +127,7 @@ static float *window_logits(const char *model, const int32_t *tokens)
     struct weir_engine_options options;
     struct fixture fixture;
     fixture_options(&options);
+    options.backend = NULL; /* that of the program */
     fixture_open(&fixture, model, &options);
     CHECK_INT(fixture.vocab, VOCAB);
     const size_t window_size = (size_t)WINDOW * VOCAB;

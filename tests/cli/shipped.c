@@ -52,10 +52,14 @@ TEST(shipped_logits_are_those_of_torch)
 {
     const char *path = test_scratch("shipped.f32");
     const char *tokens = test_data("shipped/logits.tokens.txt");
-    CHECK_INT(RUN_PROGRAM("eval", MODEL, "--tokens", tokens, "--logits", path)->status, 0);
+    CHECK_INT(RUN_PROGRAM("eval", MODEL, "--backend", "ref", "--tokens", tokens, "--logits", path)
+                  ->status,
+              0);
     check_rows(path, test_data("shipped/logits.f32"));
-    CHECK_INT(
-        RUN_PROGRAM("eval", MODEL, "--tokens", tokens, "--logits", path, "--mtp", "0")->status, 0);
+    CHECK_INT(RUN_PROGRAM("eval", MODEL, "--backend", "ref", "--tokens", tokens, "--logits", path,
+                          "--mtp", "0")
+                  ->status,
+              0);
     check_rows(path, test_data("shipped/mtp_logits.f32"));
 }
 
@@ -80,20 +84,26 @@ static char *case_text(const char *name, const char *part)
     return (char *)test_read_file(case_file(name, part), &size);
 }
 
-TEST(shipped_text_is_exact)
+static void check_text(const char *backend)
 {
     skip_if_sanitized();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *expected = case_text(cases[i], "text");
         const struct program_result *result =
-            RUN_PROGRAM("run", MODEL, "-bf", case_file(cases[i], "prompt"), "--temp", "0",
-                        "--no-display-prompt", "--log-disable");
+            RUN_PROGRAM("run", MODEL, "--backend", backend, "-bf", case_file(cases[i], "prompt"),
+                        "--temp", "0", "--no-display-prompt", "--log-disable");
         CHECK_INT(result->status, 0);
         CHECK_INT(result->out_size, strlen(expected) + 1);
         result->out[result->out_size - 1] = 0; /* the newline that ends every output */
         CHECK_TEXT(result->out, expected);
         free(expected);
     }
+}
+
+TEST(shipped_text_is_exact)
+{
+    check_text("ref");
+    check_text("cpu");
 }
 
 /* The word in `text` behind `before`, up to a full stop. */

@@ -14,6 +14,7 @@ void fixture_options(struct weir_engine_options *options)
     options->context = 512;
     options->logits_rows_max = 64;
     options->threads = 2;
+    options->backend = "ref"; /* the definition */
 }
 
 void fixture_open(struct fixture *fixture, const char *path,

@@ -43,10 +43,14 @@ static void use_a_model(void *argument)
         CHECK(status == WEIR_ERR_MEMORY || status == WEIR_ERR_IO);
 }
 
-TEST(engine_alloc_failures_leave_nothing)
+static const char *const backends[] = {"ref", "cpu"};
+enum { BACKENDS = sizeof backends / sizeof backends[0] };
+
+static void check_failures(const char *backend)
 {
     struct weir_engine_options options;
     fixture_options(&options);
+    options.backend = backend;
     alloc_test(use_a_model, &options);
     options.load = WEIR_LOAD_READ;
     options.fuse = options.fused_gdn = WEIR_OFF;
@@ -54,15 +58,28 @@ TEST(engine_alloc_failures_leave_nothing)
     alloc_test(use_a_model, &options);
 }
 
-TEST(engine_alloc_failures_with_mtp_leave_nothing)
+TEST(engine_alloc_failures_leave_nothing)
+{
+    for (int i = 0; i < BACKENDS; i++)
+        check_failures(backends[i]);
+}
+
+static void check_failures_with_mtp(const char *backend)
 {
     struct weir_engine_options options;
     fixture_options(&options);
+    options.backend = backend;
     options.mtp = true;
     alloc_test(use_a_model, &options);
     options.load = WEIR_LOAD_READ;
     options.fuse = options.fused_gdn = WEIR_OFF;
     alloc_test(use_a_model, &options);
+}
+
+TEST(engine_alloc_failures_with_mtp_leave_nothing)
+{
+    for (int i = 0; i < BACKENDS; i++)
+        check_failures_with_mtp(backends[i]);
 }
 
 static void print_nothing(void *user, const char *text, size_t length)
@@ -102,13 +119,14 @@ TEST(engine_alloc_failures_of_inspection_leave_nothing)
 }
 
 /* Prefill and decode, several sequences, sampling: no allocation. */
-static void check_token_loop(const char *model, bool mtp)
+static void check_token_loop(const char *model, bool mtp, const char *backend)
 {
     struct weir_engine_options options;
     struct weir_error err = {0};
     struct fixture fixture;
     uint32_t count;
     fixture_options(&options);
+    options.backend = backend;
     options.sessions_max = 2;
     options.step_rows_max = 64;
     options.mtp = mtp;
@@ -149,6 +167,8 @@ static void check_token_loop(const char *model, bool mtp)
 
 TEST(engine_alloc_none_in_the_token_loop)
 {
-    check_token_loop(test_data(NANO), false);
-    check_token_loop(test_data(NANOMOE), true);
+    for (int i = 0; i < BACKENDS; i++)
+        check_token_loop(test_data(NANO), false, backends[i]);
+    for (int i = 0; i < BACKENDS; i++)
+        check_token_loop(test_data(NANOMOE), true, backends[i]);
 }

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ * The CPU backend: its table, its device, the form in which it holds matrices. */
+#include "base/err.h"
+#include "base/mem.h"
+#include "cpu/exec.h"
+#include "cpu/pack.h"
+
+static enum weir_status cpu_open(struct device **out, uint32_t threads, const char *isa,
+                                 struct weir_error *err)
+{
+    *out = NULL;
+    struct device *device = mem_alloc(1, sizeof *device, err);
+    if (device == NULL)
+        return WEIR_ERR_MEMORY;
+    enum weir_status status = cpu_select(&device->kernels, isa, err);
+    if (status == WEIR_OK)
+        status = pool_open(&device->pool, threads, err);
+    if (status != WEIR_OK) {
+        mem_free(device);
+        return status;
+    }
+    *out = device;
+    return WEIR_OK;
+}
+
+static void cpu_close(struct device *device)
+{
+    if (device == NULL)
+        return;
+    pool_close(device->pool);
+    mem_free(device);
+}
+
+/* ---- matrices -------------------------------------------------------------------------------- */
+
+static uint64_t groups_of(uint64_t rows)
+{
+    return (rows + PACK_ROWS - 1) / PACK_ROWS;
+}
+
+static uint64_t cpu_held_bytes(enum dtype dtype, uint64_t rows, uint32_t width)
+{
+    return pack_knows(dtype) ? groups_of(rows) * pack_group_bytes(dtype, width) : 0;
+}
+
+static void cpu_hold(enum dtype dtype, const uint8_t *from, uint64_t rows, uint32_t width,
+                     uint32_t part, uint32_t parts, uint8_t *to)
+{
+    const uint64_t groups = groups_of(rows), row_bytes = dtype_row_bytes(dtype, width);
+    const uint64_t group_bytes = pack_group_bytes(dtype, width);
+    for (uint64_t i = groups * part / parts; i < groups * (part + 1) / parts; i++) {
+        const uint64_t left = rows - i * PACK_ROWS;
+        pack_group(dtype, from + i * PACK_ROWS * row_bytes,
+                   left < PACK_ROWS ? (uint32_t)left : PACK_ROWS, width, to + i * group_bytes);
+    }
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static const float *cpu_logits(const struct exec *exec, uint32_t out)
+{
+    return host_result_row(&exec->last->bound, exec->plan->logits, out);
+}
+
+static const float *cpu_hidden(const struct exec *exec, uint32_t row)
+{
+    return host_result_row(&exec->last->bound, exec->plan->hidden, row);
+}
+
+const struct backend cpu_backend = {
+    .name = "cpu",
+    .description = "vector instructions of this processor, phases between barriers",
+    .open = cpu_open,
+    .close = cpu_close,
+    .alloc = host_alloc,
+    .free = host_free,
+    .clear = host_clear,
+    .fetch = host_fetch,
+    .held_bytes = cpu_held_bytes,
+    .hold = cpu_hold,
+    .measure = exec_measure,
+    .prepare = exec_open,
+    .release = exec_close,
+    .run = exec_run,
+    .logits = cpu_logits,
+    .hidden = cpu_hidden,
+};

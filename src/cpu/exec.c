@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT
+ * Prepares a plan: phases, places, addresses. Knows no kernel. */
+#include "cpu/exec.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "cpu/pack.h"
+
+/* ---- which buffers --------------------------------------------------------------------------- */
+
+/* The operand that a product multiplies its matrix with; OP_OPERANDS_MAX for other ops. */
+static uint32_t multiplied_operand(const struct op *op)
+{
+    switch (op->kind) {
+    case OP_MATMUL: return 1;
+    case OP_EXPERT_MATMUL: return 2;
+    default: return OP_OPERANDS_MAX;
+    }
+}
+
+/* Bytes of a row in 8 bits for each buffer that a packed matrix is multiplied with. `packed` is
+ * NULL where all that can be packed is taken to be. */
+static void find_quants(const struct plan *plan, const bool *packed, uint32_t *bytes)
+{
+    for (uint32_t i = 0; i < plan->op_count; i++) {
+        const struct op *op = &plan->ops[i];
+        const uint32_t x = multiplied_operand(op);
+        if (x == OP_OPERANDS_MAX)
+            continue;
+        const uint16_t matrix = op->operand[0];
+        const bool is_packed =
+            packed == NULL ? pack_knows(plan_buf(plan, matrix)->dtype) : packed[matrix];
+        const uint16_t base = plan_buf(plan, op->operand[x])->base;
+        if (is_packed)
+            bytes[base] = (uint32_t)quants_row_bytes(buf_columns(plan_buf(plan, base)));
+    }
+}
+
+/* Marks the buffers that each thread computes for itself. */
+static void find_own(const struct plan *plan, const struct turn *turns, bool *own)
+{
+    for (uint32_t i = 0; i < plan->op_count; i++) {
+        const struct op *op = &plan->ops[i];
+        for (uint32_t j = 0; turns[i].share == SHARE_EACH && j < op_operands(op); j++) {
+            if (strchr("yo", op_info(op->kind)->operands[j]) != NULL)
+                own[plan_buf(plan, op->operand[j])->base] = true;
+        }
+    }
+}
+
+/* Floats that one thread needs: a decoded row of the widest matrix, or a probability for each
+ * expert. */
+static uint64_t scratch_floats(const struct plan *plan)
+{
+    uint64_t floats = 0;
+    for (uint32_t i = 0; i < plan->buf_count; i++) {
+        const struct buf *buf = &plan->bufs[i];
+        if (buf->kind == BUF_WEIGHT && buf->width > floats)
+            floats = buf->width;
+        if (buf->kind == BUF_WEIGHT && buf->stack > floats)
+            floats = buf->stack;
+    }
+    return size_align(floats + 16, 16);
+}
+
+/* ---- places ---------------------------------------------------------------------------------- */
+
+/* How the activations of a program are placed. */
+struct layout {
+    struct turn *turns;
+    uint32_t *quants_bytes;
+    uint64_t *offsets, *own_offsets;
+    bool *own;
+    uint64_t total, own_total;
+};
+
+static void layout_close(struct layout *layout)
+{
+    mem_free(layout->turns);
+    mem_free(layout->quants_bytes);
+    mem_free(layout->offsets);
+    mem_free(layout->own_offsets);
+    mem_free(layout->own);
+    *layout = (struct layout){0};
+}
+
+static enum weir_status layout_open(struct layout *layout, const struct plan *plan,
+                                    const struct plan_limits *limits, const bool *packed,
+                                    bool is_small, struct weir_error *err)
+{
+    const uint32_t bufs = plan->buf_count;
+    *layout = (struct layout){
+        .turns = mem_alloc(plan->op_count, sizeof *layout->turns, err),
+        .quants_bytes = mem_alloc(bufs, sizeof *layout->quants_bytes, err),
+        .offsets = mem_alloc(bufs, sizeof *layout->offsets, err),
+        .own_offsets = mem_alloc(bufs, sizeof *layout->own_offsets, err),
+        .own = mem_alloc(bufs, sizeof *layout->own, err),
+    };
+    if (layout->turns == NULL || layout->quants_bytes == NULL || layout->offsets == NULL ||
+        layout->own_offsets == NULL || layout->own == NULL) {
+        layout_close(layout);
+        return WEIR_ERR_MEMORY;
+    }
+    plan_phases(plan, is_small, layout->turns);
+    find_quants(plan, packed, layout->quants_bytes);
+    find_own(plan, layout->turns, layout->own);
+    const struct placing all = {.turns = layout->turns, .extra = layout->quants_bytes};
+    const struct placing own = {
+        .turns = layout->turns, .extra = layout->quants_bytes, .only = layout->own};
+    if (plan_place(plan, limits, &all, layout->offsets, &layout->total) &&
+        plan_place(plan, limits, &own, layout->own_offsets, &layout->own_total))
+        return WEIR_OK;
+    layout_close(layout);
+    return err_set(err, WEIR_ERR_MEMORY, "activations of %u rows do not fit in 64 bits",
+                   limits->rows);
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static struct plan_limits program_limits(const struct plan_limits *limits, int program)
+{
+    struct plan_limits result = *limits;
+    if (program == PROGRAM_SMALL) {
+        result.rows = least(result.rows, PHASES_REPEAT_ROWS);
+        result.outs = least(result.outs, PHASES_REPEAT_ROWS);
+        result.seqs = least(result.seqs, PHASES_REPEAT_ROWS);
+    }
+    return result;
+}
+
+/* The large program is there only if there are steps for it. */
+static int programs_of(const struct plan_limits *limits)
+{
+    return limits->rows > PHASES_REPEAT_ROWS || limits->seqs > PHASES_REPEAT_ROWS ? PROGRAMS
+                                                                                  : PROGRAM_LARGE;
+}
+
+enum weir_status exec_measure(const struct plan *plan, const struct plan_limits *limits,
+                              uint32_t threads, struct backend_needs *out, struct weir_error *err)
+{
+    *out = (struct backend_needs){
+        .logits = limits->outs * buf_row_bytes(plan_buf(plan, plan->logits)),
+        .scratch = scratch_floats(plan) * sizeof(float) * threads,
+    };
+    uint64_t total = 0;
+    for (int i = 0; i < programs_of(limits); i++) {
+        const struct plan_limits own_limits = program_limits(limits, i);
+        struct layout layout;
+        const enum weir_status status =
+            layout_open(&layout, plan, &own_limits, NULL, i == PROGRAM_SMALL, err);
+        if (status != WEIR_OK)
+            return status;
+        total += layout.total + (threads - 1) * layout.own_total;
+        layout_close(&layout);
+    }
+    out->activations = total - out->logits;
+    return WEIR_OK;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* Addresses of one thread: those of the program, but its own block for what it has for itself. */
+static void find_addresses(const struct program *program, const struct plan *plan,
+                           const struct layout *layout, uint8_t *own_block, uint8_t **address)
+{
+    for (uint32_t i = 0; i < plan->buf_count; i++) {
+        const struct buf *buf = &plan->bufs[i];
+        address[i] = program->bound.address[i];
+        if (own_block != NULL && buf_is_activation(buf) && layout->own[buf->base])
+            address[i] = own_block + layout->own_offsets[buf->base] +
+                         dtype_row_bytes(buf->dtype, buf->offset);
+    }
+}
+
+static enum weir_status open_addresses(struct program *program, const struct plan *plan,
+                                       const struct layout *layout, uint32_t threads,
+                                       struct weir_error *err)
+{
+    program->own_bytes = (threads - 1) * layout->own_total;
+    program->address = mem_alloc(threads, sizeof *program->address, err);
+    if (program->address == NULL)
+        return WEIR_ERR_MEMORY;
+    program->address[0] =
+        mem_alloc((uint64_t)threads * plan->buf_count, sizeof **program->address, err);
+    if (program->own_bytes > 0)
+        program->own = pages_alloc(program->own_bytes, err);
+    if (program->address[0] == NULL || (program->own_bytes > 0 && program->own == NULL))
+        return WEIR_ERR_MEMORY;
+    for (uint32_t t = 0; t < threads; t++) {
+        uint8_t *block =
+            t == 0 || program->own == NULL ? NULL : program->own + (t - 1) * layout->own_total;
+        program->address[t] = program->address[0] + (uint64_t)t * plan->buf_count;
+        find_addresses(program, plan, layout, block, program->address[t]);
+    }
+    return WEIR_OK;
+}
+
+static void program_close(struct program *program)
+{
+    host_release(&program->bound);
+    if (program->address != NULL)
+        mem_free(program->address[0]);
+    mem_free(program->address);
+    pages_free(program->own, program->own_bytes);
+    pages_free(program->block, program->block_bytes);
+    mem_free(program->turns);
+    mem_free(program->quants_bytes);
+    *program = (struct program){0};
+}
+
+static enum weir_status program_open(struct program *program, const struct backend_bind *bind,
+                                     int which, const bool *packed, uint32_t threads,
+                                     struct weir_error *err)
+{
+    struct layout layout;
+    program->limits = program_limits(&bind->limits, which);
+    enum weir_status status =
+        layout_open(&layout, bind->plan, &program->limits, packed, which == PROGRAM_SMALL, err);
+    if (status != WEIR_OK)
+        return status;
+    program->block_bytes = layout.total;
+    program->block = pages_alloc(layout.total, err);
+    status = program->block == NULL
+                 ? WEIR_ERR_MEMORY
+                 : host_bind(&program->bound, bind, layout.offsets, program->block, "cpu", err);
+    if (status == WEIR_OK)
+        status = open_addresses(program, bind->plan, &layout, threads, err);
+    program->turns = layout.turns;
+    program->quants_bytes = layout.quants_bytes;
+    layout.turns = NULL;
+    layout.quants_bytes = NULL;
+    layout_close(&layout);
+    return status;
+}
+
+void exec_close(struct exec *exec)
+{
+    if (exec == NULL)
+        return;
+    for (int i = 0; i < PROGRAMS; i++)
+        program_close(&exec->program[i]);
+    mem_free(exec->packed);
+    mem_free(exec->scratch);
+    mem_free(exec);
+}
+
+static enum weir_status exec_fill(struct exec *exec, const struct backend_bind *bind,
+                                  struct weir_error *err)
+{
+    const struct plan *plan = bind->plan;
+    const uint32_t threads = pool_threads(exec->device->pool);
+    exec->plan = plan;
+    exec->scratch_count = scratch_floats(plan);
+    exec->scratch = mem_alloc(exec->scratch_count, threads * sizeof(float), err);
+    exec->packed = mem_alloc(plan->buf_count, sizeof *exec->packed, err);
+    if (exec->scratch == NULL || exec->packed == NULL)
+        return WEIR_ERR_MEMORY;
+    for (uint32_t i = 0; i < plan->buf_count; i++)
+        exec->packed[i] = plan->bufs[i].kind == BUF_WEIGHT && bind->held != NULL &&
+                          bind->held[plan->bufs[i].source];
+    for (int i = 0; i < programs_of(&bind->limits); i++) {
+        const enum weir_status status =
+            program_open(&exec->program[i], bind, i, exec->packed, threads, err);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}
+
+enum weir_status exec_open(struct exec **out, struct device *device,
+                           const struct backend_bind *bind, struct weir_error *err)
+{
+    *out = NULL;
+    struct exec *exec = mem_alloc(1, sizeof *exec, err);
+    if (exec == NULL)
+        return WEIR_ERR_MEMORY;
+    exec->device = device;
+    const enum weir_status status = exec_fill(exec, bind, err);
+    if (status != WEIR_OK) {
+        exec_close(exec);
+        return status;
+    }
+    *out = exec;
+    return WEIR_OK;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ * A plan prepared for the CPU: its phases, and where everything lies for each thread. */
+#ifndef CPU_EXEC_H
+#define CPU_EXEC_H
+
+#include <stdatomic.h>
+
+#include "base/pool.h"
+#include "cpu/kernels.h"
+#include "plan/phases.h"
+
+struct device {
+    struct pool *pool;
+    const struct kernels *kernels;
+};
+
+/* The plan for steps of some size. */
+struct program {
+    struct plan_limits limits;
+    struct turn *turns;
+    uint8_t *block; /* activations */
+    uint64_t block_bytes;
+    struct host_bound bound;
+    uint8_t ***address; /* [threads][buffers]: a thread's own where each computes them */
+    uint8_t *own;       /* the activations of threads 1 and on that are theirs alone */
+    uint64_t own_bytes;
+    uint32_t *quants_bytes; /* of a row in 8 bits, by buffer; 0: no product reads it so */
+};
+
+/* For steps of up to PHASES_REPEAT_ROWS, and for others. */
+enum { PROGRAM_SMALL, PROGRAM_LARGE, PROGRAMS };
+
+struct exec {
+    struct device *device;
+    const struct plan *plan;
+    struct program program[PROGRAMS];
+    const struct program *last; /* that ran: where the results are */
+    bool *packed;               /* by buffer: a packed matrix */
+    float *scratch;             /* scratch_count floats for each thread */
+    uint64_t scratch_count;
+    const struct step *step;
+    _Atomic uint32_t stop_at; /* phase after which the step ends, or UINT32_MAX */
+};
+
+/* Bytes that an exec allocates: for `threads` threads, with nothing packed or all that can be. */
+enum weir_status exec_measure(const struct plan *plan, const struct plan_limits *limits,
+                              uint32_t threads, struct backend_needs *out, struct weir_error *err);
+enum weir_status exec_open(struct exec **out, struct device *device,
+                           const struct backend_bind *bind, struct weir_error *err);
+void exec_close(struct exec *exec);
+
+enum weir_status exec_run(struct exec *exec, const struct step *step, struct weir_error *err);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ * The CPU backend from inside: what a kernel of an op gets, and the tables of kernels, one for each
+ * ISA level. */
+#ifndef CPU_KERNELS_H
+#define CPU_KERNELS_H
+
+#include "backend/host.h"
+
+/* ---- activations of 8 bits ------------------------------------------------------------------- */
+
+enum { QUANT_COLUMNS = 32, QUANT_HALF = 16 };
+
+/* What products of packed weights read instead of floats. Row r of `columns` columns: whole numbers
+ * from -127 to 127 at codes + r * pitch, for each 32 columns the scale that makes floats of them,
+ * and for each 16 the sum of the numbers. */
+struct quants {
+    int8_t *codes; /* NULL: nobody reads them */
+    uint64_t pitch;
+    uint32_t columns;
+};
+
+static inline uint64_t quants_row_bytes(uint32_t columns)
+{
+    return ((uint64_t)columns + columns / QUANT_COLUMNS * sizeof(float) +
+            columns / QUANT_HALF * sizeof(int16_t) + 63) /
+           64 * 64;
+}
+
+static inline int8_t *quants_codes(const struct quants *quants, uint64_t row)
+{
+    return quants->codes + row * quants->pitch;
+}
+
+static inline float *quants_scales(const struct quants *quants, uint64_t row)
+{
+    return (float *)(void *)(quants_codes(quants, row) + quants->columns);
+}
+
+static inline int16_t *quants_sums(const struct quants *quants, uint64_t row)
+{
+    return (int16_t *)(void *)(quants_scales(quants, row) + quants->columns / QUANT_COLUMNS);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+struct cpu_call {
+    const struct op *op;
+    const struct step *step;
+    struct host_operand at[OP_OPERANDS_MAX];
+    struct quants quants; /* of the operand that a product multiplies */
+    bool is_packed;       /* the matrix is (cpu/pack.h) */
+    float *scratch;       /* the thread's own */
+};
+
+/* What a thread computes of the result: rows [row, row_end), flat columns [column, column_end). */
+struct part {
+    uint64_t row, row_end;
+    uint32_t column, column_end;
+};
+
+typedef void cpu_op_fn(const struct cpu_call *call, const struct part *part);
+/* Rounds columns of rows of an F32 operand: the part begins at a multiple of 32 columns and ends at
+ * one. */
+typedef void cpu_quantize_fn(const struct host_operand *x, const struct quants *to,
+                             const struct part *part);
+
+struct kernels {
+    const char *level;
+    cpu_op_fn *op[OP_COUNT];
+    cpu_quantize_fn *quantize;
+};
+
+#define LEVEL(id, features) extern const struct kernels kernels_##id;
+#include "cpu/levels.def"
+
+/* The kernels of the best level that processor and system support, no better than `best` (NULL:
+ * any). WEIR_ERR_ARGUMENT for a name that is none. */
+enum weir_status cpu_select(const struct kernels **out, const char *best, struct weir_error *err);
+
+#endif

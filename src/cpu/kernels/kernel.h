@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ * What all kernel files share. They are compiled once for each ISA level with LEVEL_ID set to it,
+ * and export nothing but names that end in it. */
+#ifndef CPU_KERNELS_KERNEL_H
+#define CPU_KERNELS_KERNEL_H
+
+#include "cpu/kernels.h"
+#include "cpu/kernels/simd.h"
+
+#if defined(LEVEL_ID)
+
+#define KERNEL_JOIN(name, level) cpu_##name##_##level
+#define KERNEL_NAME(name, level) KERNEL_JOIN(name, level)
+#define KERNEL(name)             KERNEL_NAME(name, LEVEL_ID)
+
+#define OP(id, function, operands, shares, meaning) cpu_op_fn KERNEL(function);
+#include "plan/ops.def"
+cpu_quantize_fn KERNEL(quantize);
+
+static inline uint32_t least_of(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- the end of a row: LANES numbers or fewer ------------------------------------------------ */
+
+static inline vf vf_load_some(const float *p, uint32_t count)
+{
+    float lane[LANES] = {0};
+    if (count == LANES)
+        return vf_load(p);
+    memcpy(lane, p, count * sizeof *p);
+    return vf_load(lane);
+}
+
+static inline void vf_store_some(float *p, vf x, uint32_t count)
+{
+    float lane[LANES];
+    if (count == LANES) {
+        vf_store(p, x);
+        return;
+    }
+    vf_store(lane, x);
+    memcpy(p, lane, count * sizeof *p);
+}
+
+/* ---- functions ------------------------------------------------------------------------------- */
+
+/* e^x for x from -87 to 88; beyond, as at the end. Cephes' reduction by ln 2 in two parts, then the
+ * Taylor series to the seventh term: within 2 units of the last place. */
+static inline vf vf_exp(vf x)
+{
+    const vf clamped = vf_min(vf_max(x, vf_set(-87.0f)), vf_set(88.0f));
+    const vf n = vf_round(vf_mul(clamped, vf_set(1.44269504f)));
+    vf r = vf_fma(n, vf_set(-0.693359375f), clamped);
+    r = vf_fma(n, vf_set(2.12194440e-4f), r);
+    vf sum = vf_set(1.0f / 5040);
+    sum = vf_fma(sum, r, vf_set(1.0f / 720));
+    sum = vf_fma(sum, r, vf_set(1.0f / 120));
+    sum = vf_fma(sum, r, vf_set(1.0f / 24));
+    sum = vf_fma(sum, r, vf_set(1.0f / 6));
+    sum = vf_fma(sum, r, vf_set(0.5f));
+    sum = vf_fma(sum, r, vf_set(1.0f));
+    sum = vf_fma(sum, r, vf_set(1.0f));
+    return vf_scale2(sum, n);
+}
+
+static inline vf vf_sigmoid(vf x)
+{
+    const vf one = vf_set(1.0f);
+    return vf_div(one, vf_add(one, vf_exp(vf_sub(vf_set(0.0f), x))));
+}
+
+static inline vf vf_silu(vf x)
+{
+    return vf_mul(x, vf_sigmoid(x));
+}
+
+/* a . b: lane l over the elements i with i mod LANES = l, then the lanes in halves. */
+static inline float dot_floats(const float *a, const float *b, uint32_t n)
+{
+    vf sum = vf_set(0.0f);
+    uint32_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        sum = vf_fma(vf_load(a + i), vf_load(b + i), sum);
+    if (i < n)
+        sum = vf_fma(vf_load_some(a + i, n - i), vf_load_some(b + i, n - i), sum);
+    return vf_sum(sum);
+}
+
+#endif
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT
+ * 16 lanes: AVX-512 F, BW, DQ, VL, VNNI. */
+#if defined(__AVX512VNNI__) /* empty where the compiler is not told of them */
+#include <immintrin.h>
+
+enum { LANES = 16 };
+
+typedef __m512 vf;
+typedef __m512i vi;
+
+/* ---- floats ---------------------------------------------------------------------------------- */
+
+static inline vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+static inline void vf_store(float *p, vf x)
+{
+    _mm512_storeu_ps(p, x);
+}
+
+static inline vf vf_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+static inline vf vf_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+static inline vf vf_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+static inline vf vf_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+static inline vf vf_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+static inline vf vf_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+/* a * b + c, rounded once where the level can. */
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+static inline vf vf_round(vf x)
+{
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static inline vf vf_abs(vf x)
+{
+    return _mm512_abs_ps(x);
+}
+
+/* x * 2^n for whole n. */
+static inline vf vf_scale2(vf x, vf n)
+{
+    return _mm512_scalef_ps(x, n);
+}
+
+static inline vf vf_from_f16(const void *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256(p));
+}
+
+static inline vf vf_from_bf16(const void *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)), 16));
+}
+
+static inline void vf_to_f16(void *p, vf x)
+{
+    _mm256_storeu_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+/* The lanes, added in halves: the order is fixed. */
+static inline float vf_sum(vf x)
+{
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* ---- whole numbers --------------------------------------------------------------------------- */
+
+static inline vi vi_load(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+static inline vi vi_set(int32_t x)
+{
+    return _mm512_set1_epi32(x);
+}
+
+static inline vi vi_and(vi a, vi b)
+{
+    return _mm512_and_si512(a, b);
+}
+
+static inline vi vi_or(vi a, vi b)
+{
+    return _mm512_or_si512(a, b);
+}
+
+static inline vi vi_xor(vi a, vi b)
+{
+    return _mm512_xor_si512(a, b);
+}
+
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm512_add_epi32(a, b);
+}
+
+/* Shifts lanes of 32 bits; what crosses from byte to byte is for the caller to mask. */
+static inline vi vi_shift_right(vi x, int n)
+{
+    return _mm512_srli_epi32(x, (unsigned)n);
+}
+
+static inline vi vi_shift_left(vi x, int n)
+{
+    return _mm512_slli_epi32(x, (unsigned)n);
+}
+
+static inline vf vf_from_vi(vi x)
+{
+    return _mm512_cvtepi32_ps(x);
+}
+
+/* LANES bytes as numbers. */
+static inline vi vi_from_u8(const void *p)
+{
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(p));
+}
+
+static inline vi vi_from_i8(const void *p)
+{
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(p));
+}
+
+static inline vi vi_from_u16(const void *p)
+{
+    return _mm512_cvtepu16_epi32(_mm256_loadu_si256(p));
+}
+
+/* Each byte (0 to 15) by that of a table of 16 bytes. */
+static inline vi vi_lookup(const int8_t table[16], vi x)
+{
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table)), x);
+}
+
+/* sum += the products of each lane's four bytes with the four of x; codes of w count from 0. */
+static inline vi vi_dot(vi sum, vi w, int32_t x)
+{
+    return _mm512_dpbusd_epi32(sum, w, _mm512_set1_epi32(x));
+}
+
+/* The same with w + SIGNED_BIAS for signed w: the caller takes the surplus off again. */
+enum { SIGNED_BIAS = 128 };
+
+static inline vi vi_dot_signed(vi sum, vi w, int32_t x)
+{
+    return vi_dot(sum, w, x);
+}
+#endif

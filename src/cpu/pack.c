@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT
+ * Between the blocks of the file and groups of 16 rows. For each type: where its fields are, and
+ * how its codes are read and written; the rest is the same for all. */
+#include "cpu/pack.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "format/blocks.h"
+
+enum { BLOCK_MAX = 256, FIELDS_MAX = 3 };
+
+/* Elements of a block that are no codes. */
+struct field {
+    uint8_t offset, count, bytes;
+};
+
+/* Codes of a block of the file, and back; `put` finds all bits of the codes 0. */
+typedef void codes_get_fn(const uint8_t *block, uint8_t *codes);
+typedef void codes_put_fn(uint8_t *block, const uint8_t *codes);
+
+struct packing {
+    uint8_t bits; /* of a code: 4, 5, 6 or 8; 0: the type is not packed */
+    struct field fields[FIELDS_MAX];
+    codes_get_fn *get;
+    codes_put_fn *put;
+};
+
+/* ---- codes of blocks ------------------------------------------------------------------------- */
+
+/* Columns i and i + 16 share byte i: all types of 32 columns and 4 or 5 bits. */
+static void get_halves(const uint8_t *qs, uint8_t *codes)
+{
+    for (int i = 0; i < 16; i++) {
+        codes[i] = qs[i] & 15;
+        codes[i + 16] = qs[i] >> 4;
+    }
+}
+
+static void put_halves(uint8_t *qs, const uint8_t *codes)
+{
+    for (int i = 0; i < 16; i++)
+        qs[i] = (uint8_t)((codes[i] & 15) | codes[i + 16] << 4);
+}
+
+/* The fifth bits of 32 columns, as one number. */
+static void get_fifth(const uint8_t *qh, uint8_t *codes)
+{
+    const uint32_t bits = block_u32(qh);
+    for (int i = 0; i < 32; i++)
+        codes[i] |= (uint8_t)((bits >> i & 1) << 4);
+}
+
+static void put_fifth(uint8_t *qh, const uint8_t *codes)
+{
+    uint32_t bits = 0;
+    for (int i = 0; i < 32; i++)
+        bits |= (uint32_t)(codes[i] >> 4 & 1) << i;
+    memcpy(qh, &bits, sizeof bits);
+}
+
+/* Columns 64 p + i and 64 p + 32 + i share byte 32 p + i: Q4_K, Q5_K. */
+static void get_pairs(const uint8_t *qs, uint8_t *codes)
+{
+    for (int i = 0; i < 128; i++) {
+        codes[64 * (i / 32) + i % 32] = qs[i] & 15;
+        codes[64 * (i / 32) + 32 + i % 32] = qs[i] >> 4;
+    }
+}
+
+static void put_pairs(uint8_t *qs, const uint8_t *codes)
+{
+    for (int i = 0; i < 128; i++)
+        qs[i] = (uint8_t)((codes[64 * (i / 32) + i % 32] & 15) | codes[64 * (i / 32) + 32 + i % 32]
+                                                                     << 4);
+}
+
+#define HALVES(id)                                                                                 \
+    static void get_##id(const uint8_t *block, uint8_t *codes)                                     \
+    {                                                                                              \
+        get_halves(block + offsetof(struct block_##id, qs), codes);                                \
+    }                                                                                              \
+    static void put_##id(uint8_t *block, const uint8_t *codes)                                     \
+    {                                                                                              \
+        put_halves(block + offsetof(struct block_##id, qs), codes);                                \
+    }
+HALVES(Q4_0)
+HALVES(Q4_1)
+HALVES(IQ4_NL)
+HALVES(MXFP4)
+
+#define HALVES_FIFTH(id)                                                                           \
+    static void get_##id(const uint8_t *block, uint8_t *codes)                                     \
+    {                                                                                              \
+        get_halves(block + offsetof(struct block_##id, qs), codes);                                \
+        get_fifth(block + offsetof(struct block_##id, qh), codes);                                 \
+    }                                                                                              \
+    static void put_##id(uint8_t *block, const uint8_t *codes)                                     \
+    {                                                                                              \
+        put_halves(block + offsetof(struct block_##id, qs), codes);                                \
+        put_fifth(block + offsetof(struct block_##id, qh), codes);                                 \
+    }
+HALVES_FIFTH(Q5_0)
+HALVES_FIFTH(Q5_1)
+
+/* Signed: the sign bit is turned, so that codes count from 0. */
+static void get_Q8_0(const uint8_t *block, uint8_t *codes)
+{
+    for (int i = 0; i < 32; i++)
+        codes[i] = block[offsetof(struct block_Q8_0, qs) + i] ^ 0x80;
+}
+
+static void put_Q8_0(uint8_t *block, const uint8_t *codes)
+{
+    for (int i = 0; i < 32; i++)
+        block[offsetof(struct block_Q8_0, qs) + i] = codes[i] ^ 0x80;
+}
+
+static void get_Q4_K(const uint8_t *block, uint8_t *codes)
+{
+    get_pairs(block + offsetof(struct block_Q4_K, qs), codes);
+}
+
+static void put_Q4_K(uint8_t *block, const uint8_t *codes)
+{
+    put_pairs(block + offsetof(struct block_Q4_K, qs), codes);
+}
+
+static void get_Q5_K(const uint8_t *block, uint8_t *codes)
+{
+    const uint8_t *qh = block + offsetof(struct block_Q5_K, qh);
+    get_pairs(block + offsetof(struct block_Q5_K, qs), codes);
+    for (int i = 0; i < 256; i++)
+        codes[i] |= (uint8_t)((qh[i % 32] >> i / 32 & 1) << 4);
+}
+
+static void put_Q5_K(uint8_t *block, const uint8_t *codes)
+{
+    uint8_t *qh = block + offsetof(struct block_Q5_K, qh);
+    put_pairs(block + offsetof(struct block_Q5_K, qs), codes);
+    for (int i = 0; i < 256; i++)
+        qh[i % 32] |= (uint8_t)((codes[i] >> 4 & 1) << i / 32);
+}
+
+/* Of each half of the block, columns 32 p + i (p 0 to 3) have the upper bits 2 p of byte i of 32,
+ * and the lower ones in byte 32 (p mod 2) + i, in its high half if p is 2 or 3. */
+static void get_Q6_K(const uint8_t *block, uint8_t *codes)
+{
+    const uint8_t *ql = block + offsetof(struct block_Q6_K, ql);
+    const uint8_t *qh = block + offsetof(struct block_Q6_K, qh);
+    for (int i = 0; i < 256; i++) {
+        const int half = i / 128, p = i / 32 % 4, at = i % 32;
+        const int low = ql[64 * half + 32 * (p % 2) + at] >> 4 * (p / 2) & 15;
+        codes[i] = (uint8_t)(low | (qh[32 * half + at] >> 2 * p & 3) << 4);
+    }
+}
+
+static void put_Q6_K(uint8_t *block, const uint8_t *codes)
+{
+    uint8_t *ql = block + offsetof(struct block_Q6_K, ql);
+    uint8_t *qh = block + offsetof(struct block_Q6_K, qh);
+    for (int i = 0; i < 256; i++) {
+        const int half = i / 128, p = i / 32 % 4, at = i % 32;
+        ql[64 * half + 32 * (p % 2) + at] |= (uint8_t)((codes[i] & 15) << 4 * (p / 2));
+        qh[32 * half + at] |= (uint8_t)((codes[i] >> 4 & 3) << 2 * p);
+    }
+}
+
+static void get_IQ4_XS(const uint8_t *block, uint8_t *codes)
+{
+    for (int i = 0; i < 8; i++)
+        get_halves(block + offsetof(struct block_IQ4_XS, qs) + 16 * i, codes + 32 * i);
+}
+
+static void put_IQ4_XS(uint8_t *block, const uint8_t *codes)
+{
+    for (int i = 0; i < 8; i++)
+        put_halves(block + offsetof(struct block_IQ4_XS, qs) + 16 * i, codes + 32 * i);
+}
+
+/* ---- types ----------------------------------------------------------------------------------- */
+
+#define FIELD(id, name, elements, size)                                                            \
+    {                                                                                              \
+        .offset = offsetof(struct block_##id, name), .count = elements, .bytes = size              \
+    }
+#define PACKING(id, code_bits, ...)                                                                \
+    [DTYPE_##id] = {.bits = code_bits, .get = get_##id, .put = put_##id, .fields = {__VA_ARGS__}}
+
+static const struct packing packings[DTYPE_COUNT] = {
+    PACKING(Q4_0, 4, FIELD(Q4_0, d, 1, 2)),
+    PACKING(Q4_1, 4, FIELD(Q4_1, d, 1, 2), FIELD(Q4_1, m, 1, 2)),
+    PACKING(IQ4_NL, 4, FIELD(IQ4_NL, d, 1, 2)),
+    PACKING(MXFP4, 4, FIELD(MXFP4, e, 1, 1)),
+    PACKING(Q5_0, 5, FIELD(Q5_0, d, 1, 2)),
+    PACKING(Q5_1, 5, FIELD(Q5_1, d, 1, 2), FIELD(Q5_1, m, 1, 2)),
+    PACKING(Q8_0, 8, FIELD(Q8_0, d, 1, 2)),
+    PACKING(Q4_K, 4, FIELD(Q4_K, d, 1, 2), FIELD(Q4_K, dmin, 1, 2), FIELD(Q4_K, scales, 12, 1)),
+    PACKING(Q5_K, 5, FIELD(Q5_K, d, 1, 2), FIELD(Q5_K, dmin, 1, 2), FIELD(Q5_K, scales, 12, 1)),
+    PACKING(Q6_K, 6, FIELD(Q6_K, d, 1, 2), FIELD(Q6_K, scales, 16, 1)),
+    PACKING(IQ4_XS, 4, FIELD(IQ4_XS, d, 1, 2), FIELD(IQ4_XS, scales_h, 1, 2),
+            FIELD(IQ4_XS, scales_l, 4, 1)),
+};
+
+bool pack_knows(enum dtype dtype)
+{
+    return packings[dtype].bits != 0;
+}
+
+/* Bytes of the fields of a block of one row. */
+static uint32_t fields_bytes(const struct packing *packing)
+{
+    uint32_t bytes = 0;
+    for (int i = 0; i < FIELDS_MAX; i++)
+        bytes += (uint32_t)packing->fields[i].count * packing->fields[i].bytes;
+    return bytes;
+}
+
+uint64_t pack_field_bytes(enum dtype dtype, uint32_t width)
+{
+    const uint64_t blocks = width / dtype_info(dtype)->block;
+    return size_align(blocks * fields_bytes(&packings[dtype]) * PACK_ROWS, PACK_LINE);
+}
+
+uint32_t pack_code_bytes(enum dtype dtype)
+{
+    return (uint32_t)packings[dtype].bits * PACK_COLUMNS / 8 * PACK_ROWS;
+}
+
+uint64_t pack_group_bytes(enum dtype dtype, uint32_t width)
+{
+    return pack_field_bytes(dtype, width) +
+           (uint64_t)(width / PACK_COLUMNS) * pack_code_bytes(dtype);
+}
+
+/* ---- packing --------------------------------------------------------------------------------- */
+
+static uint8_t *pack_fields(const struct packing *packing, const uint8_t *block, uint32_t row,
+                            uint8_t *to)
+{
+    for (int i = 0; i < FIELDS_MAX; i++) {
+        const struct field *field = &packing->fields[i];
+        for (uint32_t element = 0; element < field->count; element++) {
+            memcpy(to + (uint64_t)row * field->bytes,
+                   block + field->offset + element * field->bytes, field->bytes);
+            to += PACK_ROWS * field->bytes;
+        }
+    }
+    return to;
+}
+
+/* The codes of 32 columns of one row; `to` is the first line. */
+static void pack_codes(uint32_t bits, const uint8_t *codes, uint32_t row, uint8_t *to)
+{
+    uint32_t quad[8], line[8] = {0};
+    memcpy(quad, codes, sizeof quad);
+    for (uint32_t j = 0; j < 8; j++) {
+        if (bits == 8) {
+            line[j] = quad[j];
+            continue;
+        }
+        line[j % 4] |= (quad[j] & 0x0f0f0f0f) << 4 * (j / 4);
+        if (bits == 5)
+            line[4] |= (quad[j] >> 4 & 0x01010101) << j;
+        if (bits == 6)
+            line[4 + j / 4] |= (quad[j] >> 4 & 0x03030303) << 2 * (j % 4);
+    }
+    for (uint32_t j = 0; j < bits; j++)
+        memcpy(to + j * PACK_LINE + 4 * row, &line[j], 4);
+}
+
+static void take_codes(uint32_t bits, const uint8_t *from, uint32_t row, uint8_t *codes)
+{
+    uint32_t quad[8], line[8] = {0};
+    for (uint32_t j = 0; j < bits; j++)
+        memcpy(&line[j], from + j * PACK_LINE + 4 * row, 4);
+    for (uint32_t j = 0; j < 8; j++) {
+        quad[j] = bits == 8 ? line[j] : line[j % 4] >> 4 * (j / 4) & 0x0f0f0f0f;
+        if (bits == 5)
+            quad[j] |= (line[4] >> j & 0x01010101) << 4;
+        if (bits == 6)
+            quad[j] |= (line[4 + j / 4] >> 2 * (j % 4) & 0x03030303) << 4;
+    }
+    memcpy(codes, quad, sizeof quad);
+}
+
+void pack_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t width, uint8_t *to)
+{
+    const struct packing *packing = &packings[dtype];
+    const struct dtype_info *info = dtype_info(dtype);
+    const uint32_t blocks = width / info->block, code_bytes = pack_code_bytes(dtype);
+    uint8_t *lines = to + pack_field_bytes(dtype, width);
+    memset(to, 0, pack_group_bytes(dtype, width));
+    for (uint32_t row = 0; row < rows; row++) {
+        uint8_t *fields = to, codes[BLOCK_MAX];
+        for (uint32_t b = 0; b < blocks; b++) {
+            const uint8_t *block = from + ((uint64_t)row * blocks + b) * info->block_bytes;
+            fields = pack_fields(packing, block, row, fields);
+            packing->get(block, codes);
+            for (uint32_t i = 0; i < info->block; i += PACK_COLUMNS)
+                pack_codes(packing->bits, codes + i, row,
+                           lines + (b * info->block + i) / PACK_COLUMNS * (uint64_t)code_bytes);
+        }
+    }
+}
+
+/* ---- taking out ------------------------------------------------------------------------------ */
+
+static const uint8_t *take_fields(const struct packing *packing, const uint8_t *from, uint32_t row,
+                                  uint8_t *block)
+{
+    for (int i = 0; i < FIELDS_MAX; i++) {
+        const struct field *field = &packing->fields[i];
+        for (uint32_t element = 0; element < field->count; element++) {
+            memcpy(block + field->offset + element * field->bytes,
+                   from + (uint64_t)row * field->bytes, field->bytes);
+            from += PACK_ROWS * field->bytes;
+        }
+    }
+    return from;
+}
+
+void pack_take_row(enum dtype dtype, const uint8_t *packed, uint64_t row, uint32_t width,
+                   uint8_t *to)
+{
+    const struct packing *packing = &packings[dtype];
+    const struct dtype_info *info = dtype_info(dtype);
+    const uint32_t blocks = width / info->block, code_bytes = pack_code_bytes(dtype);
+    const uint32_t lane = (uint32_t)(row % PACK_ROWS);
+    const uint8_t *fields = packed + row / PACK_ROWS * pack_group_bytes(dtype, width);
+    const uint8_t *lines = fields + pack_field_bytes(dtype, width);
+    uint8_t codes[BLOCK_MAX];
+    memset(to, 0, (uint64_t)blocks * info->block_bytes);
+    for (uint32_t b = 0; b < blocks; b++) {
+        uint8_t *block = to + (uint64_t)b * info->block_bytes;
+        fields = take_fields(packing, fields, lane, block);
+        for (uint32_t i = 0; i < info->block; i += PACK_COLUMNS)
+            take_codes(packing->bits,
+                       lines + (b * info->block + i) / PACK_COLUMNS * (uint64_t)code_bytes, lane,
+                       codes + i);
+        packing->put(block, codes);
+    }
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ * Runs a prepared plan: every thread walks all ops, computes its part of each, and waits for the
+ * others where a phase ends. Knows how ops are shared, not what they compute. */
+#include "base/err.h"
+#include "cpu/exec.h"
+
+enum { COLUMNS_UNIT = 32 }; /* two groups of a packed matrix, one block of 8 bits */
+
+/* An op as one thread sees it. */
+struct turn_call {
+    const struct exec *exec;
+    const struct program *program;
+    const struct turn *turn;
+    uint32_t thread, threads;
+    uint32_t result; /* operand */
+    struct cpu_call call;
+};
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static struct quants quants_of(const struct turn_call *t, uint32_t operand)
+{
+    const uint16_t base = plan_buf(t->exec->plan, t->call.op->operand[operand])->base;
+    const struct buf *buf = plan_buf(t->exec->plan, base);
+    if (t->program->quants_bytes[base] == 0)
+        return (struct quants){0};
+    uint8_t *rows = t->program->address[t->thread][base];
+    return (struct quants){
+        .codes = (int8_t *)(rows + plan_place_extra(buf, &t->program->limits)),
+        .pitch = t->program->quants_bytes[base],
+        .columns = buf_columns(buf),
+    };
+}
+
+static void resolve(struct turn_call *t, uint32_t number)
+{
+    const struct exec *exec = t->exec;
+    struct host_bound bound = t->program->bound;
+    bound.address = t->program->address[t->thread];
+    t->turn = &t->program->turns[number];
+    t->call = (struct cpu_call){
+        .op = &exec->plan->ops[number],
+        .step = exec->step,
+        .scratch = exec->scratch + t->thread * exec->scratch_count,
+    };
+    struct cpu_call *call = &t->call;
+    for (uint32_t i = 0; i < op_operands(call->op); i++)
+        call->at[i] = host_operand(&bound, call->op, i, exec->step);
+    t->result = op_result(exec->plan, call->op);
+    call->is_packed = exec->packed[call->op->operand[0]];
+    if (call->is_packed && call->op->kind != OP_EMBED)
+        call->quants = quants_of(t, call->op->kind == OP_MATMUL ? 1 : 2);
+}
+
+/* Rows of the op: of its result, or of what goes into what it keeps. */
+static uint64_t rows_of(const struct turn_call *t)
+{
+    const uint16_t number = t->call.op->operand[t->result];
+    return t->call.at[buf_is_activation(plan_buf(t->exec->plan, number)) ? t->result : 0].rows;
+}
+
+static void quantize_written(const struct turn_call *t, const struct part *part)
+{
+    const char *letters = op_info(t->call.op->kind)->operands;
+    for (uint32_t i = 0; letters[i] != 0; i++) {
+        const struct quants quants = letters[i] == 'y' ? quants_of(t, i) : (struct quants){0};
+        if (quants.codes != NULL)
+            t->exec->device->kernels->quantize(&t->call.at[i], &quants, part);
+    }
+}
+
+static void compute(const struct turn_call *t, const struct part *part)
+{
+    if (part->row >= part->row_end || part->column >= part->column_end)
+        return;
+    t->exec->device->kernels->op[t->call.op->kind](&t->call, part);
+    if (t->call.op->kind != OP_EXPERT_MATMUL)
+        quantize_written(t, part);
+}
+
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+/* The thread's part of `count` things, in units of `unit`. */
+static void share_of_thread(const struct turn_call *t, uint64_t count, uint32_t unit,
+                            uint64_t *first, uint64_t *last)
+{
+    const uint64_t units = (count + unit - 1) / unit;
+    *first = units * t->thread / t->threads * unit;
+    *last = units * (t->thread + 1) / t->threads * unit;
+    if (*last > count)
+        *last = count;
+}
+
+static void compute_columns(const struct turn_call *t, struct part part)
+{
+    uint64_t first, last;
+    share_of_thread(t, part.column_end, COLUMNS_UNIT, &first, &last);
+    part.column = (uint32_t)first;
+    part.column_end = (uint32_t)last;
+    compute(t, &part);
+}
+
+/* Columns within each group: a product of experts does all groups in one. */
+static void compute_width(const struct turn_call *t, struct part part)
+{
+    const struct host_operand *result = &t->call.at[t->result];
+    uint64_t first, last;
+    share_of_thread(t, result->width, COLUMNS_UNIT, &first, &last);
+    const uint32_t groups = t->call.op->kind == OP_EXPERT_MATMUL ? 1 : result->groups;
+    for (uint32_t group = 0; group < groups; group++) {
+        part.column = group * result->width + (uint32_t)first;
+        part.column_end = group * result->width + (uint32_t)last;
+        compute(t, &part);
+    }
+}
+
+/* Families of heads. Of a buffer with more heads a family has several: side by side, or one of each
+ * round. */
+static void compute_groups(const struct turn_call *t, struct part part)
+{
+    const struct host_operand *result = &t->call.at[t->result];
+    const uint32_t families = t->turn->families, per_family = result->groups / families;
+    const bool is_tiled = t->turn->head_map == HEAD_MAP_TILED;
+    const uint32_t rounds = is_tiled ? per_family : 1, side = is_tiled ? 1 : per_family;
+    /* blocks of 8 bits may not be shared by threads */
+    const uint32_t unit = result->width % QUANT_COLUMNS == 0 ? 1 : families;
+    uint64_t first, last;
+    share_of_thread(t, families, unit, &first, &last);
+    for (uint32_t round = 0; round < rounds; round++) {
+        part.column = (round * families + (uint32_t)first * side) * result->width;
+        part.column_end = (round * families + (uint32_t)last * side) * result->width;
+        compute(t, &part);
+    }
+}
+
+static void compute_rows(const struct turn_call *t, struct part part, uint64_t rows)
+{
+    share_of_thread(t, rows, 1, &part.row, &part.row_end);
+    compute(t, &part);
+}
+
+static void compute_turn(const struct turn_call *t)
+{
+    const struct host_operand *result = &t->call.at[t->result];
+    const struct part all = {.row_end = rows_of(t), .column_end = result->groups * result->width};
+    switch ((enum share)t->turn->share) {
+    case SHARE_EACH: compute(t, &all); break;
+    case SHARE_ROWS: compute_rows(t, all, all.row_end); break;
+    case SHARE_COLUMNS: compute_columns(t, all); break;
+    case SHARE_WIDTH: compute_width(t, all); break;
+    case SHARE_GROUPS: compute_groups(t, all); break;
+    case SHARE_POSITIONS: compute_rows(t, all, all.row_end * t->call.at[1].groups); break;
+    case SHARE_UNITS:
+        if (t->thread == 0)
+            compute(t, &all);
+        break;
+    }
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+/* Ends phase `phase`; false if the step ends here. */
+static bool end_phase(struct exec *exec, uint32_t thread, uint32_t phase)
+{
+    const struct step *step = exec->step;
+    if (thread == 0 && step->proceed != NULL && !step->proceed(step->proceed_user))
+        exec->stop_at = phase;
+    pool_barrier(exec->device->pool);
+    return exec->stop_at != phase;
+}
+
+static void run_program(void *argument, uint32_t thread)
+{
+    struct exec *exec = argument;
+    struct turn_call t = {
+        .exec = exec,
+        .program = exec->last,
+        .thread = thread,
+        .threads = pool_threads(exec->device->pool),
+    };
+    for (uint32_t i = 0; i < exec->plan->op_count; i++) {
+        const uint32_t phase = t.program->turns[i].phase;
+        if (i > 0 && phase != t.program->turns[i - 1].phase && !end_phase(exec, thread, phase - 1))
+            return;
+        resolve(&t, i);
+        compute_turn(&t);
+    }
+    end_phase(exec, thread, UINT32_MAX - 1);
+}
+
+enum weir_status exec_run(struct exec *exec, const struct step *step, struct weir_error *err)
+{
+    const struct program *small = &exec->program[PROGRAM_SMALL];
+    const bool is_small = step->rows <= small->limits.rows && step->seqs <= small->limits.seqs &&
+                          step->outs <= small->limits.outs;
+    exec->last = &exec->program[is_small ? PROGRAM_SMALL : PROGRAM_LARGE];
+    exec->step = step;
+    exec->stop_at = UINT32_MAX;
+    pool_run(exec->device->pool, run_program, exec);
+    exec->step = NULL;
+    return exec->stop_at == UINT32_MAX ? WEIR_OK
+                                       : err_set(err, WEIR_ERR_CANCELLED, "the step was cancelled");
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ * Chooses the ISA level: the best that processor and system support. Knows what levels.def says. */
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/err.h"
+#include "cpu/kernels.h"
+
+static const struct {
+    const struct kernels *kernels;
+    uint32_t features;
+} levels[] = {
+#define LEVEL(id, features) {&kernels_##id, features},
+#include "cpu/levels.def"
+};
+
+enum { LEVELS = sizeof levels / sizeof levels[0] };
+
+enum weir_status cpu_select(const struct kernels **out, const char *best, struct weir_error *err)
+{
+    const uint32_t features = cpu_features();
+    bool is_allowed = best == NULL;
+    for (size_t i = 0; i < LEVELS; i++) {
+        is_allowed |= best != NULL && strcmp(best, levels[i].kernels->level) == 0;
+        if (is_allowed && (features & levels[i].features) == levels[i].features) {
+            *out = levels[i].kernels;
+            return WEIR_OK;
+        }
+    }
+    if (!is_allowed)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "\"%s\" is no level of instructions, expected %s to %s", best,
+                       levels[LEVELS - 1].kernels->level, levels[0].kernels->level);
+    return err_set(err, WEIR_ERR_UNSUPPORTED, "this processor has not even SSE 4.2");
+}

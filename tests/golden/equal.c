@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ * Whole models against themselves, to the bit, by each backend and each level of instructions: all
+ * at once = one by one = beside other sequences, fused = unfused, mapped = read, any number of
+ * threads; and the backends against each other. Run alone: build/tests/weir-test equal_ */
+#include "golden/fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What computes. A level that this processor has not is that below it. */
+static const struct {
+    const char *backend, *isa;
+} engines[] = {{"ref", NULL}, {"cpu", "v2"}, {"cpu", "v3"}, {"cpu", "v4"}};
+
+enum { ENGINES = sizeof engines / sizeof engines[0] };
+
+static void engine_options(struct weir_engine_options *options, int engine)
+{
+    fixture_options(options);
+    options->backend = engines[engine].backend;
+    options->isa = engines[engine].isa;
+}
+
+/* Logits of the 24 tokens under some options; malloc. */
+static float *logits_under(const char *model, const struct weir_engine_options *options,
+                           bool one_by_one, size_t *bytes)
+{
+    struct fixture fixture;
+    uint32_t count;
+    fixture_open(&fixture, model, options);
+    int32_t *tokens = fixture_tokens(test_data("golden/tokens24.txt"), &count);
+    float *logits = fixture_logits(&fixture, tokens, count, one_by_one);
+    *bytes = (size_t)count * fixture.vocab * sizeof(float);
+    free(tokens);
+    fixture_close(&fixture);
+    return logits;
+}
+
+static void check_same_bits(const char *model, const struct weir_engine_options *a,
+                            const struct weir_engine_options *b, bool b_one_by_one)
+{
+    size_t a_bytes, b_bytes;
+    float *a_logits = logits_under(model, a, false, &a_bytes);
+    float *b_logits = logits_under(model, b, b_one_by_one, &b_bytes);
+    CHECK_INT(a_bytes, b_bytes);
+    CHECK(memcmp(a_logits, b_logits, a_bytes) == 0);
+    free(a_logits);
+    free(b_logits);
+}
+
+static const char *const quantized[] = {"golden/nano-q4_0.gguf", "golden/nanomoe-q4_0.gguf"};
+static const char *const exact[] = {"golden/nano-f32.gguf", "golden/nanomoe-f32.gguf"};
+enum { MODELS = 2 }; /* without and with experts */
+
+TEST(equal_all_at_once_is_one_by_one)
+{
+    for (int i = 0; i < MODELS * ENGINES; i++) {
+        const int m = i % MODELS;
+        struct weir_engine_options options;
+        engine_options(&options, i / MODELS);
+        check_same_bits(test_data(quantized[m]), &options, &options, true);
+        options.cache_k = WEIR_CACHE_F16;
+        check_same_bits(test_data(quantized[m]), &options, &options, true);
+    }
+}
+
+TEST(equal_fused_is_unfused)
+{
+    static const enum weir_switch choices[3][2] = {
+        {WEIR_OFF, WEIR_ON}, {WEIR_ON, WEIR_OFF}, {WEIR_OFF, WEIR_OFF}};
+    for (int i = 0; i < 3 * MODELS; i++) {
+        for (int k = 0; k < 2 * ENGINES; k++) {
+            const bool one_by_one = k % 2;
+            struct weir_engine_options fused, unfused;
+            engine_options(&fused, k / 2);
+            engine_options(&unfused, k / 2);
+            unfused.fused_gdn = choices[i % 3][0];
+            unfused.fuse = choices[i % 3][1];
+            check_same_bits(test_data(exact[i / 3]), &fused, &unfused, one_by_one);
+        }
+    }
+}
+
+static void check_threads_and_loading(const char *name, int engine)
+{
+    struct weir_engine_options one, other;
+    engine_options(&one, engine);
+    one.threads = 1;
+    for (uint32_t threads = 2; threads <= 5; threads++) {
+        engine_options(&other, engine);
+        other.threads = threads;
+        check_same_bits(test_data(name), &one, &other, false);
+    }
+    engine_options(&other, engine);
+    other.load = WEIR_LOAD_READ;
+    other.check_tensors = true;
+    check_same_bits(test_data(name), &one, &other, true);
+}
+
+TEST(equal_threads_and_loading_do_not_matter)
+{
+    for (int i = 0; i < ENGINES; i++) {
+        check_threads_and_loading("golden/nano-q8_0.gguf", i);
+        check_threads_and_loading("golden/nanomoe-q8_0.gguf", i);
+    }
+}
+
+/* Three sequences of different lengths, begun at different steps, interleaved in shared steps:
+ * each gets the bits that it gets alone, also in a place that another sequence has left. */
+static void check_sequences(const char *model, int engine)
+{
+    enum { SEQUENCES = 3, TOKENS = 24 };
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct fixture fixture;
+    uint32_t count;
+    engine_options(&options, engine);
+    options.sessions_max = SEQUENCES + 1;
+    fixture_open(&fixture, model, &options);
+    int32_t *tokens = fixture_tokens(test_data("golden/tokens300.txt"), &count);
+    float *alone[SEQUENCES];
+    for (int s = 0; s < SEQUENCES; s++)
+        alone[s] = fixture_logits(&fixture, tokens + 30 * s, TOKENS, false);
+    struct weir_session *sessions[SEQUENCES];
+    uint32_t done[SEQUENCES] = {0};
+    for (int s = 0; s < SEQUENCES; s++)
+        CHECK_OK(weir_session_open(&sessions[s], fixture.engine, &err), &err);
+    for (uint32_t round = 0; done[0] < TOKENS || done[1] < TOKENS || done[2] < TOKENS; round++) {
+        struct weir_step_item items[SEQUENCES];
+        uint32_t used = 0;
+        for (uint32_t s = 0; s < SEQUENCES; s++) {
+            const uint32_t left = TOKENS - done[s], want = 1 + (round * 7 + s * 3) % 5;
+            if (left == 0 || round < s)
+                continue;
+            items[used++] = (struct weir_step_item){.session = sessions[s],
+                                                    .tokens = tokens + 30 * s + done[s],
+                                                    .count = want < left ? want : left,
+                                                    .logits = WEIR_LOGITS_ALL};
+        }
+        CHECK_OK(weir_engine_step(fixture.engine, items, used, &err), &err);
+        for (uint32_t s = 0, i = 0; s < SEQUENCES; s++) {
+            if (i >= used || items[i].session != sessions[s])
+                continue;
+            for (uint32_t row = 0; row < items[i].count; row++)
+                CHECK(memcmp(weir_session_logits(sessions[s], row),
+                             alone[s] + (size_t)(done[s] + row) * fixture.vocab,
+                             fixture.vocab * sizeof(float)) == 0);
+            done[s] += items[i++].count;
+        }
+    }
+    for (int s = 0; s < SEQUENCES; s++) {
+        weir_session_close(sessions[s]);
+        free(alone[s]);
+    }
+    free(tokens);
+    fixture_close(&fixture);
+}
+
+TEST(equal_sequences_in_a_step_do_not_meet)
+{
+    for (int i = 0; i < MODELS * ENGINES; i++)
+        check_sequences(test_data(exact[i % MODELS]), i / MODELS);
+}
+
+/* ---- backends -------------------------------------------------------------------------------- */
+
+/* Sums in another order, and other ways to the same functions. */
+TEST(equal_backends_give_the_same_logits)
+{
+    for (int i = 0; i < 4 * MODELS * ENGINES; i++) {
+        struct weir_engine_options one, other;
+        const char *model = test_data(exact[i % MODELS]);
+        size_t bytes, other_bytes;
+        fixture_options(&one);
+        engine_options(&other, i / MODELS % ENGINES);
+        one.cache_k = one.cache_v = other.cache_k = other.cache_v =
+            i / MODELS / ENGINES % 2 ? WEIR_CACHE_F16 : WEIR_CACHE_F32;
+        other.fuse = other.fused_gdn = i / MODELS / ENGINES / 2 ? WEIR_OFF : WEIR_ON;
+        float *logits = logits_under(model, &one, false, &bytes);
+        float *other_logits = logits_under(model, &other, false, &other_bytes);
+        const double nmse = test_nmse(other_logits, logits, bytes / sizeof *logits);
+        if (!(nmse <= 1e-8))
+            test_fail(__FILE__, __LINE__, "%s %s: NMSE %g", other.backend, other.isa, nmse);
+        free(logits);
+        free(other_logits);
+    }
+}
