@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cpu/pack.h"
+#include "cpu/scratch.h"
 
 /* ---- which buffers --------------------------------------------------------------------------- */
 
@@ -48,21 +49,6 @@ static void find_own(const struct plan *plan, const struct turn *turns, bool *ow
                 own[plan_buf(plan, op->operand[j])->base] = true;
         }
     }
-}
-
-/* Floats that one thread needs: a decoded row of the widest matrix, or a probability for each
- * expert. */
-static uint64_t scratch_floats(const struct plan *plan)
-{
-    uint64_t floats = 0;
-    for (uint32_t i = 0; i < plan->buf_count; i++) {
-        const struct buf *buf = &plan->bufs[i];
-        if (buf->kind == BUF_WEIGHT && buf->width > floats)
-            floats = buf->width;
-        if (buf->kind == BUF_WEIGHT && buf->stack > floats)
-            floats = buf->stack;
-    }
-    return size_align(floats + 16, 16);
 }
 
 /* ---- places ---------------------------------------------------------------------------------- */

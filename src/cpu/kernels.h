@@ -41,6 +41,11 @@ static inline int16_t *quants_sums(const struct quants *quants, uint64_t row)
     return (int16_t *)(void *)(quants_scales(quants, row) + quants->columns / QUANT_COLUMNS);
 }
 
+/* A sequence with up to so many rows in a step gets each row's bits whatever else the step has:
+ * other sequences, other rows, any number of threads. One with more may be computed in another
+ * order, the same one whatever the company. */
+enum { EXACT_ROWS = 16 };
+
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 struct cpu_call {
@@ -49,7 +54,7 @@ struct cpu_call {
     struct host_operand at[OP_OPERANDS_MAX];
     struct quants quants; /* of the operand that a product multiplies */
     bool is_packed;       /* the matrix is (cpu/pack.h) */
-    float *scratch;       /* the thread's own */
+    float *scratch;       /* the thread's own (scratch.h) */
 };
 
 /* What a thread computes of the result: rows [row, row_end), flat columns [column, column_end). */

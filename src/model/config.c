@@ -41,7 +41,7 @@ static const struct key_rule key_rules[] = {
     {WHICH_ALL, "attention.head_count_kv", offsetof(struct config, kv_heads), 1, 1u << 12},
     {WHICH_ALL, "attention.key_length", offsetof(struct config, head_width), 2, HEAD_WIDTH_MAX},
     {WHICH_ALL, "rope.dimension_count", offsetof(struct config, rope.width), 2, HEAD_WIDTH_MAX},
-    {WHICH_ALL, "ssm.conv_kernel", offsetof(struct config, conv_taps), 2, 64},
+    {WHICH_ALL, "ssm.conv_kernel", offsetof(struct config, conv_taps), 2, CONV_TAPS_MAX},
     {WHICH_ALL, "ssm.state_size", offsetof(struct config, state_width), 1, HEAD_WIDTH_MAX},
     {WHICH_ALL, "ssm.group_count", offsetof(struct config, k_heads), 1, 1u << 12},
     {WHICH_ALL, "ssm.time_step_rank", offsetof(struct config, v_heads), 1, 1u << 12},

@@ -31,6 +31,7 @@ enum {
     PLAN_ROLES_MAX = 64,
     PLAN_BUFS_MAX = 65535,
     HEAD_WIDTH_MAX = 1024, /* elements of a head: backends keep one on the stack */
+    CONV_TAPS_MAX = 64,    /* of a channel: likewise */
     LAYER_NONE = 0xffff,   /* an op of no layer: embedding, head */
     BUF_NONE = 0xffff,
 };

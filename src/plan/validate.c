@@ -135,8 +135,9 @@ static bool attend_fits(const struct shapes *s)
 static bool conv_fits(const struct shapes *s)
 {
     const struct buf *x = s->at[0], *w = s->at[1], *ring = s->at[2], *y = s->at[3];
-    return is_dense(x) && is_dense(y) && w->rows == buf_columns(x) && w->width == ring->rows + 1 &&
-           buf_columns(ring) == buf_columns(x) && buf_columns(y) == buf_columns(x);
+    return is_dense(x) && is_dense(y) && w->rows == buf_columns(x) && w->width <= CONV_TAPS_MAX &&
+           w->width == ring->rows + 1 && buf_columns(ring) == buf_columns(x) &&
+           buf_columns(y) == buf_columns(x);
 }
 
 static bool rope_fits(const struct buf *x, const struct buf *f, const struct buf *y)

@@ -12,6 +12,7 @@
 #include "cpu/pack.h"
 #include "format/codec.h"
 #include "quant/encode.h"
+#include "ref/ref.h"
 
 enum { ROWS = 37, GROUPS = (ROWS + PACK_ROWS - 1) / PACK_ROWS, WIDTH = 512, TOKENS = 5 };
 
@@ -212,4 +213,115 @@ TEST(kernels_rounding_to_8_bits)
         }
     }
     product_close(&product);
+}
+
+/* ---- shapes that vectors do not divide ------------------------------------------------------- */
+
+enum { ODD_POSITIONS = 70, ODD_GROUPS = 2, ODD_HEADS = 6, ODD_WIDTH = 21, ODD_CHANNELS = 37 };
+enum { ODD_TAPS = 64, ODD_ROWS = 3 }; /* as many taps as a model may have */
+
+static struct host_operand cache_of(void *data, enum dtype dtype, uint32_t groups, uint32_t width)
+{
+    struct host_operand operand = dense(data, 1, width);
+    operand.dtype = dtype;
+    operand.groups = groups;
+    operand.pitch = dtype_row_bytes(dtype, (uint64_t)groups * width);
+    return operand;
+}
+
+static struct host_operand heads_of(void *data, uint64_t rows, uint32_t groups, uint32_t width)
+{
+    struct host_operand operand = dense(data, rows, groups * width);
+    operand.groups = groups;
+    operand.width = operand.stride = width;
+    return operand;
+}
+
+/* The reference and the kernels of all levels on the same operands, of which the last is written:
+ * first by the reference. */
+static void check_levels(const struct op *op, const struct step *step,
+                         const struct host_operand *at, uint32_t operands, ref_op_fn *reference,
+                         const struct part *part, double most)
+{
+    const uint32_t result = operands - 1;
+    const uint64_t count = at[result].rows * at[result].groups * at[result].width;
+    struct ref_call by_reference = {.op = op, .step = step, .rows = at[result].rows};
+    struct cpu_call call = {.op = op, .step = step};
+    float *expected = malloc(count * sizeof *expected), scratch[ODD_POSITIONS];
+    float *actual = malloc(count * sizeof *actual);
+    CHECK(expected != NULL && actual != NULL);
+    memcpy(by_reference.at, at, operands * sizeof *at);
+    memcpy(call.at, at, operands * sizeof *at);
+    by_reference.scratch = scratch;
+    by_reference.at[result].data = (uint8_t *)expected;
+    call.at[result].data = (uint8_t *)actual;
+    reference(&by_reference, 0, ref_units(&by_reference));
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        const struct kernels *kernels;
+        struct weir_error err = {0};
+        CHECK_OK(cpu_select(&kernels, levels[i], &err), &err);
+        kernels->op[op->kind](&call, part);
+        CHECK(test_nmse(actual, expected, count) <= most);
+    }
+    free(expected);
+    free(actual);
+}
+
+TEST(kernels_attention_of_odd_heads)
+{
+    static const enum dtype types[] = {DTYPE_F32, DTYPE_F16};
+    static const struct step_seq seq = {.cached = ODD_POSITIONS - ODD_ROWS, .rows = ODD_ROWS};
+    static const struct step step = {.rows = ODD_ROWS, .seqs = 1, .seq = &seq};
+    static const struct op op = {.kind = OP_ATTEND, .scale = 0.3f};
+    enum { CACHED = ODD_POSITIONS * ODD_GROUPS * ODD_WIDTH };
+    const struct part part = {0, ODD_ROWS * ODD_GROUPS, 0, ODD_HEADS * ODD_WIDTH};
+    float *q = random_floats(ODD_ROWS * ODD_HEADS * ODD_WIDTH, 3);
+    float *k = random_floats(CACHED, 4), *v = random_floats(CACHED, 5);
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        const uint64_t bytes = dtype_row_bytes(types[i], CACHED);
+        uint8_t *keys = malloc(bytes), *values = malloc(bytes);
+        CHECK(keys != NULL && values != NULL);
+        codec_encode_floats(types[i], k, keys, CACHED);
+        codec_encode_floats(types[i], v, values, CACHED);
+        for (uint32_t n = 0; n < ODD_ROWS * ODD_HEADS * ODD_WIDTH && types[i] == DTYPE_F16; n++)
+            q[n] = codec_from_f16(codec_to_f16(q[n])); /* as the reference rounds it */
+        const struct host_operand at[] = {
+            heads_of(q, ODD_ROWS, ODD_HEADS, ODD_WIDTH),
+            cache_of(keys, types[i], ODD_GROUPS, ODD_WIDTH),
+            cache_of(values, types[i], ODD_GROUPS, ODD_WIDTH),
+            heads_of(NULL, ODD_ROWS, ODD_HEADS, ODD_WIDTH),
+        };
+        /* the reference rounds weights to F16 where the cache is */
+        check_levels(&op, &step, at, 4, ref_attend, &part, types[i] == DTYPE_F16 ? 1e-6 : 1e-10);
+        free(keys);
+        free(values);
+    }
+    free(q);
+    free(k);
+    free(v);
+}
+
+TEST(kernels_convolution_of_many_taps)
+{
+    static const struct step_seq seq = {.cached = 100, .rows = ODD_ROWS};
+    static const struct step step = {.rows = ODD_ROWS, .seqs = 1, .seq = &seq};
+    static const struct op op = {.kind = OP_CONV_SILU};
+    const struct part part = {0, ODD_ROWS, 0, ODD_CHANNELS};
+    float *x = random_floats(ODD_ROWS * ODD_CHANNELS, 6);
+    float *taps = random_floats(ODD_CHANNELS * ODD_TAPS, 7);
+    float *ring = calloc((ODD_TAPS - 1) * ODD_CHANNELS, sizeof *ring); /* rows of x come in */
+    CHECK(ring != NULL);
+    for (uint32_t row = 0; row < ODD_ROWS; row++)
+        memcpy(ring + (100 + row) % (ODD_TAPS - 1) * ODD_CHANNELS, x + row * ODD_CHANNELS,
+               ODD_CHANNELS * sizeof *ring);
+    const struct host_operand at[] = {
+        dense(x, ODD_ROWS, ODD_CHANNELS),
+        dense(taps, ODD_CHANNELS, ODD_TAPS),
+        dense(ring, ODD_TAPS - 1, ODD_CHANNELS),
+        dense(NULL, ODD_ROWS, ODD_CHANNELS),
+    };
+    check_levels(&op, &step, at, 4, ref_conv_silu, &part, 1e-10);
+    free(x);
+    free(taps);
+    free(ring);
 }

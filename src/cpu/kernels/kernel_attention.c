@@ -112,10 +112,16 @@ struct attention {
     uint32_t heads, width;
 };
 
-static vf cached_at(enum dtype dtype, const uint8_t *row, uint32_t i)
+/* LANES elements from `i` on, those from `width` on as 0. */
+static vf cached_at(enum dtype dtype, const uint8_t *row, uint32_t i, uint32_t width)
 {
-    return dtype == DTYPE_F16 ? vf_from_f16(row + i * sizeof(uint16_t))
-                              : vf_load((const float *)(const void *)row + i);
+    uint8_t some[LANES * sizeof(float)] = {0};
+    const uint8_t *at = row + dtype_row_bytes(dtype, i);
+    if (i + LANES > width) {
+        memcpy(some, at, dtype_row_bytes(dtype, width - i));
+        at = some;
+    }
+    return dtype == DTYPE_F16 ? vf_from_f16(at) : vf_load((const float *)(const void *)at);
 }
 
 /* Scores of one key for all heads. */
@@ -126,9 +132,10 @@ static void score_key(const struct attention *a, enum dtype dtype, const uint8_t
     for (uint32_t h = 0; h < a->heads; h++)
         sum[h] = vf_set(0.0f);
     for (uint32_t i = 0; i < a->width; i += LANES) {
-        const vf k = cached_at(dtype, key, i);
+        const vf k = cached_at(dtype, key, i, a->width);
+        const uint32_t count = least_of(LANES, a->width - i);
         for (uint32_t h = 0; h < a->heads; h++)
-            sum[h] = vf_fma(k, vf_load(a->q[h] + i), sum[h]);
+            sum[h] = vf_fma(k, vf_load_some(a->q[h] + i, count), sum[h]);
     }
     for (uint32_t h = 0; h < a->heads; h++)
         scores[h][at] = scale * vf_sum(sum[h]);
@@ -138,10 +145,19 @@ static void add_value(const struct attention *a, enum dtype dtype, const uint8_t
                       float scores[HEADS_MAX][KEYS], uint32_t at)
 {
     for (uint32_t i = 0; i < a->width; i += LANES) {
-        const vf v = cached_at(dtype, value, i);
-        for (uint32_t h = 0; h < a->heads; h++)
-            vf_store(a->out[h] + i, vf_fma(v, vf_set(scores[h][at]), vf_load(a->out[h] + i)));
+        const vf v = cached_at(dtype, value, i, a->width);
+        const uint32_t count = least_of(LANES, a->width - i);
+        for (uint32_t h = 0; h < a->heads; h++) {
+            const vf sum = vf_fma(v, vf_set(scores[h][at]), vf_load_some(a->out[h] + i, count));
+            vf_store_some(a->out[h] + i, sum, count);
+        }
     }
+}
+
+static void scale_floats(float *x, float scale, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        x[i] *= scale;
 }
 
 /* Scores become weights against the largest score so far; what was summed before is scaled down to
@@ -154,8 +170,7 @@ static void weigh(struct attention *a, uint32_t head, float *scores, uint32_t co
     const float shrink = expf(a->largest[head] - largest);
     a->largest[head] = largest;
     a->sum[head] *= shrink;
-    for (uint32_t i = 0; i < a->width; i += LANES)
-        vf_store(a->out[head] + i, vf_mul(vf_load(a->out[head] + i), vf_set(shrink)));
+    scale_floats(a->out[head], shrink, a->width);
     for (uint32_t i = 0; i < count; i++) {
         scores[i] = expf(scores[i] - largest);
         a->sum[head] += scores[i];
@@ -187,11 +202,8 @@ static void attend_heads(const struct cpu_call *call, struct attention *a, uint6
         for (uint32_t i = 0; i < count; i++)
             add_value(a, v->dtype, cached_row(v, slot, first + i, group), scores, i);
     }
-    for (uint32_t h = 0; h < a->heads; h++) {
-        const vf scale = vf_set(1.0f / a->sum[h]);
-        for (uint32_t i = 0; i < a->width; i += LANES)
-            vf_store(a->out[h] + i, vf_mul(vf_load(a->out[h] + i), scale));
-    }
+    for (uint32_t h = 0; h < a->heads; h++)
+        scale_floats(a->out[h], 1.0f / a->sum[h], a->width);
 }
 
 /* Rows of the part are rows of the step times heads of the cache. */

@@ -7,8 +7,6 @@
 
 /* ---- convolution ----------------------------------------------------------------------------- */
 
-enum { TAPS_MAX = 16 };
-
 /* LANES channels from `channel` on, at `back` rows before row `i` of the sequence: in the step, or
  * in the ring, where the row of position p lies at index p mod its rows. */
 static const float *conv_input(const struct cpu_call *call, const struct step_seq *seq, uint32_t i,
@@ -26,7 +24,7 @@ static void conv_lanes(const struct cpu_call *call, const struct step_seq *seq, 
                        uint32_t count, bool with_silu)
 {
     const uint32_t reach = (uint32_t)call->at[2].rows;
-    float taps[TAPS_MAX][LANES] = {{0}};
+    float taps[CONV_TAPS_MAX][LANES] = {{0}};
     for (uint32_t lane = 0; lane < count; lane++) {
         const float *own = host_group(&call->at[1], channel + lane, 0); /* oldest first */
         for (uint32_t tap = 0; tap <= reach; tap++)

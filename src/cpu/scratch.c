@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * What kernels need besides their operands, op by op. */
+#include "cpu/scratch.h"
+
+#include "base/mem.h"
+
+static uint64_t op_scratch_floats(const struct plan *plan, const struct op *op)
+{
+    const struct buf *first = plan_buf(plan, op->operand[0]);
+    switch (op->kind) {
+    case OP_EMBED:
+    case OP_MATMUL:
+    case OP_EXPERT_MATMUL: return first->width; /* a decoded row */
+    case OP_ROUTE: return buf_columns(first);   /* a probability for each expert */
+    default: return 0;
+    }
+}
+
+uint64_t scratch_floats(const struct plan *plan)
+{
+    uint64_t floats = 0;
+    for (uint32_t i = 0; i < plan->op_count; i++) {
+        const uint64_t own = op_scratch_floats(plan, &plan->ops[i]);
+        floats = own > floats ? own : floats;
+    }
+    return size_align(floats + 16, 16);
+}
