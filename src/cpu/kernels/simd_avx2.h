@@ -108,6 +108,11 @@ static inline vi vi_load(const void *p)
     return _mm256_loadu_si256(p);
 }
 
+static inline void vi_store(void *p, vi x)
+{
+    _mm256_storeu_si256(p, x);
+}
+
 static inline vi vi_set(int32_t x)
 {
     return _mm256_set1_epi32(x);

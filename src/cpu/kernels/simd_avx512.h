@@ -108,6 +108,11 @@ static inline vi vi_load(const void *p)
     return _mm512_loadu_si512(p);
 }
 
+static inline void vi_store(void *p, vi x)
+{
+    _mm512_storeu_si512(p, x);
+}
+
 static inline vi vi_set(int32_t x)
 {
     return _mm512_set1_epi32(x);

@@ -119,6 +119,11 @@ static inline vi vi_load(const void *p)
     return _mm_loadu_si128(p);
 }
 
+static inline void vi_store(void *p, vi x)
+{
+    _mm_storeu_si128(p, x);
+}
+
 static inline vi vi_set(int32_t x)
 {
     return _mm_set1_epi32(x);

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ * Products of matrices of floats. Packed, a vector holds one column of LANES rows, and a number of
+ * the result is the sum over the columns in order. As the file has them, a vector holds LANES
+ * columns of one row. */
+#include "cpu/kernels/product.h"
+#include "cpu/pack.h"
+#include "format/codec.h"
+
+enum {
+    PREFETCH_BYTES = 2048,       /* as for codes */
+    PANEL_COLUMNS = 256,         /* 16 KiB */
+    VECTORS = PACK_ROWS / LANES, /* of a column */
+    DIRECT_ROWS = 4,
+};
+
+/* ---- packed ---------------------------------------------------------------------------------- */
+
+/* Columns [first, first + columns) of a group. */
+struct group {
+    const uint8_t *data; /* column 0 */
+    uint32_t kept;       /* rows of the matrix that it has */
+    uint32_t first, columns;
+};
+
+/* LANES elements from `p` on. */
+typedef vf load_fn(const uint8_t *p);
+
+INLINE vf load_f32(const uint8_t *p)
+{
+    return vf_load((const float *)(const void *)p);
+}
+
+INLINE vf load_f16(const uint8_t *p)
+{
+    return vf_from_f16(p);
+}
+
+INLINE vf load_bf16(const uint8_t *p)
+{
+    return vf_from_bf16(p);
+}
+
+/* `rows` is a constant where this is compiled. */
+INLINE void add_columns(load_fn *load, uint32_t bytes, const uint8_t *data,
+                        const struct group *group, const struct meeting *const m[TILE],
+                        uint32_t rows, vf sum[TILE][VECTORS])
+{
+    for (uint32_t i = 0; i < group->columns; i++) {
+        const uint8_t *column = data + (uint64_t)i * PACK_ROWS * bytes;
+        vf weights[VECTORS];
+        if (bytes == sizeof(float) || i % 2 == 0)
+            __builtin_prefetch(column + PREFETCH_BYTES);
+        for (uint32_t v = 0; v < VECTORS; v++)
+            weights[v] = load(column + v * LANES * bytes);
+        for (uint32_t t = 0; t < rows; t++) {
+            const vf x = vf_set(m[t]->x[group->first + i]);
+            for (uint32_t v = 0; v < VECTORS; v++)
+                sum[t][v] = vf_fma(weights[v], x, sum[t][v]);
+        }
+    }
+}
+
+/* The group with `rows` rows of activations; parts of it are added up in the result. */
+INLINE void multiply_group(load_fn *load, uint32_t bytes, const uint8_t *data,
+                           const struct group *group, const struct meeting *const m[TILE],
+                           uint32_t rows)
+{
+    vf sum[TILE][VECTORS];
+    for (uint32_t t = 0; t < rows; t++) {
+        for (uint32_t v = 0; v < VECTORS; v++) {
+            const uint32_t count = kept_lanes(group->kept, v * LANES);
+            sum[t][v] = group->first == 0 || count == 0
+                            ? vf_set(0.0f)
+                            : vf_load_some(m[t]->out + v * LANES, count);
+        }
+    }
+    add_columns(load, bytes, data, group, m, rows, sum);
+    for (uint32_t t = 0; t < rows; t++) {
+        for (uint32_t v = 0; v < VECTORS; v++) {
+            const uint32_t count = kept_lanes(group->kept, v * LANES);
+            if (count > 0)
+                vf_store_some(m[t]->out + v * LANES, sum[t][v], count);
+        }
+    }
+}
+
+/* Compiled for 1, 2, 4 and TILE rows; the last row is repeated to fill a tile. */
+INLINE void multiply_tile(load_fn *load, uint32_t bytes, const uint8_t *data,
+                          const struct group *group, const struct meeting *meetings, uint32_t row,
+                          uint32_t rows)
+{
+    struct meeting at[TILE];
+    const struct meeting *m[TILE];
+    for (uint32_t t = 0; t < TILE; t++) {
+        at[t] = meetings[least_of(t, rows - 1)];
+        at[t].out += row;
+        m[t] = &at[t];
+    }
+    if (rows > 4)
+        multiply_group(load, bytes, data, group, m, TILE);
+    else if (rows > 2)
+        multiply_group(load, bytes, data, group, m, 4);
+    else if (rows == 2)
+        multiply_group(load, bytes, data, group, m, 2);
+    else
+        multiply_group(load, bytes, data, group, m, 1);
+}
+
+static uint32_t element_bytes(enum dtype dtype)
+{
+    return dtype == DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
+}
+
+static struct group group_at(const struct product *product, uint32_t row)
+{
+    return (struct group){
+        .data =
+            product->matrix + row / PACK_ROWS * pack_group_bytes(product->dtype, product->width),
+        .kept = least_of(PACK_ROWS, product->rows - row),
+        .columns = product->width,
+    };
+}
+
+static void multiply_directly(const struct product *product, const struct meeting *m,
+                              uint32_t count)
+{
+    for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
+        const struct group group = group_at(product, row);
+        switch (product->dtype) {
+        case DTYPE_F16: multiply_tile(load_f16, 2, group.data, &group, m, row, count); break;
+        case DTYPE_BF16: multiply_tile(load_bf16, 2, group.data, &group, m, row, count); break;
+        default: multiply_tile(load_f32, 4, group.data, &group, m, row, count); break;
+        }
+    }
+}
+
+static void fill_panel(enum dtype dtype, const struct group *group, float *panel)
+{
+    const uint32_t bytes = element_bytes(dtype), elements = group->columns * PACK_ROWS;
+    const uint8_t *from = group->data + (uint64_t)group->first * PACK_ROWS * bytes;
+    for (uint32_t i = 0; i < elements; i += LANES) {
+        const uint8_t *at = from + (uint64_t)i * bytes;
+        vf_store(panel + i, dtype == DTYPE_F16    ? load_f16(at)
+                            : dtype == DTYPE_BF16 ? load_bf16(at)
+                                                  : load_f32(at));
+    }
+}
+
+/* All rows of activations with one part of a group after the other, which stays in the first
+ * cache, and the columns of activations that it meets in the second. */
+static void multiply_by_panels(const struct product *product, const struct meeting *meetings,
+                               uint32_t count)
+{
+    _Alignas(64) float panel[PANEL_COLUMNS * PACK_ROWS];
+    for (uint32_t first = 0; first < product->width; first += PANEL_COLUMNS) {
+        for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
+            struct group group = group_at(product, row);
+            group.first = first;
+            group.columns = least_of(PANEL_COLUMNS, product->width - first);
+            fill_panel(product->dtype, &group, panel);
+            for (uint32_t at = 0; at < count; at += TILE)
+                multiply_tile(load_f32, 4, (const uint8_t *)panel, &group, meetings + at, row,
+                              least_of(TILE, count - at));
+        }
+    }
+}
+
+void KERNEL(multiply_floats)(const struct product *product, const struct meeting *meetings,
+                             uint32_t count)
+{
+    if (count <= DIRECT_ROWS)
+        multiply_directly(product, meetings, count);
+    else
+        multiply_by_panels(product, meetings, count);
+}
+
+/* ---- as in the file --------------------------------------------------------------------------- */
+
+/* A row of the matrix times up to TILE rows of floats. The rest behind the last whole vector comes
+ * decoded. */
+INLINE void multiply_row(const uint8_t *w, uint32_t width, load_fn *load, uint32_t bytes,
+                         const float *rest, const float *const x[TILE], uint32_t rows,
+                         float *out[TILE])
+{
+    vf sum[TILE];
+    const uint32_t whole = width - width % LANES;
+    for (uint32_t t = 0; t < rows; t++)
+        sum[t] = vf_set(0.0f);
+    for (uint32_t i = 0; i < whole; i += LANES) {
+        const vf weights = load(w + (uint64_t)i * bytes);
+        for (uint32_t t = 0; t < rows; t++)
+            sum[t] = vf_fma(weights, vf_load(x[t] + i), sum[t]);
+    }
+    for (uint32_t t = 0; t < rows; t++) {
+        if (whole < width)
+            sum[t] = vf_fma(vf_load(rest), vf_load_some(x[t] + whole, width - whole), sum[t]);
+        *out[t] = vf_sum(sum[t]);
+    }
+}
+
+INLINE void multiply_some(const uint8_t *w, uint32_t width, load_fn *load, uint32_t bytes,
+                          const float *rest, const float *const x[TILE], uint32_t rows,
+                          float *out[TILE])
+{
+    if (rows > 4)
+        multiply_row(w, width, load, bytes, rest, x, TILE, out);
+    else if (rows > 2)
+        multiply_row(w, width, load, bytes, rest, x, 4, out);
+    else if (rows == 2)
+        multiply_row(w, width, load, bytes, rest, x, 2, out);
+    else
+        multiply_row(w, width, load, bytes, rest, x, 1, out);
+}
+
+static void multiply_any(enum dtype dtype, const uint8_t *w, uint32_t width, const float *rest,
+                         const float *const x[TILE], uint32_t rows, float *out[TILE])
+{
+    switch (dtype) {
+    case DTYPE_F16: multiply_some(w, width, load_f16, 2, rest, x, rows, out); break;
+    case DTYPE_BF16: multiply_some(w, width, load_bf16, 2, rest, x, rows, out); break;
+    default: multiply_some(w, width, load_f32, 4, rest, x, rows, out); break;
+    }
+}
+
+/* The columns behind the last whole vector, as floats. */
+static void decode_rest(enum dtype dtype, const uint8_t *row, uint32_t width, float rest[LANES])
+{
+    const uint32_t whole = width - width % LANES;
+    memset(rest, 0, LANES * sizeof *rest);
+    if (whole < width)
+        codec_decode_row(dtype, row + dtype_row_bytes(dtype, whole), rest, width - whole);
+}
+
+/* Types without a kernel of their own are decoded row by row. */
+void KERNEL(multiply_plain)(const struct product *product, const struct meeting *meetings,
+                            uint32_t count)
+{
+    const bool is_float = dtype_info(product->dtype)->family == DTYPE_FAMILY_FLOAT;
+    const enum dtype dtype = is_float ? product->dtype : DTYPE_F32;
+    const uint64_t pitch = dtype_row_bytes(product->dtype, product->width);
+    for (uint32_t row = product->first; row < product->last; row++) {
+        const uint8_t *weights = product->matrix + row * pitch;
+        float rest[LANES];
+        if (!is_float) {
+            codec_decode_row(product->dtype, weights, product->scratch, product->width);
+            weights = (const uint8_t *)product->scratch;
+        }
+        decode_rest(dtype, weights, product->width, rest);
+        for (uint32_t at = 0; at < count; at += TILE) {
+            const uint32_t rows = least_of(TILE, count - at);
+            const float *x[TILE];
+            float *out[TILE];
+            for (uint32_t t = 0; t < TILE; t++) {
+                const struct meeting *m = &meetings[at + least_of(t, rows - 1)];
+                x[t] = m->x;
+                out[t] = m->out + row;
+            }
+            multiply_any(dtype, weights, product->width, rest, x, rows, out);
+        }
+    }
+}
