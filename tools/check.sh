@@ -123,6 +123,19 @@ part_asan()
     run_tests build-asan
 }
 
+# The tests in which threads meet: the pool, and steps of both backends with up to five threads.
+part_tsan()
+{
+    configure build-tsan gcc -Dtests=enabled -Db_sanitize=thread -Dbuildtype=debugoptimized &&
+        ninja -C build-tsan weir tests/weir-test || return 1
+    export TSAN_OPTIONS=halt_on_error=1
+    status=0
+    for tests in base_pool_ equal_threads_; do
+        build-tsan/tests/weir-test --program build-tsan/weir $tests || status=1
+    done
+    return $status
+}
+
 # Without a failure the fuzzer's log is of no interest; with one, it names the input.
 fuzz_one()
 {
@@ -213,7 +226,7 @@ run_part()
 }
 
 mkdir -p "$logs"
-[ $# -gt 0 ] || set -- rooms style train gcc symbols bench clang asan fuzz install
+[ $# -gt 0 ] || set -- rooms style train gcc symbols bench clang asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"
 done

@@ -25,6 +25,14 @@ static bool cpu_leads_core(int cpu)
     return !read || first == cpu;
 }
 
+uint32_t cpu_count(void)
+{
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return 1;
+    return (uint32_t)CPU_COUNT(&allowed);
+}
+
 uint32_t cpu_cores(void)
 {
     cpu_set_t allowed;

@@ -10,6 +10,9 @@
 /* Physical cores that this process may run on, at least 1. */
 uint32_t cpu_cores(void);
 
+/* Processors that the calling thread may run on, hyper-threads counted one by one; at least 1. */
+uint32_t cpu_count(void);
+
 /* The processor's name as the system tells it, cut to `size` bytes with the zero; "unknown
  * processor" if it tells none. */
 void cpu_name(char *out, size_t size);

@@ -12,9 +12,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/cpu.h"
 #include "base/mem.h"
 
-enum { SPINS_BEFORE_SLEEP = 4000 };
+enum {
+    SPIN_NS = 50000,      /* then a thread that waits sleeps */
+    PAUSES_PER_LOOK = 16, /* at the clock: a PAUSE takes 10 to 140 cycles, the clock some 60 */
+    LINE_BYTES = 128,     /* two lines of the cache, which are fetched as a pair */
+};
 
 struct pool_worker {
     struct pool *pool;
@@ -22,42 +28,80 @@ struct pool_worker {
     uint32_t thread;
 };
 
+/* What threads wait for: that `count` goes on. */
+struct gate {
+    _Atomic uint32_t count;
+    _Atomic uint32_t sleepers; /* that the kernel may have to wake */
+    uint8_t padding[LINE_BYTES - 2 * sizeof(uint32_t)];
+};
+
 struct pool {
+    struct gate job;          /* counts jobs; a worker runs when it goes on */
+    struct gate barrier;      /* counts barriers passed */
+    _Atomic uint32_t arrived; /* threads at the barrier */
+    uint8_t padding[LINE_BYTES - sizeof(uint32_t)];
+    pool_job_fn *fn;
+    void *argument;
     uint32_t threads;
     uint32_t started; /* workers that run, so that a half-made pool can be closed */
-    pool_job_fn *fn;
-    void *job;
-    _Atomic uint32_t generation; /* counts jobs; a worker runs when it changes */
-    _Atomic uint32_t arrived;    /* threads at the barrier */
-    _Atomic uint32_t phase;      /* counts barriers passed */
+    bool spins;       /* there is a processor for each thread */
     _Atomic bool closing;
     struct pool_worker workers[];
 };
+
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static void pause_cpu(void)
 {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb"); /* `yield` does nothing on most cores */
 #endif
 }
 
-/* Returns when *word is no longer `old`. */
-static void wait_while(_Atomic uint32_t *word, uint32_t old)
+static bool gate_is_passed(const struct gate *gate, uint32_t old)
 {
-    for (int spin = 0; spin < SPINS_BEFORE_SLEEP; spin++) {
-        if (atomic_load_explicit(word, memory_order_acquire) != old)
-            return;
-        pause_cpu();
-    }
-    while (atomic_load_explicit(word, memory_order_acquire) == old)
-        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+    return atomic_load_explicit(&gate->count, memory_order_acquire) != old;
 }
 
-static void advance(_Atomic uint32_t *word)
+/* True when the count is no longer `old`, false after SPIN_NS. */
+static bool gate_spin(const struct gate *gate, uint32_t old)
 {
-    atomic_fetch_add_explicit(word, 1, memory_order_release);
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    uint64_t start = 0;
+    for (;;) {
+        for (int i = 0; i < PAUSES_PER_LOOK; i++) {
+            if (gate_is_passed(gate, old))
+                return true;
+            pause_cpu();
+        }
+        const uint64_t now = clock_ns();
+        start = start == 0 ? now : start;
+        if (now - start > SPIN_NS)
+            return false;
+    }
 }
+
+/* Returns when the count is no longer `old`. A sleeper counts itself before it looks at the count,
+ * who goes on looks at the sleepers after: in the one order of all four, one sees the other. */
+static void gate_wait(struct gate *gate, uint32_t old, bool spins)
+{
+    if (gate_is_passed(gate, old) || (spins && gate_spin(gate, old)))
+        return;
+    atomic_fetch_add(&gate->sleepers, 1);
+    while (atomic_load(&gate->count) == old)
+        syscall(SYS_futex, &gate->count, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+    atomic_fetch_sub(&gate->sleepers, 1);
+}
+
+static void gate_advance(struct gate *gate)
+{
+    atomic_fetch_add(&gate->count, 1);
+    if (atomic_load(&gate->sleepers) > 0)
+        syscall(SYS_futex, &gate->count, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* ---- the team -------------------------------------------------------------------------------- */
 
 static void *worker_main(void *argument)
 {
@@ -65,11 +109,11 @@ static void *worker_main(void *argument)
     struct pool *pool = worker->pool;
     uint32_t seen = 0;
     for (;;) {
-        wait_while(&pool->generation, seen);
+        gate_wait(&pool->job, seen, pool->spins);
         seen++;
         if (atomic_load_explicit(&pool->closing, memory_order_acquire))
             return NULL;
-        pool->fn(pool->job, worker->thread);
+        pool->fn(pool->argument, worker->thread);
         pool_barrier(pool);
     }
 }
@@ -82,6 +126,7 @@ enum weir_status pool_open(struct pool **out, uint32_t threads, struct weir_erro
     if (pool == NULL)
         return WEIR_ERR_MEMORY;
     pool->threads = threads;
+    pool->spins = threads <= cpu_count();
     for (uint32_t i = 1; i < threads; i++) {
         struct pool_worker *worker = &pool->workers[i];
         *worker = (struct pool_worker){.pool = pool, .thread = i};
@@ -100,7 +145,7 @@ void pool_close(struct pool *pool)
     if (pool == NULL)
         return;
     atomic_store_explicit(&pool->closing, true, memory_order_release);
-    advance(&pool->generation);
+    gate_advance(&pool->job);
     for (uint32_t i = 1; i <= pool->started; i++)
         pthread_join(pool->workers[i].id, NULL);
     mem_free(pool);
@@ -114,9 +159,9 @@ uint32_t pool_threads(const struct pool *pool)
 void pool_run(struct pool *pool, pool_job_fn *fn, void *job)
 {
     pool->fn = fn;
-    pool->job = job;
+    pool->argument = job;
     if (pool->threads > 1)
-        advance(&pool->generation);
+        gate_advance(&pool->job);
     fn(job, 0);
     pool_barrier(pool);
 }
@@ -125,12 +170,12 @@ void pool_barrier(struct pool *pool)
 {
     if (pool->threads == 1)
         return;
-    const uint32_t phase = atomic_load_explicit(&pool->phase, memory_order_acquire);
+    const uint32_t passed = atomic_load_explicit(&pool->barrier.count, memory_order_acquire);
     const uint32_t arrived = atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel);
     if (arrived + 1 == pool->threads) {
         atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
-        advance(&pool->phase);
+        gate_advance(&pool->barrier);
         return;
     }
-    wait_while(&pool->phase, phase);
+    gate_wait(&pool->barrier, passed, pool->spins);
 }

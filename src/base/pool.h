@@ -5,6 +5,8 @@
 
 #include "base/err.h"
 
+/* Threads that wait spin for some 50 microseconds, unless there are more of them than processors,
+ * and then sleep. */
 struct pool;
 
 /* `thread` counts from 0; thread 0 is the caller of pool_run. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -267,6 +268,39 @@ TEST(base_pool_runs_all_threads_and_barriers)
             pool_run(job.pool, sum_in_two_phases, &job);
             for (uint32_t i = 0; i < threads; i++)
                 CHECK_INT(job.sums[i], threads * (threads + 1) / 2);
+        }
+        pool_close(job.pool);
+    }
+}
+
+static void nap_in_turn(void *argument, uint32_t thread)
+{
+    struct sum_job *job = argument;
+    const struct timespec nap = {.tv_nsec = 500000}; /* ten times as long as others spin */
+    for (uint32_t late = 0; late < pool_threads(job->pool); late++) {
+        if (thread == late)
+            nanosleep(&nap, NULL);
+        job->values[thread]++;
+        pool_barrier(job->pool);
+        for (uint32_t i = 0; i < pool_threads(job->pool); i++)
+            job->sums[thread] += job->values[i];
+        pool_barrier(job->pool);
+    }
+}
+
+/* Whoever is late, a worker or the caller, finds the others asleep and wakes them. */
+TEST(base_pool_wakes_who_sleeps)
+{
+    for (uint32_t threads = 2; threads <= 4; threads++) {
+        struct weir_error err = {0};
+        struct sum_job job = {0};
+        CHECK_OK(pool_open(&job.pool, threads, &err), &err);
+        for (int round = 0; round < 3; round++) {
+            memset(job.values, 0, sizeof job.values);
+            memset(job.sums, 0, sizeof job.sums);
+            pool_run(job.pool, nap_in_turn, &job);
+            for (uint32_t i = 0; i < threads; i++)
+                CHECK_INT(job.sums[i], threads * threads * (threads + 1) / 2);
         }
         pool_close(job.pool);
     }
