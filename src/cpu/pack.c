@@ -16,25 +16,33 @@ struct field {
     uint8_t offset, count, bytes;
 };
 
-/* Codes of a block of the file, and back; `put` finds all bits of the codes 0. */
-typedef void codes_get_fn(const uint8_t *block, uint8_t *codes);
+/* Packs the codes of blocks of one row of the file; `to` is where the row has its place in the first
+ * line. Loading a model is a good part this, so it goes by words of four columns. */
+typedef void codes_pack_fn(const uint8_t *from, uint32_t blocks, uint8_t *to);
+/* Writes the codes of a block into it; finds all their bits 0. */
 typedef void codes_put_fn(uint8_t *block, const uint8_t *codes);
 
 struct packing {
     uint8_t bits; /* of a code: 4, 5, 6 or 8; 0: the type is not packed */
     struct field fields[FIELDS_MAX];
-    codes_get_fn *get;
+    codes_pack_fn *pack;
     codes_put_fn *put;
 };
 
 /* ---- codes of blocks ------------------------------------------------------------------------- */
 
+/* `get` writes the codes of a block as quads: words of four columns, eight for each 32 columns. */
+enum { QUADS = PACK_COLUMNS / 4, BLOCK_QUADS = BLOCK_MAX / 4 };
+
+static const uint32_t low_halves = 0x0f0f0f0f;
+
 /* Columns i and i + 16 share byte i: all types of 32 columns and 4 or 5 bits. */
-static void get_halves(const uint8_t *qs, uint8_t *codes)
+static inline void get_halves(const uint8_t *qs, uint32_t *quads)
 {
-    for (int i = 0; i < 16; i++) {
-        codes[i] = qs[i] & 15;
-        codes[i + 16] = qs[i] >> 4;
+    for (int i = 0; i < 4; i++) {
+        const uint32_t word = block_u32(qs + 4 * i);
+        quads[i] = word & low_halves;
+        quads[i + 4] = word >> 4 & low_halves;
     }
 }
 
@@ -45,11 +53,14 @@ static void put_halves(uint8_t *qs, const uint8_t *codes)
 }
 
 /* The fifth bits of 32 columns, as one number. */
-static void get_fifth(const uint8_t *qh, uint8_t *codes)
+static inline void get_fifth(const uint8_t *qh, uint32_t *quads)
 {
     const uint32_t bits = block_u32(qh);
-    for (int i = 0; i < 32; i++)
-        codes[i] |= (uint8_t)((bits >> i & 1) << 4);
+    for (int i = 0; i < QUADS; i++) {
+        /* bit k of four goes to byte k: the factor puts a copy 7 bits further each time */
+        const uint32_t four = (bits >> 4 * i & 15) * 0x00204081;
+        quads[i] |= (four & 0x01010101) << 4;
+    }
 }
 
 static void put_fifth(uint8_t *qh, const uint8_t *codes)
@@ -61,11 +72,14 @@ static void put_fifth(uint8_t *qh, const uint8_t *codes)
 }
 
 /* Columns 64 p + i and 64 p + 32 + i share byte 32 p + i: Q4_K, Q5_K. */
-static void get_pairs(const uint8_t *qs, uint8_t *codes)
+static inline void get_pairs(const uint8_t *qs, uint32_t *quads)
 {
-    for (int i = 0; i < 128; i++) {
-        codes[64 * (i / 32) + i % 32] = qs[i] & 15;
-        codes[64 * (i / 32) + 32 + i % 32] = qs[i] >> 4;
+    for (int p = 0; p < 4; p++) {
+        for (int i = 0; i < QUADS; i++) {
+            const uint32_t word = block_u32(qs + 32 * p + 4 * i);
+            quads[2 * QUADS * p + i] = word & low_halves;
+            quads[2 * QUADS * p + QUADS + i] = word >> 4 & low_halves;
+        }
     }
 }
 
@@ -77,9 +91,9 @@ static void put_pairs(uint8_t *qs, const uint8_t *codes)
 }
 
 #define HALVES(id)                                                                                 \
-    static void get_##id(const uint8_t *block, uint8_t *codes)                                     \
+    static inline void get_##id(const uint8_t *block, uint32_t *quads)                             \
     {                                                                                              \
-        get_halves(block + offsetof(struct block_##id, qs), codes);                                \
+        get_halves(block + offsetof(struct block_##id, qs), quads);                                \
     }                                                                                              \
     static void put_##id(uint8_t *block, const uint8_t *codes)                                     \
     {                                                                                              \
@@ -91,10 +105,10 @@ HALVES(IQ4_NL)
 HALVES(MXFP4)
 
 #define HALVES_FIFTH(id)                                                                           \
-    static void get_##id(const uint8_t *block, uint8_t *codes)                                     \
+    static inline void get_##id(const uint8_t *block, uint32_t *quads)                             \
     {                                                                                              \
-        get_halves(block + offsetof(struct block_##id, qs), codes);                                \
-        get_fifth(block + offsetof(struct block_##id, qh), codes);                                 \
+        get_halves(block + offsetof(struct block_##id, qs), quads);                                \
+        get_fifth(block + offsetof(struct block_##id, qh), quads);                                 \
     }                                                                                              \
     static void put_##id(uint8_t *block, const uint8_t *codes)                                     \
     {                                                                                              \
@@ -105,10 +119,10 @@ HALVES_FIFTH(Q5_0)
 HALVES_FIFTH(Q5_1)
 
 /* Signed: the sign bit is turned, so that codes count from 0. */
-static void get_Q8_0(const uint8_t *block, uint8_t *codes)
+static inline void get_Q8_0(const uint8_t *block, uint32_t *quads)
 {
-    for (int i = 0; i < 32; i++)
-        codes[i] = block[offsetof(struct block_Q8_0, qs) + i] ^ 0x80;
+    for (int i = 0; i < QUADS; i++)
+        quads[i] = block_u32(block + offsetof(struct block_Q8_0, qs) + 4 * i) ^ 0x80808080;
 }
 
 static void put_Q8_0(uint8_t *block, const uint8_t *codes)
@@ -117,9 +131,9 @@ static void put_Q8_0(uint8_t *block, const uint8_t *codes)
         block[offsetof(struct block_Q8_0, qs) + i] = codes[i] ^ 0x80;
 }
 
-static void get_Q4_K(const uint8_t *block, uint8_t *codes)
+static inline void get_Q4_K(const uint8_t *block, uint32_t *quads)
 {
-    get_pairs(block + offsetof(struct block_Q4_K, qs), codes);
+    get_pairs(block + offsetof(struct block_Q4_K, qs), quads);
 }
 
 static void put_Q4_K(uint8_t *block, const uint8_t *codes)
@@ -127,12 +141,12 @@ static void put_Q4_K(uint8_t *block, const uint8_t *codes)
     put_pairs(block + offsetof(struct block_Q4_K, qs), codes);
 }
 
-static void get_Q5_K(const uint8_t *block, uint8_t *codes)
+static inline void get_Q5_K(const uint8_t *block, uint32_t *quads)
 {
     const uint8_t *qh = block + offsetof(struct block_Q5_K, qh);
-    get_pairs(block + offsetof(struct block_Q5_K, qs), codes);
-    for (int i = 0; i < 256; i++)
-        codes[i] |= (uint8_t)((qh[i % 32] >> i / 32 & 1) << 4);
+    get_pairs(block + offsetof(struct block_Q5_K, qs), quads);
+    for (int i = 0; i < BLOCK_QUADS; i++)
+        quads[i] |= (block_u32(qh + 4 * (i % QUADS)) >> i / QUADS & 0x01010101) << 4;
 }
 
 static void put_Q5_K(uint8_t *block, const uint8_t *codes)
@@ -145,14 +159,15 @@ static void put_Q5_K(uint8_t *block, const uint8_t *codes)
 
 /* Of each half of the block, columns 32 p + i (p 0 to 3) have the upper bits 2 p of byte i of 32,
  * and the lower ones in byte 32 (p mod 2) + i, in its high half if p is 2 or 3. */
-static void get_Q6_K(const uint8_t *block, uint8_t *codes)
+static inline void get_Q6_K(const uint8_t *block, uint32_t *quads)
 {
     const uint8_t *ql = block + offsetof(struct block_Q6_K, ql);
     const uint8_t *qh = block + offsetof(struct block_Q6_K, qh);
-    for (int i = 0; i < 256; i++) {
-        const int half = i / 128, p = i / 32 % 4, at = i % 32;
-        const int low = ql[64 * half + 32 * (p % 2) + at] >> 4 * (p / 2) & 15;
-        codes[i] = (uint8_t)(low | (qh[32 * half + at] >> 2 * p & 3) << 4);
+    for (int i = 0; i < BLOCK_QUADS; i++) {
+        const int half = i / 32, p = i / QUADS % 4, at = 4 * (i % QUADS);
+        const uint32_t low = block_u32(ql + 64 * half + 32 * (p % 2) + at) >> 4 * (p / 2);
+        const uint32_t high = block_u32(qh + 32 * half + at) >> 2 * p;
+        quads[i] = (low & low_halves) | (high & 0x03030303) << 4;
     }
 }
 
@@ -167,10 +182,10 @@ static void put_Q6_K(uint8_t *block, const uint8_t *codes)
     }
 }
 
-static void get_IQ4_XS(const uint8_t *block, uint8_t *codes)
+static inline void get_IQ4_XS(const uint8_t *block, uint32_t *quads)
 {
     for (int i = 0; i < 8; i++)
-        get_halves(block + offsetof(struct block_IQ4_XS, qs) + 16 * i, codes + 32 * i);
+        get_halves(block + offsetof(struct block_IQ4_XS, qs) + 16 * i, quads + QUADS * i);
 }
 
 static void put_IQ4_XS(uint8_t *block, const uint8_t *codes)
@@ -179,6 +194,53 @@ static void put_IQ4_XS(uint8_t *block, const uint8_t *codes)
         put_halves(block + offsetof(struct block_IQ4_XS, qs) + 16 * i, codes + 32 * i);
 }
 
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+/* The codes of 32 columns of one row. */
+static inline void pack_quads(uint32_t bits, const uint32_t *quads, uint8_t *to)
+{
+    uint32_t line[8] = {0};
+    for (uint32_t j = 0; j < QUADS; j++) {
+        if (bits == 8) {
+            line[j] = quads[j];
+            continue;
+        }
+        line[j % 4] |= (quads[j] & low_halves) << 4 * (j / 4);
+        if (bits == 5)
+            line[4] |= (quads[j] >> 4 & 0x01010101) << j;
+        if (bits == 6)
+            line[4 + j / 4] |= (quads[j] >> 4 & 0x03030303) << 2 * (j % 4);
+    }
+    for (uint32_t j = 0; j < bits; j++)
+        memcpy(to + j * PACK_LINE, &line[j], 4);
+}
+
+/* The codes of blocks of `columns`; a function of its own for each type, so that what is the same
+ * for all of its blocks is decided by the compiler. */
+#define PACK_CODES(id, bits, columns)                                                              \
+    static void pack_##id(const uint8_t *from, uint32_t blocks, uint8_t *to)                       \
+    {                                                                                              \
+        for (uint32_t b = 0; b < blocks; b++) {                                                    \
+            uint32_t quads[(columns) / 4];                                                         \
+            get_##id(from + b * sizeof(struct block_##id), quads);                                 \
+            for (uint32_t i = 0; i < (columns) / 4; i += QUADS) {                                  \
+                pack_quads(bits, quads + i, to);                                                   \
+                to += (bits)*PACK_LINE;                                                            \
+            }                                                                                      \
+        }                                                                                          \
+    }
+PACK_CODES(Q4_0, 4, 32)
+PACK_CODES(Q4_1, 4, 32)
+PACK_CODES(IQ4_NL, 4, 32)
+PACK_CODES(MXFP4, 4, 32)
+PACK_CODES(Q5_0, 5, 32)
+PACK_CODES(Q5_1, 5, 32)
+PACK_CODES(Q8_0, 8, 32)
+PACK_CODES(Q4_K, 4, 256)
+PACK_CODES(Q5_K, 5, 256)
+PACK_CODES(Q6_K, 6, 256)
+PACK_CODES(IQ4_XS, 4, 256)
+
 /* ---- types ----------------------------------------------------------------------------------- */
 
 #define FIELD(id, name, elements, size)                                                            \
@@ -186,7 +248,7 @@ static void put_IQ4_XS(uint8_t *block, const uint8_t *codes)
         .offset = offsetof(struct block_##id, name), .count = elements, .bytes = size              \
     }
 #define PACKING(id, code_bits, ...)                                                                \
-    [DTYPE_##id] = {.bits = code_bits, .get = get_##id, .put = put_##id, .fields = {__VA_ARGS__}}
+    [DTYPE_##id] = {.bits = code_bits, .pack = pack_##id, .put = put_##id, .fields = {__VA_ARGS__}}
 
 static const struct packing packings[DTYPE_COUNT] = {
     PACKING(Q4_0, 4, FIELD(Q4_0, d, 1, 2)),
@@ -236,39 +298,49 @@ uint64_t pack_group_bytes(enum dtype dtype, uint32_t width)
 
 /* ---- packing --------------------------------------------------------------------------------- */
 
-static uint8_t *pack_fields(const struct packing *packing, const uint8_t *block, uint32_t row,
-                            uint8_t *to)
+static inline void copy_element(uint8_t *to, const uint8_t *from, uint32_t bytes)
 {
-    for (int i = 0; i < FIELDS_MAX; i++) {
-        const struct field *field = &packing->fields[i];
-        for (uint32_t element = 0; element < field->count; element++) {
-            memcpy(to + (uint64_t)row * field->bytes,
-                   block + field->offset + element * field->bytes, field->bytes);
-            to += PACK_ROWS * field->bytes;
-        }
-    }
-    return to;
+    if (bytes == 2)
+        memcpy(to, from, 2);
+    else
+        *to = *from;
 }
 
-/* The codes of 32 columns of one row; `to` is the first line. */
-static void pack_codes(uint32_t bits, const uint8_t *codes, uint32_t row, uint8_t *to)
+/* The fields of blocks of one row of the file. */
+static void pack_fields(const struct packing *packing, const uint8_t *from, uint32_t block_bytes,
+                        uint32_t blocks, uint8_t *to, uint32_t row)
 {
-    uint32_t quad[8], line[8] = {0};
-    memcpy(quad, codes, sizeof quad);
-    for (uint32_t j = 0; j < 8; j++) {
-        if (bits == 8) {
-            line[j] = quad[j];
-            continue;
+    for (uint32_t b = 0; b < blocks; b++, from += block_bytes) {
+        for (int i = 0; i < FIELDS_MAX; i++) {
+            const struct field *field = &packing->fields[i];
+            for (uint32_t element = 0; element < field->count; element++) {
+                copy_element(to + (uint64_t)row * field->bytes,
+                             from + field->offset + element * field->bytes, field->bytes);
+                to += PACK_ROWS * field->bytes;
+            }
         }
-        line[j % 4] |= (quad[j] & 0x0f0f0f0f) << 4 * (j / 4);
-        if (bits == 5)
-            line[4] |= (quad[j] >> 4 & 0x01010101) << j;
-        if (bits == 6)
-            line[4 + j / 4] |= (quad[j] >> 4 & 0x03030303) << 2 * (j % 4);
     }
-    for (uint32_t j = 0; j < bits; j++)
-        memcpy(to + j * PACK_LINE + 4 * row, &line[j], 4);
 }
+
+void pack_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t width, uint8_t *to)
+{
+    const struct packing *packing = &packings[dtype];
+    const struct dtype_info *info = dtype_info(dtype);
+    const uint32_t blocks = width / info->block;
+    const uint64_t row_bytes = (uint64_t)blocks * info->block_bytes;
+    const uint64_t used = (uint64_t)blocks * fields_bytes(packing) * PACK_ROWS;
+    const uint64_t field_bytes = pack_field_bytes(dtype, width);
+    if (rows < PACK_ROWS)
+        memset(to, 0, pack_group_bytes(dtype, width));
+    else
+        memset(to + used, 0, field_bytes - used);
+    for (uint32_t row = 0; row < rows; row++, from += row_bytes) {
+        pack_fields(packing, from, info->block_bytes, blocks, to, row);
+        packing->pack(from, blocks, to + field_bytes + 4 * row);
+    }
+}
+
+/* ---- taking out ------------------------------------------------------------------------------ */
 
 static void take_codes(uint32_t bits, const uint8_t *from, uint32_t row, uint8_t *codes)
 {
@@ -284,28 +356,6 @@ static void take_codes(uint32_t bits, const uint8_t *from, uint32_t row, uint8_t
     }
     memcpy(codes, quad, sizeof quad);
 }
-
-void pack_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t width, uint8_t *to)
-{
-    const struct packing *packing = &packings[dtype];
-    const struct dtype_info *info = dtype_info(dtype);
-    const uint32_t blocks = width / info->block, code_bytes = pack_code_bytes(dtype);
-    uint8_t *lines = to + pack_field_bytes(dtype, width);
-    memset(to, 0, pack_group_bytes(dtype, width));
-    for (uint32_t row = 0; row < rows; row++) {
-        uint8_t *fields = to, codes[BLOCK_MAX];
-        for (uint32_t b = 0; b < blocks; b++) {
-            const uint8_t *block = from + ((uint64_t)row * blocks + b) * info->block_bytes;
-            fields = pack_fields(packing, block, row, fields);
-            packing->get(block, codes);
-            for (uint32_t i = 0; i < info->block; i += PACK_COLUMNS)
-                pack_codes(packing->bits, codes + i, row,
-                           lines + (b * info->block + i) / PACK_COLUMNS * (uint64_t)code_bytes);
-        }
-    }
-}
-
-/* ---- taking out ------------------------------------------------------------------------------ */
 
 static const uint8_t *take_fields(const struct packing *packing, const uint8_t *from, uint32_t row,
                                   uint8_t *block)
