@@ -19,6 +19,22 @@ struct backend_bind {
     struct memory *state;       /* laid out by plan_place_state */
 };
 
+/* Rows of a matrix, columns of its product: a thread has whole units of them, since two groups of a
+ * packed matrix make one block of 8 bits. */
+enum { BACKEND_ROWS_UNIT = 32 };
+
+/* Share `part` of `parts` of `count` things: [*first, *last), in units of `unit`. The thread that
+ * brings rows of a matrix into memory is the one that will read them, so that they are near. */
+static inline void backend_share(uint64_t count, uint32_t unit, uint32_t part, uint32_t parts,
+                                 uint64_t *first, uint64_t *last)
+{
+    const uint64_t units = (count + unit - 1) / unit;
+    *first = units * part / parts * unit;
+    *last = units * (part + 1) / parts * unit;
+    if (*last > count)
+        *last = count;
+}
+
 /* Bytes that `prepare` will allocate. */
 struct backend_needs {
     uint64_t activations; /* without the logits */
@@ -46,10 +62,11 @@ struct backend {
     /* The form in which the backend wants matrices of a type: bytes of a matrix, 0 if as in the
      * file. Both NULL: all as in the file. */
     uint64_t (*held_bytes)(enum dtype dtype, uint64_t rows, uint32_t width);
-    /* Brings share `part` of `parts` of a matrix into that form; any number of threads may each do
-     * theirs. */
-    void (*hold)(enum dtype dtype, const uint8_t *from, uint64_t rows, uint32_t width,
-                 uint32_t part, uint32_t parts, uint8_t *to);
+    /* Brings rows [first, last) of a matrix into that form. `first` is a multiple of
+     * BACKEND_ROWS_UNIT, so is `last` but at the end of the matrix; any number of threads may each
+     * do some. */
+    void (*hold)(enum dtype dtype, const uint8_t *from, uint64_t first, uint64_t last,
+                 uint32_t width, uint8_t *to);
 
     /* Works without a device, so that memory can be estimated. */
     enum weir_status (*measure)(const struct plan *plan, const struct plan_limits *limits,

@@ -73,8 +73,10 @@ void file_map_populate(const void *data, uint64_t size)
 
 void file_map_forget(const void *data, uint64_t size)
 {
-    const uintptr_t first = (uintptr_t)data & ~(uintptr_t)4095, end = (uintptr_t)data + size;
-    madvise((void *)first, (size_t)(end - first), MADV_DONTNEED);
+    const uintptr_t first = ((uintptr_t)data + 4095) & ~(uintptr_t)4095;
+    const uintptr_t end = ((uintptr_t)data + size) & ~(uintptr_t)4095;
+    if (first < end)
+        madvise((void *)first, (size_t)(end - first), MADV_DONTNEED);
 }
 
 static enum weir_status stream_read_all(FILE *stream, const char *path, uint64_t size_max,

@@ -20,8 +20,9 @@ enum weir_status file_map_open(struct file_map *out, const char *path, struct we
 void file_map_close(struct file_map *map);
 /* Brings a range of a map into memory now: reads it ahead and enters its pages. */
 void file_map_populate(const void *data, uint64_t size);
-/* Gives the memory of a range of a map back, so that reading a large file once takes little. What
- * is read again comes from the file. Not for other memory: that would lose its content. */
+/* Gives the memory of the whole pages in a range of a map back, so that reading a large file once
+ * takes little. What is read again comes from the file. Not for other memory: that would lose its
+ * content. */
 void file_map_forget(const void *data, uint64_t size);
 
 /* Reads the whole file into memory that the caller frees with mem_free; a zero follows the last

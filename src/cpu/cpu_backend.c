@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The CPU backend: its table, its device, the form in which it holds matrices. */
+#include <assert.h>
+
 #include "base/err.h"
 #include "base/mem.h"
 #include "cpu/exec.h"
@@ -43,15 +45,16 @@ static uint64_t cpu_held_bytes(enum dtype dtype, uint64_t rows, uint32_t width)
     return pack_knows(dtype) ? groups_of(rows) * pack_group_bytes(dtype, width) : 0;
 }
 
-static void cpu_hold(enum dtype dtype, const uint8_t *from, uint64_t rows, uint32_t width,
-                     uint32_t part, uint32_t parts, uint8_t *to)
+static void cpu_hold(enum dtype dtype, const uint8_t *from, uint64_t first, uint64_t last,
+                     uint32_t width, uint8_t *to)
 {
-    const uint64_t groups = groups_of(rows), row_bytes = dtype_row_bytes(dtype, width);
+    static_assert(BACKEND_ROWS_UNIT % PACK_ROWS == 0, "parts are whole groups");
+    const uint64_t row_bytes = dtype_row_bytes(dtype, width);
     const uint64_t group_bytes = pack_group_bytes(dtype, width);
-    for (uint64_t i = groups * part / parts; i < groups * (part + 1) / parts; i++) {
-        const uint64_t left = rows - i * PACK_ROWS;
-        pack_group(dtype, from + i * PACK_ROWS * row_bytes,
-                   left < PACK_ROWS ? (uint32_t)left : PACK_ROWS, width, to + i * group_bytes);
+    for (uint64_t row = first; row < last; row += PACK_ROWS) {
+        const uint64_t left = last - row;
+        pack_group(dtype, from + row * row_bytes, left < PACK_ROWS ? (uint32_t)left : PACK_ROWS,
+                   width, to + row / PACK_ROWS * group_bytes);
     }
 }
 

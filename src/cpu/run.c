@@ -4,8 +4,6 @@
 #include "base/err.h"
 #include "cpu/exec.h"
 
-enum { COLUMNS_UNIT = 32 }; /* two groups of a packed matrix, one block of 8 bits */
-
 /* An op as one thread sees it. */
 struct turn_call {
     const struct exec *exec;
@@ -84,17 +82,13 @@ static void compute(const struct turn_call *t, const struct part *part)
 static void share_of_thread(const struct turn_call *t, uint64_t count, uint32_t unit,
                             uint64_t *first, uint64_t *last)
 {
-    const uint64_t units = (count + unit - 1) / unit;
-    *first = units * t->thread / t->threads * unit;
-    *last = units * (t->thread + 1) / t->threads * unit;
-    if (*last > count)
-        *last = count;
+    backend_share(count, unit, t->thread, t->threads, first, last);
 }
 
 static void compute_columns(const struct turn_call *t, struct part part)
 {
     uint64_t first, last;
-    share_of_thread(t, part.column_end, COLUMNS_UNIT, &first, &last);
+    share_of_thread(t, part.column_end, BACKEND_ROWS_UNIT, &first, &last);
     part.column = (uint32_t)first;
     part.column_end = (uint32_t)last;
     compute(t, &part);
@@ -105,7 +99,7 @@ static void compute_width(const struct turn_call *t, struct part part)
 {
     const struct host_operand *result = &t->call.at[t->result];
     uint64_t first, last;
-    share_of_thread(t, result->width, COLUMNS_UNIT, &first, &last);
+    share_of_thread(t, result->width, BACKEND_ROWS_UNIT, &first, &last);
     const uint32_t groups = t->call.op->kind == OP_EXPERT_MATMUL ? 1 : result->groups;
     for (uint32_t group = 0; group < groups; group++) {
         part.column = group * result->width + (uint32_t)first;

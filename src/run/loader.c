@@ -9,7 +9,12 @@
 #include "base/pool.h"
 #include "format/codec.h"
 
-enum { LOADER_ALIGNMENT = 64, READ_CHUNK = 8 << 20, POPULATE_CHUNK = 32 << 20 };
+enum {
+    LOADER_ALIGNMENT = 64,
+    READ_CHUNK = 8 << 20,
+    POPULATE_CHUNK = 32 << 20,
+    HOLD_CHUNK = 1 << 20, /* of the file's pages that a thread keeps while it holds */
+};
 
 /* What loader_open works on, to keep the helpers' arguments few. */
 struct loading {
@@ -106,17 +111,33 @@ struct holding {
     uint32_t threads;
 };
 
+/* A thread's rows of one matrix, some at a time: what is held need not stay in memory as the file
+ * has it, so its pages come and go, and there are never two copies of much. */
+static void hold_rows(const struct holding *holding, const uint8_t *from, uint64_t first,
+                      uint64_t last, uint8_t *to)
+{
+    const struct weight *w = holding->weight;
+    const uint64_t row_bytes = dtype_row_bytes(w->dtype, w->width);
+    const uint64_t chunk = size_align(HOLD_CHUNK / row_bytes + 1, BACKEND_ROWS_UNIT);
+    for (uint64_t row = first; row < last; row += chunk) {
+        const uint64_t end = last - row < chunk ? last : row + chunk;
+        file_map_populate(from + row * row_bytes, (end - row) * row_bytes);
+        holding->backend->hold(w->dtype, from, row, end, w->width, to);
+        file_map_forget(from + row * row_bytes, (end - row) * row_bytes);
+    }
+}
+
 static void hold_share(void *argument, uint32_t thread)
 {
     const struct holding *holding = argument;
     const struct weight *w = holding->weight;
     const uint64_t from_bytes = w->bytes / w->experts, to_bytes = holding->bytes / w->experts;
+    uint64_t first, last;
+    backend_share(w->rows, BACKEND_ROWS_UNIT, thread, holding->threads, &first, &last);
     for (uint32_t e = 0; e < w->experts; e++)
-        holding->backend->hold(w->dtype, holding->from + e * from_bytes, w->rows, w->width, thread,
-                               holding->threads, holding->to + e * to_bytes);
+        hold_rows(holding, holding->from + e * from_bytes, first, last, holding->to + e * to_bytes);
 }
 
-/* What is held need not stay in memory as the file has it. */
 static enum weir_status hold_tensor(struct loading *loading, uint32_t number, uint8_t *to,
                                     struct weir_error *err)
 {
@@ -132,8 +153,6 @@ static enum weir_status hold_tensor(struct loading *loading, uint32_t number, ui
     };
     pool_run(loading->pool, hold_share, &holding);
     loading->loader->held[number] = true;
-    if (!loading->options->check_tensors)
-        file_map_forget(holding.from, weight->bytes);
     return report(loading, weight->bytes, err);
 }
 
@@ -181,6 +200,7 @@ static enum weir_status load_weights(struct loading *loading, struct weir_error 
     return status;
 }
 
+/* What the kernels read, and no page of the file that was copied. */
 static enum weir_status lock_weights(const struct loading *loading, struct weir_error *err)
 {
     const struct loader *loader = loading->loader;
@@ -189,13 +209,15 @@ static enum weir_status lock_weights(const struct loading *loading, struct weir_
         locked = pages_lock(loader->block, loader->block_bytes, err);
     if (locked != WEIR_OK || loading->options->load == WEIR_LOAD_READ)
         return locked;
-    for (uint32_t i = 0; i < loading->task->gguf->split_count; i++) {
-        const struct file_map *map = &loading->task->gguf->splits[i].map;
-        const enum weir_status status = pages_lock(map->data, map->size, err);
-        if (status != WEIR_OK)
-            return status;
+    const struct loader_task *task = loading->task;
+    for (uint32_t i = 0; i < task->weights->count && locked == WEIR_OK; i++) {
+        const struct weight *weight = &task->weights->list[i];
+        const bool is_mapped =
+            task->used[i] && copied_bytes(weight, task->held[i], loading->options->load) == 0;
+        if (is_mapped)
+            locked = pages_lock(loader->address[i], weight->bytes, err);
     }
-    return WEIR_OK;
+    return locked;
 }
 
 static enum weir_status check_weight(struct loading *loading, uint32_t number,
@@ -230,6 +252,18 @@ static enum weir_status load(struct loading *loading, struct weir_error *err)
     return status;
 }
 
+/* Pages of the file come with their neighbours: what is held has some again, from its ends and from
+ * the check. */
+static void forget_held(const struct loading *loading)
+{
+    const struct weights *weights = loading->task->weights;
+    for (uint32_t i = 0; i < weights->count; i++) {
+        const struct gguf_tensor *tensor = weights->list[i].tensor;
+        if (loading->loader->held[i])
+            file_map_forget(gguf_tensor_data(loading->task->gguf, tensor), tensor->bytes);
+    }
+}
+
 static bool holds_any(const struct loader_task *task)
 {
     for (uint32_t i = 0; i < task->weights->count; i++) {
@@ -256,6 +290,8 @@ enum weir_status loader_open(struct loader *out, const struct loader_task *task,
         status = pool_open(&loading.pool, task->threads, err);
     if (status == WEIR_OK)
         status = load(&loading, err);
+    if (status == WEIR_OK)
+        forget_held(&loading);
     pool_close(loading.pool);
     if (status != WEIR_OK)
         loader_close(out);
