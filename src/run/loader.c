@@ -13,6 +13,7 @@ enum {
     LOADER_ALIGNMENT = 64,
     READ_CHUNK = 8 << 20,
     POPULATE_CHUNK = 32 << 20,
+    COPY_MAX = 1 << 18,   /* bytes of a weight that is copied out of the map; see copied_bytes */
     HOLD_CHUNK = 1 << 20, /* of the file's pages that a thread keeps while it holds */
 };
 
@@ -22,6 +23,7 @@ struct loading {
     const struct loader_task *task;
     const struct weir_engine_options *options;
     struct pool *pool;    /* for what the backend holds in a form of its own; NULL if nothing is */
+    bool holds;           /* that is, whether there is a pool */
     uint64_t done, total; /* bytes, for the progress callback */
 };
 
@@ -49,6 +51,13 @@ static enum weir_status read_tensor(struct loading *loading, const struct gguf_t
             return status;
     }
     return WEIR_OK;
+}
+
+static enum weir_status copy_tensor(struct loading *loading, const struct gguf_tensor *tensor,
+                                    uint8_t *to, struct weir_error *err)
+{
+    memcpy(to, gguf_tensor_data(loading->task->gguf, tensor), tensor->bytes);
+    return report(loading, tensor->bytes, err);
 }
 
 /* Encodes an F32 tensor anew in the type that it is held in, which loses nothing. */
@@ -82,21 +91,36 @@ static enum weir_status map_tensor(struct loading *loading, const uint8_t *data,
     return status;
 }
 
-/* Bytes that a weight takes besides the mapped file. */
-static uint64_t copied_bytes(const struct weight *weight, uint64_t held, enum weir_load load)
+static bool holds_any(const struct weights *weights, const bool *used, const uint64_t *held)
+{
+    for (uint32_t i = 0; i < weights->count; i++) {
+        if (used[i] && held[i] > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Bytes that a weight takes besides the mapped file. If some are held, so that most of the map is
+ * not needed, what is small is copied: a page of the map may come with 2 MiB of neighbours. */
+static uint64_t copied_bytes(const struct weight *weight, uint64_t held, bool holds,
+                             enum weir_load load)
 {
     if (held > 0)
         return held;
-    return load == WEIR_LOAD_READ || weight->dtype != weight->tensor->dtype ? weight->bytes : 0;
+    const bool is_small = holds && weight->bytes <= COPY_MAX;
+    const bool is_narrowed = weight->dtype != weight->tensor->dtype;
+    return load == WEIR_LOAD_READ || is_narrowed || is_small ? weight->bytes : 0;
 }
 
 uint64_t loader_copied_bytes(const struct weights *weights, const bool *used, const uint64_t *held,
                              enum weir_load load)
 {
+    const bool holds = holds_any(weights, used, held);
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < weights->count; i++) {
         if (used[i])
-            bytes += size_align(copied_bytes(&weights->list[i], held[i], load), LOADER_ALIGNMENT);
+            bytes +=
+                size_align(copied_bytes(&weights->list[i], held[i], holds, load), LOADER_ALIGNMENT);
     }
     return bytes;
 }
@@ -163,7 +187,8 @@ static enum weir_status load_weight(struct loading *loading, uint32_t number, bo
     const struct weight *weight = &loading->task->weights->list[number];
     const struct gguf_tensor *tensor = weight->tensor;
     const uint64_t held = loading->task->held[number];
-    const uint64_t copied = copied_bytes(weight, held, loading->options->load);
+    const bool is_read = loading->options->load == WEIR_LOAD_READ;
+    const uint64_t copied = copied_bytes(weight, held, loading->holds, loading->options->load);
     if (copied == 0) {
         const uint8_t *data = gguf_tensor_data(loading->task->gguf, tensor);
         loading->loader->address[number] = data;
@@ -174,8 +199,9 @@ static enum weir_status load_weight(struct loading *loading, uint32_t number, bo
     *block += size_align(copied, LOADER_ALIGNMENT);
     if (held > 0)
         return hold_tensor(loading, number, to, err);
-    return weight->dtype != tensor->dtype ? narrow_tensor(loading, weight, to, err)
-                                          : read_tensor(loading, tensor, to, err);
+    if (weight->dtype != tensor->dtype)
+        return narrow_tensor(loading, weight, to, err);
+    return is_read ? read_tensor(loading, tensor, to, err) : copy_tensor(loading, tensor, to, err);
 }
 
 static enum weir_status load_weights(struct loading *loading, struct weir_error *err)
@@ -212,8 +238,8 @@ static enum weir_status lock_weights(const struct loading *loading, struct weir_
     const struct loader_task *task = loading->task;
     for (uint32_t i = 0; i < task->weights->count && locked == WEIR_OK; i++) {
         const struct weight *weight = &task->weights->list[i];
-        const bool is_mapped =
-            task->used[i] && copied_bytes(weight, task->held[i], loading->options->load) == 0;
+        const bool is_mapped = task->used[i] && copied_bytes(weight, task->held[i], loading->holds,
+                                                             loading->options->load) == 0;
         if (is_mapped)
             locked = pages_lock(loader->address[i], weight->bytes, err);
     }
@@ -254,23 +280,16 @@ static enum weir_status load(struct loading *loading, struct weir_error *err)
 
 /* Pages of the file come with their neighbours: what is held has some again, from its ends and from
  * the check. */
-static void forget_held(const struct loading *loading)
+static void forget_copied(const struct loading *loading)
 {
     const struct weights *weights = loading->task->weights;
+    const struct loader *loader = loading->loader;
     for (uint32_t i = 0; i < weights->count; i++) {
         const struct gguf_tensor *tensor = weights->list[i].tensor;
-        if (loading->loader->held[i])
+        if (loader->address[i] != NULL &&
+            loader->address[i] != gguf_tensor_data(loading->task->gguf, tensor))
             file_map_forget(gguf_tensor_data(loading->task->gguf, tensor), tensor->bytes);
     }
-}
-
-static bool holds_any(const struct loader_task *task)
-{
-    for (uint32_t i = 0; i < task->weights->count; i++) {
-        if (task->used[i] && task->held[i] > 0)
-            return true;
-    }
-    return false;
 }
 
 enum weir_status loader_open(struct loader *out, const struct loader_task *task,
@@ -283,15 +302,16 @@ enum weir_status loader_open(struct loader *out, const struct loader_task *task,
     struct loading loading = {.loader = out,
                               .task = task,
                               .options = options,
+                              .holds = holds_any(task->weights, task->used, task->held),
                               .total = passes * weights_bytes(task->weights, task->used)};
     if (out->address == NULL || out->held == NULL)
         status = WEIR_ERR_MEMORY;
-    if (status == WEIR_OK && holds_any(task))
+    if (status == WEIR_OK && loading.holds)
         status = pool_open(&loading.pool, task->threads, err);
     if (status == WEIR_OK)
         status = load(&loading, err);
     if (status == WEIR_OK)
-        forget_held(&loading);
+        forget_copied(&loading);
     pool_close(loading.pool);
     if (status != WEIR_OK)
         loader_close(out);
