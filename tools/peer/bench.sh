@@ -8,7 +8,9 @@
 # same, and the table says so.
 #
 # llama.cpp comes as the libraries in the npm package of tools/peer/package.json (node-llama-cpp's
-# own, for x86-64), which peer.c times. Each round is a process of each program, with a warm-up.
+# own, for x86-64), which peer.c times. Each round is a process of each program, with a warm-up, and
+# for `start` another one without: from its start to its end, with one token behind a prompt of five,
+# the file in the page cache.
 set -eu
 export LC_ALL=C
 cd "$(dirname "$0")/../.."
@@ -123,14 +125,38 @@ run_weir()
         awk '{ print "weir", ($1 > 0 ? "pp" : "tg"), $2 }'
 }
 
+# Seconds that a command takes from its start to its end: seconds NAME COMMAND...
+seconds()
+{
+    name=$1
+    shift
+    began=$(date +%s%N)
+    "$@" >$work/start.log 2>&1 || fail "$name did not start; see $work/start.log"
+    echo "$name start $(($(date +%s%N) - began))" | awk '{ print $1, $2, $3 / 1e9 }'
+}
+
+# Digits are tokens of their own in every vocabulary of these models.
+start_peer()
+{
+    seconds peer $work/peer "$libraries" "$model" "$threads" 12345
+}
+
+start_weir()
+{
+    seconds weir $weir run -m "$model" -t "$threads" -c 512 -n 1 -p 12345
+}
+
+cat "$model" >/dev/null
 : >$work/samples
 round=0
 while [ $round -lt "$rounds" ]; do
     run_weir >>$work/samples
     run_peer >>$work/samples
+    start_weir >>$work/samples
+    start_peer >>$work/samples
     round=$((round + 1))
 done
-[ "$(wc -l <$work/samples)" -eq $((4 * rounds)) ] || fail "not all rounds have results"
+[ "$(wc -l <$work/samples)" -eq $((6 * rounds)) ] || fail "not all rounds have results"
 
 # ---- the table -------------------------------------------------------------------------------
 
@@ -153,14 +179,15 @@ sort -k1,2 -k3,3g $work/samples | awk -v pp="pp$prompt" -v tg="tg$generate" '
         n = count[key]
         return 100 * (value[key, n - 1 - int(n / 4)] - value[key, int(n / 4)]) / median(key)
     }
-    function row(name, test) {
-        printf "| %-8s | %10.2f | %5.1f%% | %10.2f | %5.1f%% | %11.3f |\n", name,
-            median("weir " test), spread("weir " test), median("peer " test),
+    function row(name, test, unit) {
+        printf "| %-8s | %8.2f %-3s | %5.1f%% | %8.2f %-3s | %5.1f%% | %11.3f |\n", name,
+            median("weir " test), unit, spread("weir " test), median("peer " test), unit,
             spread("peer " test), median("weir " test) / median("peer " test)
     }
     END {
-        print "| test     |   weir t/s | spread |   peer t/s | spread | weir / peer |"
-        print "| -------- | ---------: | -----: | ---------: | -----: | ----------: |"
-        row(pp, "pp")
-        row(tg, "tg")
+        print "| test     |         weir | spread |         peer | spread | weir / peer |"
+        print "| -------- | -----------: | -----: | -----------: | -----: | ----------: |"
+        row(pp, "pp", "t/s")
+        row(tg, "tg", "t/s")
+        row("start", "start", "s")
     }'

@@ -5,7 +5,10 @@
  * with each token.
  *
  * peer FOLDER MODEL THREADS PROMPT GENERATE      (FOLDER: of the libraries)
- * prints "pp NANOSECONDS" and "tg NANOSECONDS", each after a run that does not count. */
+ * prints "pp NANOSECONDS" and "tg NANOSECONDS", each after a run that does not count.
+ * peer FOLDER MODEL THREADS TEXT
+ * evaluates a text at once, as a first request does, and prints the likeliest token: for timing the
+ * process from its start. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,6 +38,9 @@ void *llama_init_from_model(void *model, struct parameters parameters);
 const void *llama_model_get_vocab(const void *model);
 int32_t llama_vocab_n_tokens(const void *vocab);
 void llama_set_n_threads(void *context, int32_t threads, int32_t threads_batch);
+int32_t llama_tokenize(const void *vocab, const char *text, int32_t length, int32_t *tokens,
+                       int32_t tokens_max, bool add_special, bool parse_special);
+float *llama_get_logits_ith(void *context, int32_t row);
 struct parameters llama_batch_get_one(int32_t *tokens, int32_t count);
 int32_t llama_decode(void *context, struct parameters batch);
 void llama_synchronize(void *context);
@@ -104,19 +110,41 @@ static uint64_t time_tokens(void *context, int32_t *tokens, int32_t count, int32
     return clock_ns() - start;
 }
 
-int main(int argc, char **argv)
+static void *open_model(const char *folder, const char *path)
 {
-    enum { BATCH = 2048 };
-    if (argc != 6)
-        fail("usage: peer FOLDER MODEL THREADS PROMPT GENERATE");
-    const int32_t threads = parse_number(argv[3], 1), prompt = parse_number(argv[4], 1);
-    const int32_t generate = parse_number(argv[5], 1), most = prompt > generate ? prompt : generate;
     llama_log_set(log_errors, NULL);
-    ggml_backend_load_all_from_path(argv[1]);
+    ggml_backend_load_all_from_path(folder);
     llama_backend_init();
-    void *model = llama_model_load_from_file(argv[2], llama_model_default_params());
+    void *model = llama_model_load_from_file(path, llama_model_default_params());
     if (model == NULL)
         fail("cannot load the model");
+    return model;
+}
+
+static void run_first(void *model, int32_t threads, const char *text)
+{
+    enum { CONTEXT = 512 };
+    int32_t tokens[CONTEXT];
+    const void *vocab = llama_model_get_vocab(model);
+    const int32_t count =
+        llama_tokenize(vocab, text, (int32_t)strlen(text), tokens, CONTEXT, true, true);
+    if (count < 1)
+        fail("no tokens");
+    void *context = open_context(model, threads, CONTEXT);
+    if (llama_decode(context, llama_batch_get_one(tokens, count)) != 0)
+        fail("an evaluation failed");
+    const float *logits = llama_get_logits_ith(context, -1);
+    int32_t best = 0;
+    for (int32_t i = 1; i < llama_vocab_n_tokens(vocab); i++)
+        best = logits[i] > logits[best] ? i : best;
+    printf("first %d of %d\n", best, count);
+    llama_free(context);
+}
+
+static void run_tests(void *model, int32_t threads, int32_t prompt, int32_t generate)
+{
+    enum { BATCH = 2048 };
+    const int32_t most = prompt > generate ? prompt : generate;
     const int32_t vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
     int32_t *tokens = malloc((size_t)most * sizeof *tokens);
     if (tokens == NULL || vocab < 1)
@@ -132,7 +160,21 @@ int main(int argc, char **argv)
     time_tokens(context, tokens, 1, 1);
     printf("tg %llu\n", (unsigned long long)time_tokens(context, tokens, generate, 1));
     llama_free(context);
-    llama_model_free(model);
     free(tokens);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 5 && argc != 6)
+        fail("usage: peer FOLDER MODEL THREADS PROMPT GENERATE, or TEXT in place of the last two");
+    const int32_t threads = parse_number(argv[3], 1);
+    const int32_t prompt = argc == 6 ? parse_number(argv[4], 1) : 0;
+    const int32_t generate = argc == 6 ? parse_number(argv[5], 1) : 0;
+    void *model = open_model(argv[1], argv[2]);
+    if (argc == 6)
+        run_tests(model, threads, prompt, generate);
+    else
+        run_first(model, threads, argv[4]);
+    llama_model_free(model);
     return 0;
 }
