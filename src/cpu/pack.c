@@ -298,26 +298,30 @@ uint64_t pack_group_bytes(enum dtype dtype, uint32_t width)
 
 /* ---- packing --------------------------------------------------------------------------------- */
 
-static inline void copy_element(uint8_t *to, const uint8_t *from, uint32_t bytes)
+/* The same element of each of the blocks of a row. */
+static void pack_element(const uint8_t *from, uint32_t from_step, uint32_t blocks, uint32_t bytes,
+                         uint8_t *to, uint32_t to_step)
 {
-    if (bytes == 2)
-        memcpy(to, from, 2);
-    else
-        *to = *from;
+    if (bytes == 2) {
+        for (uint32_t b = 0; b < blocks; b++)
+            memcpy(to + (uint64_t)b * to_step, from + (uint64_t)b * from_step, 2);
+        return;
+    }
+    for (uint32_t b = 0; b < blocks; b++)
+        to[(uint64_t)b * to_step] = from[(uint64_t)b * from_step];
 }
 
-/* The fields of blocks of one row of the file. */
+/* The fields of the blocks of one row of the file. */
 static void pack_fields(const struct packing *packing, const uint8_t *from, uint32_t block_bytes,
                         uint32_t blocks, uint8_t *to, uint32_t row)
 {
-    for (uint32_t b = 0; b < blocks; b++, from += block_bytes) {
-        for (int i = 0; i < FIELDS_MAX; i++) {
-            const struct field *field = &packing->fields[i];
-            for (uint32_t element = 0; element < field->count; element++) {
-                copy_element(to + (uint64_t)row * field->bytes,
-                             from + field->offset + element * field->bytes, field->bytes);
-                to += PACK_ROWS * field->bytes;
-            }
+    const uint32_t to_step = fields_bytes(packing) * PACK_ROWS;
+    for (int i = 0; i < FIELDS_MAX; i++) {
+        const struct field *field = &packing->fields[i];
+        for (uint32_t element = 0; element < field->count; element++) {
+            pack_element(from + field->offset + element * field->bytes, block_bytes, blocks,
+                         field->bytes, to + row * field->bytes, to_step);
+            to += PACK_ROWS * field->bytes;
         }
     }
 }
