@@ -32,7 +32,7 @@ static void find_quants(const struct plan *plan, const bool *packed, uint32_t *b
             continue;
         const uint16_t matrix = op->operand[0];
         const bool is_packed =
-            packed == NULL ? pack_knows(plan_buf(plan, matrix)->dtype) : packed[matrix];
+            pack_has_codes(plan_buf(plan, matrix)->dtype) && (packed == NULL || packed[matrix]);
         const uint16_t base = plan_buf(plan, op->operand[x])->base;
         if (is_packed)
             bytes[base] = (uint32_t)quants_row_bytes(buf_columns(plan_buf(plan, base)));

@@ -265,7 +265,17 @@ static const struct packing packings[DTYPE_COUNT] = {
             FIELD(IQ4_XS, scales_l, 4, 1)),
 };
 
+static bool is_float(enum dtype dtype)
+{
+    return dtype == DTYPE_F32 || dtype == DTYPE_F16 || dtype == DTYPE_BF16;
+}
+
 bool pack_knows(enum dtype dtype)
+{
+    return is_float(dtype) || packings[dtype].bits != 0;
+}
+
+bool pack_has_codes(enum dtype dtype)
 {
     return packings[dtype].bits != 0;
 }
@@ -292,6 +302,8 @@ uint32_t pack_code_bytes(enum dtype dtype)
 
 uint64_t pack_group_bytes(enum dtype dtype, uint32_t width)
 {
+    if (is_float(dtype))
+        return size_align(PACK_ROWS * dtype_row_bytes(dtype, width), PACK_LINE);
     return pack_field_bytes(dtype, width) +
            (uint64_t)(width / PACK_COLUMNS) * pack_code_bytes(dtype);
 }
@@ -326,8 +338,30 @@ static void pack_fields(const struct packing *packing, const uint8_t *from, uint
     }
 }
 
+/* A row of floats: element i of all 16 rows side by side, then element i + 1. */
+static void pack_floats(enum dtype dtype, const uint8_t *from, uint32_t row, uint32_t width,
+                        uint8_t *to)
+{
+    const uint32_t bytes = dtype_info(dtype)->block_bytes;
+    for (uint32_t i = 0; i < width; i++)
+        memcpy(to + ((uint64_t)i * PACK_ROWS + row) * bytes, from + (uint64_t)i * bytes, bytes);
+}
+
+static void pack_float_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t width,
+                             uint8_t *to)
+{
+    const uint64_t row_bytes = dtype_row_bytes(dtype, width);
+    memset(to, 0, pack_group_bytes(dtype, width));
+    for (uint32_t row = 0; row < rows; row++)
+        pack_floats(dtype, from + row * row_bytes, row, width, to);
+}
+
 void pack_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t width, uint8_t *to)
 {
+    if (is_float(dtype)) {
+        pack_float_group(dtype, from, rows, width, to);
+        return;
+    }
     const struct packing *packing = &packings[dtype];
     const struct dtype_info *info = dtype_info(dtype);
     const uint32_t blocks = width / info->block;
@@ -375,9 +409,22 @@ static const uint8_t *take_fields(const struct packing *packing, const uint8_t *
     return from;
 }
 
+static void take_floats(enum dtype dtype, const uint8_t *from, uint32_t row, uint32_t width,
+                        uint8_t *to)
+{
+    const uint32_t bytes = dtype_info(dtype)->block_bytes;
+    for (uint32_t i = 0; i < width; i++)
+        memcpy(to + (uint64_t)i * bytes, from + ((uint64_t)i * PACK_ROWS + row) * bytes, bytes);
+}
+
 void pack_take_row(enum dtype dtype, const uint8_t *packed, uint64_t row, uint32_t width,
                    uint8_t *to)
 {
+    if (is_float(dtype)) {
+        take_floats(dtype, packed + row / PACK_ROWS * pack_group_bytes(dtype, width),
+                    (uint32_t)(row % PACK_ROWS), width, to);
+        return;
+    }
     const struct packing *packing = &packings[dtype];
     const struct dtype_info *info = dtype_info(dtype);
     const uint32_t blocks = width / info->block, code_bytes = pack_code_bytes(dtype);

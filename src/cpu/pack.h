@@ -10,7 +10,8 @@
  *   8 lines of 8 bits, quad j in line j, or
  *   4 lines of the lower 4 bits, quad j in the low and quad j + 4 in the high half of line j, then
  *   of codes of 5 bits 1 line, the upper bit of quad j at bit j, and
- *   of codes of 6 bits 2 lines, the upper bits of quad j at bits 2 (j mod 4) of line j / 4. */
+ *   of codes of 6 bits 2 lines, the upper bits of quad j at bits 2 (j mod 4) of line j / 4.
+ * A group of floats is column after column, each of all 16 rows, and zeros up to a line. */
 #ifndef CPU_PACK_H
 #define CPU_PACK_H
 
@@ -20,6 +21,8 @@ enum { PACK_ROWS = 16, PACK_LINE = 64, PACK_COLUMNS = 32 };
 
 /* True if matrices of the type are packed; others are used as they lie in the file. */
 bool pack_knows(enum dtype dtype);
+/* True if it is packed as codes, not as floats. */
+bool pack_has_codes(enum dtype dtype);
 
 /* Bytes of a group of rows of `width` columns, and of the fields before its codes. */
 uint64_t pack_group_bytes(enum dtype dtype, uint32_t width);

@@ -3,15 +3,19 @@
 #include "cpu/scratch.h"
 
 #include "base/mem.h"
+#include "cpu/kernels.h"
+
+enum { PANEL_FLOATS = PANEL_SCRATCH_BYTES / sizeof(float) };
 
 static uint64_t op_scratch_floats(const struct plan *plan, const struct op *op)
 {
     const struct buf *first = plan_buf(plan, op->operand[0]);
     switch (op->kind) {
-    case OP_EMBED:
+    case OP_EMBED: return first->width; /* a decoded row */
     case OP_MATMUL:
-    case OP_EXPERT_MATMUL: return first->width; /* a decoded row */
-    case OP_ROUTE: return buf_columns(first);   /* a probability for each expert */
+    case OP_EXPERT_MATMUL: /* likewise */
+        return first->width > PANEL_FLOATS ? first->width : PANEL_FLOATS;
+    case OP_ROUTE: return buf_columns(first); /* a probability for each expert */
     default: return 0;
     }
 }

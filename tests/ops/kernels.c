@@ -14,7 +14,7 @@
 #include "quant/encode.h"
 #include "ref/ref.h"
 
-enum { ROWS = 37, GROUPS = (ROWS + PACK_ROWS - 1) / PACK_ROWS, WIDTH = 512, TOKENS = 5 };
+enum { ROWS = 37, GROUPS = (ROWS + PACK_ROWS - 1) / PACK_ROWS, WIDTH = 768, TOKENS = 13 };
 
 static const char *const levels[] = {"v2", "v3", "v4"};
 
@@ -56,7 +56,7 @@ TEST(kernels_packed_rows_come_out_again)
         free(row);
         known++;
     }
-    CHECK_INT(known, 11);
+    CHECK_INT(known, 14);
 }
 
 /* ---- products -------------------------------------------------------------------------------- */
@@ -74,6 +74,7 @@ static float *random_floats(uint64_t count, uint64_t stream)
 struct product {
     enum dtype dtype;
     uint8_t *rows, *packed;
+    float *scratch;
     float *x, *y, *expected;
     struct quants quants;
     const struct kernels *kernels;
@@ -106,10 +107,13 @@ static void product_open(struct product *p, enum dtype dtype)
     for (uint32_t row = 0; row < ROWS; row++)
         encode_row(dtype, weights + row * WIDTH, NULL, p->rows + row * row_bytes, WIDTH);
     free(weights);
+    p->scratch = malloc(PANEL_SCRATCH_BYTES);
+    CHECK(p->scratch != NULL);
     p->packed = packed_matrix(dtype, p->rows);
     p->quants.pitch = quants_row_bytes(WIDTH);
     p->quants.columns = WIDTH;
-    p->call = (struct cpu_call){.op = &op, .quants = p->quants, .is_packed = true};
+    p->call =
+        (struct cpu_call){.op = &op, .quants = p->quants, .is_packed = true, .scratch = p->scratch};
     p->call.at[0] = dense(p->packed, ROWS, WIDTH);
     p->call.at[0].dtype = dtype;
     p->call.at[0].pitch = row_bytes;
@@ -121,12 +125,21 @@ static void product_close(struct product *p)
 {
     free(p->rows);
     free(p->packed);
+    free(p->scratch);
     free(p->x);
     free(p->y);
     free(p->quants.codes);
 }
 
-/* In double, with what the 8 bits stand for. */
+/* The number that a product meets: of codes, what the 8 bits stand for. */
+static double met(const struct product *p, uint32_t t, uint32_t k)
+{
+    return pack_has_codes(p->dtype) ? (double)quants_codes(&p->quants, t)[k] *
+                                          quants_scales(&p->quants, t)[k / QUANT_COLUMNS]
+                                    : p->x[t * WIDTH + k];
+}
+
+/* In double. */
 static void expect(struct product *p)
 {
     float row[WIDTH];
@@ -135,8 +148,7 @@ static void expect(struct product *p)
         for (uint32_t t = 0; t < TOKENS; t++) {
             double sum = 0;
             for (uint32_t k = 0; k < WIDTH; k++)
-                sum += (double)row[k] * quants_codes(&p->quants, t)[k] *
-                       quants_scales(&p->quants, t)[k / QUANT_COLUMNS];
+                sum += (double)row[k] * met(p, t, k);
             p->expected[t * ROWS + i] = (float)sum;
         }
     }

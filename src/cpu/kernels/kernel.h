@@ -17,6 +17,13 @@
 #include "plan/ops.def"
 cpu_quantize_fn KERNEL(quantize);
 
+/* Before a loop over few rows whose sums belong into registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 static inline uint32_t least_of(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -24,6 +31,7 @@ static inline uint32_t least_of(uint32_t a, uint32_t b)
 
 /* ---- the end of a row: LANES numbers or fewer ------------------------------------------------ */
 
+#if !defined(SIMD_SOME)
 static inline vf vf_load_some(const float *p, uint32_t count)
 {
     float lane[LANES] = {0};
@@ -43,6 +51,7 @@ static inline void vf_store_some(float *p, vf x, uint32_t count)
     vf_store(lane, x);
     memcpy(p, lane, count * sizeof *p);
 }
+#endif
 
 /* ---- functions ------------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 
 enum {
     PREFETCH_BYTES = 2048, /* ahead of the line that is unpacked: measured, see BENCHMARKS.md */
-    PANEL_BLOCKS = 32,     /* of 32 columns: 22 KiB */
+    DIRECT_ROWS = 4,
 };
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
@@ -53,6 +53,58 @@ INLINE vf add_block(const struct recipe *recipe, const struct meeting *m, uint32
     return sum;
 }
 
+/* ---- few rows -------------------------------------------------------------------------------- */
+
+/* A group, or of it the blocks [first, first + blocks). */
+struct group {
+    const uint8_t *fields, *lines;
+    uint32_t kept; /* rows of the matrix that it has */
+    uint32_t first, blocks;
+};
+
+/* LANES rows of the group from lane `lane` on with `rows` rows of activations, which is a constant
+ * where this is compiled, so that the sums stay in registers. */
+INLINE void multiply_lanes(const struct recipe *recipe, const struct group *group,
+                           const struct meeting *m, uint32_t row, uint32_t rows, uint32_t lane)
+{
+    const uint32_t count = kept_lanes(group->kept, lane);
+    vf sum[DIRECT_ROWS];
+    UNROLL
+    for (uint32_t t = 0; t < rows; t++)
+        sum[t] = vf_set(0.0f);
+    for (uint32_t block = 0; block < group->blocks; block++) {
+        const uint8_t *lines = group->lines + (uint64_t)block * recipe->code_bytes;
+        vi quads[QUADS];
+        struct scaling scaling;
+        for (uint32_t at = 0; lane == 0 && at < recipe->code_bytes; at += PACK_LINE)
+            __builtin_prefetch(lines + PREFETCH_BYTES + at);
+        recipe->unpack(lines, lane, quads);
+        recipe->scaling(group->fields, block, lane, &scaling);
+        UNROLL
+        for (uint32_t t = 0; t < rows; t++)
+            sum[t] = add_block(recipe, &m[t], block, quads, &scaling, sum[t]);
+    }
+    for (uint32_t t = 0; t < rows && count > 0; t++)
+        vf_store_some(m[t].out + row + lane, sum[t], count);
+}
+
+/* Compiled for 1, 2 and 4 rows; of 3, the last is repeated. */
+INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
+                         const struct meeting *m, uint32_t row, uint32_t rows)
+{
+    struct meeting four[DIRECT_ROWS];
+    for (uint32_t t = 0; t < DIRECT_ROWS; t++)
+        four[t] = m[least_of(t, rows - 1)];
+    for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
+        if (rows == 1)
+            multiply_lanes(recipe, group, four, row, 1, lane);
+        else if (rows == 2)
+            multiply_lanes(recipe, group, four, row, 2, lane);
+        else
+            multiply_lanes(recipe, group, four, row, 4, lane);
+    }
+}
+
 /* ---- panels ---------------------------------------------------------------------------------- */
 
 /* Part of a group, unpacked. */
@@ -62,12 +114,14 @@ struct panel {
     float mins[PANEL_BLOCKS][PACK_ROWS];
 };
 
-/* A group, and the part of it that is multiplied: blocks [first, first + blocks). */
-struct group {
-    const uint8_t *fields, *lines;
-    uint32_t kept; /* rows of the matrix that it has */
-    uint32_t first, blocks;
+/* 32 columns of TILE rows of activations, in the order in which they meet a panel. */
+struct x_block {
+    int8_t codes[QUADS][TILE][4];
+    int32_t starts[2][TILE]; /* of the whole sums: what takes the zeros of the codes off */
+    float scales[TILE];
+    float offsets[TILE]; /* what mins are multiplied with */
 };
+_Static_assert(sizeof(struct x_block) == TILE * X_BLOCK_BYTES, "what PANEL_SCRATCH_BYTES counts");
 
 INLINE void unpack_panel(const struct recipe *recipe, const struct group *group,
                          struct panel *panel)
@@ -89,73 +143,89 @@ INLINE void unpack_panel(const struct recipe *recipe, const struct group *group,
     }
 }
 
-INLINE void load_block(const struct recipe *recipe, const struct panel *panel, uint32_t i,
-                       uint32_t lane, vi quads[QUADS], struct scaling *scaling)
+static void fill_x_block(const struct recipe *recipe, const struct meeting *m, uint32_t block,
+                         uint32_t t, struct x_block *to)
 {
+    const int8_t *codes = m->codes + block * PACK_COLUMNS;
+    const int32_t low = m->sums[2 * block], high = m->sums[2 * block + 1];
     for (uint32_t j = 0; j < QUADS; j++)
-        quads[j] = vi_load(panel->codes[i][j] + 4 * lane);
-    for (uint32_t half = 0; half <= recipe->has_halves; half++)
-        scaling->scale[half] = vf_load(panel->scales[i][half] + lane);
-    if (recipe->has_min)
-        scaling->min = vf_load(panel->mins[i] + lane);
+        memcpy(to->codes[j][t], codes + 4 * j, 4);
+    to->starts[0][t] = -recipe->zero * (recipe->has_halves ? low : low + high);
+    to->starts[1][t] = -recipe->zero * high;
+    to->scales[t] = m->scales[block];
+    to->offsets[t] = m->scales[block] * (float)(low + high);
 }
 
-/* ---- tiles ----------------------------------------------------------------------------------- */
-
-/* LANES rows of the group from lane `lane` on with `rows` rows of activations, which is a constant
- * where this is compiled, so that the sums stay in registers. Without a panel lines are unpacked on
- * the way. Parts of a group are added up in the result. */
-INLINE void multiply_lanes(const struct recipe *recipe, const struct group *group,
-                           const struct panel *panel, const struct meeting *const m[TILE],
-                           uint32_t rows, uint32_t lane)
+/* Columns of the group's part, of all rows, tile after tile; the last row fills the last tile. */
+static void fill_x(const struct recipe *recipe, const struct group *group, const struct meeting *m,
+                   uint32_t count, struct x_block *to)
 {
-    const uint32_t count = kept_lanes(group->kept, lane);
-    vf sum[TILE];
-    if (count == 0)
-        return;
-    for (uint32_t t = 0; t < rows; t++)
-        sum[t] = group->first == 0 ? vf_set(0.0f) : vf_load_some(m[t]->out + lane, count);
-    for (uint32_t i = 0; i < group->blocks; i++) {
-        const uint32_t block = group->first + i;
-        vi quads[QUADS];
-        struct scaling scaling;
-        if (panel == NULL) {
-            const uint8_t *lines = group->lines + (uint64_t)block * recipe->code_bytes;
-            for (uint32_t at = 0; lane == 0 && at < recipe->code_bytes; at += PACK_LINE)
-                __builtin_prefetch(lines + PREFETCH_BYTES + at);
-            recipe->unpack(lines, lane, quads);
-            recipe->scaling(group->fields, block, lane, &scaling);
-        } else {
-            load_block(recipe, panel, i, lane, quads, &scaling);
+    for (uint32_t at = 0; at < count; at += TILE) {
+        for (uint32_t t = 0; t < TILE; t++) {
+            for (uint32_t i = 0; i < group->blocks; i++)
+                fill_x_block(recipe, &m[least_of(at + t, count - 1)], group->first + i, t, &to[i]);
         }
-        for (uint32_t t = 0; t < rows; t++)
-            sum[t] = add_block(recipe, m[t], block, quads, &scaling, sum[t]);
+        to += group->blocks;
     }
-    for (uint32_t t = 0; t < rows; t++)
-        vf_store_some(m[t]->out + lane, sum[t], count);
 }
 
-/* Compiled for 1, 2, 4 and TILE rows; the last row is repeated to fill a tile. */
-INLINE void multiply_tile(const struct recipe *recipe, const struct group *group,
-                          const struct panel *panel, const struct meeting *m, uint32_t row,
-                          uint32_t rows)
+/* dot[t] += quads [4 half, 4 half + last) of a block. */
+INLINE void dot_tile(const struct recipe *recipe, const uint8_t codes[QUADS][PACK_LINE],
+                     const struct x_block *x, uint32_t first, uint32_t last, uint32_t lane,
+                     vi dot[TILE])
 {
-    struct meeting at[TILE];
-    const struct meeting *tile[TILE];
-    for (uint32_t t = 0; t < TILE; t++) {
-        at[t] = m[least_of(t, rows - 1)];
-        at[t].out += row;
-        tile[t] = &at[t];
+    UNROLL
+    for (uint32_t t = 0; t < TILE; t++)
+        dot[t] = vi_set(x->starts[first / 4][t]);
+    UNROLL
+    for (uint32_t j = first; j < last; j++) {
+        const vi quad = vi_load(codes[j] + 4 * lane);
+        UNROLL
+        for (uint32_t t = 0; t < TILE; t++) {
+            const int32_t four = four_codes(x->codes[j][t]);
+            dot[t] =
+                recipe->is_signed ? vi_dot_signed(dot[t], quad, four) : vi_dot(dot[t], quad, four);
+        }
     }
+}
+
+INLINE void add_tile(const struct recipe *recipe, const struct panel *panel, uint32_t i,
+                     const struct x_block *x, uint32_t lane, vf sum[TILE])
+{
+    const uint32_t step = recipe->has_halves ? QUADS / 2 : QUADS;
+    UNROLL
+    for (uint32_t first = 0; first < QUADS; first += step) {
+        const vf scale = vf_load(panel->scales[i][first / 4] + lane);
+        vi dot[TILE];
+        dot_tile(recipe, panel->codes[i], x, first, first + step, lane, dot);
+        UNROLL
+        for (uint32_t t = 0; t < TILE; t++)
+            sum[t] = vf_fma(vf_from_vi(dot[t]), vf_mul(scale, vf_set(x->scales[t])), sum[t]);
+    }
+    if (recipe->has_min) {
+        const vf min = vf_load(panel->mins[i] + lane);
+        UNROLL
+        for (uint32_t t = 0; t < TILE; t++)
+            sum[t] = vf_fma(min, vf_set(x->offsets[t]), sum[t]);
+    }
+}
+
+/* Parts of a group are added up in the result. */
+INLINE void multiply_panel(const struct recipe *recipe, const struct group *group,
+                           const struct panel *panel, const struct x_block *x, float *const *out,
+                           uint32_t rows)
+{
     for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
-        if (panel != NULL && rows > TILE / 2)
-            multiply_lanes(recipe, group, panel, tile, TILE, lane);
-        else if (rows == 1)
-            multiply_lanes(recipe, group, panel, tile, 1, lane);
-        else if (rows == 2)
-            multiply_lanes(recipe, group, panel, tile, 2, lane);
-        else
-            multiply_lanes(recipe, group, panel, tile, 4, lane);
+        const uint32_t count = kept_lanes(group->kept, lane);
+        vf sum[TILE];
+        UNROLL
+        for (uint32_t t = 0; t < TILE; t++)
+            sum[t] =
+                group->first == 0 || count == 0 ? vf_set(0.0f) : vf_load_some(out[t] + lane, count);
+        for (uint32_t i = 0; i < group->blocks; i++)
+            add_tile(recipe, panel, i, &x[i], lane, sum);
+        for (uint32_t t = 0; t < rows && count > 0; t++)
+            vf_store_some(out[t] + lane, sum[t], count);
     }
 }
 
@@ -166,14 +236,12 @@ typedef void tile_fn(const struct group *group, const struct meeting *m, uint32_
                      uint32_t rows);
 typedef void unpack_panel_fn(const struct group *group, struct panel *panel);
 
-enum { DIRECT_ROWS = 4 };
-
 #define FUNCTIONS(id, ...)                                                                         \
     static const struct recipe recipe_##id = {__VA_ARGS__};                                        \
     static void multiply_##id(const struct group *group, const struct meeting *m, uint32_t row,    \
                               uint32_t rows)                                                       \
     {                                                                                              \
-        multiply_tile(&recipe_##id, group, NULL, m, row, rows);                                    \
+        multiply_few(&recipe_##id, group, m, row, rows);                                           \
     }                                                                                              \
     static void unpack_##id(const struct group *group, struct panel *panel)                        \
     {                                                                                              \
@@ -182,22 +250,20 @@ enum { DIRECT_ROWS = 4 };
 RECIPES(FUNCTIONS)
 
 /* Panels differ no longer by type, but by what there is to multiply. */
-static void multiply_panel(const struct recipe *recipe, const struct group *group,
-                           const struct panel *panel, const struct meeting *m, uint32_t row,
-                           uint32_t rows)
+static void multiply_any_panel(const struct recipe *recipe, const struct group *group,
+                               const struct panel *panel, const struct x_block *x,
+                               float *const *out, uint32_t rows)
 {
-    const struct recipe plain = {.zero = recipe->zero};
-    const struct recipe with_sign = {.zero = recipe->zero, .is_signed = true};
-    const struct recipe with_min = {.zero = recipe->zero, .has_min = true};
-    const struct recipe with_halves = {.zero = recipe->zero, .has_halves = true};
+    static const struct recipe plain = {0}, with_sign = {.is_signed = true};
+    static const struct recipe with_min = {.has_min = true}, with_halves = {.has_halves = true};
     if (recipe->has_min)
-        multiply_tile(&with_min, group, panel, m, row, rows);
+        multiply_panel(&with_min, group, panel, x, out, rows);
     else if (recipe->has_halves)
-        multiply_tile(&with_halves, group, panel, m, row, rows);
+        multiply_panel(&with_halves, group, panel, x, out, rows);
     else if (recipe->is_signed)
-        multiply_tile(&with_sign, group, panel, m, row, rows);
+        multiply_panel(&with_sign, group, panel, x, out, rows);
     else
-        multiply_tile(&plain, group, panel, m, row, rows);
+        multiply_panel(&plain, group, panel, x, out, rows);
 }
 
 static const struct type {
@@ -231,8 +297,23 @@ static void multiply_directly(const struct product *product, const struct meetin
     }
 }
 
-/* All rows of activations with one panel after the other: those of the same columns in turn, so
- * that the activations that they meet stay in the second cache. */
+/* A panel with all rows of activations. */
+static void multiply_rows(const struct product *product, const struct group *group,
+                          const struct panel *panel, const struct meeting *meetings, uint32_t row,
+                          uint32_t count)
+{
+    const struct recipe *recipe = types[product->dtype].recipe;
+    const struct x_block *x = (const struct x_block *)(const void *)product->scratch;
+    for (uint32_t at = 0; at < count; at += TILE, x += group->blocks) {
+        float *out[TILE];
+        for (uint32_t t = 0; t < TILE; t++)
+            out[t] = meetings[least_of(at + t, count - 1)].out + row;
+        multiply_any_panel(recipe, group, panel, x, out, least_of(TILE, count - at));
+    }
+}
+
+/* The same columns of all groups in turn, so that the activations that they meet stay in the second
+ * cache. */
 static void multiply_by_panels(const struct product *product, const struct meeting *meetings,
                                uint32_t count)
 {
@@ -244,10 +325,11 @@ static void multiply_by_panels(const struct product *product, const struct meeti
             struct group group = group_at(product, row);
             group.first = first;
             group.blocks = least_of(PANEL_BLOCKS, blocks - first);
+            if (row == product->first)
+                fill_x(type->recipe, &group, meetings, count,
+                       (struct x_block *)(void *)product->scratch);
             type->unpack(&group, &panel);
-            for (uint32_t at = 0; at < count; at += TILE)
-                multiply_panel(type->recipe, &group, &panel, meetings + at, row,
-                               least_of(TILE, count - at));
+            multiply_rows(product, &group, &panel, meetings, row, count);
         }
     }
 }

@@ -45,6 +45,10 @@ INLINE void add_columns(load_fn *load, uint32_t bytes, const uint8_t *data,
                         const struct group *group, const struct meeting *const m[TILE],
                         uint32_t rows, vf sum[TILE][VECTORS])
 {
+    const float *x[TILE];
+    UNROLL
+    for (uint32_t t = 0; t < rows; t++)
+        x[t] = m[t]->x + group->first;
     for (uint32_t i = 0; i < group->columns; i++) {
         const uint8_t *column = data + (uint64_t)i * PACK_ROWS * bytes;
         vf weights[VECTORS];
@@ -52,10 +56,11 @@ INLINE void add_columns(load_fn *load, uint32_t bytes, const uint8_t *data,
             __builtin_prefetch(column + PREFETCH_BYTES);
         for (uint32_t v = 0; v < VECTORS; v++)
             weights[v] = load(column + v * LANES * bytes);
+        UNROLL
         for (uint32_t t = 0; t < rows; t++) {
-            const vf x = vf_set(m[t]->x[group->first + i]);
+            UNROLL
             for (uint32_t v = 0; v < VECTORS; v++)
-                sum[t][v] = vf_fma(weights[v], x, sum[t][v]);
+                sum[t][v] = vf_fma(weights[v], vf_set(x[t][i]), sum[t][v]);
         }
     }
 }
@@ -66,7 +71,9 @@ INLINE void multiply_group(load_fn *load, uint32_t bytes, const uint8_t *data,
                            uint32_t rows)
 {
     vf sum[TILE][VECTORS];
+    UNROLL
     for (uint32_t t = 0; t < rows; t++) {
+        UNROLL
         for (uint32_t v = 0; v < VECTORS; v++) {
             const uint32_t count = kept_lanes(group->kept, v * LANES);
             sum[t][v] = group->first == 0 || count == 0
@@ -75,7 +82,9 @@ INLINE void multiply_group(load_fn *load, uint32_t bytes, const uint8_t *data,
         }
     }
     add_columns(load, bytes, data, group, m, rows, sum);
+    UNROLL
     for (uint32_t t = 0; t < rows; t++) {
+        UNROLL
         for (uint32_t v = 0; v < VECTORS; v++) {
             const uint32_t count = kept_lanes(group->kept, v * LANES);
             if (count > 0)

@@ -3,8 +3,6 @@
 #include "cpu/kernels/product.h"
 #include "cpu/pack.h"
 
-enum { MEETINGS_MAX = 512 }; /* at a time: 20 KiB */
-
 static void multiply(const struct cpu_call *call, const struct product *product,
                      const struct meeting *meetings, uint32_t count)
 {
@@ -12,7 +10,7 @@ static void multiply(const struct cpu_call *call, const struct product *product,
         return;
     if (!call->is_packed)
         KERNEL(multiply_plain)(product, meetings, count);
-    else if (dtype_info(product->dtype)->family == DTYPE_FAMILY_FLOAT)
+    else if (!pack_has_codes(product->dtype))
         KERNEL(multiply_floats)(product, meetings, count);
     else
         KERNEL(multiply_codes)(product, meetings, count);

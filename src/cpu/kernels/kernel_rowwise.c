@@ -355,20 +355,33 @@ void KERNEL(add_norm)(const struct cpu_call *call, const struct part *part)
 
 /* ---- 8 bits ---------------------------------------------------------------------------------- */
 
-/* Rounds 32 columns; halves away from zero, as the reference engine's Q8_0 does. */
+static float largest_of(const float x[QUANT_COLUMNS])
+{
+    float lane[LANES], largest = 0;
+    vf all = vf_abs(vf_load(x));
+    for (uint32_t i = LANES; i < QUANT_COLUMNS; i += LANES)
+        all = vf_max(all, vf_abs(vf_load(x + i)));
+    vf_store(lane, all);
+    for (uint32_t i = 0; i < LANES; i++)
+        largest = lane[i] > largest ? lane[i] : largest;
+    return largest;
+}
+
+/* Rounds 32 columns; halves away from zero, as the reference engine's Q8_0 does. The loops are such
+ * as compilers make vectors of. */
 static void quantize_block(const float *x, const struct quants *to, uint64_t row, uint32_t block)
 {
-    float largest = 0;
-    for (uint32_t i = 0; i < QUANT_COLUMNS; i++)
-        largest = fmaxf(largest, fabsf(x[i]));
+    const float largest = largest_of(x);
     const float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
     int8_t *codes = quants_codes(to, row) + block * QUANT_COLUMNS;
-    int32_t sum[2] = {0};
-    for (uint32_t i = 0; i < QUANT_COLUMNS; i++) {
-        const float scaled = x[i] * inverse;
-        const int32_t code = (int32_t)(scaled + copysignf(0.5f, scaled));
-        codes[i] = (int8_t)code;
-        sum[i / QUANT_HALF] += code;
+    int32_t code[QUANT_COLUMNS], sum[2] = {0};
+    for (uint32_t i = 0; i < QUANT_COLUMNS; i++)
+        code[i] = (int32_t)(x[i] * inverse + copysignf(0.5f, x[i]));
+    for (uint32_t i = 0; i < QUANT_COLUMNS; i++)
+        codes[i] = (int8_t)code[i];
+    for (uint32_t i = 0; i < QUANT_HALF; i++) {
+        sum[0] += code[i];
+        sum[1] += code[QUANT_HALF + i];
     }
     quants_scales(to, row)[block] = scale;
     for (uint32_t i = 0; i < 2; i++)

@@ -25,7 +25,7 @@ struct product {
     enum dtype dtype;
     uint32_t width, rows;
     uint32_t first, last;
-    float *scratch; /* a decoded row */
+    float *scratch; /* a decoded row, or PANEL_SCRATCH_BYTES */
 };
 
 /* Rows of activations that are worked on at once while a vector of weights is in a register. A

@@ -20,6 +20,19 @@ static inline void vf_store(float *p, vf x)
     _mm512_storeu_ps(p, x);
 }
 
+/* The first `count` lanes alone; the others are 0. */
+#define SIMD_SOME
+
+static inline vf vf_load_some(const float *p, uint32_t count)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
+}
+
+static inline void vf_store_some(float *p, vf x, uint32_t count)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), x);
+}
+
 static inline vf vf_set(float x)
 {
     return _mm512_set1_ps(x);
