@@ -16,7 +16,7 @@ struct field {
     uint8_t offset, count, bytes;
 };
 
-/* Packs the codes of blocks of one row of the file; `to` is where the row has its place in the first
+/* Packs the codes of blocks of one row of the file; `to` is where the row has its place in the
  * line. Loading a model is a good part this, so it goes by words of four columns. */
 typedef void codes_pack_fn(const uint8_t *from, uint32_t blocks, uint8_t *to);
 /* Writes the codes of a block into it; finds all their bits 0. */
@@ -338,22 +338,32 @@ static void pack_fields(const struct packing *packing, const uint8_t *from, uint
     }
 }
 
-/* A row of floats: element i of all 16 rows side by side, then element i + 1. */
-static void pack_floats(enum dtype dtype, const uint8_t *from, uint32_t row, uint32_t width,
-                        uint8_t *to)
+/* Floats of `bytes` bytes: column after column, of all rows. */
+static inline void pack_columns(const uint8_t *from, uint32_t rows, uint32_t width, uint32_t bytes,
+                                uint8_t *to)
 {
-    const uint32_t bytes = dtype_info(dtype)->block_bytes;
-    for (uint32_t i = 0; i < width; i++)
-        memcpy(to + ((uint64_t)i * PACK_ROWS + row) * bytes, from + (uint64_t)i * bytes, bytes);
+    const uint64_t row_bytes = (uint64_t)width * bytes;
+    for (uint32_t i = 0; i < width; i++) {
+        for (uint32_t row = 0; row < rows; row++)
+            memcpy(to + row * bytes, from + row * row_bytes, bytes);
+        from += bytes;
+        to += PACK_ROWS * bytes;
+    }
 }
 
 static void pack_float_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t width,
                              uint8_t *to)
 {
-    const uint64_t row_bytes = dtype_row_bytes(dtype, width);
-    memset(to, 0, pack_group_bytes(dtype, width));
-    for (uint32_t row = 0; row < rows; row++)
-        pack_floats(dtype, from + row * row_bytes, row, width, to);
+    const uint64_t all = pack_group_bytes(dtype, width),
+                   used = PACK_ROWS * dtype_row_bytes(dtype, width);
+    if (rows < PACK_ROWS)
+        memset(to, 0, all);
+    else
+        memset(to + used, 0, all - used);
+    if (dtype == DTYPE_F32)
+        pack_columns(from, rows, width, 4, to);
+    else
+        pack_columns(from, rows, width, 2, to);
 }
 
 void pack_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t width, uint8_t *to)

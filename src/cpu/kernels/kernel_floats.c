@@ -7,9 +7,9 @@
 #include "format/codec.h"
 
 enum {
-    PREFETCH_BYTES = 2048,       /* as for codes */
-    PANEL_COLUMNS = 256,         /* 16 KiB */
-    VECTORS = PACK_ROWS / LANES, /* of a column */
+    PREFETCH_BYTES = 2048,                                  /* as for codes */
+    PANEL_COLUMNS = PANEL_SCRATCH_BYTES / MEETINGS_MAX / 4, /* 12 KiB */
+    VECTORS = PACK_ROWS / LANES,                            /* of a column */
     DIRECT_ROWS = 4,
 };
 
@@ -40,35 +40,11 @@ INLINE vf load_bf16(const uint8_t *p)
     return vf_from_bf16(p);
 }
 
-/* `rows` is a constant where this is compiled. */
-INLINE void add_columns(load_fn *load, uint32_t bytes, const uint8_t *data,
-                        const struct group *group, const struct meeting *const m[TILE],
-                        uint32_t rows, vf sum[TILE][VECTORS])
-{
-    const float *x[TILE];
-    UNROLL
-    for (uint32_t t = 0; t < rows; t++)
-        x[t] = m[t]->x + group->first;
-    for (uint32_t i = 0; i < group->columns; i++) {
-        const uint8_t *column = data + (uint64_t)i * PACK_ROWS * bytes;
-        vf weights[VECTORS];
-        if (bytes == sizeof(float) || i % 2 == 0)
-            __builtin_prefetch(column + PREFETCH_BYTES);
-        for (uint32_t v = 0; v < VECTORS; v++)
-            weights[v] = load(column + v * LANES * bytes);
-        UNROLL
-        for (uint32_t t = 0; t < rows; t++) {
-            UNROLL
-            for (uint32_t v = 0; v < VECTORS; v++)
-                sum[t][v] = vf_fma(weights[v], vf_set(x[t][i]), sum[t][v]);
-        }
-    }
-}
-
-/* The group with `rows` rows of activations; parts of it are added up in the result. */
-INLINE void multiply_group(load_fn *load, uint32_t bytes, const uint8_t *data,
-                           const struct group *group, const struct meeting *const m[TILE],
-                           uint32_t rows)
+/* Sums of a group with `rows` rows of activations, a constant where this is compiled: of row t
+ * columns [0, columns), `step` floats apart. Parts of a group are added up in the result. */
+INLINE void multiply_columns(load_fn *load, uint32_t bytes, const uint8_t *data,
+                             const struct group *group, const float *const x[TILE], uint32_t step,
+                             float *const out[TILE], uint32_t rows)
 {
     vf sum[TILE][VECTORS];
     UNROLL
@@ -76,43 +52,52 @@ INLINE void multiply_group(load_fn *load, uint32_t bytes, const uint8_t *data,
         UNROLL
         for (uint32_t v = 0; v < VECTORS; v++) {
             const uint32_t count = kept_lanes(group->kept, v * LANES);
-            sum[t][v] = group->first == 0 || count == 0
-                            ? vf_set(0.0f)
-                            : vf_load_some(m[t]->out + v * LANES, count);
+            sum[t][v] = group->first == 0 || count == 0 ? vf_set(0.0f)
+                                                        : vf_load_some(out[t] + v * LANES, count);
         }
     }
-    add_columns(load, bytes, data, group, m, rows, sum);
+    for (uint32_t i = 0; i < group->columns; i++) {
+        const uint8_t *column = data + (uint64_t)i * PACK_ROWS * bytes;
+        vf weights[VECTORS];
+        if (step == 1)
+            __builtin_prefetch(column + PREFETCH_BYTES);
+        UNROLL
+        for (uint32_t v = 0; v < VECTORS; v++)
+            weights[v] = load(column + v * LANES * bytes);
+        UNROLL
+        for (uint32_t t = 0; t < rows; t++) {
+            UNROLL
+            for (uint32_t v = 0; v < VECTORS; v++)
+                sum[t][v] = vf_fma(weights[v], vf_set(x[t][(uint64_t)i * step]), sum[t][v]);
+        }
+    }
     UNROLL
     for (uint32_t t = 0; t < rows; t++) {
         UNROLL
         for (uint32_t v = 0; v < VECTORS; v++) {
             const uint32_t count = kept_lanes(group->kept, v * LANES);
             if (count > 0)
-                vf_store_some(m[t]->out + v * LANES, sum[t][v], count);
+                vf_store_some(out[t] + v * LANES, sum[t][v], count);
         }
     }
 }
 
-/* Compiled for 1, 2, 4 and TILE rows; the last row is repeated to fill a tile. */
-INLINE void multiply_tile(load_fn *load, uint32_t bytes, const uint8_t *data,
-                          const struct group *group, const struct meeting *meetings, uint32_t row,
-                          uint32_t rows)
+/* Few rows, which lie as they are; of 3, the last is repeated. */
+INLINE void multiply_few(load_fn *load, uint32_t bytes, const struct group *group,
+                         const struct meeting *m, uint32_t row, uint32_t rows)
 {
-    struct meeting at[TILE];
-    const struct meeting *m[TILE];
-    for (uint32_t t = 0; t < TILE; t++) {
-        at[t] = meetings[least_of(t, rows - 1)];
-        at[t].out += row;
-        m[t] = &at[t];
+    const float *x[TILE];
+    float *out[TILE];
+    for (uint32_t t = 0; t < DIRECT_ROWS; t++) {
+        x[t] = m[least_of(t, rows - 1)].x;
+        out[t] = m[least_of(t, rows - 1)].out + row;
     }
-    if (rows > 4)
-        multiply_group(load, bytes, data, group, m, TILE);
-    else if (rows > 2)
-        multiply_group(load, bytes, data, group, m, 4);
+    if (rows == 1)
+        multiply_columns(load, bytes, group->data, group, x, 1, out, 1);
     else if (rows == 2)
-        multiply_group(load, bytes, data, group, m, 2);
+        multiply_columns(load, bytes, group->data, group, x, 1, out, 2);
     else
-        multiply_group(load, bytes, data, group, m, 1);
+        multiply_columns(load, bytes, group->data, group, x, 1, out, DIRECT_ROWS);
 }
 
 static uint32_t element_bytes(enum dtype dtype)
@@ -136,9 +121,9 @@ static void multiply_directly(const struct product *product, const struct meetin
     for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
         const struct group group = group_at(product, row);
         switch (product->dtype) {
-        case DTYPE_F16: multiply_tile(load_f16, 2, group.data, &group, m, row, count); break;
-        case DTYPE_BF16: multiply_tile(load_bf16, 2, group.data, &group, m, row, count); break;
-        default: multiply_tile(load_f32, 4, group.data, &group, m, row, count); break;
+        case DTYPE_F16: multiply_few(load_f16, 2, &group, m, row, count); break;
+        case DTYPE_BF16: multiply_few(load_bf16, 2, &group, m, row, count); break;
+        default: multiply_few(load_f32, 4, &group, m, row, count); break;
         }
     }
 }
@@ -155,6 +140,38 @@ static void fill_panel(enum dtype dtype, const struct group *group, float *panel
     }
 }
 
+/* Columns of the group's part, of all rows, tile after tile: TILE numbers of a column side by side.
+ * The last row fills the last tile. */
+static void fill_x(const struct group *group, const struct meeting *m, uint32_t count, float *to)
+{
+    for (uint32_t at = 0; at < count; at += TILE, to += group->columns * TILE) {
+        for (uint32_t t = 0; t < TILE; t++) {
+            const float *x = m[least_of(at + t, count - 1)].x + group->first;
+            for (uint32_t i = 0; i < group->columns; i++)
+                to[i * TILE + t] = x[i];
+        }
+    }
+}
+
+/* A panel with all rows of activations; those that fill the last tile are given a place that nobody
+ * reads. */
+static void multiply_rows(const struct product *product, const struct group *group,
+                          const float *panel, const struct meeting *meetings, uint32_t row,
+                          uint32_t count)
+{
+    const float *filled = product->scratch;
+    for (uint32_t at = 0; at < count; at += TILE, filled += group->columns * TILE) {
+        const float *x[TILE];
+        float *out[TILE], spare[PACK_ROWS] = {0};
+        for (uint32_t t = 0; t < TILE; t++) {
+            x[t] = filled + t;
+            out[t] = at + t < count ? meetings[at + t].out + row : spare;
+        }
+        multiply_columns(load_f32, sizeof(float), (const uint8_t *)panel, group, x, TILE, out,
+                         TILE);
+    }
+}
+
 /* All rows of activations with one part of a group after the other, which stays in the first
  * cache, and the columns of activations that it meets in the second. */
 static void multiply_by_panels(const struct product *product, const struct meeting *meetings,
@@ -166,10 +183,10 @@ static void multiply_by_panels(const struct product *product, const struct meeti
             struct group group = group_at(product, row);
             group.first = first;
             group.columns = least_of(PANEL_COLUMNS, product->width - first);
+            if (row == product->first)
+                fill_x(&group, meetings, count, product->scratch);
             fill_panel(product->dtype, &group, panel);
-            for (uint32_t at = 0; at < count; at += TILE)
-                multiply_tile(load_f32, 4, (const uint8_t *)panel, &group, meetings + at, row,
-                              least_of(TILE, count - at));
+            multiply_rows(product, &group, panel, meetings, row, count);
         }
     }
 }
@@ -183,7 +200,7 @@ void KERNEL(multiply_floats)(const struct product *product, const struct meeting
         multiply_by_panels(product, meetings, count);
 }
 
-/* ---- as in the file --------------------------------------------------------------------------- */
+/* ---- as in the file -------------------------------------------------------------------------- */
 
 /* A row of the matrix times up to TILE rows of floats. The rest behind the last whole vector comes
  * decoded. */

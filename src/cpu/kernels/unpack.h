@@ -182,7 +182,7 @@ INLINE void scaling_xs(const uint8_t *fields, uint32_t block, uint32_t lane,
     scaling->scale[0] = vf_mul(halves_at(super, 0, lane), vf_from_vi(scale));
 }
 
-/* ---- types ------------------------------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------------------------- */
 
 /* How a type multiplies. */
 struct recipe {
