@@ -55,6 +55,8 @@ enum {
     PANEL_BLOCKS = 16,
     X_BLOCK_BYTES = 48, /* of one row */
     PANEL_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * X_BLOCK_BYTES,
+    TILES_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * 64, /* in BF16 */
+    PRODUCT_SCRATCH_BYTES = TILES_SCRATCH_BYTES,            /* the larger */
 };
 
 struct cpu_call {
@@ -63,6 +65,7 @@ struct cpu_call {
     struct host_operand at[OP_OPERANDS_MAX];
     struct quants quants; /* of the operand that a product multiplies */
     bool is_packed;       /* the matrix is (cpu/pack.h) */
+    bool is_outs;         /* rows of the result are rows whose logits are wanted */
     float *scratch;       /* the thread's own (scratch.h) */
 };
 
@@ -82,6 +85,7 @@ struct kernels {
     const char *level;
     cpu_op_fn *op[OP_COUNT];
     cpu_quantize_fn *quantize;
+    bool (*works)(void); /* a last look before the level is taken; NULL: none is needed */
 };
 
 #define LEVEL(id, features) extern const struct kernels kernels_##id;

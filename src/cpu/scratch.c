@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "cpu/kernels.h"
 
-enum { PANEL_FLOATS = PANEL_SCRATCH_BYTES / sizeof(float) };
+enum { PRODUCT_FLOATS = PRODUCT_SCRATCH_BYTES / sizeof(float) };
 
 static uint64_t op_scratch_floats(const struct plan *plan, const struct op *op)
 {
@@ -14,7 +14,7 @@ static uint64_t op_scratch_floats(const struct plan *plan, const struct op *op)
     case OP_EMBED: return first->width; /* a decoded row */
     case OP_MATMUL:
     case OP_EXPERT_MATMUL: /* likewise */
-        return first->width > PANEL_FLOATS ? first->width : PANEL_FLOATS;
+        return first->width > PRODUCT_FLOATS ? first->width : PRODUCT_FLOATS;
     case OP_ROUTE: return buf_columns(first); /* a probability for each expert */
     default: return 0;
     }

@@ -16,13 +16,23 @@ static const struct {
 
 enum { LEVELS = sizeof levels / sizeof levels[0] };
 
+/* True if the system lets this process use what the level needs, and it computes as it should. */
+static bool level_works(size_t level)
+{
+    const uint32_t needed = levels[level].features;
+    if ((cpu_features() & needed) != needed)
+        return false;
+    if ((needed & (CPU_AMX_BF16 | CPU_AMX_INT8)) != 0 && !cpu_allow_amx())
+        return false;
+    return levels[level].kernels->works == NULL || levels[level].kernels->works();
+}
+
 enum weir_status cpu_select(const struct kernels **out, const char *best, struct weir_error *err)
 {
-    const uint32_t features = cpu_features();
     bool is_allowed = best == NULL;
     for (size_t i = 0; i < LEVELS; i++) {
         is_allowed |= best != NULL && strcmp(best, levels[i].kernels->level) == 0;
-        if (is_allowed && (features & levels[i].features) == levels[i].features) {
+        if (is_allowed && level_works(i)) {
             *out = levels[i].kernels;
             return WEIR_OK;
         }

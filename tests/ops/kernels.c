@@ -107,7 +107,7 @@ static void product_open(struct product *p, enum dtype dtype)
     for (uint32_t row = 0; row < ROWS; row++)
         encode_row(dtype, weights + row * WIDTH, NULL, p->rows + row * row_bytes, WIDTH);
     free(weights);
-    p->scratch = malloc(PANEL_SCRATCH_BYTES);
+    p->scratch = malloc(PRODUCT_SCRATCH_BYTES);
     CHECK(p->scratch != NULL);
     p->packed = packed_matrix(dtype, p->rows);
     p->quants.pitch = quants_row_bytes(WIDTH);

@@ -16,6 +16,7 @@
 #define OP(id, function, operands, shares, meaning) cpu_op_fn KERNEL(function);
 #include "plan/ops.def"
 cpu_quantize_fn KERNEL(quantize);
+bool KERNEL(tiles_work)(void);
 
 /* Before a loop over few rows whose sums belong into registers. */
 #if defined(__clang__)

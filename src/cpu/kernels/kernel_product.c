@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * The ops that multiply matrices: which rows of activations meet which matrix. */
 #include "cpu/kernels/product.h"
+#include "cpu/kernels/tile.h"
 #include "cpu/pack.h"
 
-static void multiply(const struct cpu_call *call, const struct product *product,
-                     const struct meeting *meetings, uint32_t count)
+/* How matrices of the type are multiplied so that bits do not depend on the other rows. */
+static product_fn *way_of(const struct cpu_call *call, enum dtype dtype)
 {
-    if (count == 0)
-        return;
     if (!call->is_packed)
-        KERNEL(multiply_plain)(product, meetings, count);
-    else if (!pack_has_codes(product->dtype))
-        KERNEL(multiply_floats)(product, meetings, count);
-    else
-        KERNEL(multiply_codes)(product, meetings, count);
+        return KERNEL(multiply_plain);
+    return pack_has_codes(dtype) ? KERNEL(multiply_codes) : KERNEL(multiply_floats);
 }
 
 /* Group `x_group` of row `row`, and where its product goes. */
@@ -47,18 +43,61 @@ static struct product product_of(const struct cpu_call *call, const struct part 
     };
 }
 
+#if defined(HAS_TILES)
+/* Rows of the op that are the sequence's. */
+static void rows_of_seq(const struct cpu_call *call, const struct step_seq *seq, uint64_t *first,
+                        uint64_t *last)
+{
+    const struct step *step = call->step;
+    *first = seq->row_first;
+    *last = (uint64_t)seq->row_first + seq->rows;
+    if (!call->is_outs)
+        return;
+    uint64_t from = 0, to;
+    while (from < step->outs && step->out_row[from] < *first)
+        from++;
+    for (to = from; to < step->outs && step->out_row[to] < *last; to++)
+        ;
+    *first = from;
+    *last = to;
+}
+#endif
+
+/* Rows [first, last) by one way of multiplying. */
+static void multiply_rows(const struct cpu_call *call, const struct product *product,
+                          uint64_t first, uint64_t last, product_fn *multiply)
+{
+    struct meeting meetings[MEETINGS_MAX];
+    for (uint64_t row = first; row < last; row += MEETINGS_MAX) {
+        const uint32_t count = last - row < MEETINGS_MAX ? (uint32_t)(last - row) : MEETINGS_MAX;
+        for (uint32_t i = 0; i < count; i++)
+            meetings[i] =
+                meeting_at(call, &call->at[1], row + i, 0, host_group(&call->at[2], row + i, 0));
+        multiply(product, meetings, count);
+    }
+}
+
 void KERNEL(matmul)(const struct cpu_call *call, const struct part *part)
 {
-    const struct host_operand *x = &call->at[1], *y = &call->at[2];
+    const struct host_operand *y = &call->at[2];
     const struct product product = product_of(call, part, y->groups * y->width);
-    struct meeting meetings[MEETINGS_MAX];
-    for (uint64_t row = part->row; row < part->row_end; row += MEETINGS_MAX) {
-        const uint64_t left = part->row_end - row;
-        const uint32_t count = left < MEETINGS_MAX ? (uint32_t)left : MEETINGS_MAX;
-        for (uint32_t i = 0; i < count; i++)
-            meetings[i] = meeting_at(call, x, row + i, 0, host_group(y, row + i, 0));
-        multiply(call, &product, meetings, count);
+    product_fn *const exact = way_of(call, product.dtype);
+    uint64_t begun = part->row; /* rows before it are done */
+#if defined(HAS_TILES)
+    for (uint32_t s = 0; call->is_packed && s < call->step->seqs; s++) {
+        uint64_t first, last;
+        rows_of_seq(call, &call->step->seq[s], &first, &last);
+        const bool is_exact = last - first <= EXACT_ROWS;
+        first = first < part->row ? part->row : first;
+        last = last > part->row_end ? part->row_end : last;
+        if (is_exact || last <= first)
+            continue;
+        multiply_rows(call, &product, begun, first, exact);
+        multiply_rows(call, &product, first, last, KERNEL(multiply_tiles));
+        begun = last;
     }
+#endif
+    multiply_rows(call, &product, begun, part->row_end, exact);
 }
 
 /* ---- experts --------------------------------------------------------------------------------- */
@@ -86,6 +125,7 @@ void KERNEL(expert_matmul)(const struct cpu_call *call, const struct part *part)
     const struct host_operand *w = &call->at[0], *routing = &call->at[1], *x = &call->at[2];
     const struct host_operand *y = &call->at[3];
     const uint32_t experts = (uint32_t)(w->rows / y->width);
+    product_fn *const multiply = way_of(call, w->dtype);
     struct meeting meetings[MEETINGS_MAX];
     for (uint32_t expert = 0; expert < experts; expert++) {
         const struct product product = expert_product(call, part, expert);
@@ -97,11 +137,12 @@ void KERNEL(expert_matmul)(const struct cpu_call *call, const struct part *part)
                 meetings[count++] =
                     meeting_at(call, x, row, x->groups == 1 ? 0 : j, host_group(y, row, j));
                 if (count == MEETINGS_MAX) {
-                    multiply(call, &product, meetings, count);
+                    multiply(&product, meetings, count);
                     count = 0;
                 }
             }
         }
-        multiply(call, &product, meetings, count);
+        if (count > 0)
+            multiply(&product, meetings, count);
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The table of the level that this is compiled for. */
 #include "cpu/kernels/kernel.h"
+#include "cpu/kernels/tile.h"
 
 #define LEVEL_TABLE_JOIN(id) kernels_##id
 #define LEVEL_TABLE(id)      LEVEL_TABLE_JOIN(id)
@@ -15,4 +16,7 @@ const struct kernels LEVEL_TABLE(LEVEL_ID) = {
 #include "plan/ops.def"
         },
     .quantize = KERNEL(quantize),
+#if defined(HAS_TILES)
+    .works = KERNEL(tiles_work),
+#endif
 };

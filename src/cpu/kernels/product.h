@@ -25,7 +25,7 @@ struct product {
     enum dtype dtype;
     uint32_t width, rows;
     uint32_t first, last;
-    float *scratch; /* a decoded row, or PANEL_SCRATCH_BYTES */
+    float *scratch; /* PRODUCT_SCRATCH_BYTES, and at least a decoded row */
 };
 
 /* Rows of activations that are worked on at once while a vector of weights is in a register. A
@@ -40,6 +40,8 @@ product_fn KERNEL(multiply_codes);
 product_fn KERNEL(multiply_floats);
 /* As the file has it. */
 product_fn KERNEL(multiply_plain);
+/* Either of the packed forms, rounded to BF16: of levels with tiles (tile.h). */
+product_fn KERNEL(multiply_tiles);
 
 /* Numbers of one group that a vector from `lane` on has, of `kept`. */
 static inline uint32_t kept_lanes(uint32_t kept, uint32_t lane)
