@@ -59,9 +59,10 @@ static void pair_add(struct bpe *bpe, int32_t left, int32_t right, uint64_t merg
         *slot = (struct bpe_slot){key, merge};
 }
 
-/* Adds one merge; false if it is none. `text` has room for the merge's bytes. */
+/* Adds one merge; false if it is none. `text` has room for the merge's bytes. Vocabularies mostly
+ * have the products in the order of the merges: *next is the token behind the last product. */
 static bool add_merge(struct bpe *bpe, const struct vocabulary *vocabulary, struct span merge,
-                      uint32_t rank, uint8_t *text)
+                      uint32_t rank, uint8_t *text, uint32_t *next)
 {
     const uint8_t *space = merge.length < 3 ? NULL : memchr(merge.data + 1, ' ', merge.length - 1);
     if (space == NULL)
@@ -72,7 +73,9 @@ static bool add_merge(struct bpe *bpe, const struct vocabulary *vocabulary, stru
         vocabulary_unspell((struct span){space + 1, merge.length - split - 1}, text + left_length);
     const int32_t left = vocabulary_find(vocabulary, text, left_length);
     const int32_t right = vocabulary_find(vocabulary, text + left_length, right_length);
-    const int32_t product = vocabulary_find(vocabulary, text, left_length + right_length);
+    const int32_t product =
+        vocabulary_find_near(vocabulary, text, left_length + right_length, *next);
+    *next = (uint32_t)product + 1;
     if (left < 0 || right < 0 || product < 0)
         return false;
     pair_add(bpe, left, right, (uint64_t)rank << 32 | (uint32_t)product);
@@ -90,8 +93,9 @@ static enum weir_status add_merges(struct bpe *bpe, const struct vocabulary *voc
     if (text == NULL)
         return WEIR_ERR_MEMORY;
     *skipped = 0;
+    uint32_t next = 0;
     for (uint32_t rank = 0; rank < merges_count; rank++)
-        *skipped += !add_merge(bpe, vocabulary, merges[rank], rank, text);
+        *skipped += !add_merge(bpe, vocabulary, merges[rank], rank, text, &next);
     mem_free(text);
     return WEIR_OK;
 }

@@ -112,6 +112,17 @@ int32_t vocabulary_find(const struct vocabulary *vocabulary, const uint8_t *text
     return (int32_t)find_slot(vocabulary, text, length, hash)->id_plus_1 - 1;
 }
 
+int32_t vocabulary_find_near(const struct vocabulary *vocabulary, const uint8_t *text,
+                             size_t length, uint32_t guess)
+{
+    if (guess < vocabulary->count && length > 0 && !vocabulary->has_twins) {
+        const struct span other = vocabulary_text(vocabulary, (int32_t)guess);
+        if (other.length == length && memcmp(other.data, text, length) == 0)
+            return (int32_t)guess;
+    }
+    return vocabulary_find(vocabulary, text, length);
+}
+
 static void vocabulary_add(struct vocabulary *vocabulary, uint32_t id)
 {
     const struct span text = vocabulary_text(vocabulary, (int32_t)id);
@@ -121,6 +132,8 @@ static void vocabulary_add(struct vocabulary *vocabulary, uint32_t id)
     struct vocabulary_slot *slot = find_slot(vocabulary, text.data, text.length, hash);
     if (slot->id_plus_1 == 0)
         *slot = (struct vocabulary_slot){id + 1, (uint32_t)(hash >> 32)};
+    else
+        vocabulary->has_twins = true;
 }
 
 /* ---- building -------------------------------------------------------------------------------- */

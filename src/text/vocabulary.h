@@ -17,7 +17,8 @@ struct vocabulary {
     uint8_t *types;                /* enum token_type, never TOKEN_UNDEFINED */
     struct vocabulary_slot *slots; /* open addressing; each text once, by its lowest id */
     uint64_t slots_mask;
-    uint64_t seed; /* of the hash: a file cannot aim at collisions */
+    bool has_twins; /* two ids have the same text */
+    uint64_t seed;  /* of the hash: a file cannot aim at collisions */
 };
 
 /* Takes texts in the byte-to-Unicode spelling; normal tokens are spelled back into raw bytes, all
@@ -31,6 +32,11 @@ struct span vocabulary_text(const struct vocabulary *vocabulary, int32_t id);
 
 /* The lowest id whose bytes are `text`, or -1. An empty text is never found. */
 int32_t vocabulary_find(const struct vocabulary *vocabulary, const uint8_t *text, size_t length);
+
+/* The same, for a text that is probably that of `guess`, which need not be in range: then nothing is
+ * searched. */
+int32_t vocabulary_find_near(const struct vocabulary *vocabulary, const uint8_t *text,
+                             size_t length, uint32_t guess);
 
 /* Writes the raw bytes that `spelled` stands for, or, where a code point is not in the spelling,
  * `spelled` itself. `out` has room for spelled.length bytes. Returns the number written. */
