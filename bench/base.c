@@ -42,6 +42,7 @@ static enum weir_status read_open(struct bench *bench, uint32_t variant, struct 
     state->heap = variant == READ_HEAP;
     struct probe_memory *memory = &state->memory;
     memory->size = probe_memory_bytes(pool_threads(bench->pool));
+    memory->way = PROBE_AHEAD_4K;
     memory->threads = variant == READ_ONE_THREAD ? 1 : pool_threads(bench->pool);
     memory->data = state->heap ? mem_alloc(memory->size, 1, err) : pages_alloc(memory->size, err);
     if (memory->data == NULL) {

@@ -26,7 +26,7 @@ struct bench_table {
     enum bench_format format;
     struct bench_columns columns;
     bool bytes;  /* also bytes touched, GB/s, and percent of the peak */
-    double peak; /* GB/s */
+    double peak; /* GB/s, of as many threads as the test has */
     char processor[BENCH_TEXT_MAX];
     char commit[BENCH_TEXT_MAX]; /* of the build, or "unknown" */
     uint32_t rows;               /* printed so far */

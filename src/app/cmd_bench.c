@@ -50,6 +50,7 @@ struct bench {
     char model[BENCH_TEXT_MAX];
     uint64_t *samples;
     struct output output, errors;
+    struct probe probe;           /* once it is asked for */
     struct bench_table tables[2]; /* on standard output and on standard error */
     uint64_t tests, tests_done;
 };
@@ -186,16 +187,11 @@ static enum weir_status open_tables(struct bench *bench, struct weir_error *err)
 }
 
 /* Only once there is a model to measure, since it may take seconds. */
-static enum weir_status find_peak(struct bench *bench, struct weir_error *err)
+static enum weir_status find_peaks(struct bench *bench, struct weir_error *err)
 {
-    struct probe probe;
-    if (!bench->options->bytes || bench->tables[0].peak > 0)
+    if (!bench->options->bytes || bench->probe.reads_count > 0)
         return WEIR_OK;
-    const enum weir_status status =
-        machine_probe(&probe, cpu_cores(), false, bench->call->log, err);
-    for (int i = 0; i < 2 && status == WEIR_OK; i++)
-        bench->tables[i].peak = probe_read_peak(&probe);
-    return status;
+    return machine_probe(&bench->probe, cpu_cores(), false, bench->call->log, err);
 }
 
 static enum weir_status put_row(struct bench *bench, const struct bench_result *result,
@@ -275,6 +271,8 @@ static enum weir_status run_combination(struct bench *bench, const int64_t value
     weir_model_info(loaded->model, &info);
     TRY(weir_engine_open(&loaded->engine, loaded->model, &engine, err));
     TRY(weir_session_open(&loaded->session, loaded->engine, err));
+    for (int i = 0; i < 2 && bench->options->bytes; i++)
+        bench->tables[i].peak = probe_read_rate(&bench->probe, weir_engine_threads(loaded->engine));
     struct bench_test test = {
         .path = info.path,
         .backend = weir_engine_backend(loaded->engine),
@@ -310,7 +308,7 @@ static enum weir_status run_model(struct bench *bench, const char *path, struct 
     enum weir_status status;
     bench->call->options->model = path;
     TRY(loaded_open_model(&bench->loaded, bench->call->options, bench->call->log, err));
-    TRY(find_peak(bench, err));
+    TRY(find_peaks(bench, err));
     weir_model_info(bench->loaded.model, &info);
     snprintf(bench->model, sizeof bench->model, "%s %s %s%s", info.architecture, info.size,
              info.is_type_guessed ? "(guessed) " : "", info.file_type);
@@ -349,7 +347,9 @@ static void print_probe(struct output *output, const struct probe *probe)
     output_print(output, "| ------------------ | ------: | ---------: | ------ | ------: |\n");
     for (uint32_t i = 0; i < probe->reads_count; i++) {
         const struct probe_read *read = &probe->reads[i];
-        output_print(output, row, "memory read", read->threads, read->rate.median, "GB/s",
+        char what[2 * PROBE_NAME_MAX];
+        snprintf(what, sizeof what, "read %s", probe_way_name(read->way));
+        output_print(output, row, what, read->threads, read->rate.median, "GB/s",
                      read->rate.spread);
     }
     for (uint32_t i = 0; i < probe->peaks_count; i++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The machine's peaks and their file:
- *     weir-probe 1
+ *     weir-probe 2
  *     processor NAME
  *     threads N
- *     read THREADS MEDIAN SPREAD             GB/s, a line for each number of threads
+ *     read THREADS WAY MEDIAN SPREAD         GB/s, a line for each number of threads
  *     peak TYPE NAME MEDIAN SPREAD           10^9 operations a second, a line for each
  *     end
  * $XDG_CACHE_HOME/weir/probe-HASH.txt, or ~/.cache/weir: the hash, of processor and threads, lets
@@ -23,7 +23,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-_Static_assert(PROBE_NAME_MAX == 24, "as parse_peak reads names");
+_Static_assert(PROBE_NAME_MAX == 24, "as parse_peak and parse_read read names");
 
 enum { PATH_BYTES = 4096, FILE_BYTES_MAX = 16384, PROCESSOR_BYTES = 128 };
 
@@ -69,18 +69,29 @@ static bool is_rate(const struct probe_rate *rate)
            isfinite(rate->spread) && rate->spread >= 0;
 }
 
+static bool parse_way(const char *name, enum probe_way *out)
+{
+    for (int way = 0; way < PROBE_WAYS; way++) {
+        *out = (enum probe_way)way;
+        if (strcmp(name, probe_way_name(*out)) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Behind "read ". The numbers of threads ascend. */
 static bool parse_read(struct probe *probe, const char *text)
 {
     struct probe_read read;
+    char way[PROBE_NAME_MAX];
     int used = 0;
     const uint32_t before =
         probe->reads_count == 0 ? 0 : probe->reads[probe->reads_count - 1].threads;
     if (probe->reads_count == PROBE_READS_MAX)
         return false;
-    if (sscanf(text, "%u %lf %lf%n", &read.threads, &read.rate.median, &read.rate.spread, &used) !=
-            3 ||
-        text[used] != 0)
+    if (sscanf(text, "%u %23s %lf %lf%n", &read.threads, way, &read.rate.median, &read.rate.spread,
+               &used) != 4 ||
+        text[used] != 0 || !parse_way(way, &read.way))
         return false;
     probe->reads[probe->reads_count++] = read;
     return read.threads > before && read.threads <= probe->threads && is_rate(&read.rate);
@@ -115,7 +126,7 @@ static char *next_line(char **text)
 static bool parse_head(const struct machine *machine, char **text)
 {
     char head[3][PROCESSOR_BYTES + 16];
-    snprintf(head[0], sizeof head[0], "weir-probe 1");
+    snprintf(head[0], sizeof head[0], "weir-probe 2");
     snprintf(head[1], sizeof head[1], "processor %s", machine->processor);
     snprintf(head[2], sizeof head[2], "threads %u", machine->threads);
     for (int i = 0; i < 3; i++) {
@@ -173,11 +184,12 @@ static enum weir_status make_folder(const struct machine *machine, struct weir_e
 
 static void format_probe(const struct machine *machine, const struct probe *probe, FILE *stream)
 {
-    fprintf(stream, "weir-probe 1\nprocessor %s\nthreads %u\n", machine->processor,
+    fprintf(stream, "weir-probe 2\nprocessor %s\nthreads %u\n", machine->processor,
             machine->threads);
     for (uint32_t i = 0; i < probe->reads_count; i++) {
         const struct probe_read *read = &probe->reads[i];
-        fprintf(stream, "read %u %.4f %.2f\n", read->threads, read->rate.median, read->rate.spread);
+        fprintf(stream, "read %u %s %.4f %.2f\n", read->threads, probe_way_name(read->way),
+                read->rate.median, read->rate.spread);
     }
     for (uint32_t i = 0; i < probe->peaks_count; i++) {
         const struct probe_peak *peak = &probe->peaks[i];

@@ -37,20 +37,71 @@ uint64_t probe_memory_bytes(uint32_t cores)
     return bytes < least ? least : bytes;
 }
 
-/* Reads [data, data + size), 64 bytes a step, and returns a sum so that no load is dropped. The
- * prefetch runs PREFETCH_BYTES ahead: past the end of a 4 KiB page, where the hardware's stops. */
-static uint64_t sum_bytes(const uint8_t *data, uint64_t size)
+enum { LINE_BYTES = 64, STREAMS = 4 };
+
+/* Adds up the line at `data`, so that no load is dropped. */
+static inline void add_line(uint64_t sums[8], const uint8_t *data)
 {
-    enum { PREFETCH_BYTES = 4096 };
-    uint64_t sums[8] = {0};
-    for (uint64_t at = 0; at < size; at += 64) {
-        uint64_t words[8];
-        __builtin_prefetch(data + at + PREFETCH_BYTES);
-        memcpy(words, data + at, sizeof words);
-        for (int i = 0; i < 8; i++)
-            sums[i] += words[i];
+    uint64_t words[LINE_BYTES / 8];
+    memcpy(words, data, sizeof words);
+    for (int i = 0; i < 8; i++)
+        sums[i] += words[i];
+}
+
+static inline void add_lines(uint64_t sums[8], const uint8_t *data, uint64_t size, uint64_t ahead)
+{
+    for (uint64_t at = 0; at < size; at += LINE_BYTES) {
+        if (ahead > 0)
+            __builtin_prefetch(data + at + ahead);
+        add_line(sums, data + at);
     }
-    uint64_t sum = 0;
+}
+
+static void add_plain(uint64_t sums[8], const uint8_t *data, uint64_t size)
+{
+    add_lines(sums, data, size, 0);
+}
+
+static void add_ahead_4k(uint64_t sums[8], const uint8_t *data, uint64_t size)
+{
+    add_lines(sums, data, size, 4096);
+}
+
+static void add_ahead_16k(uint64_t sums[8], const uint8_t *data, uint64_t size)
+{
+    add_lines(sums, data, size, 16384);
+}
+
+static void add_streams(uint64_t sums[8], const uint8_t *data, uint64_t size)
+{
+    const uint64_t stream = size / LINE_BYTES / STREAMS * LINE_BYTES;
+    for (uint64_t at = 0; at < stream; at += LINE_BYTES) {
+        for (int i = 0; i < STREAMS; i++)
+            add_line(sums, data + i * stream + at);
+    }
+    add_plain(sums, data + STREAMS * stream, size - STREAMS * stream);
+}
+
+static const struct {
+    const char *name;
+    void (*add)(uint64_t sums[8], const uint8_t *data, uint64_t size);
+} ways[PROBE_WAYS] = {
+    [PROBE_PLAIN] = {"plain", add_plain},
+    [PROBE_AHEAD_4K] = {"ahead-4K", add_ahead_4k},
+    [PROBE_AHEAD_16K] = {"ahead-16K", add_ahead_16k},
+    [PROBE_STREAMS_4] = {"streams-4", add_streams},
+};
+
+const char *probe_way_name(enum probe_way way)
+{
+    return ways[way].name;
+}
+
+/* Reads [data, data + size), whole lines, and returns a sum. */
+static uint64_t sum_bytes(enum probe_way way, const uint8_t *data, uint64_t size)
+{
+    uint64_t sums[8] = {0}, sum = 0;
+    ways[way].add(sums, data, size);
     for (int i = 0; i < 8; i++)
         sum += sums[i];
     return sum;
@@ -66,7 +117,7 @@ static void read_part(void *job, uint32_t thread)
     struct probe_memory *memory = job;
     const uint64_t part = part_bytes(memory);
     if (thread < memory->threads)
-        memory->sum += sum_bytes(memory->data + thread * part, part);
+        memory->sum += sum_bytes(memory->way, memory->data + thread * part, part);
 }
 
 static void fill_part(void *job, uint32_t thread)
@@ -95,11 +146,27 @@ static enum weir_status check_proceed(bool (*proceed)(void), struct weir_error *
     return err_set(err, WEIR_ERR_CANCELLED, "cancelled while measuring the machine");
 }
 
-/* Reads by `threads` threads of the pool. */
+static enum weir_status measure_way(struct probe_rate *out, struct probe_memory *memory,
+                                    struct pool *pool, bool (*proceed)(void),
+                                    struct weir_error *err)
+{
+    double samples[SAMPLES];
+    for (int i = 0; i < SAMPLES; i++) {
+        const enum weir_status status = check_proceed(proceed, err);
+        if (status != WEIR_OK)
+            return status;
+        const uint64_t start = clock_ns();
+        const uint64_t bytes = probe_memory_read(memory, pool);
+        samples[i] = (double)bytes / (double)(clock_ns() - start);
+    }
+    *out = probe_summarize(samples, SAMPLES);
+    return WEIR_OK;
+}
+
+/* Reads by `threads` threads of the pool, in the best way. */
 static enum weir_status measure_read(struct probe_read *out, struct pool *pool, uint32_t threads,
                                      bool (*proceed)(void), struct weir_error *err)
 {
-    double samples[SAMPLES];
     struct probe_memory memory = {.size = probe_memory_bytes(pool_threads(pool)),
                                   .threads = threads};
     const uint64_t available = pages_available();
@@ -112,13 +179,14 @@ static enum weir_status measure_read(struct probe_read *out, struct pool *pool, 
     if (memory.data == NULL)
         return WEIR_ERR_MEMORY;
     probe_memory_fill(&memory, pool);
-    for (int i = 0; i < SAMPLES; i++) {
-        TRY(check_proceed(proceed, err));
-        const uint64_t start = clock_ns();
-        const uint64_t bytes = probe_memory_read(&memory, pool);
-        samples[i] = (double)bytes / (double)(clock_ns() - start);
+    *out = (struct probe_read){.threads = threads};
+    for (int way = 0; way < PROBE_WAYS; way++) {
+        struct probe_rate rate;
+        memory.way = (enum probe_way)way;
+        TRY(measure_way(&rate, &memory, pool, proceed, err));
+        if (rate.median > out->rate.median)
+            *out = (struct probe_read){.threads = threads, .way = memory.way, .rate = rate};
     }
-    *out = (struct probe_read){.threads = threads, .rate = probe_summarize(samples, SAMPLES)};
 out:
     pages_free(memory.data, memory.size);
     return status;
@@ -141,12 +209,19 @@ out:
     return status;
 }
 
-double probe_read_peak(const struct probe *probe)
+double probe_read_rate(const struct probe *probe, uint32_t threads)
 {
-    double peak = 0;
-    for (uint32_t i = 0; i < probe->reads_count; i++)
-        peak = probe->reads[i].rate.median > peak ? probe->reads[i].rate.median : peak;
-    return peak;
+    const struct probe_read *reads = probe->reads;
+    uint32_t i = 0;
+    while (i < probe->reads_count && reads[i].threads < threads)
+        i++;
+    if (i == probe->reads_count)
+        return reads[i - 1].rate.median;
+    if (i == 0 || reads[i].threads == threads)
+        return reads[i].rate.median;
+    const double part = (double)(threads - reads[i - 1].threads) /
+                        (double)(reads[i].threads - reads[i - 1].threads);
+    return reads[i - 1].rate.median + part * (reads[i].rate.median - reads[i - 1].rate.median);
 }
 
 /* ---- arithmetic ------------------------------------------------------------------------------ */

@@ -18,11 +18,19 @@ struct probe_rate probe_summarize(double *samples, uint32_t count);
 
 /* ---- reading memory -------------------------------------------------------------------------- */
 
+/* Ways to read: how many loads are under way decides how much a core gets, and which way is best
+ * differs by processor. All are of memory in huge pages, where the system grants them. */
+enum probe_way { PROBE_PLAIN, PROBE_AHEAD_4K, PROBE_AHEAD_16K, PROBE_STREAMS_4, PROBE_WAYS };
+
+/* "plain", "ahead-4K" (prefetching so far ahead), "streams-4" (at four places in turn). */
+const char *probe_way_name(enum probe_way way);
+
 /* Memory that threads of a pool read side by side, each its part. */
 struct probe_memory {
     uint8_t *data;
     uint64_t size;
     uint32_t threads; /* that read: at most those of the pool */
+    enum probe_way way;
     _Atomic uint64_t sum;
 };
 
@@ -42,6 +50,7 @@ enum { PROBE_READS_MAX = 16, PROBE_PEAKS_MAX = 16, PROBE_NAME_MAX = 24 };
 
 struct probe_read {
     uint32_t threads;
+    enum probe_way way;     /* the best one */
     struct probe_rate rate; /* GB/s */
 };
 
@@ -65,7 +74,8 @@ struct probe {
 enum weir_status probe_measure(struct probe *out, uint32_t threads, bool (*proceed)(void),
                                struct weir_error *err);
 
-/* The largest rate of reading, in GB/s. */
-double probe_read_peak(const struct probe *probe);
+/* What so many threads can read, in GB/s: as measured, or in between what was; more threads than
+ * were measured read no more. */
+double probe_read_rate(const struct probe *probe, uint32_t threads);
 
 #endif

@@ -47,7 +47,9 @@ TEST(probe_reads_every_byte_once)
     CHECK_OK(pool_open(&pool, THREADS, &err), &err);
     struct probe_memory memory = {.size = LINES * 64};
     memory.data = calloc(LINES, 64);
-    for (memory.threads = 1; memory.threads <= THREADS; memory.threads++) {
+    for (int i = 0; i < THREADS * PROBE_WAYS; i++) {
+        memory.threads = (uint32_t)i / PROBE_WAYS + 1;
+        memory.way = (enum probe_way)(i % PROBE_WAYS);
         const uint64_t part = LINES / memory.threads * 64;
         memory.sum = 0;
         memset(memory.data, 0, LINES * 64);
@@ -57,6 +59,19 @@ TEST(probe_reads_every_byte_once)
     }
     free(memory.data);
     pool_close(pool);
+}
+
+TEST(probe_rates_between_those_measured)
+{
+    const struct probe probe = {
+        .reads = {{.threads = 1, .rate.median = 10},
+                  {.threads = 2, .rate.median = 18},
+                  {.threads = 6, .rate.median = 30}},
+        .reads_count = 3,
+    };
+    static const double rates[] = {10, 10, 18, 21, 24, 27, 30, 30, 30};
+    for (uint32_t threads = 0; threads < 9; threads++)
+        CHECK(probe_read_rate(&probe, threads) == rates[threads]);
 }
 
 /* ---- arithmetic ------------------------------------------------------------------------------ */
