@@ -212,24 +212,32 @@ enum weir_rope_scaling {
     WEIR_ROPE_SCALING_YARN,
 };
 
+/* Where threads run. Each has a processor to itself, on physical cores of their own first, if there
+ * are as many as threads; processors are those that the calling thread may run on. The caller of
+ * weir_session_eval and weir_engine_step is one of the threads: it is moved to its place, but its
+ * affinity stays as it was, then and afterwards. */
+enum { WEIR_CPUS_MAX = 1024 };
+
 struct weir_engine_options {
-    const char *backend;          /* "cpu", "ref"; NULL is the best one of this build */
-    const char *isa;              /* "v2", "v3", "v4": no better instructions; NULL: any */
-    bool no_repack;               /* weights stay as they lie in the file: slow */
-    uint32_t threads;             /* 0: physical cores */
-    uint32_t context;             /* tokens a session can hold; 0: as trained, or what fits */
-    uint32_t sessions_max;        /* sessions open at once, at least 1 */
-    uint32_t step_rows_max;       /* tokens of one step (micro-batch), at least 1 */
-    uint32_t logits_rows_max;     /* rows of logits of one step, 1 to step_rows_max */
-    enum weir_cache_type cache_k; /* type of the cached keys */
-    enum weir_cache_type cache_v; /* type of the cached values */
-    enum weir_load load;          /* map the file, or read it into huge pages */
-    bool lock;                    /* keep the weights in RAM (mlock) */
-    bool check_tensors;           /* refuse Inf, NaN and invalid scales in the weights */
-    bool mtp;                     /* also load the block of multi-token prediction */
-    enum weir_collect collect;    /* for weir_imatrix_take */
-    enum weir_switch fused_gdn;   /* delta rule in place, or state gathered and copied back */
-    enum weir_switch fuse;        /* all other rewrites of the plan */
+    const char *backend;   /* "cpu", "ref"; NULL is the best one of this build */
+    const char *isa;       /* "v2", "v3", "v4": no better instructions; NULL: any */
+    bool no_repack;        /* weights stay as they lie in the file: slow */
+    uint32_t threads;      /* 0: physical cores */
+    enum weir_switch bind; /* threads to processors, see WEIR_CPUS_MAX; off: the system's */
+    uint64_t cpus[WEIR_CPUS_MAX / 64]; /* bit by processor: those to bind to; all 0: any */
+    uint32_t context;                  /* tokens a session can hold; 0: as trained, or what fits */
+    uint32_t sessions_max;             /* sessions open at once, at least 1 */
+    uint32_t step_rows_max;            /* tokens of one step (micro-batch), at least 1 */
+    uint32_t logits_rows_max;          /* rows of logits of one step, 1 to step_rows_max */
+    enum weir_cache_type cache_k;      /* type of the cached keys */
+    enum weir_cache_type cache_v;      /* type of the cached values */
+    enum weir_load load;               /* map the file, or read it into huge pages */
+    bool lock;                         /* keep the weights in RAM (mlock) */
+    bool check_tensors;                /* refuse Inf, NaN and invalid scales in the weights */
+    bool mtp;                          /* also load the block of multi-token prediction */
+    enum weir_collect collect;         /* for weir_imatrix_take */
+    enum weir_switch fused_gdn;        /* delta rule in place, or state gathered and copied back */
+    enum weir_switch fuse;             /* all other rewrites of the plan */
     enum weir_rope_scaling rope_scaling;
     float rope_factor;          /* > 0: context extension factor (1 / frequency scale) */
     float rope_base;            /* > 0: frequency base */

@@ -146,6 +146,54 @@ static enum weir_status set_threads(struct options *options, const char *value,
     return WEIR_OK;
 }
 
+static void allow_cpu(struct options *options, uint32_t cpu)
+{
+    options->engine.cpus[cpu / 64] |= UINT64_C(1) << cpu % 64;
+}
+
+static int digit_value(char digit)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = digit == 0 ? NULL : strchr(digits, digit | 0x20);
+    return at == NULL ? -1 : (int)(at - digits);
+}
+
+/* Hexadecimal, the lowest bit processor 0. */
+static enum weir_status add_cpu_mask(struct options *options, const char *value,
+                                     struct weir_error *err)
+{
+    const char *digits = strncmp(value, "0x", 2) == 0 ? value + 2 : value;
+    const size_t count = strlen(digits);
+    bool is_valid = count <= WEIR_CPUS_MAX / 4 && strspn(digits, "0") < count;
+    for (size_t i = 0; i < count && is_valid; i++)
+        is_valid = digit_value(digits[i]) >= 0;
+    if (!is_valid)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "'%s' is not a hexadecimal number of up to %d bits that are not all 0",
+                       value, WEIR_CPUS_MAX);
+    for (uint32_t cpu = 0; cpu < 4 * count; cpu++) {
+        if (digit_value(digits[count - 1 - cpu / 4]) >> cpu % 4 & 1)
+            allow_cpu(options, cpu);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status add_cpu_range(struct options *options, const char *value,
+                                      struct weir_error *err)
+{
+    unsigned first = 0, last = 0;
+    int used = 0;
+    const bool is_plain = strspn(value, "0123456789-") == strlen(value) && value[0] != '-' &&
+                          strlen(value) <= 9 && sscanf(value, "%u-%u%n", &first, &last, &used) == 2;
+    if (!is_plain || value[used] != 0 || first > last || last >= WEIR_CPUS_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "'%s' is not FIRST-LAST, two numbers of processors below %d", value,
+                       WEIR_CPUS_MAX);
+    for (uint32_t cpu = first; cpu <= last; cpu++)
+        allow_cpu(options, cpu);
+    return WEIR_OK;
+}
+
 static enum weir_status set_load_mode(struct options *options, const char *value,
                                       struct weir_error *err)
 {

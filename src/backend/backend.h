@@ -42,13 +42,18 @@ struct backend_needs {
     uint64_t scratch;
 };
 
+struct backend_threads {
+    uint32_t count;       /* at least 1 */
+    const uint16_t *cpus; /* [count]: where each is to run (pool_open_bound); NULL: anywhere */
+};
+
 struct backend {
     const char *name;
     const char *description; /* one line */
 
-    /* threads >= 1; `isa` names the best level of instructions that may be used, NULL: any. */
-    enum weir_status (*open)(struct device **out, uint32_t threads, const char *isa,
-                             struct weir_error *err);
+    /* `isa` names the best level of instructions that may be used, NULL: any. */
+    enum weir_status (*open)(struct device **out, const struct backend_threads *threads,
+                             const char *isa, struct weir_error *err);
     void (*close)(struct device *device);
 
     /* Zeroed memory of the device. */

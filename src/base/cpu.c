@@ -2,6 +2,7 @@
  * What the processor is, as Linux tells it. Knows nothing of the work. */
 #include "base/cpu.h"
 
+#include <hwloc.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,19 +12,7 @@
 #include <cpuid.h>
 #endif
 
-/* True if `cpu` is the first of the hyper-threads that share its core; also if that is unknown. */
-static bool cpu_leads_core(int cpu)
-{
-    char path[128];
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
-    FILE *stream = fopen(path, "r");
-    if (stream == NULL)
-        return true;
-    int first = cpu;
-    const bool read = fscanf(stream, "%d", &first) == 1;
-    fclose(stream);
-    return !read || first == cpu;
-}
+/* ---- processors ------------------------------------------------------------------------------ */
 
 uint32_t cpu_count(void)
 {
@@ -33,22 +22,84 @@ uint32_t cpu_count(void)
     return (uint32_t)CPU_COUNT(&allowed);
 }
 
+/* Cores and processors that this process may run on, nothing else; false if hwloc finds none. */
+static bool topology_open(hwloc_topology_t *topology)
+{
+    const unsigned long flags =
+        HWLOC_TOPOLOGY_FLAG_IS_THISSYSTEM | HWLOC_TOPOLOGY_FLAG_RESTRICT_TO_CPUBINDING;
+    if (hwloc_topology_init(topology) != 0)
+        return false;
+    hwloc_topology_set_all_types_filter(*topology, HWLOC_TYPE_FILTER_KEEP_NONE);
+    hwloc_topology_set_type_filter(*topology, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL);
+    hwloc_topology_set_flags(*topology, flags);
+    if (hwloc_topology_load(*topology) == 0)
+        return true;
+    hwloc_topology_destroy(*topology);
+    return false;
+}
+
+/* The `turn`-th processor of a core that is in the set; -1 if it has not so many. */
+static int core_cpu(hwloc_const_cpuset_t core, const struct cpu_set *set, uint32_t turn)
+{
+    int cpu = hwloc_bitmap_first(core);
+    for (; cpu >= 0; cpu = hwloc_bitmap_next(core, cpu)) {
+        if (cpu_set_has(set, (uint32_t)cpu) && turn-- == 0)
+            return cpu;
+    }
+    return -1;
+}
+
+/* Adds the `turn`-th processor of each core, beginning with core `first`; false if there is none.
+ */
+static bool add_turn(struct cpu_places *places, hwloc_topology_t topology,
+                     const struct cpu_set *set, uint32_t first, uint32_t turn)
+{
+    const int depth = hwloc_get_type_depth(topology, HWLOC_OBJ_CORE);
+    const hwloc_obj_type_t type = depth < 0 ? HWLOC_OBJ_PU : HWLOC_OBJ_CORE;
+    const uint32_t cores = (uint32_t)hwloc_get_nbobjs_by_type(topology, type);
+    const uint32_t before = places->count;
+    for (uint32_t i = 0; i < cores && places->count < CPU_SET_MAX; i++) {
+        const hwloc_obj_t core = hwloc_get_obj_by_type(topology, type, (first + i) % cores);
+        const int cpu = core_cpu(core->cpuset, set, turn);
+        if (cpu >= 0)
+            places->cpu[places->count++] = (uint16_t)cpu;
+    }
+    return places->count > before;
+}
+
+/* The number of the core that the calling thread is on: two programs that start on an idle machine
+ * begin at different ones. */
+static uint32_t own_core(hwloc_topology_t topology)
+{
+    const int cpu = sched_getcpu();
+    const hwloc_obj_t pu = cpu < 0 ? NULL : hwloc_get_pu_obj_by_os_index(topology, (unsigned)cpu);
+    const hwloc_obj_t core =
+        pu == NULL ? NULL : hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_CORE, pu);
+    return core != NULL ? core->logical_index : pu != NULL ? pu->logical_index : 0;
+}
+
+void cpu_places(struct cpu_places *out, const struct cpu_set *set)
+{
+    struct cpu_set all;
+    hwloc_topology_t topology;
+    *out = (struct cpu_places){0};
+    memset(&all, 0xff, sizeof all);
+    if (!topology_open(&topology))
+        return;
+    const uint32_t first = own_core(topology);
+    for (uint32_t turn = 0; add_turn(out, topology, set == NULL ? &all : set, first, turn); turn++)
+        out->cores = turn == 0 ? out->count : out->cores;
+    hwloc_topology_destroy(topology);
+}
+
 uint32_t cpu_cores(void)
 {
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
-        return 1;
-    uint32_t cores = 0, cpus = 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, &allowed))
-            continue;
-        cpus++;
-        cores += cpu_leads_core(cpu);
-    }
-    if (cores == 0)
-        cores = cpus; /* only second hyper-threads are ours */
-    return cores == 0 ? 1 : cores;
+    struct cpu_places places;
+    cpu_places(&places, NULL);
+    return places.cores == 0 ? cpu_count() : places.cores;
 }
+
+/* ---- name ------------------------------------------------------------------------------------ */
 
 void cpu_name(char *out, size_t size)
 {

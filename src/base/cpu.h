@@ -7,11 +7,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Physical cores that this process may run on, at least 1. */
+/* Physical cores that the calling thread may run on, at least 1. */
 uint32_t cpu_cores(void);
 
 /* Processors that the calling thread may run on, hyper-threads counted one by one; at least 1. */
 uint32_t cpu_count(void);
+
+enum { CPU_SET_MAX = 1024 }; /* as Linux's own; processors beyond are not used */
+
+/* Processors, as the system numbers them. */
+struct cpu_set {
+    uint64_t bits[CPU_SET_MAX / 64];
+};
+
+static inline bool cpu_set_has(const struct cpu_set *set, uint32_t cpu)
+{
+    return cpu < CPU_SET_MAX && (set->bits[cpu / 64] >> cpu % 64 & 1) != 0;
+}
+
+/* Processors in the order in which threads are to take them: one of each physical core first, from
+ * that of the calling thread on, then the other hyper-threads. */
+struct cpu_places {
+    uint32_t cores; /* how many of them are on a core of their own */
+    uint32_t count;
+    uint16_t cpu[CPU_SET_MAX];
+};
+
+/* Those that the calling thread may run on, by its affinity and the cpuset of its group, and that
+ * are in `set` (NULL: all). None if the system does not tell. */
+void cpu_places(struct cpu_places *out, const struct cpu_set *set);
 
 /* The processor's name as the system tells it, cut to `size` bytes with the zero; "unknown
  * processor" if it tells none. */

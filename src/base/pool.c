@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ struct pool_worker {
     struct pool *pool;
     pthread_t id;
     uint32_t thread;
+    int cpu; /* that it is bound to, or -1 */
 };
 
 /* What threads wait for: that `count` goes on. */
@@ -44,6 +46,7 @@ struct pool {
     void *argument;
     uint32_t threads;
     uint32_t started; /* workers that run, so that a half-made pool can be closed */
+    int caller_cpu;   /* where thread 0 is to run, or -1 */
     bool spins;       /* there is a processor for each thread */
     _Atomic bool closing;
     struct pool_worker workers[];
@@ -103,11 +106,44 @@ static void gate_advance(struct gate *gate)
 
 /* ---- the team -------------------------------------------------------------------------------- */
 
+/* A refusal, as when the processor was taken from the process since, leaves the thread where it is.
+ */
+static void bind_thread(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+/* The caller's affinity is its own: it is moved and let go. */
+static void move_caller(int cpu)
+{
+    cpu_set_t before;
+    if (cpu < 0 || sched_getcpu() == cpu || sched_getaffinity(0, sizeof before, &before) != 0 ||
+        !CPU_ISSET(cpu, &before))
+        return;
+    bind_thread(cpu);
+    sched_setaffinity(0, sizeof before, &before);
+}
+
+/* True if each thread has a processor to itself. */
+static bool has_room(uint32_t threads, const uint16_t *cpus)
+{
+    cpu_set_t taken;
+    CPU_ZERO(&taken);
+    for (uint32_t i = 0; cpus != NULL && i < threads; i++)
+        CPU_SET(cpus[i], &taken);
+    return threads <= (cpus != NULL ? (uint32_t)CPU_COUNT(&taken) : cpu_count());
+}
+
 static void *worker_main(void *argument)
 {
     const struct pool_worker *worker = argument;
     struct pool *pool = worker->pool;
     uint32_t seen = 0;
+    if (worker->cpu >= 0)
+        bind_thread(worker->cpu);
     for (;;) {
         gate_wait(&pool->job, seen, pool->spins);
         seen++;
@@ -118,7 +154,8 @@ static void *worker_main(void *argument)
     }
 }
 
-enum weir_status pool_open(struct pool **out, uint32_t threads, struct weir_error *err)
+enum weir_status pool_open_bound(struct pool **out, uint32_t threads, const uint16_t *cpus,
+                                 struct weir_error *err)
 {
     *out = NULL;
     struct pool *pool =
@@ -126,10 +163,12 @@ enum weir_status pool_open(struct pool **out, uint32_t threads, struct weir_erro
     if (pool == NULL)
         return WEIR_ERR_MEMORY;
     pool->threads = threads;
-    pool->spins = threads <= cpu_count();
+    pool->spins = has_room(threads, cpus);
+    pool->caller_cpu = cpus != NULL ? cpus[0] : -1;
     for (uint32_t i = 1; i < threads; i++) {
         struct pool_worker *worker = &pool->workers[i];
-        *worker = (struct pool_worker){.pool = pool, .thread = i};
+        *worker =
+            (struct pool_worker){.pool = pool, .thread = i, .cpu = cpus != NULL ? cpus[i] : -1};
         if (pthread_create(&worker->id, NULL, worker_main, worker) != 0) {
             pool_close(pool);
             return err_set(err, WEIR_ERR_MEMORY, "cannot start thread %u of %u", i + 1, threads);
@@ -138,6 +177,11 @@ enum weir_status pool_open(struct pool **out, uint32_t threads, struct weir_erro
     }
     *out = pool;
     return WEIR_OK;
+}
+
+enum weir_status pool_open(struct pool **out, uint32_t threads, struct weir_error *err)
+{
+    return pool_open_bound(out, threads, NULL, err);
 }
 
 void pool_close(struct pool *pool)
@@ -160,6 +204,7 @@ void pool_run(struct pool *pool, pool_job_fn *fn, void *job)
 {
     pool->fn = fn;
     pool->argument = job;
+    move_caller(pool->caller_cpu);
     if (pool->threads > 1)
         gate_advance(&pool->job);
     fn(job, 0);

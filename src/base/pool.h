@@ -14,6 +14,11 @@ typedef void pool_job_fn(void *job, uint32_t thread);
 
 /* Starts threads - 1 threads. WEIR_ERR_MEMORY when the system refuses one. */
 enum weir_status pool_open(struct pool **out, uint32_t threads, struct weir_error *err);
+/* Likewise; thread i is bound to processor cpus[i] ([threads]; NULL: to none). The caller is not:
+ * pool_run moves it to its place if it is elsewhere and may go there, and leaves its affinity as it
+ * was. The other threads keep that place free for it. */
+enum weir_status pool_open_bound(struct pool **out, uint32_t threads, const uint16_t *cpus,
+                                 struct weir_error *err);
 void pool_close(struct pool *pool);
 
 uint32_t pool_threads(const struct pool *pool);

@@ -7,8 +7,8 @@
 #include "cpu/exec.h"
 #include "cpu/pack.h"
 
-static enum weir_status cpu_open(struct device **out, uint32_t threads, const char *isa,
-                                 struct weir_error *err)
+static enum weir_status cpu_open(struct device **out, const struct backend_threads *threads,
+                                 const char *isa, struct weir_error *err)
 {
     *out = NULL;
     struct device *device = mem_alloc(1, sizeof *device, err);
@@ -16,7 +16,7 @@ static enum weir_status cpu_open(struct device **out, uint32_t threads, const ch
         return WEIR_ERR_MEMORY;
     enum weir_status status = cpu_select(&device->kernels, isa, err);
     if (status == WEIR_OK)
-        status = pool_open(&device->pool, threads, err);
+        status = pool_open_bound(&device->pool, threads->count, threads->cpus, err);
     if (status != WEIR_OK) {
         mem_free(device);
         return status;

@@ -17,7 +17,7 @@ struct field {
 };
 
 /* Packs the codes of blocks of one row of the file; `to` is where the row has its place in the
- * line. Loading a model is a good part this, so it goes by words of four columns. */
+ * first line. Loading a model is a good part this, so it goes by words of four columns. */
 typedef void codes_pack_fn(const uint8_t *from, uint32_t blocks, uint8_t *to);
 /* Writes the codes of a block into it; finds all their bits 0. */
 typedef void codes_put_fn(uint8_t *block, const uint8_t *codes);

@@ -34,15 +34,16 @@ static ref_op_fn *const functions[OP_COUNT] = {
 
 /* ---- device and memory ----------------------------------------------------------------------- */
 
-static enum weir_status ref_open(struct device **out, uint32_t threads, const char *isa,
-                                 struct weir_error *err)
+static enum weir_status ref_open(struct device **out, const struct backend_threads *threads,
+                                 const char *isa, struct weir_error *err)
 {
     (void)isa; /* it has no instructions of its own */
     *out = NULL;
     struct device *device = mem_alloc(1, sizeof *device, err);
     if (device == NULL)
         return WEIR_ERR_MEMORY;
-    const enum weir_status status = pool_open(&device->pool, threads, err);
+    const enum weir_status status =
+        pool_open_bound(&device->pool, threads->count, threads->cpus, err);
     if (status != WEIR_OK) {
         mem_free(device);
         return status;

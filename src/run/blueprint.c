@@ -2,6 +2,7 @@
  * Resolves options and a model into plan and sizes. Takes no memory that grows with the model. */
 #include "run/blueprint.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -58,6 +59,7 @@ static enum weir_status check_options(const struct weir_engine_options *options,
     TRY(check_range("the choice of loading", options->load, 0, WEIR_LOAD_READ, err));
     TRY(check_range("the type of cached keys", options->cache_k, 0, WEIR_CACHE_F16, err));
     TRY(check_range("the type of cached values", options->cache_v, 0, WEIR_CACHE_F16, err));
+    TRY(check_range("the choice of binding", options->bind, 0, WEIR_OFF, err));
     TRY(check_range("the choice of fusion", options->fuse, 0, WEIR_OFF, err));
     TRY(check_range("the choice of the delta rule", options->fused_gdn, 0, WEIR_OFF, err));
     TRY(check_range("the choice of collecting", options->collect, 0, WEIR_COLLECT_ALL, err));
@@ -294,10 +296,42 @@ enum weir_status blueprint_check_fits(const struct blueprint *blueprint,
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+/* A thread for each core if no number is asked for. Where threads have no room, they are bound only
+ * to processors that are named, and share them. */
+static enum weir_status place_threads(struct blueprint *blueprint,
+                                      const struct weir_engine_options *options,
+                                      struct weir_error *err)
+{
+    struct cpu_places places;
+    struct cpu_set set;
+    static_assert(sizeof set == sizeof options->cpus, "a bit for each processor");
+    memcpy(&set, options->cpus, sizeof set);
+    bool is_any = true;
+    for (uint32_t i = 0; i < WEIR_CPUS_MAX / 64; i++)
+        is_any = is_any && set.bits[i] == 0;
+    cpu_places(&places, is_any ? NULL : &set);
+    if (!is_any && options->bind == WEIR_OFF)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "processors are named for threads that are not to be bound");
+    if (!is_any && places.count == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "none of the processors that are named for threads may be used");
+    const uint32_t cores = places.cores != 0 ? places.cores : cpu_count();
+    blueprint->threads = options->threads != 0 ? options->threads : cores;
+    const bool has_room = blueprint->threads > 1 && blueprint->threads <= places.count;
+    if (options->bind == WEIR_OFF || (is_any && !has_room))
+        return WEIR_OK;
+    blueprint->cpus = mem_alloc(blueprint->threads, sizeof *blueprint->cpus, err);
+    if (blueprint->cpus == NULL)
+        return WEIR_ERR_MEMORY;
+    for (uint32_t i = 0; i < blueprint->threads; i++)
+        blueprint->cpus[i] = places.cpu[i % places.count];
+    return WEIR_OK;
+}
+
 static void set_limits(struct blueprint *blueprint, const struct weir_engine_options *options)
 {
     const uint32_t context = options->context != 0 ? options->context : blueprint->config.context;
-    blueprint->threads = options->threads != 0 ? options->threads : cpu_cores();
     blueprint->limits = (struct plan_limits){
         .rows = options->step_rows_max,
         .outs = options->logits_rows_max,
@@ -330,6 +364,7 @@ enum weir_status blueprint_open(struct blueprint *out, const struct weir_model *
     TRY(weights_open(&out->weights, &out->config, model->gguf, err));
     weights_narrow(&out->weights, model->gguf);
     TRY(build_plans(out, gguf_path(model->gguf), options, err));
+    TRY(place_threads(out, options, err));
     set_limits(out, options);
     warn_of_context(out, model);
     TRY(fit_context(out, model, options, err));
@@ -345,6 +380,7 @@ void blueprint_close(struct blueprint *blueprint)
     plan_close(blueprint->mtp);
     mem_free(blueprint->used);
     mem_free(blueprint->held);
+    mem_free(blueprint->cpus);
     weights_close(&blueprint->weights);
     *blueprint = (struct blueprint){0};
 }

@@ -17,6 +17,7 @@ struct blueprint {
     uint64_t *held;   /* by weight: bytes in the form of the backend; 0: as in the file */
     const struct backend *backend;
     uint32_t threads;
+    uint16_t *cpus; /* [threads]: where each runs; NULL: anywhere */
     struct plan_limits limits;
     struct weir_memory memory;
     uint64_t needed; /* bytes that must be free: all but mapped weights */

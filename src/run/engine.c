@@ -60,7 +60,8 @@ static enum weir_status engine_fill(struct weir_engine *engine, const struct wei
     engine->out_row = mem_alloc(limits->outs, sizeof *engine->out_row, err);
     if (engine->token == NULL || engine->seq == NULL || engine->out_row == NULL)
         return WEIR_ERR_MEMORY;
-    TRY(backend->open(&engine->device, blueprint->threads, engine->options.isa, err));
+    const struct backend_threads threads = {.count = blueprint->threads, .cpus = blueprint->cpus};
+    TRY(backend->open(&engine->device, &threads, engine->options.isa, err));
     TRY(state_open(&engine->state, backend, engine->device, blueprint->plan, limits, err));
     const struct loader_task task = {
         .gguf = model->gguf,
@@ -68,7 +69,7 @@ static enum weir_status engine_fill(struct weir_engine *engine, const struct wei
         .used = blueprint->used,
         .held = blueprint->held,
         .backend = backend,
-        .threads = blueprint->threads,
+        .threads = threads,
     };
     TRY(loader_open(&engine->loader, &task, &engine->options, err));
     TRY(engine_prepare(engine, blueprint->plan, &engine->state, &engine->exec, err));

@@ -173,7 +173,7 @@ static enum weir_status hold_tensor(struct loading *loading, uint32_t number, ui
         .from = gguf_tensor_data(task->gguf, weight->tensor),
         .to = to,
         .bytes = task->held[number],
-        .threads = task->threads,
+        .threads = task->threads.count,
     };
     pool_run(loading->pool, hold_share, &holding);
     loading->loader->held[number] = true;
@@ -307,7 +307,7 @@ enum weir_status loader_open(struct loader *out, const struct loader_task *task,
     if (out->address == NULL || out->held == NULL)
         status = WEIR_ERR_MEMORY;
     if (status == WEIR_OK && loading.holds)
-        status = pool_open(&loading.pool, task->threads, err);
+        status = pool_open_bound(&loading.pool, task->threads.count, task->threads.cpus, err);
     if (status == WEIR_OK)
         status = load(&loading, err);
     if (status == WEIR_OK)

@@ -20,7 +20,7 @@ struct loader_task {
     const bool *used;     /* by weight: a plan reads it */
     const uint64_t *held; /* by weight: bytes in the form of the backend; 0: as in the file */
     const struct backend *backend;
-    uint32_t threads;
+    struct backend_threads threads; /* as those that will read the weights */
 };
 
 /* Bytes of the weights that take memory besides the mapped file. */

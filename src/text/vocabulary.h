@@ -33,8 +33,8 @@ struct span vocabulary_text(const struct vocabulary *vocabulary, int32_t id);
 /* The lowest id whose bytes are `text`, or -1. An empty text is never found. */
 int32_t vocabulary_find(const struct vocabulary *vocabulary, const uint8_t *text, size_t length);
 
-/* The same, for a text that is probably that of `guess`, which need not be in range: then nothing is
- * searched. */
+/* The same, for a text that is probably that of `guess`, which need not be in range: then nothing
+ * is searched. */
 int32_t vocabulary_find_near(const struct vocabulary *vocabulary, const uint8_t *text,
                              size_t length, uint32_t guess);
 

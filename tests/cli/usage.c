@@ -14,6 +14,23 @@ static const char *const command_names[] = {"run",      "inspect", "tokenize", "
 
 enum { COMMANDS = sizeof command_names / sizeof *command_names };
 
+TEST(usage_names_processors)
+{
+    static const char *const values[][2] = {
+        {"-C", ""},     {"-C", "0"},   {"-C", "0x"},      {"-C", "0x00"},   {"-C", "g"},
+        {"-C", "-1"},   {"-C", "1 "},  {"-Cr", ""},       {"-Cr", "1"},     {"-Cr", "1-"},
+        {"-Cr", "2-1"}, {"-Cr", "-1"}, {"-Cr", "0-1024"}, {"-Cr", "0-1-2"}, {"-Cr", "a-b"},
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        char text[128];
+        const bool is_mask = strcmp(values[i][0], "-C") == 0;
+        snprintf(text, sizeof text, "%s: '%s' is not %s", values[i][0], values[i][1],
+                 is_mask ? "a hexadecimal number of up to 1024 bits that are not all 0"
+                         : "FIRST-LAST, two numbers of processors below 1024");
+        CHECK_REFUSED(RUN_PROGRAM("run", values[i][0], values[i][1]), text);
+    }
+}
+
 TEST(usage_unknown_words_are_refused)
 {
     CHECK_REFUSED(RUN_PROGRAM("run", "--bogus"), "invalid argument: --bogus");

@@ -93,6 +93,10 @@ static void check_threads_and_loading(const char *name, int engine)
         check_same_bits(test_data(name), &one, &other, false);
     }
     engine_options(&other, engine);
+    other.threads = 2;
+    other.bind = WEIR_OFF;
+    check_same_bits(test_data(name), &one, &other, false);
+    engine_options(&other, engine);
     other.load = WEIR_LOAD_READ;
     other.check_tensors = true;
     check_same_bits(test_data(name), &one, &other, true);

@@ -4,6 +4,7 @@
 #include "golden/fixture.h"
 
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -354,6 +355,45 @@ TEST(engine_memory_of_the_mtp_block)
               with.weights + with.kv + with.state + with.activations + with.logits + with.scratch);
 }
 
+/* Whoever calls is one of the threads, and goes on as it came. */
+TEST(engine_leaves_the_affinity_of_its_caller)
+{
+    cpu_set_t before, after;
+    struct weir_error err = {0};
+    struct weir_engine_options options;
+    struct fixture fixture;
+    const int32_t token = 1;
+    CHECK_INT(sched_getaffinity(0, sizeof before, &before), 0);
+    fixture_options(&options);
+    options.bind = WEIR_ON;
+    fixture_open(&fixture, test_data(NANO), &options);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(weir_session_eval(fixture.session, &token, 1, WEIR_LOGITS_LAST, &err), &err);
+    CHECK_INT(sched_getaffinity(0, sizeof after, &after), 0);
+    CHECK(CPU_EQUAL(&before, &after));
+    fixture_close(&fixture);
+    CHECK_INT(sched_getaffinity(0, sizeof after, &after), 0);
+    CHECK(CPU_EQUAL(&before, &after));
+}
+
+TEST(engine_refuses_processors_that_are_not_there)
+{
+    struct weir_error err = {0};
+    struct weir_engine_options options;
+    struct weir_engine *engine;
+    struct weir_model *model;
+    CHECK_OK(weir_model_open(&model, test_data(NANO), NULL, &err), &err);
+    weir_engine_options_init(&options);
+    options.cpus[WEIR_CPUS_MAX / 64 - 1] = UINT64_C(1) << 63;
+    CHECK_INT(weir_engine_open(&engine, model, &options, &err), WEIR_ERR_ARGUMENT);
+    CHECK_TEXT(err.text, "none of the processors that are named for threads may be used");
+    err = (struct weir_error){0};
+    options.bind = WEIR_OFF;
+    CHECK_INT(weir_engine_open(&engine, model, &options, &err), WEIR_ERR_ARGUMENT);
+    CHECK_TEXT(err.text, "processors are named for threads that are not to be bound");
+    weir_model_close(model);
+}
+
 TEST(engine_options_are_checked)
 {
     static const struct {
@@ -369,6 +409,7 @@ TEST(engine_options_are_checked)
         {offsetof(struct weir_engine_options, cache_k), 77, "type of cached keys is 77"},
         {offsetof(struct weir_engine_options, load), 9, "choice of loading is 9"},
         {offsetof(struct weir_engine_options, fuse), 9, "choice of fusion is 9"},
+        {offsetof(struct weir_engine_options, bind), 9, "choice of binding is 9"},
         {offsetof(struct weir_engine_options, rope_scaling), 999999, "RoPE scaling is 999999"},
     };
     struct weir_error err = {0};

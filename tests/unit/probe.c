@@ -38,6 +38,37 @@ TEST(probe_features_are_those_of_the_processor)
 #endif
 }
 
+static struct cpu_set set_of(const uint16_t *cpus, uint32_t count)
+{
+    struct cpu_set set = {{0}};
+    for (uint32_t i = 0; i < count; i++)
+        set.bits[cpus[i] / 64] |= UINT64_C(1) << cpus[i] % 64;
+    return set;
+}
+
+/* Each processor that may be used once, the first of all cores before the second of any. */
+TEST(probe_places_are_the_allowed_processors)
+{
+    struct cpu_places places, some;
+    cpu_places(&places, NULL);
+    CHECK_INT(places.count, cpu_count());
+    CHECK(places.cores >= 1 && places.cores <= places.count);
+    CHECK_INT(cpu_cores(), places.cores);
+    const struct cpu_set all = set_of(places.cpu, places.count);
+    uint32_t bits = 0;
+    for (uint32_t cpu = 0; cpu < CPU_SET_MAX; cpu++)
+        bits += cpu_set_has(&all, cpu);
+    CHECK_INT(bits, places.count);
+    for (uint32_t i = 0; i < places.count; i++) {
+        const struct cpu_set one = set_of(&places.cpu[i], 1);
+        cpu_places(&some, &one);
+        CHECK(some.count == 1 && some.cores == 1 && some.cpu[0] == places.cpu[i]);
+    }
+    const struct cpu_set cores = set_of(places.cpu, places.cores);
+    cpu_places(&some, &cores);
+    CHECK(some.count == places.cores && some.cores == places.cores);
+}
+
 /* Every thread reads its part, and all of it. */
 TEST(probe_reads_every_byte_once)
 {

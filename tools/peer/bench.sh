@@ -9,8 +9,8 @@
 #
 # llama.cpp comes as the libraries in the npm package of tools/peer/package.json (node-llama-cpp's
 # own, for x86-64), which peer.c times. Each round is a process of each program, with a warm-up, and
-# for `start` another one without: from start to end, with one token behind a prompt of five,
-# the file in the page cache.
+# for `start` another one without: from its start to its end, with one token behind a prompt of
+# five, the file in the page cache.
 set -eu
 export LC_ALL=C
 cd "$(dirname "$0")/../.."
@@ -143,7 +143,7 @@ start_peer()
 
 start_weir()
 {
-    seconds weir $weir run -m "$model" -t "$threads" -c 512 -n 1 -p 12345
+    seconds weir $weir run -m "$model" -t "$threads" -c 512 -n 1 --no-warmup -p 12345
 }
 
 cat "$model" >/dev/null
