@@ -131,7 +131,9 @@ enum weir_status exec_measure(const struct plan *plan, const struct plan_limits 
 {
     *out = (struct backend_needs){
         .logits = limits->outs * buf_row_bytes(plan_buf(plan, plan->logits)),
-        .scratch = scratch_floats(plan) * sizeof(float) * threads,
+        .scratch = ((scratch_floats(plan) + scratch_parts(plan)) * sizeof(float) +
+                    sizeof(struct attend_place)) *
+                   threads,
     };
     uint64_t total = 0;
     for (int i = 0; i < programs_of(limits); i++) {
@@ -232,7 +234,19 @@ void exec_close(struct exec *exec)
         program_close(&exec->program[i]);
     mem_free(exec->packed);
     mem_free(exec->scratch);
+    mem_free(exec->team.places);
+    mem_free(exec->team.parts);
     mem_free(exec);
+}
+
+static bool open_team(struct exec *exec, uint32_t threads, struct weir_error *err)
+{
+    struct attend_team *team = &exec->team;
+    team->threads = threads;
+    team->parts_count = scratch_parts(exec->plan);
+    team->places = mem_alloc(threads, sizeof *team->places, err);
+    team->parts = mem_alloc(team->parts_count, threads * sizeof(float), err);
+    return team->places != NULL && team->parts != NULL;
 }
 
 static enum weir_status exec_fill(struct exec *exec, const struct backend_bind *bind,
@@ -244,7 +258,7 @@ static enum weir_status exec_fill(struct exec *exec, const struct backend_bind *
     exec->scratch_count = scratch_floats(plan);
     exec->scratch = mem_alloc(exec->scratch_count, threads * sizeof(float), err);
     exec->packed = mem_alloc(plan->buf_count, sizeof *exec->packed, err);
-    if (exec->scratch == NULL || exec->packed == NULL)
+    if (exec->scratch == NULL || exec->packed == NULL || !open_team(exec, threads, err))
         return WEIR_ERR_MEMORY;
     for (uint32_t i = 0; i < plan->buf_count; i++)
         exec->packed[i] = plan->bufs[i].kind == BUF_WEIGHT && bind->held != NULL &&

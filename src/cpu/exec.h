@@ -38,6 +38,7 @@ struct exec {
     bool *packed;               /* by buffer: a packed matrix */
     float *scratch;             /* scratch_count floats for each thread */
     uint64_t scratch_count;
+    struct attend_team team;
     const struct step *step;
     _Atomic uint32_t stop_at; /* phase after which the step ends, or UINT32_MAX */
 };

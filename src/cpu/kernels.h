@@ -5,6 +5,7 @@
 #define CPU_KERNELS_H
 
 #include "backend/host.h"
+#include "cpu/attend.h"
 
 /* ---- activations of 8 bits ------------------------------------------------------------------- */
 
@@ -67,6 +68,8 @@ struct cpu_call {
     bool is_packed;       /* the matrix is (cpu/pack.h) */
     bool is_outs;         /* rows of the result are rows whose logits are wanted */
     float *scratch;       /* the thread's own (scratch.h) */
+    uint32_t thread;
+    const struct attend_team *team; /* what shares attention */
 };
 
 /* What a thread computes of the result: rows [row, row_end), flat columns [column, column_end). */

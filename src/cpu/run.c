@@ -40,6 +40,8 @@ static void resolve(struct turn_call *t, uint32_t number)
         .op = &exec->plan->ops[number],
         .step = exec->step,
         .scratch = exec->scratch + t->thread * exec->scratch_count,
+        .thread = t->thread,
+        .team = &exec->team,
     };
     struct cpu_call *call = &t->call;
     for (uint32_t i = 0; i < op_operands(call->op); i++)
@@ -144,7 +146,7 @@ static void compute_turn(const struct turn_call *t)
     case SHARE_COLUMNS: compute_columns(t, all); break;
     case SHARE_WIDTH: compute_width(t, all); break;
     case SHARE_GROUPS: compute_groups(t, all); break;
-    case SHARE_POSITIONS: compute_rows(t, all, all.row_end * t->call.at[1].groups); break;
+    case SHARE_POSITIONS: compute(t, &all); break; /* shares itself: attend.h */
     case SHARE_UNITS:
         if (t->thread == 0)
             compute(t, &all);

@@ -3,9 +3,16 @@
 #include "cpu/scratch.h"
 
 #include "base/mem.h"
+#include "cpu/attend.h"
 #include "cpu/kernels.h"
 
 enum { PRODUCT_FLOATS = PRODUCT_SCRATCH_BYTES / sizeof(float) };
+
+/* Heads that share one of the cache. */
+static uint32_t heads_of(const struct plan *plan, const struct op *op)
+{
+    return plan_buf(plan, op->operand[0])->groups / plan_buf(plan, op->operand[1])->groups;
+}
 
 static uint64_t op_scratch_floats(const struct plan *plan, const struct op *op)
 {
@@ -16,6 +23,7 @@ static uint64_t op_scratch_floats(const struct plan *plan, const struct op *op)
     case OP_EXPERT_MATMUL: /* likewise */
         return first->width > PRODUCT_FLOATS ? first->width : PRODUCT_FLOATS;
     case OP_ROUTE: return buf_columns(first); /* a probability for each expert */
+    case OP_ATTEND: return attend_scratch_floats(heads_of(plan, op), first->width);
     default: return 0;
     }
 }
@@ -28,4 +36,18 @@ uint64_t scratch_floats(const struct plan *plan)
         floats = own > floats ? own : floats;
     }
     return size_align(floats + 16, 16);
+}
+
+uint64_t scratch_parts(const struct plan *plan)
+{
+    uint64_t floats = 0;
+    for (uint32_t i = 0; i < plan->op_count; i++) {
+        const struct op *op = &plan->ops[i];
+        if (op->kind != OP_ATTEND)
+            continue;
+        const uint64_t own =
+            attend_parts_count(heads_of(plan, op), plan_buf(plan, op->operand[0])->width);
+        floats = own > floats ? own : floats;
+    }
+    return floats;
 }

@@ -258,7 +258,10 @@ static void check_levels(const struct op *op, const struct step *step,
     const uint32_t result = operands - 1;
     const uint64_t count = at[result].rows * at[result].groups * at[result].width;
     struct ref_call by_reference = {.op = op, .step = step, .rows = at[result].rows};
-    struct cpu_call call = {.op = op, .step = step};
+    static struct attend_place place;
+    static float parts[1 << 18], own[1 << 16]; /* enough for heads of odd widths */
+    const struct attend_team team = {1, &place, parts, sizeof parts / sizeof *parts};
+    struct cpu_call call = {.op = op, .step = step, .scratch = own, .team = &team};
     float *expected = malloc(count * sizeof *expected), scratch[ODD_POSITIONS];
     float *actual = malloc(count * sizeof *actual);
     CHECK(expected != NULL && actual != NULL);

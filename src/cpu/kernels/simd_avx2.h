@@ -101,6 +101,20 @@ static inline float vf_sum(vf x)
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+/* Lane l: vf_sum of x[l]. */
+static inline vf vf_sums(const vf x[LANES])
+{
+    vf half[4]; /* of x[i] and x[i + 4] */
+    for (int i = 0; i < 4; i++)
+        half[i] = _mm256_add_ps(_mm256_permute2f128_ps(x[i], x[i + 4], 0x20),
+                                _mm256_permute2f128_ps(x[i], x[i + 4], 0x31));
+    const vf even =
+        _mm256_add_ps(_mm256_unpacklo_ps(half[0], half[2]), _mm256_unpackhi_ps(half[0], half[2]));
+    const vf odd =
+        _mm256_add_ps(_mm256_unpacklo_ps(half[1], half[3]), _mm256_unpackhi_ps(half[1], half[3]));
+    return _mm256_add_ps(_mm256_unpacklo_ps(even, odd), _mm256_unpackhi_ps(even, odd));
+}
+
 /* ---- whole numbers --------------------------------------------------------------------------- */
 
 static inline vi vi_load(const void *p)

@@ -114,6 +114,31 @@ static inline float vf_sum(vf x)
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+/* The halves of a, added, then those of b. */
+static inline vf vf_halves(vf a, vf b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+}
+
+/* The halves of the halves of a, added, then those of b. */
+static inline vf vf_quarters(vf a, vf b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+
+/* Lane l: vf_sum of x[l]. */
+static inline vf vf_sums(const vf x[LANES])
+{
+    vf four[4]; /* of x[i], x[i + 4], x[i + 8], x[i + 12] */
+    for (int i = 0; i < 4; i++)
+        four[i] = vf_quarters(vf_halves(x[i], x[i + 4]), vf_halves(x[i + 8], x[i + 12]));
+    const vf even =
+        _mm512_add_ps(_mm512_unpacklo_ps(four[0], four[2]), _mm512_unpackhi_ps(four[0], four[2]));
+    const vf odd =
+        _mm512_add_ps(_mm512_unpacklo_ps(four[1], four[3]), _mm512_unpackhi_ps(four[1], four[3]));
+    return _mm512_add_ps(_mm512_unpacklo_ps(even, odd), _mm512_unpackhi_ps(even, odd));
+}
+
 /* ---- whole numbers --------------------------------------------------------------------------- */
 
 static inline vi vi_load(const void *p)

@@ -112,6 +112,14 @@ static inline float vf_sum(vf x)
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+/* Lane l: vf_sum of x[l]. */
+static inline vf vf_sums(const vf x[LANES])
+{
+    const vf even = _mm_add_ps(_mm_unpacklo_ps(x[0], x[2]), _mm_unpackhi_ps(x[0], x[2]));
+    const vf odd = _mm_add_ps(_mm_unpacklo_ps(x[1], x[3]), _mm_unpackhi_ps(x[1], x[3]));
+    return _mm_add_ps(_mm_unpacklo_ps(even, odd), _mm_unpackhi_ps(even, odd));
+}
+
 /* ---- whole numbers --------------------------------------------------------------------------- */
 
 static inline vi vi_load(const void *p)
