@@ -22,6 +22,7 @@ enum {
     HEADS = 4,                   /* query vectors of a tile */
     TILE_KEYS = LANES / HEADS,   /* so that a tile of scores is a vector */
     STRIP = LANES == 16 ? 4 : 2, /* vectors of a strip of values */
+    LINE = 64,                   /* bytes */
     NEAR_KEYS = 16,              /* whose tile the first cache holds */
     LARGEST = 0,
     SUM = 1,
@@ -45,6 +46,13 @@ static float *part_of(const struct attending *a, uint32_t part, uint32_t vector)
     return a->parts + ((uint64_t)part * a->vectors + vector) * a->pitch;
 }
 
+/* Heads of a tile: about as many in each, at most HEADS. */
+static uint32_t heads_of_tile(const struct attending *a)
+{
+    const uint32_t tiles = (a->heads + HEADS - 1) / HEADS;
+    return (a->heads + tiles - 1) / tiles;
+}
+
 /* Positions of a block that row `row` of the unit sees: [first, first + count) of all. */
 static uint32_t seen_by(const struct attending *a, uint32_t row, uint64_t first, uint32_t count)
 {
@@ -56,12 +64,19 @@ static uint32_t seen_by(const struct attending *a, uint32_t row, uint64_t first,
 
 /* ---- rows of the cache ----------------------------------------------------------------------- */
 
+/* Rows of the cache that are read after those at hand: fetched meanwhile. */
+struct coming {
+    const uint8_t *rows;
+    uint64_t pitch, step; /* bytes: of a row, of LANES columns */
+};
+
 /* A block of the cache, or the tile made of it. */
 struct block {
     const uint8_t *rows;
     uint64_t pitch; /* bytes */
     uint32_t count;
     enum dtype dtype;
+    struct coming next;
 };
 
 typedef vf load_fn(const uint8_t *row, uint64_t i);
@@ -117,20 +132,46 @@ static void decode_row(enum dtype dtype, const uint8_t *row, float *out, uint32_
         codec_decode_row(dtype, row, out, width);
 }
 
-static struct block block_of(const struct attending *a, const struct host_operand *cache,
-                             uint64_t first, uint32_t count)
+static const uint8_t *rows_of(const struct attending *a, const struct host_operand *cache,
+                              uint64_t first)
 {
-    const uint8_t *rows = host_slot_row(cache, a->unit->slot, first) +
-                          a->unit->group * dtype_row_bytes(cache->dtype, cache->width);
+    return host_slot_row(cache, a->unit->slot, first) +
+           a->unit->group * dtype_row_bytes(cache->dtype, cache->width);
+}
+
+static struct coming coming_from(const struct attending *a, const struct host_operand *cache,
+                                 uint64_t first)
+{
+    return (struct coming){
+        .rows = rows_of(a, cache, first),
+        .pitch = cache->pitch,
+        .step = dtype_row_bytes(cache->dtype, cache->width) * LANES / a->width,
+    };
+}
+
+/* Makes a row of a tile, and fetches one for the next. */
+static void tile_row(const struct attending *a, enum dtype dtype, const uint8_t *row, float *out,
+                     const uint8_t *next, uint64_t next_bytes)
+{
+    for (uint64_t i = 0; i < next_bytes; i += LINE)
+        __builtin_prefetch(next + i);
+    decode_row(dtype, row, out, a->width);
+    memset(out + a->width, 0, (a->padded - a->width) * sizeof *out);
+}
+
+/* `count` positions of `cache` from `first` on. */
+static struct block block_of(const struct attending *a, const struct host_operand *cache,
+                             uint64_t first, uint32_t count, const struct coming *next)
+{
+    const uint8_t *rows = rows_of(a, cache, first);
     const bool is_read_once = a->unit->rows == 1 || cache->dtype == DTYPE_F32;
     if (is_float(cache->dtype) && is_read_once && a->width == a->padded)
-        return (struct block){rows, cache->pitch, count, cache->dtype};
-    for (uint32_t i = 0; i < count; i++) {
-        float *to = a->tile + i * a->pitch;
-        decode_row(cache->dtype, rows + i * cache->pitch, to, a->width);
-        memset(to + a->width, 0, (a->padded - a->width) * sizeof *to);
-    }
-    return (struct block){(const uint8_t *)a->tile, a->pitch * sizeof(float), count, DTYPE_F32};
+        return (struct block){rows, cache->pitch, count, cache->dtype, *next};
+    for (uint32_t i = 0; i < count; i++)
+        tile_row(a, cache->dtype, rows + i * cache->pitch, a->tile + i * a->pitch,
+                 next->rows + i * next->pitch, next->step * a->padded / LANES);
+    return (struct block){
+        (const uint8_t *)a->tile, a->pitch * sizeof(float), count, DTYPE_F32, {0}};
 }
 
 /* ---- scores ---------------------------------------------------------------------------------- */
@@ -142,6 +183,8 @@ INLINE void score_keys(const struct attending *a, load_fn *load, const struct bl
 {
     const float *q = a->queries + vector * a->pitch;
     const uint8_t *key[TILE_KEYS];
+    const bool is_far = load != load_f32; /* tiles are near */
+    const uint8_t *next = is_far ? block->next.rows + at * block->next.pitch : NULL;
     vf sum[LANES];
     float lane[LANES];
     for (uint32_t i = 0; i < TILE_KEYS; i++)
@@ -150,8 +193,12 @@ INLINE void score_keys(const struct attending *a, load_fn *load, const struct bl
         sum[i] = vf_set(0.0f);
     for (uint64_t i = 0; i < a->padded; i += LANES) {
         vf k[TILE_KEYS];
-        for (uint32_t j = 0; j < TILE_KEYS; j++)
+        for (uint32_t j = 0; j < TILE_KEYS; j++) {
             k[j] = load(key[j], i);
+            if (is_far)
+                __builtin_prefetch(next + j * block->next.pitch);
+        }
+        next += is_far ? block->next.step : 0;
         for (uint32_t h = 0; h < heads; h++) {
             const vf x = vf_load(q + h * a->pitch + i);
             for (uint32_t j = 0; j < TILE_KEYS; j++)
@@ -190,11 +237,12 @@ static void score_heads_of(const struct attending *a, const struct block *block,
 
 static void score_block(const struct attending *a, const struct block *block, uint64_t first)
 {
+    const uint32_t heads = heads_of_tile(a);
     for (uint32_t at = 0; at < block->count; at += NEAR_KEYS) {
         for (uint32_t row = 0; row < a->unit->rows; row++) {
             const uint32_t end = least_of(at + NEAR_KEYS, seen_by(a, row, first, block->count));
-            for (uint32_t h = 0; h < a->heads && at < end; h += HEADS)
-                score_heads_of(a, block, row * a->heads + h, least_of(HEADS, a->heads - h), at,
+            for (uint32_t h = 0; h < a->heads && at < end; h += heads)
+                score_heads_of(a, block, row * a->heads + h, least_of(heads, a->heads - h), at,
                                end);
         }
     }
@@ -248,6 +296,8 @@ INLINE void add_strip(const struct attending *a, load_fn *load, const struct blo
                       float *part, const float *weights, uint32_t heads, uint32_t vectors,
                       uint32_t column, uint32_t count)
 {
+    const bool is_far = load != load_f32;
+    const uint8_t *next = is_far ? block->next.rows + column / LANES * block->next.step : NULL;
     vf sum[HEADS][STRIP];
     for (uint32_t h = 0; h < heads; h++) {
         const float *from = part + h * a->pitch;
@@ -258,8 +308,12 @@ INLINE void add_strip(const struct attending *a, load_fn *load, const struct blo
     for (uint64_t key = 0; key < count; key++) {
         const uint8_t *row = block->rows + key * block->pitch;
         vf value[STRIP];
-        for (uint32_t i = 0; i < vectors; i++)
+        for (uint32_t i = 0; i < vectors; i++) {
             value[i] = load(row, column + i * LANES);
+            if (is_far)
+                __builtin_prefetch(next + i * block->next.step);
+        }
+        next += is_far ? block->next.pitch : 0;
         for (uint32_t h = 0; h < heads; h++) {
             const vf weight = vf_set(weights[h * ATTEND_KEYS + key]);
             for (uint32_t i = 0; i < vectors; i++)
@@ -288,12 +342,13 @@ INLINE void add_heads(const struct attending *a, load_fn *load, const struct blo
 INLINE void add_columns(const struct attending *a, load_fn *load, const struct block *block,
                         uint32_t part, uint64_t first, uint32_t vectors, uint32_t column)
 {
+    const uint32_t heads = heads_of_tile(a);
     for (uint32_t row = 0; row < a->unit->rows; row++) {
         const uint32_t count = seen_by(a, row, first, block->count);
-        for (uint32_t h = 0; h < a->heads && count > 0; h += HEADS) {
+        for (uint32_t h = 0; h < a->heads && count > 0; h += heads) {
             const uint32_t vector = row * a->heads + h;
             add_heads(a, load, block, part_of(a, part, vector),
-                      a->weights + (uint64_t)vector * ATTEND_KEYS, least_of(HEADS, a->heads - h),
+                      a->weights + (uint64_t)vector * ATTEND_KEYS, least_of(heads, a->heads - h),
                       vectors, column, count);
         }
     }
@@ -313,14 +368,17 @@ INLINE void add_block(const struct attending *a, load_fn *load, const struct blo
 
 static void attend_block(const struct attending *a, uint32_t part, uint64_t first, uint32_t count)
 {
-    const struct block keys = block_of(a, &a->call->at[1], first, count);
+    const struct host_operand *k = &a->call->at[1], *v = &a->call->at[2];
+    const struct coming next_values = coming_from(a, v, first);
+    const struct coming next_keys = coming_from(a, k, first + ATTEND_KEYS);
+    const struct block keys = block_of(a, k, first, count, &next_values);
     score_block(a, &keys, first);
-    for (uint32_t v = 0; v < a->vectors; v++) {
-        const uint32_t seen = seen_by(a, v / a->heads, first, count);
+    for (uint32_t i = 0; i < a->vectors; i++) {
+        const uint32_t seen = seen_by(a, i / a->heads, first, count);
         if (seen > 0)
-            weigh(a->weights + (uint64_t)v * ATTEND_KEYS, seen, part_of(a, part, v) + a->padded);
+            weigh(a->weights + (uint64_t)i * ATTEND_KEYS, seen, part_of(a, part, i) + a->padded);
     }
-    const struct block values = block_of(a, &a->call->at[2], first, count);
+    const struct block values = block_of(a, v, first, count, &next_keys);
     if (values.dtype == DTYPE_F32)
         add_block(a, load_f32, &values, part, first);
     else if (values.dtype == DTYPE_F16)
