@@ -3,7 +3,7 @@
  * of their numbers. Does not know how codes and scales make numbers: blocks_*.c. */
 #include "format/codec.h"
 
-#include "format/blocks.h"
+#include "format/blocks_encode.h"
 
 /* A block format that lacks its decoder does not link. */
 static block_decode_fn *const decoders[DTYPE_COUNT] = {
@@ -82,6 +82,27 @@ void codec_encode_floats(enum dtype dtype, const float *values, void *out, uint6
         encode_f16(values, out, columns);
     else
         encode_bf16(values, out, columns);
+}
+
+static block_encode_fn *const encoders[DTYPE_COUNT] = {
+    [DTYPE_Q4_0] = block_encode_Q4_0, [DTYPE_Q4_1] = block_encode_Q4_1,
+    [DTYPE_Q5_0] = block_encode_Q5_0, [DTYPE_Q5_1] = block_encode_Q5_1,
+    [DTYPE_Q8_0] = block_encode_Q8_0,
+};
+
+void codec_encode_row(enum dtype dtype, const float *values, void *out, uint64_t columns)
+{
+    const struct dtype_info *info = dtype_info(dtype);
+    uint8_t *block = out;
+    if (info->family == DTYPE_FAMILY_FLOAT) {
+        codec_encode_floats(dtype, values, out, columns);
+        return;
+    }
+    assert(encoders[dtype] != NULL && columns % info->block == 0);
+    for (uint64_t i = 0; i < columns; i += info->block) {
+        encoders[dtype](values + i, block);
+        block += info->block_bytes;
+    }
 }
 
 /* ---- validity -------------------------------------------------------------------------------- */

@@ -15,6 +15,10 @@ void codec_decode_row(enum dtype dtype, const void *data, float *out, uint64_t c
 /* Encodes to one of the float types (F32, F16, BF16). */
 void codec_encode_floats(enum dtype dtype, const float *values, void *out, uint64_t columns);
 
+/* Encodes a row (a multiple of the block) to a float type or to Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, whose
+ * blocks need no search. */
+void codec_encode_row(enum dtype dtype, const float *values, void *out, uint64_t columns);
+
 /* True if a row holds no Inf, no NaN and no invalid block scale (gguf.md 2.11). Any dtype; codes
  * and integers are always valid. */
 bool codec_row_valid(enum dtype dtype, const void *data, uint64_t columns);

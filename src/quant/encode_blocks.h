@@ -4,7 +4,7 @@
 #ifndef QUANT_ENCODE_BLOCKS_H
 #define QUANT_ENCODE_BLOCKS_H
 
-#include "format/blocks.h"
+#include "format/blocks_encode.h"
 
 /* What a block is made from. */
 struct encode_source {
@@ -38,37 +38,7 @@ encode_block_fn encode_IQ1_S, encode_IQ1_M;
 /* encode_iq2.c, encode_iq3.c: with importance, which IQ2_XXS and IQ2_XS must have, or without */
 encode_block_fn encode_IQ2_XXS, encode_IQ2_XS, encode_IQ2_S, encode_IQ3_XXS, encode_IQ3_S;
 
-/* To nearest, ties away from zero, for magnitudes below 2^31. */
-static inline int encode_round_away(float value)
-{
-    const int truncated = (int)value;
-    const float rest = value - (float)truncated;
-    return truncated + (rest >= 0.5f) - (rest <= -0.5f);
-}
-
 /* ---- fields ---------------------------------------------------------------------------------- */
-
-static inline void encode_f16(uint8_t *field, float value)
-{
-    const uint16_t bits = codec_to_f16(value);
-    memcpy(field, &bits, sizeof bits);
-}
-
-/* 32 codes of 4 bits: element j in the low nibble of byte j, element j + 16 in the high one. */
-static inline void encode_nibbles(const uint8_t codes[32], uint8_t qs[16])
-{
-    for (int j = 0; j < 16; j++)
-        qs[j] = (uint8_t)((codes[j] & 15) | (codes[j + 16] & 15) << 4);
-}
-
-/* The fifth bits of 32 codes. */
-static inline void encode_fifth_bits(const uint8_t codes[32], uint8_t qh[4])
-{
-    uint32_t bits = 0;
-    for (int i = 0; i < 32; i++)
-        bits |= (uint32_t)(codes[i] >> 4 & 1) << i;
-    memcpy(qh, &bits, sizeof bits);
-}
 
 /* The lower two bits of 256 codes, as four planes to a half block: blocks_k.c. */
 static inline void encode_planes(const uint8_t codes[256], uint8_t qs[64])

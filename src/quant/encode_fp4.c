@@ -37,9 +37,9 @@ void encode_MXFP4(const struct encode_source *source, void *block)
 {
     struct block_MXFP4 *b = block;
     uint8_t codes[32];
-    b->e = e8m0_exponent(fabsf(search_extreme(source->values, 32)));
+    b->e = e8m0_exponent(fabsf(block_extreme(source->values, 32)));
     code_fp4(source->values, codec_from_e8m0_half(b->e), 32, codes);
-    encode_nibbles(codes, b->qs);
+    block_put_nibbles(codes, b->qs);
 }
 
 /* The largest magnitude of 16 becomes about 6, the largest code. */
@@ -49,7 +49,7 @@ void encode_NVFP4(const struct encode_source *source, void *block)
     for (int group = 0; group < 4; group++) {
         const float *x = source->values + 16 * group;
         uint8_t codes[16];
-        b->d[group] = codec_to_ue4m3(fabsf(search_extreme(x, 16)) / 6.0f);
+        b->d[group] = codec_to_ue4m3(fabsf(block_extreme(x, 16)) / 6.0f);
         code_fp4(x, codec_from_ue4m3_half(b->d[group]), 16, codes);
         for (int j = 0; j < 8; j++)
             b->qs[8 * group + j] = (uint8_t)(codes[j] | codes[j + 8] << 4);

@@ -234,7 +234,7 @@ bool grid_block_fit(struct grid_block *block, const struct grid_format *format,
         max = group->scale > max ? group->scale : max;
     }
     const float d = max / 31.0f;
-    const float id = search_inverse(d);
+    const float id = block_inverse(d);
     for (int g = 0; g < BLOCK / format->group; g++) {
         const int code = search_round(0.5f * (id * block->groups[g].scale - 1.0f));
         block->groups[g].scale_code = (uint8_t)search_clamp(code, 0, 15);

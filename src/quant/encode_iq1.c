@@ -188,7 +188,7 @@ static void fit_group_s(struct iq1_group *group, const float *x, const float *w)
     uint8_t order[GROUP_S], codes[GROUP_S];
     struct prefixes sums;
     memset(group, 0, sizeof *group);
-    if (fabsf(search_extreme(x, GROUP_S)) < 1e-12f)
+    if (fabsf(block_extreme(x, GROUP_S)) < 1e-12f)
         return;
     sort(x, GROUP_S, order);
     sum_prefixes(&sums, x, w, order);
@@ -220,9 +220,9 @@ void encode_IQ1_S(const struct encode_source *source, void *block)
     if (max == 0.0f)
         return;
     const float d = max / 15.0f;
-    encode_f16(out->d, d * 1.125f);
+    block_put_f16(out->d, d * 1.125f);
     for (int g = 0; g < BLOCK / GROUP_S; g++) {
-        int qh = code_scale(groups[g].scale, search_inverse(d)) << 12 | groups[g].shifts << 15;
+        int qh = code_scale(groups[g].scale, block_inverse(d)) << 12 | groups[g].shifts << 15;
         for (int l = 0; l < 4; l++) {
             out->qs[4 * g + l] = (uint8_t)groups[g].positions[l];
             qh |= groups[g].positions[l] >> 8 << 3 * l;
@@ -295,7 +295,7 @@ static void fit_group_m(struct iq1_group *group, const float *x, const float *w)
     uint8_t order[GROUP_M], codes[GROUP_M];
     struct cut_terms terms[GROUP_M];
     memset(group, 0, sizeof *group);
-    if (fabsf(search_extreme(x, GROUP_M)) < 1e-7f)
+    if (fabsf(block_extreme(x, GROUP_M)) < 1e-7f)
         return;
     sort(x, GROUP_M, order);
     make_terms(terms, x, w, order);
@@ -320,7 +320,7 @@ static void weigh_block_m(const struct encode_source *source, float w[BLOCK])
 /* The scale of the block again, by least squares over all of it. */
 static float fit_block_m(const struct iq1_group *groups, const float *x, const float *w, float d)
 {
-    const float id = search_inverse(d);
+    const float id = block_inverse(d);
     struct sums sums = {0.0f, 0.0f};
     for (int k = 0; k < BLOCK / HALF; k++) {
         const struct iq1_group *group = &groups[k / 2];
@@ -360,7 +360,7 @@ void encode_IQ1_M(const struct encode_source *source, void *block)
     if (max == 0.0f)
         return;
     const float d = max / 15.0f;
-    store_scales_m(groups, search_inverse(d), fit_block_m(groups, source->values, w, d) * 1.1125f,
+    store_scales_m(groups, block_inverse(d), fit_block_m(groups, source->values, w, d) * 1.1125f,
                    out->scales);
     for (int k = 0; k < BLOCK / HALF; k++) {
         const struct iq1_group *group = &groups[k / 2];

@@ -50,7 +50,7 @@ void encode_IQ2_XXS(const struct encode_source *source, void *block)
     memset(out, 0, sizeof *out);
     if (!grid_block_fit(&fit, &format_iq2_xxs, source))
         return;
-    encode_f16(out->d, fit.d);
+    block_put_f16(out->d, fit.d);
     for (int g = 0; g < 8; g++) {
         const struct grid_group *group = &fit.groups[g];
         uint32_t word = (uint32_t)group->scale_code << 28;
@@ -69,7 +69,7 @@ void encode_IQ2_XS(const struct encode_source *source, void *block)
     memset(out, 0, sizeof *out);
     if (!grid_block_fit(&fit, &format_iq2_xs, source))
         return;
-    encode_f16(out->d, fit.d);
+    block_put_f16(out->d, fit.d);
     for (int k = 0; k < 32; k++) {
         const struct grid_group *group = &fit.groups[k / 2];
         const uint16_t code =
@@ -87,7 +87,7 @@ void encode_IQ2_S(const struct encode_source *source, void *block)
     memset(out, 0, sizeof *out);
     if (!grid_block_fit(&fit, &format_iq2_s, source))
         return;
-    encode_f16(out->d, fit.d);
+    block_put_f16(out->d, fit.d);
     for (int k = 0; k < 32; k++) {
         const struct grid_group *group = &fit.groups[k / 2];
         const int position = group->positions[k % 2];

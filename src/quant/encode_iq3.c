@@ -37,7 +37,7 @@ void encode_IQ3_XXS(const struct encode_source *source, void *block)
     memset(out, 0, sizeof *out);
     if (!grid_block_fit(&fit, &format_iq3_xxs, source))
         return;
-    encode_f16(out->d, fit.d);
+    block_put_f16(out->d, fit.d);
     for (int g = 0; g < 8; g++) {
         const struct grid_group *group = &fit.groups[g];
         uint32_t word = (uint32_t)group->scale_code << 28;
@@ -56,7 +56,7 @@ void encode_IQ3_S(const struct encode_source *source, void *block)
     memset(out, 0, sizeof *out);
     if (!grid_block_fit(&fit, &format_iq3_s, source))
         return;
-    encode_f16(out->d, fit.d);
+    block_put_f16(out->d, fit.d);
     for (int g = 0; g < 8; g++) {
         const struct grid_group *group = &fit.groups[g];
         for (int k = 0; k < 8; k++) {

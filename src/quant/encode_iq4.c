@@ -66,7 +66,7 @@ static void sum_trials(struct trials *trials, const float *x, const float *w)
 /* The scale of a group: of all trials, that with the largest A^2 / B. */
 static float fit_group(const float *x, const float *w)
 {
-    const float extreme = search_extreme(x, GROUP);
+    const float extreme = block_extreme(x, GROUP);
     struct trials trials;
     if (fabsf(extreme) < SEARCH_TINY)
         return 0.0f;
@@ -106,9 +106,9 @@ void encode_IQ4_NL(const struct encode_source *source, void *block)
     uint8_t codes[GROUP];
     const float mean = search_energy(source->values, GROUP) * (2.0f / (float)GROUP);
     const float scale = fit_group_of(source, 0, mean);
-    encode_f16(b->d, scale);
-    code_values(source->values, search_inverse(scale), codes);
-    encode_nibbles(codes, b->qs);
+    block_put_f16(b->d, scale);
+    code_values(source->values, block_inverse(scale), codes);
+    block_put_nibbles(codes, b->qs);
 }
 
 void encode_IQ4_XS(const struct encode_source *source, void *block)
@@ -118,17 +118,17 @@ void encode_IQ4_XS(const struct encode_source *source, void *block)
     float scales[8];
     for (int g = 0; g < 8; g++)
         scales[g] = fit_group_of(source, g, mean);
-    const float d = -search_extreme(scales, 8) / 32.0f;
-    const float id = search_inverse(d);
+    const float d = -block_extreme(scales, 8) / 32.0f;
+    const float id = block_inverse(d);
     memset(b, 0, sizeof *b);
-    encode_f16(b->d, d);
+    block_put_f16(b->d, d);
     uint32_t high = 0;
     for (int g = 0; g < 8; g++) {
         const int l = search_clamp(search_round(id * scales[g]), -32, 31);
         const uint32_t code = (uint32_t)(l + 32);
         uint8_t codes[GROUP];
-        code_values(source->values + GROUP * g, search_inverse(d * (float)l), codes);
-        encode_nibbles(codes, b->qs + 16 * g);
+        code_values(source->values + GROUP * g, block_inverse(d * (float)l), codes);
+        block_put_nibbles(codes, b->qs + 16 * g);
         b->scales_l[g / 2] |= (uint8_t)((code & 15) << 4 * (g % 2));
         high |= code >> 4 << 2 * g;
     }

@@ -227,7 +227,7 @@ static void code_again_symmetric(const float *x, float scale, int limit, uint8_t
 /* Codes 0 to 63 for d * (code - 32); the largest magnitude gets code 0. Returns d as F16. */
 static uint16_t code_scales_q3(const float scales[16], uint8_t codes[16])
 {
-    const float extreme = search_extreme(scales, 16);
+    const float extreme = block_extreme(scales, 16);
     memset(codes, 0, 16);
     if (extreme == 0.0f)
         return 0;
@@ -320,12 +320,12 @@ void encode_Q6_K(const struct encode_source *source, void *block)
     uint8_t codes[BLOCK];
     float scales[16];
     fit_q6_k(source, scales, codes);
-    const float extreme = search_extreme(scales, 16);
+    const float extreme = block_extreme(scales, 16);
     memset(out, 0, sizeof *out);
     if (fabsf(extreme) < SEARCH_TINY)
         return;
     const float inverse = -128.0f / extreme;
-    encode_f16(out->d, 1.0f / inverse);
+    block_put_f16(out->d, 1.0f / inverse);
     for (int g = 0; g < 16; g++) {
         const int code = search_clamp(search_round(inverse * scales[g]), -128, 127);
         out->scales[g] = (int8_t)code;

@@ -6,25 +6,7 @@
 
 #include "quant/encode_search.h"
 
-/* Truncated to 0..limit. */
-static uint8_t truncate_code(float value, int limit)
-{
-    if (!(value > 0.0f))
-        return 0;
-    return (uint8_t)(value < (float)limit ? (int)value : limit);
-}
-
 /* ---- one scale ------------------------------------------------------------------------------- */
-
-/* Codes 0 to 2 * limit - 1 for d * (code - limit); the largest magnitude gets code 0. Returns d. */
-static float code_symmetric(const float *x, int limit, uint8_t codes[32])
-{
-    const float d = search_extreme(x, 32) / (float)-limit;
-    const float id = search_inverse(d);
-    for (int i = 0; i < 32; i++)
-        codes[i] = truncate_code(x[i] * id + ((float)limit + 0.5f), 2 * limit - 1);
-    return d;
-}
 
 static float code_symmetric_weighted(const struct encode_source *source, int limit,
                                      uint8_t codes[32])
@@ -36,22 +18,20 @@ static float code_symmetric_weighted(const struct encode_source *source, int lim
 
 static void store_q4_0(struct block_Q4_0 *b, float d, const uint8_t codes[32])
 {
-    encode_f16(b->d, d);
-    encode_nibbles(codes, b->qs);
+    block_put_f16(b->d, d);
+    block_put_nibbles(codes, b->qs);
 }
 
 static void store_q5_0(struct block_Q5_0 *b, float d, const uint8_t codes[32])
 {
-    encode_f16(b->d, d);
-    encode_fifth_bits(codes, b->qh);
-    encode_nibbles(codes, b->qs);
+    block_put_f16(b->d, d);
+    block_put_fifth_bits(codes, b->qh);
+    block_put_nibbles(codes, b->qs);
 }
 
 void encode_Q4_0(const struct encode_source *source, void *block)
 {
-    uint8_t codes[32];
-    const float d = code_symmetric(source->values, 8, codes);
-    store_q4_0(block, d, codes);
+    block_encode_Q4_0(source->values, block);
 }
 
 void encode_Q4_0_weighted(const struct encode_source *source, void *block)
@@ -63,9 +43,7 @@ void encode_Q4_0_weighted(const struct encode_source *source, void *block)
 
 void encode_Q5_0(const struct encode_source *source, void *block)
 {
-    uint8_t codes[32];
-    const float d = code_symmetric(source->values, 16, codes);
-    store_q5_0(block, d, codes);
+    block_encode_Q5_0(source->values, block);
 }
 
 void encode_Q5_0_weighted(const struct encode_source *source, void *block)
@@ -77,12 +55,7 @@ void encode_Q5_0_weighted(const struct encode_source *source, void *block)
 
 void encode_Q8_0(const struct encode_source *source, void *block)
 {
-    struct block_Q8_0 *b = block;
-    const float d = fabsf(search_extreme(source->values, 32)) / 127.0f;
-    const float id = search_inverse(d);
-    encode_f16(b->d, d);
-    for (int i = 0; i < 32; i++)
-        b->qs[i] = (int8_t)encode_round_away(source->values[i] * id);
+    block_encode_Q8_0(source->values, block);
 }
 
 /* ---- scale and offset ------------------------------------------------------------------------ */
@@ -91,20 +64,6 @@ void encode_Q8_0(const struct encode_source *source, void *block)
 struct scale_offset {
     float d, m;
 };
-
-static struct scale_offset code_offset(const float *x, int limit, uint8_t codes[32])
-{
-    float min = x[0], max = x[0];
-    for (int i = 1; i < 32; i++) {
-        min = x[i] < min ? x[i] : min;
-        max = x[i] > max ? x[i] : max;
-    }
-    const float d = (max - min) / (float)limit;
-    const float id = search_inverse(d);
-    for (int i = 0; i < 32; i++)
-        codes[i] = truncate_code((x[i] - min) * id + 0.5f, limit);
-    return (struct scale_offset){d, min};
-}
 
 static struct scale_offset code_offset_weighted(const struct encode_source *source, int limit,
                                                 uint8_t codes[32])
@@ -119,24 +78,22 @@ static struct scale_offset code_offset_weighted(const struct encode_source *sour
 
 static void store_q4_1(struct block_Q4_1 *b, struct scale_offset s, const uint8_t codes[32])
 {
-    encode_f16(b->d, s.d);
-    encode_f16(b->m, s.m);
-    encode_nibbles(codes, b->qs);
+    block_put_f16(b->d, s.d);
+    block_put_f16(b->m, s.m);
+    block_put_nibbles(codes, b->qs);
 }
 
 static void store_q5_1(struct block_Q5_1 *b, struct scale_offset s, const uint8_t codes[32])
 {
-    encode_f16(b->d, s.d);
-    encode_f16(b->m, s.m);
-    encode_fifth_bits(codes, b->qh);
-    encode_nibbles(codes, b->qs);
+    block_put_f16(b->d, s.d);
+    block_put_f16(b->m, s.m);
+    block_put_fifth_bits(codes, b->qh);
+    block_put_nibbles(codes, b->qs);
 }
 
 void encode_Q4_1(const struct encode_source *source, void *block)
 {
-    uint8_t codes[32];
-    const struct scale_offset s = code_offset(source->values, 15, codes);
-    store_q4_1(block, s, codes);
+    block_encode_Q4_1(source->values, block);
 }
 
 void encode_Q4_1_weighted(const struct encode_source *source, void *block)
@@ -148,9 +105,7 @@ void encode_Q4_1_weighted(const struct encode_source *source, void *block)
 
 void encode_Q5_1(const struct encode_source *source, void *block)
 {
-    uint8_t codes[32];
-    const struct scale_offset s = code_offset(source->values, 31, codes);
-    store_q5_1(block, s, codes);
+    block_encode_Q5_1(source->values, block);
 }
 
 void encode_Q5_1_weighted(const struct encode_source *source, void *block)

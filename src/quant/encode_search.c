@@ -9,20 +9,6 @@
 
 #include "quant/encode_lanes.h"
 
-float search_inverse(float d)
-{
-    const float id = d != 0.0f ? 1.0f / d : 0.0f;
-    return isfinite(id) ? id : 0.0f;
-}
-
-float search_extreme(const float *x, int count)
-{
-    float extreme = 0.0f;
-    for (int i = 0; i < count; i++)
-        extreme = fabsf(extreme) < fabsf(x[i]) ? x[i] : extreme;
-    return extreme;
-}
-
 float search_energy(const float *x, int count)
 {
     float sum = 0.0f;
@@ -86,7 +72,7 @@ static int symmetric_code(float inverse, float x, int limit)
 
 float search_symmetric(int limit, const float *x, const float *w, int count, uint8_t *codes)
 {
-    const float extreme = search_extreme(x, count);
+    const float extreme = block_extreme(x, count);
     struct symmetric_trials trials;
     clear_codes(codes, count);
     if (fabsf(extreme) < SEARCH_TINY)
@@ -145,7 +131,7 @@ static bool improve_code_symmetric(struct fit *fit, int i, float x, int limit)
 float search_symmetric_by_code(const float *x, uint8_t *codes)
 {
     enum { COUNT = 16, LIMIT = 4, SWEEPS = 5 };
-    const float extreme = search_extreme(x, COUNT);
+    const float extreme = block_extreme(x, COUNT);
     struct fit fit = {.xl = 0.0f};
     clear_codes(codes, COUNT);
     if (fabsf(extreme) < SEARCH_TINY)

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "format/codec.h"
+#include "format/blocks_encode.h"
 
 enum { SEARCH_VALUES_MAX = 32 };
 
@@ -33,12 +33,6 @@ static inline int search_clamp(int value, int low, int high)
     const int raised = value < low ? low : value;
     return raised < high ? raised : high;
 }
-
-/* 1 / d; 0 where d is 0 or so small that this is no number: codes are then those of zeros. */
-float search_inverse(float d);
-
-/* The value of the first largest magnitude, with its sign. */
-float search_extreme(const float *x, int count);
 
 /* Sum of x * x. */
 float search_energy(const float *x, int count);

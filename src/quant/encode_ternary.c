@@ -9,10 +9,10 @@
 /* Codes 0 to 2 for d * (code - 1). Returns d, the largest magnitude. */
 static float code_ternary(const float *x, int count, uint8_t *codes)
 {
-    const float d = fabsf(search_extreme(x, count));
-    const float id = search_inverse(d);
+    const float d = fabsf(block_extreme(x, count));
+    const float id = block_inverse(d);
     for (int i = 0; i < count; i++)
-        codes[i] = (uint8_t)(encode_round_away(x[i] * id) + 1);
+        codes[i] = (uint8_t)(block_round_away(x[i] * id) + 1);
     return d;
 }
 
@@ -33,7 +33,7 @@ void encode_TQ1_0(const struct encode_source *source, void *block)
 {
     struct block_TQ1_0 *b = block;
     uint8_t codes[256];
-    encode_f16(b->d, code_ternary(source->values, 256, codes));
+    block_put_f16(b->d, code_ternary(source->values, 256, codes));
     store_trits(codes, 32, 5, b->qs);
     store_trits(codes + 160, 16, 5, b->qs + 32);
     store_trits(codes + 240, 4, 4, b->qh);
@@ -43,7 +43,7 @@ void encode_TQ2_0(const struct encode_source *source, void *block)
 {
     struct block_TQ2_0 *b = block;
     uint8_t codes[256];
-    encode_f16(b->d, code_ternary(source->values, 256, codes));
+    block_put_f16(b->d, code_ternary(source->values, 256, codes));
     encode_planes(codes, b->qs);
 }
 
@@ -51,7 +51,7 @@ void encode_Q2_0(const struct encode_source *source, void *block)
 {
     struct block_Q2_0 *b = block;
     uint8_t codes[64];
-    encode_f16(b->d, code_ternary(source->values, 64, codes));
+    block_put_f16(b->d, code_ternary(source->values, 64, codes));
     for (int j = 0; j < 16; j++) {
         const uint8_t *c = codes + 4 * j;
         b->qs[j] = (uint8_t)(c[0] | c[1] << 2 | c[2] << 4 | c[3] << 6);
@@ -65,7 +65,7 @@ void encode_Q1_0(const struct encode_source *source, void *block)
     float sum = 0.0f;
     for (int i = 0; i < 128; i++)
         sum += fabsf(x[i]);
-    encode_f16(b->d, sum / 128.0f);
+    block_put_f16(b->d, sum / 128.0f);
     memset(b->qs, 0, sizeof b->qs);
     for (int i = 0; i < 128; i++)
         b->qs[i / 8] |= (uint8_t)((x[i] >= 0.0f) << i % 8);
