@@ -201,7 +201,16 @@ struct weir_engine;
 
 enum weir_load { WEIR_LOAD_MAP, WEIR_LOAD_READ };
 enum weir_switch { WEIR_AUTO, WEIR_ON, WEIR_OFF };
-enum weir_cache_type { WEIR_CACHE_F32, WEIR_CACHE_F16 };
+enum weir_cache_type {
+    WEIR_CACHE_F32,
+    WEIR_CACHE_F16,
+    WEIR_CACHE_BF16,
+    WEIR_CACHE_Q8_0, /* from here on: blocks of 32, which must divide the width of a head */
+    WEIR_CACHE_Q5_1,
+    WEIR_CACHE_Q5_0,
+    WEIR_CACHE_Q4_1,
+    WEIR_CACHE_Q4_0,
+};
 /* Whether sums for an importance matrix are kept: of the matrices of the layers, or also of the
  * head, for the tokens whose logits were asked for. */
 enum weir_collect { WEIR_COLLECT_NOTHING, WEIR_COLLECT_BLOCKS, WEIR_COLLECT_ALL };

@@ -32,7 +32,11 @@ static const struct {
 /* What is taken where no flag says otherwise, as llama-bench does. */
 enum { USUAL_LOAD = 1, USUAL_BATCH = 2048, USUAL_STEP_ROWS = 512, USUAL_CACHE = WEIR_CACHE_F16 };
 
-static const char *const cache_names[] = {[WEIR_CACHE_F32] = "f32", [WEIR_CACHE_F16] = "f16"};
+static const char *const cache_names[] = {
+    [WEIR_CACHE_F32] = "f32",   [WEIR_CACHE_F16] = "f16",   [WEIR_CACHE_BF16] = "bf16",
+    [WEIR_CACHE_Q8_0] = "q8_0", [WEIR_CACHE_Q5_1] = "q5_1", [WEIR_CACHE_Q5_0] = "q5_0",
+    [WEIR_CACHE_Q4_1] = "q4_1", [WEIR_CACHE_Q4_0] = "q4_0",
+};
 
 /* A test of the inner loops. */
 struct part {

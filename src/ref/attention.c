@@ -77,8 +77,8 @@ void ref_kv_append(const struct ref_call *call, uint64_t first, uint64_t last)
         const struct step_seq *seq = seq_of_row(call->step, row);
         uint8_t *to = host_slot_row(cache, seq->slot, position_of_row(call->step, row));
         for (uint32_t group = 0; group < x->groups; group++)
-            codec_encode_floats(cache->dtype, host_group(x, row, group), to + group * group_bytes,
-                                x->width);
+            codec_encode_row(cache->dtype, host_group(x, row, group), to + group * group_bytes,
+                             x->width);
     }
 }
 

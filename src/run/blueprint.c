@@ -57,8 +57,8 @@ static enum weir_status check_options(const struct weir_engine_options *options,
     TRY(check_range("the number of rows of logits", options->logits_rows_max, 1,
                     options->step_rows_max, err));
     TRY(check_range("the choice of loading", options->load, 0, WEIR_LOAD_READ, err));
-    TRY(check_range("the type of cached keys", options->cache_k, 0, WEIR_CACHE_F16, err));
-    TRY(check_range("the type of cached values", options->cache_v, 0, WEIR_CACHE_F16, err));
+    TRY(check_range("the type of cached keys", options->cache_k, 0, WEIR_CACHE_Q4_0, err));
+    TRY(check_range("the type of cached values", options->cache_v, 0, WEIR_CACHE_Q4_0, err));
     TRY(check_range("the choice of binding", options->bind, 0, WEIR_OFF, err));
     TRY(check_range("the choice of fusion", options->fuse, 0, WEIR_OFF, err));
     TRY(check_range("the choice of the delta rule", options->fused_gdn, 0, WEIR_OFF, err));
@@ -100,7 +100,25 @@ _Static_assert((int)WEIR_COLLECT_NOTHING == COLLECT_NOTHING &&
 
 static enum dtype cache_dtype(enum weir_cache_type type)
 {
-    return type == WEIR_CACHE_F32 ? DTYPE_F32 : DTYPE_F16;
+    static const uint8_t dtypes[] = {
+        [WEIR_CACHE_F32] = DTYPE_F32,   [WEIR_CACHE_F16] = DTYPE_F16,
+        [WEIR_CACHE_BF16] = DTYPE_BF16, [WEIR_CACHE_Q8_0] = DTYPE_Q8_0,
+        [WEIR_CACHE_Q5_1] = DTYPE_Q5_1, [WEIR_CACHE_Q5_0] = DTYPE_Q5_0,
+        [WEIR_CACHE_Q4_1] = DTYPE_Q4_1, [WEIR_CACHE_Q4_0] = DTYPE_Q4_0,
+    };
+    return dtypes[type];
+}
+
+/* The rows of a cache are heads one after the other, whole blocks each. */
+static enum weir_status check_cache(const char *path, uint32_t head_width, enum dtype dtype,
+                                    struct weir_error *err)
+{
+    const struct dtype_info *info = dtype_info(dtype);
+    if (head_width % info->block == 0)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_UNSUPPORTED,
+                   "%s: heads have a width of %u, expected a multiple of %u for a cache of type %s",
+                   path, head_width, info->block, info->name);
 }
 
 static void mark_used(const struct plan *plan, bool *used)
@@ -158,6 +176,8 @@ static enum weir_status build_plans(struct blueprint *blueprint, const char *pat
                        "%s: has no block of multi-token prediction, expected "
                        "nextn_predict_layers 1",
                        path);
+    TRY(check_cache(path, config->head_width, choices.cache_k, err));
+    TRY(check_cache(path, config->head_width, choices.cache_v, err));
     TRY(network_plan(&blueprint->plan, config, weights, &choices, err));
     if (options->mtp)
         TRY(network_mtp_plan(&blueprint->mtp, config, weights, &choices, err));

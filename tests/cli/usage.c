@@ -69,7 +69,7 @@ TEST(usage_bad_values_are_refused)
         {"--top-p", "nan", "--top-p: 'nan' is not a number from 0 to 1"},
         {"--top-p", "0x1", "--top-p: '0x1' is not a number from 0 to 1"},
         {"--top-p", "", "--top-p: '' is not a number from 0 to 1"},
-        {"-ctk", "q8_0", "-ctk: 'q8_0' is not one of f32|f16"},
+        {"-ctk", "q3_k", "-ctk: 'q3_k' is not one of f32|f16|bf16|q8_0|q5_1|q5_0|q4_1|q4_0"},
         {"--fuse", "o", "--fuse: 'o' is not one of auto|on|off"},
         {"--load-mode", "dio", "--load-mode: 'dio' is not one of none|mmap|mlock|mmap+mlock"},
         {"-l", "12", "-l: '12' is not a token id, a sign and a number"},

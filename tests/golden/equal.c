@@ -65,6 +65,19 @@ TEST(equal_all_at_once_is_one_by_one)
     }
 }
 
+TEST(equal_all_at_once_is_one_by_one_with_any_cache)
+{
+    for (int type = WEIR_CACHE_F32; type <= WEIR_CACHE_Q4_0; type++) {
+        for (int i = 0; i < ENGINES; i++) {
+            struct weir_engine_options options;
+            engine_options(&options, i);
+            options.cache_k = (enum weir_cache_type)type;
+            options.cache_v = (enum weir_cache_type)((type + 3) % (WEIR_CACHE_Q4_0 + 1));
+            check_same_bits(test_data(exact[0]), &options, &options, true);
+        }
+    }
+}
+
 TEST(equal_fused_is_unfused)
 {
     static const enum weir_switch choices[3][2] = {
@@ -188,5 +201,29 @@ TEST(equal_backends_give_the_same_logits)
             test_fail(__FILE__, __LINE__, "%s %s: NMSE %g", other.backend, other.isa, nmse);
         free(logits);
         free(other_logits);
+    }
+}
+
+/* Of these tokens no number falls to another code of its block, which would be a difference of its
+ * own size. */
+TEST(equal_backends_give_the_same_logits_with_any_cache)
+{
+    for (int type = WEIR_CACHE_F32; type <= WEIR_CACHE_Q4_0; type++) {
+        for (int i = 1; i < ENGINES; i++) {
+            struct weir_engine_options one, other;
+            size_t bytes, other_bytes;
+            fixture_options(&one);
+            engine_options(&other, i);
+            one.cache_k = other.cache_k = (enum weir_cache_type)type;
+            one.cache_v = other.cache_v =
+                (enum weir_cache_type)((type + 3) % (WEIR_CACHE_Q4_0 + 1));
+            float *logits = logits_under(test_data(exact[0]), &one, false, &bytes);
+            float *other_logits = logits_under(test_data(exact[0]), &other, false, &other_bytes);
+            const double nmse = test_nmse(other_logits, logits, bytes / sizeof *logits);
+            if (!(nmse <= 1e-8))
+                test_fail(__FILE__, __LINE__, "%s, type %d: NMSE %g", other.isa, type, nmse);
+            free(logits);
+            free(other_logits);
+        }
     }
 }

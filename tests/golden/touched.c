@@ -328,6 +328,13 @@ TEST(touched_bytes_of_unfused_plans)
     prove_options(test_data("golden/nano-q8_0.gguf"), WEIR_OFF, WEIR_CACHE_F32, false);
 }
 
+TEST(touched_bytes_of_smaller_caches)
+{
+    for (int type = WEIR_CACHE_BF16; type <= WEIR_CACHE_Q4_0; type++)
+        prove_options(test_data("golden/nano-f32.gguf"), WEIR_ON, (enum weir_cache_type)type,
+                      false);
+}
+
 TEST(touched_bytes_of_experts)
 {
     prove_options(test_data("golden/nanomoe-f32.gguf"), WEIR_ON, WEIR_CACHE_F16, true);

@@ -136,6 +136,46 @@ static void check_edited(const char *path, void (*edit)(struct edited_model *mod
     edited_close(model);
 }
 
+/* Heads of 16 in the same matrices. */
+static void put_narrow_heads(struct edited_model *model)
+{
+    edited_set(model, "qwen35.attention.key_length=int:16");
+    edited_set(model, "qwen35.attention.value_length=int:16");
+    edited_set(model, "qwen35.attention.head_count=int:4");
+    edited_set(model, "qwen35.attention.head_count_kv=int:2");
+    for (uint32_t layer = 3; layer < 8; layer++) {
+        char name[64];
+        for (int i = 0; i < 2; i++) {
+            snprintf(name, sizeof name, "blk.%u.attn_%c_norm.weight", layer, "qk"[i]);
+            if (edited_has(model, name))
+                edited_put(model, name, 16, 1, 1);
+        }
+    }
+}
+
+TEST(architectures_of_narrow_heads_and_caches_of_blocks)
+{
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct weir_model *model;
+    struct weir_engine *engine;
+    struct edited_model *edited = edited_open(NANO);
+    put_narrow_heads(edited);
+    const char *path = edited_write(edited, "narrow.gguf");
+    fixture_options(&options);
+    CHECK_OK(weir_model_open(&model, path, NULL, &err), &err);
+    options.cache_k = WEIR_CACHE_BF16;
+    CHECK_OK(weir_engine_open(&engine, model, &options, &err), &err);
+    weir_engine_close(engine);
+    options.cache_v = WEIR_CACHE_Q8_0;
+    CHECK(weir_engine_open(&engine, model, &options, &err) != WEIR_OK);
+    fixture_check_says(&err, WEIR_ERR_UNSUPPORTED,
+                       "heads have a width of 16, expected a multiple of 32 for a cache of type "
+                       "Q8_0");
+    weir_model_close(model);
+    edited_close(edited);
+}
+
 static void check_missing_tensor(const char *path, const char *name, const char *shape)
 {
     char text[160];

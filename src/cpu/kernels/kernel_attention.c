@@ -94,7 +94,7 @@ void KERNEL(kv_append)(const struct cpu_call *call, const struct part *part)
         const struct step_seq *seq = seq_of_row(call->step, row);
         uint8_t *to = host_slot_row(cache, seq->slot, position_of_row(call->step, row));
         for (uint32_t group = part->column / x->width; group < part->column_end / x->width; group++)
-            codec_encode_floats(cache->dtype, host_group(x, row, group), to + group * group_bytes,
-                                x->width);
+            codec_encode_row(cache->dtype, host_group(x, row, group), to + group * group_bytes,
+                             x->width);
     }
 }
