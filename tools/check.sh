@@ -96,8 +96,9 @@ part_clang()
 # That every row runs; figures are for `make bench` on a machine without other work.
 part_bench()
 {
-    ninja -C build bench/weir-micro &&
-        build/bench/weir-micro --samples 1 memory pool rng codec encode row
+    ninja -C build bench/weir-micro tests/weir-kernels &&
+        build/bench/weir-micro --samples 1 memory pool rng codec encode row &&
+        build/tests/weir-kernels --time --op rms_norm >"$logs/kernels.txt"
     count_one $?
 }
 
