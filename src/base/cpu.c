@@ -10,6 +10,9 @@
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 /* ---- processors ------------------------------------------------------------------------------ */
@@ -197,6 +200,26 @@ bool cpu_allow_amx(void)
 {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_TILE_DATA = 18 }; /* asm/prctl.h, Linux 5.16 */
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILE_DATA) == 0;
+}
+
+#elif defined(__aarch64__)
+
+/* What compilers take Armv8.2 to have: atomics and rounding products too. */
+enum { ARMV8_2 = HWCAP_ATOMICS | HWCAP_ASIMDRDM | HWCAP_FPHP | HWCAP_ASIMDHP };
+
+uint32_t cpu_features(void)
+{
+    const unsigned long first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+    const unsigned long least = ARMV8_2 | HWCAP_ASIMDDP;
+    if ((first & least) != least)
+        return 0;
+    return CPU_NEON | ((second & HWCAP2_I8MM) != 0 ? CPU_NEON_I8MM : 0) |
+           ((second & HWCAP2_BF16) != 0 ? CPU_NEON_BF16 : 0);
+}
+
+bool cpu_allow_amx(void)
+{
+    return false;
 }
 
 #else

@@ -48,10 +48,13 @@ enum cpu_feature {
     CPU_AVX512_VNNI = 4,
     CPU_AVX_VNNI = 8,
     CPU_AVX512_BF16 = 16,
-    CPU_AMX_INT8 = 32, /* see cpu_allow_amx */
-    CPU_AMX_BF16 = 64, /* likewise */
-    CPU_SSE42 = 128,   /* and POPCNT: x86-64-v2 */
-    CPU_FMA = 256,     /* AVX, FMA, F16C, MOVBE */
+    CPU_AMX_INT8 = 32,    /* see cpu_allow_amx */
+    CPU_AMX_BF16 = 64,    /* likewise */
+    CPU_SSE42 = 128,      /* and POPCNT: x86-64-v2 */
+    CPU_FMA = 256,        /* AVX, FMA, F16C, MOVBE */
+    CPU_NEON = 512,       /* Armv8.2 with arithmetic of halves and dot products of bytes */
+    CPU_NEON_I8MM = 1024, /* products of matrices of bytes */
+    CPU_NEON_BF16 = 2048,
 };
 
 /* enum cpu_feature combined: what the processor can do and the system keeps the registers of. */

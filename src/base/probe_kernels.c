@@ -186,6 +186,53 @@ static const struct probe_kernel kernels[] = {
     {0},
 };
 
+#elif defined(__aarch64__)
+
+typedef uint32_t lanes128 __attribute__((vector_size(16)));
+
+/* ---- an instruction that multiplies and adds ------------------------------------------------- */
+
+#define ADD(sum, input) "%" #sum ".4s, %12." input ", %12." input "\n\t"
+#define ADD2(add, a, b, in)                                                                        \
+    add ADD(a, in)                                                                                 \
+    add ADD(b, in)
+
+/* Twelve sums, to each of which the instruction adds the products of a vector with itself: lanes of
+ * 32 bits that all hold `pattern`, which it takes for `in`. */
+#define KERNEL(function, extension, in, pattern, add)                                              \
+    static void function(uint64_t rounds, uint8_t result[PROBE_RESULT_BYTES])                      \
+    {                                                                                              \
+        const lanes128 a = (lanes128){0} + pattern;                                                \
+        lanes128 s0 = a, s1 = a, s2 = a, s3 = a, s4 = a, s5 = a;                                   \
+        lanes128 s6 = a, s7 = a, s8 = a, s9 = a, s10 = a, s11 = a;                                 \
+        for (; rounds > 0; rounds--)                                                               \
+            __asm__ volatile(".arch armv8.2-a+" extension "\n\t" ADD2(add, 0, 1, in)               \
+                                 ADD2(add, 2, 3, in) ADD2(add, 4, 5, in) ADD2(add, 6, 7, in)       \
+                                     ADD2(add, 8, 9, in) ADD2(add, 10, 11, in)                     \
+                             : "+w"(s0), "+w"(s1), "+w"(s2), "+w"(s3), "+w"(s4), "+w"(s5),         \
+                               "+w"(s6), "+w"(s7), "+w"(s8), "+w"(s9), "+w"(s10), "+w"(s11)        \
+                             : "w"(a));                                                            \
+        const lanes128 total = s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 + s11;        \
+        memcpy(result, &total, sizeof total);                                                      \
+    }
+
+KERNEL(f32_neon, "simd", "4s", 0x3f800000, "fmla ")
+KERNEL(bf16_neon, "bf16", "8h", 0x3f803f80, "bfmmla ")
+KERNEL(int8_dot, "dotprod", "16b", 0x02020202, "sdot ")
+KERNEL(int8_matrix, "i8mm", "16b", 0x02020202, "smmla ")
+
+/* ---- the list -------------------------------------------------------------------------------- */
+
+/* Products of matrices are of 2 rows with 2: twice the sums of a dot product. */
+static const struct probe_kernel kernels[] = {
+    {"f32", "128-bit", 0, 2 * 4 * SUMS, f32_plain},
+    {"f32", "NEON-FMLA", 0, 2 * 4 * SUMS, f32_neon},
+    {"bf16", "NEON-BFMMLA", CPU_NEON_BF16, 2 * 16 * SUMS, bf16_neon},
+    {"int8", "NEON-SDOT", CPU_NEON, 2 * 16 * SUMS, int8_dot},
+    {"int8", "NEON-SMMLA", CPU_NEON_I8MM, 2 * 32 * SUMS, int8_matrix},
+    {0},
+};
+
 #else
 
 static const struct probe_kernel kernels[] = {

@@ -33,6 +33,13 @@ TEST(probe_features_are_those_of_the_processor)
     CHECK(((features & CPU_AVX512) != 0) == (avx2 && avx512));
     CHECK(((features & CPU_AVX512_VNNI) != 0) ==
           (avx2 && avx512 && __builtin_cpu_supports("avx512vnni")));
+#elif defined(__aarch64__)
+    uint64_t isar0, isar1; /* registers that Linux lets programs read: Arm ARM, D19.2 */
+    __asm__("mrs %0, ID_AA64ISAR0_EL1" : "=r"(isar0));
+    __asm__("mrs %0, ID_AA64ISAR1_EL1" : "=r"(isar1));
+    CHECK(((features & CPU_NEON) != 0) == ((isar0 >> 44 & 15) != 0));
+    CHECK(((features & CPU_NEON_I8MM) != 0) == ((isar1 >> 52 & 15) != 0));
+    CHECK(((features & CPU_NEON_BF16) != 0) == ((isar1 >> 44 & 15) != 0));
 #else
     CHECK_INT(features, 0);
 #endif
@@ -118,7 +125,9 @@ static uint32_t expected_lane(const struct probe_kernel *kernel)
     uint32_t bits;
     memcpy(&bf16, &pairs, sizeof bf16);
     for (int i = 0; i < ROUNDS; i++)
-        bf16 += 2;
+        bf16 += strcmp(kernel->name, "NEON-BFMMLA") == 0 ? 4 : 2;
+    if (strcmp(kernel->name, "NEON-SMMLA") == 0)
+        return 12 * (bytes + 8 * 2 * 2 * ROUNDS);
     if (strcmp(kernel->name, "AMX-INT8") == 0)
         return 64 * ROUNDS;
     if (strcmp(kernel->type, "int8") == 0)
