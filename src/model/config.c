@@ -412,7 +412,7 @@ out:
 enum weir_status config_read_architecture(const char **out, const struct gguf *gguf,
                                           struct weir_error *err)
 {
-    const struct architecture *architecture;
+    const struct architecture *architecture = NULL;
     const enum weir_status status = find_architecture(gguf, &architecture, err);
     if (status == WEIR_OK)
         *out = architecture->name;

@@ -34,7 +34,7 @@ static void log_softmax(const float *logits, uint32_t vocab, double *out)
 {
     double max = (double)logits[0], sum = 0;
     for (uint32_t i = 1; i < vocab; i++)
-        max = fmax(max, (double)logits[i]);
+        max = (double)logits[i] > max ? (double)logits[i] : max;
     for (uint32_t i = 0; i < vocab; i++)
         sum += exp((double)logits[i] - max);
     for (uint32_t i = 0; i < vocab; i++)
