@@ -41,5 +41,7 @@ enum weir_status cpu_select(const struct kernels **out, const char *best, struct
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "\"%s\" is no level of instructions, expected %s to %s", best,
                        levels[LEVELS - 1].kernels->level, levels[0].kernels->level);
-    return err_set(err, WEIR_ERR_UNSUPPORTED, "this processor has not even SSE 4.2");
+    return err_set(err, WEIR_ERR_UNSUPPORTED,
+                   "this processor lacks what level %s needs; backend ref does without",
+                   levels[LEVELS - 1].kernels->level);
 }

@@ -11,7 +11,11 @@
 /* What computes. A level that this processor has not is that below it. */
 static const struct {
     const char *backend, *isa;
-} engines[] = {{"ref", NULL}, {"cpu", "v2"}, {"cpu", "v3"}, {"cpu", "v4"}};
+} engines[] = {
+    {"ref", NULL},
+#define LEVEL(id, features) {"cpu", #id},
+#include "cpu/levels.def"
+};
 
 enum { ENGINES = sizeof engines / sizeof engines[0] };
 

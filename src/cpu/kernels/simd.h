@@ -13,6 +13,8 @@
 #include "cpu/kernels/simd_avx2.h"
 #elif defined(__SSE4_2__)
 #include "cpu/kernels/simd_sse.h"
+#elif defined(__ARM_FEATURE_DOTPROD)
+#include "cpu/kernels/simd_neon.h"
 #endif
 
 #endif
