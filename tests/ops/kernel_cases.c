@@ -179,7 +179,7 @@ const struct step_shape_info *kernel_step(enum step_shape shape)
 #define RULES(kind)                                                                                \
     {kind, "0.8B", .G = 16, .W = 128, .A = 16, .B = 128, .step = STEP_ONE},                        \
         {kind, "4B", .G = 16, .W = 128, .A = 32, .B = 128, .step = STEP_TOKENS},                   \
-        {kind, "4B prompt", .G = 16, .W = 128, .A = 32, .B = 128, .step = STEP_MANY},              \
+        {kind, "4B prompt", .G = 4, .W = 128, .A = 8, .B = 128, .step = STEP_MANY, .timed = 32},   \
         {kind, "4B five", .G = 16, .W = 128, .A = 32, .B = 128, .step = STEP_FIVE, .gap = 128},    \
         {kind,                                                                                     \
          "grouped heads",                                                                          \

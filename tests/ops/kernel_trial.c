@@ -20,8 +20,9 @@
 
 /* Bytes of a canary: as numbers they are not finite, so that who reads them gives himself away. */
 enum { CANARY = 0xff, CANARY_BYTES = 256 };
-/* Rows of a matrix that are encoded; the others repeat them. */
-enum { DISTINCT_ROWS = 61, SOURCE_WEIGHTS = 64 };
+/* Rows of a matrix that are encoded, and numbers that are drawn, blocks of 8 bits times a prime;
+ * behind them they come again. */
+enum { DISTINCT_ROWS = 19, DISTINCT_NUMBERS = 251 * QUANT_COLUMNS, SOURCE_WEIGHTS = 64 };
 /* What processors have no cache for; the copies of a matrix that is timed have so many bytes. */
 enum { COLD_BYTES = 256 << 20, COPIES_MAX = 64, SAMPLES = 7, SAMPLE_NS = 2000000 };
 
@@ -218,6 +219,10 @@ static float number_of_bytes(const struct trial *t, uint32_t stream, uint64_t i)
 static void fill_numbers(const struct trial *t, uint32_t operand, float *x, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
+        if (i >= DISTINCT_NUMBERS) {
+            x[i] = x[i - DISTINCT_NUMBERS];
+            continue;
+        }
         const double normal = rng_normal(t->seed, operand, i);
         switch (kernel_forms(t->of.kind)[operand].fill) {
         case FILL_KEYS:
