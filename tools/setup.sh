@@ -3,6 +3,7 @@
 # Installs the Debian packages that are missing, and nothing when none is:
 #     tools/setup.sh build      what `make` needs
 #     tools/setup.sh check      what `make check` needs besides
+#     tools/setup.sh arm        what builds and runs programs for 64-bit Arm
 #     tools/setup.sh train      what `make train` needs besides
 #     tools/setup.sh PACKAGE    one package of the table
 set -eu
@@ -28,6 +29,10 @@ check  python3            the independent model that makes reference values
 check  python3-numpy      the same
 check  git                the commit in the version
 check  mawk|gawk          the scripts under tools
+arm    gcc-aarch64-linux-gnu  the compiler for 64-bit Arm
+arm    libc6-dev-arm64-cross  its C library
+arm    qemu-user              runs what it makes
+arm    libjansson-dev:arm64   reads JSON there
 train  python3-torch      the network that learns
 train  python3-numpy      files of numbers
 train  libopenblas0-pthread the products of torch, which takes 30 times as long without it
@@ -57,7 +62,7 @@ missing()
     done
 }
 
-[ $# -gt 0 ] || fail 'which set? (build, check, train, or a package of the table)'
+[ $# -gt 0 ] || fail 'which set? (build, check, arm, train, or a package of the table)'
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo 'setup: not a Debian system; the packages are listed in tools/setup.sh' >&2
     exit 0
@@ -75,6 +80,11 @@ if [ "$(id -u)" -ne 0 ]; then
     fi
     $as_root true || fail "run as root: apt-get install $needed"
 fi
+
+# Packages of another architecture need to be asked for.
+case $needed in
+*:arm64*) $as_root dpkg --add-architecture arm64 ;;
+esac
 
 install()
 {
