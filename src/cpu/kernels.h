@@ -52,8 +52,8 @@ enum { EXACT_ROWS = 16 };
 /* Products of packed codes take up to so many rows of activations at a time, so many blocks of 32
  * columns, and reorder them in scratch: so that they stay in a second cache of 1 MiB. */
 enum {
-    MEETINGS_MAX = 512,
-    PANEL_BLOCKS = 16,
+    MEETINGS_MAX = 256,
+    PANEL_BLOCKS = 32,
     X_BLOCK_BYTES = 48, /* of one row */
     PANEL_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * X_BLOCK_BYTES,
     TILES_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * 64, /* in BF16 */

@@ -357,14 +357,10 @@ void KERNEL(add_norm)(const struct cpu_call *call, const struct part *part)
 
 static float largest_of(const float x[QUANT_COLUMNS])
 {
-    float lane[LANES], largest = 0;
-    vf all = vf_abs(vf_load(x));
+    vf largest = vf_abs(vf_load(x));
     for (uint32_t i = LANES; i < QUANT_COLUMNS; i += LANES)
-        all = vf_max(all, vf_abs(vf_load(x + i)));
-    vf_store(lane, all);
-    for (uint32_t i = 0; i < LANES; i++)
-        largest = lane[i] > largest ? lane[i] : largest;
-    return largest;
+        largest = vf_max(largest, vf_abs(vf_load(x + i)));
+    return vf_largest(largest);
 }
 
 /* Rounds 32 columns; halves away from zero, as the reference engine's Q8_0 does. The loops are such

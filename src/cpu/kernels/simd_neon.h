@@ -93,6 +93,12 @@ static inline void vf_to_f16(void *p, vf x)
     vst1_u8(p, vreinterpret_u8_f16(vcvt_f16_f32(x)));
 }
 
+/* The largest lane, if all are numbers. */
+static inline float vf_largest(vf x)
+{
+    return vmaxvq_f32(x);
+}
+
 /* The lanes, added in halves: the order is fixed. */
 static inline float vf_sum(vf x)
 {
