@@ -149,6 +149,29 @@ manuals_clean()
     [ -z "$manuals" ] || mandoc -T lint -W warning $manuals
 }
 
+# Kernels are compiled for each level: the vectors' functions that they call, all simd_*.h have, or
+# kernel.h in their place. A line is one function of a file.
+functions_of_vectors()
+{
+    grep -E '^static inline ' "$@" | grep -oE 'v[fi]_[a-z0-9_]+' | sort -u
+}
+
+primitives()
+{
+    bad=0
+    own=$(functions_of_vectors src/cpu/kernels/kernel.h)
+    for name in $(grep -ohE '\bv[fi]_[a-z0-9_]+' src/cpu/kernels/kernel*.[ch] \
+        src/cpu/kernels/product.h src/cpu/kernels/unpack.h | sort -u); do
+        for file in src/cpu/kernels/simd_*.h; do
+            if ! { functions_of_vectors "$file" && printf '%s\n' "$own"; } | grep -qx "$name"; then
+                echo "$file: no $name"
+                bad=1
+            fi
+        done
+    done
+    return $bad
+}
+
 check 'clang-format' layout
 check 'ASCII, no tabs, no blanks at line ends' plain_text
 check 'newline at the end of files' ends_with_newline
@@ -159,6 +182,7 @@ check 'file names are unique' unique_names
 check 'headers compile alone' headers_alone
 check 'the public header is C++ too' public_header_in_cxx
 check 'lengths of functions and files' lengths
+check 'levels have the same vector functions' primitives
 check 'links in documents' links
 check 'manual pages' manuals_clean
 echo "$passed passed, $failed failed"

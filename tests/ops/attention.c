@@ -18,7 +18,10 @@
 enum { GROUPS = 2, HEADS = 6, WIDTH = 64, POSITIONS = 4120, SLOTS = 2, THREADS_MAX = 17 };
 enum { COLUMNS = HEADS * WIDTH, CACHED = POSITIONS * GROUPS * WIDTH };
 
-static const char *const levels[] = {"v2", "v3", "v4"};
+static const char *const levels[] = {
+#define LEVEL(id, features) #id,
+#include "cpu/levels.def"
+};
 
 struct attention {
     struct op op;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "cpu/kernels.h"
 #include "quant/encode.h"
 
 /* ---- operands of each kind of op ------------------------------------------------------------- */
@@ -265,18 +266,18 @@ const struct kernel_case kernel_cases[] = {
      .gap = 4},
 
     /* A heads of queries, G of keys */
-    {OP_ATTEND, "0.8B", .G = 2, .W = 256, .A = 8, .step = STEP_ONE, .types = TYPES_CACHES},
+    {OP_ATTEND, "0.8B", .G = 2, .W = 256, .A = 8, .step = STEP_ONE, .types = TYPES_HALVES},
     {OP_ATTEND, "0.8B far", .G = 2, .W = 256, .A = 8, .step = STEP_FAR, .types = TYPES_CACHES},
-    {OP_ATTEND, "4B five", .G = 4, .W = 256, .A = 16, .step = STEP_FIVE, .types = TYPES_CACHES},
-    {OP_ATTEND, "35B-A3B", .G = 2, .W = 256, .A = 16, .step = STEP_TOKENS, .types = TYPES_CACHES},
-    {OP_ATTEND, "0.8B prompt", .G = 2, .W = 256, .A = 8, .step = STEP_MANY, .types = TYPES_CACHES},
+    {OP_ATTEND, "4B five", .G = 4, .W = 256, .A = 16, .step = STEP_FIVE, .types = TYPES_HALVES},
+    {OP_ATTEND, "35B-A3B", .G = 2, .W = 256, .A = 16, .step = STEP_TOKENS, .types = TYPES_HALVES},
+    {OP_ATTEND, "0.8B prompt", .G = 2, .W = 256, .A = 8, .step = STEP_MANY, .types = TYPES_HALVES},
     {OP_ATTEND, "mixed", .G = 2, .W = 64, .A = 6, .step = STEP_MIXED, .types = TYPES_CACHES,
      .gap = 64},
-    {OP_ATTEND, "odd heads", .G = 2, .W = 21, .A = 6, .step = STEP_MIXED, .types = TYPES_CACHES,
+    {OP_ATTEND, "odd heads", .G = 2, .W = 21, .A = 6, .step = STEP_MIXED, .types = TYPES_HALVES,
      .gap = 3},
-    {OP_ATTEND, "odd prompt", .G = 1, .W = 5, .A = 11, .step = STEP_MANY, .types = TYPES_CACHES},
+    {OP_ATTEND, "odd prompt", .G = 1, .W = 5, .A = 11, .step = STEP_MANY, .types = TYPES_HALVES},
     {OP_ATTEND, "heads of one", .G = 3, .W = 40, .A = 3, .step = STEP_SEVENTEEN,
-     .types = TYPES_CACHES},
+     .types = TYPES_HALVES},
 
     CONVOLUTIONS(OP_CONV),
     {OP_STATE_LOAD, "0.8B", .G = 16, .W = 128, .A = 16, .B = 128, .step = STEP_TOKENS},
@@ -338,7 +339,10 @@ static bool is_of(enum case_types types, enum dtype dtype)
         return dtype == DTYPE_BF16 || dtype == DTYPE_Q4_0 || dtype == DTYPE_Q4_K ||
                dtype == DTYPE_Q6_K || dtype == DTYPE_Q8_0;
     case TYPES_FLOATS: return family == DTYPE_FAMILY_FLOAT;
-    case TYPES_CACHES: return dtype == DTYPE_F32 || dtype == DTYPE_F16;
+    case TYPES_HALVES: return dtype == DTYPE_F32 || dtype == DTYPE_F16;
+    case TYPES_CACHES:
+        return is_of(TYPES_FLOATS, dtype) || dtype == DTYPE_Q8_0 || dtype == DTYPE_Q4_0 ||
+               dtype == DTYPE_Q4_1 || dtype == DTYPE_Q5_0 || dtype == DTYPE_Q5_1;
     }
     return false;
 }
@@ -355,14 +359,26 @@ uint32_t kernel_case_types(const struct kernel_case *of, enum dtype types[DTYPE_
 
 /* ---- bounds ---------------------------------------------------------------------------------- */
 
+static bool has_many_rows(const struct kernel_case *of)
+{
+    const struct step_shape_info *step = kernel_step(of->step);
+    bool has = false;
+    for (uint32_t i = 0; i < step->seqs; i++)
+        has |= step->seq[i].rows > EXACT_ROWS;
+    return has && (of->kind == OP_MATMUL || of->kind == OP_EXPERT_MATMUL);
+}
+
 /* A rounding to F32 is off by 2^-24 at most, 2^-24 / sqrt(3) in the mean: squared, 1.2e-15. A
  * function within a few units of the last place stays below some 1e-13. Sums of n numbers in
  * another order are off by about n / 2 such squares, of 10^4 numbers by 6e-12, and more where the
  * sum is small beside its terms. The rule of a state adds up what all rows rounded. The reference
  * rounds weights of attention to F16 where the cache is: (2^-11)^2 / 3 = 8e-8, and so is the
- * query, by whoever computes it. */
-double kernel_case_bound(const struct kernel_case *of, enum dtype dtype)
+ * query, by whoever computes it. On tiles both sides of a product are rounded to BF16 where a
+ * sequence has many rows: 2 (2^-9)^2 / 3 = 2.5e-6. */
+double kernel_case_bound(const struct kernel_case *of, enum dtype dtype, const char *level)
 {
+    if (has_many_rows(of) && strcmp(level, "amx") == 0)
+        return 4e-6;
     switch (of->kind) {
     case OP_EMBED:
     case OP_SELECT:

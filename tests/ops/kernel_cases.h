@@ -91,7 +91,8 @@ enum case_types {
     TYPES_WEIGHTS, /* all that a matrix can have */
     TYPES_COMMON,  /* the most usual of them */
     TYPES_FLOATS,
-    TYPES_CACHES,
+    TYPES_HALVES, /* a cache's F32 and F16 */
+    TYPES_CACHES, /* all that a cache can have */
 };
 
 struct kernel_case {
@@ -112,7 +113,8 @@ extern const uint32_t kernel_cases_count;
 /* The number of types; a case for whose width none fits is an error of the table. */
 uint32_t kernel_case_types(const struct kernel_case *of, enum dtype types[DTYPE_COUNT]);
 
-/* The largest normalised mean squared error that the kind of op may have against the reference. */
-double kernel_case_bound(const struct kernel_case *of, enum dtype dtype);
+/* The largest normalised mean squared error that the kind of op may have against the reference, by
+ * the kernels of a level. */
+double kernel_case_bound(const struct kernel_case *of, enum dtype dtype, const char *level);
 
 #endif

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/cpu.h"
 #include "base/rng.h"
+#include "cpu/attend.h"
 #include "cpu/pack.h"
 #include "cpu/scratch.h"
 #include "format/codec.h"
@@ -25,6 +25,9 @@ enum { CANARY = 0xff, CANARY_BYTES = 256 };
 enum { DISTINCT_ROWS = 19, DISTINCT_NUMBERS = 251 * QUANT_COLUMNS, SOURCE_WEIGHTS = 64 };
 /* What processors have no cache for; the copies of a matrix that is timed have so many bytes. */
 enum { COLD_BYTES = 256 << 20, COPIES_MAX = 64, SAMPLES = 7, SAMPLE_NS = 2000000 };
+
+/* That share attention where it is shared. */
+enum { TEAM = 5 };
 
 /* Memory with canaries before and behind. */
 struct guarded {
@@ -53,7 +56,9 @@ struct trial {
     struct plan_limits limits;
     struct operand at[OP_OPERANDS_MAX];
     uint32_t result; /* operand */
-    struct guarded packed, quants, scratch;
+    struct guarded packed, quants, scratch, parts;
+    struct attend_team team;
+    struct attend_place places[TEAM];
     uint8_t *copies[COPIES_MAX];
     uint32_t copies_count;
     struct cpu_call call;
@@ -283,10 +288,10 @@ static void fill_matrix(const struct trial *t, const struct buf *buf, uint8_t *r
 static void fill_cache(const struct trial *t, uint32_t operand, const struct buf *buf,
                        struct guarded *memory)
 {
-    const uint64_t count = memory->bytes / dtype_row_bytes(buf->dtype, 1);
+    const uint64_t count = memory->bytes / buf_row_bytes(buf) * buf_columns(buf);
     float *values = take(count * sizeof *values);
     fill_numbers(t, operand, values, count);
-    codec_encode_floats(buf->dtype, values, memory->data, count);
+    encode_row(buf->dtype, values, NULL, memory->data, count);
     free(values);
 }
 
@@ -395,6 +400,18 @@ static void hold_matrix(struct trial *t)
         .codes = (int8_t *)t->quants.data, .pitch = quants_row_bytes(columns), .columns = columns};
 }
 
+/* Attention shares itself among the threads of a team: at first there is one. */
+static void make_team(struct trial *t)
+{
+    if (t->of.kind != OP_ATTEND)
+        return;
+    t->team = (struct attend_team){
+        .threads = 1, .places = t->places, .parts_count = scratch_parts(t->plan)};
+    t->parts = guard(TEAM * t->team.parts_count * sizeof(float));
+    t->team.parts = (float *)(void *)t->parts.data;
+    t->call.team = &t->team;
+}
+
 /* What the op's kernel gets as its whole part. */
 static struct part whole_part(const struct trial *t)
 {
@@ -402,8 +419,6 @@ static struct part whole_part(const struct trial *t)
     const struct buf *buf = plan_buf(t->plan, t->op->operand[t->result]);
     struct part part = {.row_end = t->call.at[buf_is_activation(buf) ? t->result : 0].rows,
                         .column_end = result->groups * result->width};
-    if (t->of.kind == OP_ATTEND)
-        part.row_end *= t->call.at[1].groups;
     if (t->of.kind == OP_EXPERT_MATMUL)
         part.column_end = result->width;
     return part;
@@ -499,6 +514,7 @@ struct trial *trial_open(const struct kernel_case *of, enum dtype dtype, uint64_
         expect(t);
     t->scratch = guard(scratch_floats(t->plan) * sizeof(float));
     t->call.scratch = (float *)(void *)t->scratch.data;
+    make_team(t);
     if (has_matrix(t))
         hold_matrix(t);
     return t;
@@ -517,6 +533,7 @@ void trial_close(struct trial *t)
     unguard(&t->packed);
     unguard(&t->quants);
     unguard(&t->scratch);
+    unguard(&t->parts);
     plan_close(t->plan);
     free(t->tokens);
     free(t->out_rows);
@@ -536,8 +553,7 @@ static void compare_operand(const struct trial *t, uint32_t i, struct trial_resu
 {
     const struct operand *o = &t->at[i];
     const struct buf *buf = plan_buf(t->plan, t->op->operand[i]);
-    const uint64_t row_bytes = buf_row_bytes(buf),
-                   count = row_bytes / dtype_row_bytes(buf->dtype, 1);
+    const uint64_t row_bytes = buf_row_bytes(buf), count = buf_columns(buf);
     double error = 0, power = 0;
     float *actual = take(count * sizeof *actual), *expected = take(count * sizeof *expected);
     for (uint64_t at = 0; at < o->memory.bytes; at += row_bytes) {
@@ -575,7 +591,7 @@ static void check_around(const struct trial *t, struct trial_result *result)
         if (!o->is_written && memcmp(o->memory.data, o->before, o->memory.bytes) != 0)
             fault(result, "writes what it may only read");
     }
-    if (!is_intact(&t->scratch))
+    if (!is_intact(&t->scratch) || !is_intact(&t->parts))
         fault(result, "writes beyond its scratch");
     if (!is_intact(&t->quants) || !is_intact(&t->packed))
         fault(result, "writes beyond packed matrix or 8 bits");
@@ -600,6 +616,18 @@ static uint64_t cut_before(uint64_t last, uint64_t unit)
     for (uint64_t size = unit; at + size < last; size += unit)
         at += size;
     return at;
+}
+
+/* One thread after the other, the last one first. */
+static void run_team(struct trial *t, const struct kernels *kernels)
+{
+    const struct part part = whole_part(t);
+    t->team.threads = TEAM;
+    for (uint32_t left = TEAM; left > 0; left--) {
+        t->call.thread = left - 1;
+        kernels->op[t->of.kind](&t->call, &part);
+    }
+    t->team.threads = 1;
 }
 
 static void run_rows(struct trial *t, const struct kernels *kernels)
@@ -636,8 +664,8 @@ static void run_shared(struct trial *t, const struct kernels *kernels, char shar
 {
     const struct part whole = whole_part(t);
     switch (share) {
-    case 'r':
-    case 'p': run_rows(t, kernels); break;
+    case 'r': run_rows(t, kernels); break;
+    case 'p': run_team(t, kernels); break;
     case 'c': run_columns(t, kernels, 0, whole.column_end, BACKEND_ROWS_UNIT); break;
     case 'g': run_columns(t, kernels, 0, whole.column_end, t->call.at[t->result].width); break;
     case 'w': run_width(t, kernels); break;
@@ -704,7 +732,7 @@ void trial_check(struct trial *t, const struct kernels *kernels, struct trial_re
         free(t->at[i].whole);
         t->at[i].whole = copy_of(&t->at[i].memory);
     }
-    if (!(result->nmse <= kernel_case_bound(&t->of, t->dtype)))
+    if (!(result->nmse <= kernel_case_bound(&t->of, t->dtype, kernels->level)))
         fault(result, "is not what the reference computes");
     for (const char *share = op_info(t->of.kind)->shares; *share != 0; share++) {
         reset(t);
@@ -801,11 +829,8 @@ double trial_operations(const struct trial *t)
 
 /* ---- levels ---------------------------------------------------------------------------------- */
 
-static const struct {
-    const struct kernels *kernels;
-    uint32_t features;
-} levels[] = {
-#define LEVEL(id, features) {&kernels_##id, features},
+static const struct kernels *const levels[] = {
+#define LEVEL(id, features) &kernels_##id,
 #include "cpu/levels.def"
 };
 
@@ -813,6 +838,7 @@ const struct kernels *trial_level(uint32_t number, bool *has)
 {
     if (number >= sizeof levels / sizeof levels[0])
         return NULL;
-    *has = (cpu_features() & levels[number].features) == levels[number].features;
-    return levels[number].kernels;
+    const struct kernels *kernels = levels[number], *best;
+    *has = cpu_select(&best, kernels->level, &(struct weir_error){0}) == WEIR_OK && best == kernels;
+    return kernels;
 }

@@ -106,11 +106,24 @@ static inline float vf_sum(vf x)
     return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
 
+/* Lane l: vf_sum of x[l]. */
+static inline vf vf_sums(const vf x[LANES])
+{
+    const vf even = vaddq_f32(vzip1q_f32(x[0], x[2]), vzip2q_f32(x[0], x[2]));
+    const vf odd = vaddq_f32(vzip1q_f32(x[1], x[3]), vzip2q_f32(x[1], x[3]));
+    return vaddq_f32(vzip1q_f32(even, odd), vzip2q_f32(even, odd));
+}
+
 /* ---- whole numbers --------------------------------------------------------------------------- */
 
 static inline vi vi_load(const void *p)
 {
     return vreinterpretq_s32_u8(vld1q_u8(p));
+}
+
+static inline void vi_store(void *p, vi x)
+{
+    vst1q_u8(p, vreinterpretq_u8_s32(x));
 }
 
 static inline vi vi_set(int32_t x)
