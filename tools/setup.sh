@@ -33,6 +33,7 @@ arm    gcc-aarch64-linux-gnu  the compiler for 64-bit Arm
 arm    libc6-dev-arm64-cross  its C library
 arm    qemu-user              runs what it makes
 arm    libjansson-dev:arm64   reads JSON there
+arm    libhwloc-dev:arm64     tells cores from hyper-threads there
 train  python3-torch      the network that learns
 train  python3-numpy      files of numbers
 train  libopenblas0-pthread the products of torch, which takes 30 times as long without it
