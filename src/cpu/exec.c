@@ -233,6 +233,7 @@ void exec_close(struct exec *exec)
     for (int i = 0; i < PROGRAMS; i++)
         program_close(&exec->program[i]);
     mem_free(exec->packed);
+    mem_free(exec->taken);
     mem_free(exec->scratch);
     mem_free(exec->team.places);
     mem_free(exec->team.parts);
@@ -258,7 +259,9 @@ static enum weir_status exec_fill(struct exec *exec, const struct backend_bind *
     exec->scratch_count = scratch_floats(plan);
     exec->scratch = mem_alloc(exec->scratch_count, threads * sizeof(float), err);
     exec->packed = mem_alloc(plan->buf_count, sizeof *exec->packed, err);
-    if (exec->scratch == NULL || exec->packed == NULL || !open_team(exec, threads, err))
+    exec->taken = mem_alloc(plan->op_count, threads * sizeof *exec->taken, err);
+    if (exec->scratch == NULL || exec->packed == NULL || exec->taken == NULL ||
+        !open_team(exec, threads, err))
         return WEIR_ERR_MEMORY;
     for (uint32_t i = 0; i < plan->buf_count; i++)
         exec->packed[i] = plan->bufs[i].kind == BUF_WEIGHT && bind->held != NULL &&

@@ -30,6 +30,11 @@ struct program {
 /* For steps of up to PHASES_REPEAT_ROWS, and for others. */
 enum { PROGRAM_SMALL, PROGRAM_LARGE, PROGRAMS };
 
+/* Chunks of a share of an op that threads have begun in this step. */
+struct taken {
+    _Atomic uint32_t chunks;
+};
+
 struct exec {
     struct device *device;
     const struct plan *plan;
@@ -40,6 +45,7 @@ struct exec {
     uint64_t scratch_count;
     struct attend_team team;
     const struct step *step;
+    struct taken *taken;      /* [ops][threads]: of each thread's share */
     _Atomic uint32_t stop_at; /* phase after which the step ends, or UINT32_MAX */
 };
 

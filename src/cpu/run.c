@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Runs a prepared plan: every thread walks all ops, computes its part of each, and waits for the
  * others where a phase ends. Knows how ops are shared, not what they compute. */
+#include <string.h>
+
 #include "base/err.h"
+#include "base/mem.h"
 #include "cpu/exec.h"
 
 /* An op as one thread sees it. */
@@ -88,8 +91,46 @@ static void share_of_thread(const struct turn_call *t, uint64_t count, uint32_t 
     backend_share(count, unit, t->thread, t->threads, first, last);
 }
 
+/* Chunk `chunk` of the columns of thread `owner`; false if it has not so many. A share is some 16
+ * chunks: enough that who is late is late by little, not so many that they cost. */
+static bool find_chunk(const struct turn_call *t, uint32_t columns, uint32_t owner, uint32_t chunk,
+                       struct part *part)
+{
+    enum { CHUNKS = 16, CHUNK_MIN = 64 };
+    uint64_t first, last;
+    backend_share(columns, BACKEND_ROWS_UNIT, owner, t->threads, &first, &last);
+    const uint64_t even = size_align((last - first) / CHUNKS, BACKEND_ROWS_UNIT);
+    const uint64_t size = even < CHUNK_MIN ? CHUNK_MIN : even, begin = first + chunk * size;
+    if (begin >= last)
+        return false;
+    part->column = (uint32_t)begin;
+    part->column_end = (uint32_t)(last - begin < size ? last : begin + size);
+    return true;
+}
+
+/* Each thread computes its own share chunk by chunk, then what others have not come to yet: one
+ * that is slow, or whose core has other work, does not hold up the phase. A number is the same
+ * whoever computes it. */
+static void compute_loose(const struct turn_call *t, struct part part)
+{
+    struct taken *taken = t->exec->taken + (t->call.op - t->exec->plan->ops) * t->threads;
+    const uint32_t columns = part.column_end;
+    for (uint32_t i = 0; i < t->threads; i++) {
+        const uint32_t owner = (t->thread + i) % t->threads;
+        while (find_chunk(t, columns, owner,
+                          atomic_fetch_add_explicit(&taken[owner].chunks, 1, memory_order_relaxed),
+                          &part))
+            compute(t, &part);
+    }
+}
+
 static void compute_columns(const struct turn_call *t, struct part part)
 {
+    const bool is_small = t->program == &t->exec->program[PROGRAM_SMALL]; /* no panels per call */
+    if (t->turn->is_loose && t->call.op->kind == OP_MATMUL && is_small && t->threads > 1) {
+        compute_loose(t, part);
+        return;
+    }
     uint64_t first, last;
     share_of_thread(t, part.column_end, BACKEND_ROWS_UNIT, &first, &last);
     part.column = (uint32_t)first;
@@ -193,6 +234,8 @@ enum weir_status exec_run(struct exec *exec, const struct step *step, struct wei
     exec->last = &exec->program[is_small ? PROGRAM_SMALL : PROGRAM_LARGE];
     exec->step = step;
     exec->stop_at = UINT32_MAX;
+    memset(exec->taken, 0,
+           exec->plan->op_count * pool_threads(exec->device->pool) * sizeof *exec->taken);
     pool_run(exec->device->pool, run_program, exec);
     exec->step = NULL;
     return exec->stop_at == UINT32_MAX ? WEIR_OK

@@ -245,6 +245,16 @@ static void close_phase(const struct cutting *cut, uint32_t end)
     for (uint32_t i = cut->first; i < end; i++) {
         cut->turns[i].head_map = head_map;
         cut->turns[i].families = (uint16_t)cut->families;
+        cut->turns[i].is_loose = cut->turns[i].share == SHARE_COLUMNS;
+    }
+    for (uint32_t i = cut->first; i < end; i++) {
+        for (uint32_t k = 0; k < op_operands(&cut->plan->ops[i]); k++) {
+            uint32_t writer;
+            uint16_t written;
+            if (letter_reads(letter_of(&cut->plan->ops[i], k)) &&
+                find_part_writer(cut, i, cut->plan->ops[i].operand[k], &writer, &written))
+                cut->turns[writer].is_loose = false;
+        }
     }
 }
 

@@ -28,6 +28,8 @@ struct turn {
     uint16_t phase;
     uint8_t share;    /* enum share */
     uint8_t head_map; /* enum head_map: which heads of a buffer with more of them a family has */
+    bool is_loose;    /* SHARE_COLUMNS: no op of the phase reads the result, so that any thread may
+                         compute any column */
     uint16_t
         families; /* SHARE_GROUPS: of the phase; each buffer has a multiple of so many groups */
 };

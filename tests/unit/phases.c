@@ -156,21 +156,37 @@ static void check_operand(const struct walk *walk, uint32_t number, uint32_t i)
     }
 }
 
+/* What any thread may compute, nobody reads before the phase ends. */
+static void check_loose(const struct plan *plan, const struct turn *turns, uint32_t number)
+{
+    const uint16_t written = plan->ops[number].operand[op_result(plan, &plan->ops[number])];
+    const uint16_t base = plan_buf(plan, written)->base;
+    CHECK(turns[number].share == SHARE_COLUMNS);
+    for (uint32_t n = number + 1; n < plan->op_count && turns[n].phase == turns[number].phase; n++)
+        for (uint32_t i = 0; i < op_operands(&plan->ops[n]); i++)
+            CHECK(plan_buf(plan, plan->ops[n].operand[i])->base != base);
+}
+
 static uint32_t check_plan(const struct plan *plan, bool repeat)
 {
     struct turn *turns = calloc(plan->op_count, sizeof *turns);
     CHECK(turns != NULL);
     const uint32_t phases = plan_phases(plan, repeat, turns);
+    uint32_t loose = 0;
     for (uint32_t n = 0; n < plan->op_count; n++) {
         CHECK(n == 0 || turns[n].phase == turns[n - 1].phase ||
               turns[n].phase == turns[n - 1].phase + 1);
         CHECK(repeat || turns[n].share != SHARE_EACH);
+        loose += turns[n].is_loose;
+        if (turns[n].is_loose)
+            check_loose(plan, turns, n);
         for (uint32_t i = 0; i < op_operands(&plan->ops[n]); i++) {
             for (uint32_t t = 0; t < THREADS; t++)
                 check_operand(&(struct walk){plan, turns, t}, n, i);
         }
     }
     CHECK_INT(turns[plan->op_count - 1].phase, phases - 1);
+    CHECK(loose > 0 && turns[plan->op_count - 1].is_loose); /* the head, for one */
     free(turns);
     return phases;
 }
