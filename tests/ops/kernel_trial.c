@@ -829,16 +829,36 @@ double trial_operations(const struct trial *t)
 
 /* ---- levels ---------------------------------------------------------------------------------- */
 
+/* Those of the program, and behind them the level amx with tiles in plain C for machines without
+ * (cpu/kernels/tile.h), which is otherwise v4. */
+#if defined(__x86_64__)
+#define EMULATED_NEEDS "v4"
+extern const struct kernels kernels_emulated;
+#endif
+
 static const struct kernels *const levels[] = {
 #define LEVEL(id, features) &kernels_##id,
 #include "cpu/levels.def"
+#if defined(EMULATED_NEEDS)
+    &kernels_emulated,
+#endif
 };
+
+static bool has_level(const char *level)
+{
+    const struct kernels *best;
+    return cpu_select(&best, level, &(struct weir_error){0}) == WEIR_OK &&
+           strcmp(best->level, level) == 0;
+}
 
 const struct kernels *trial_level(uint32_t number, bool *has)
 {
     if (number >= sizeof levels / sizeof levels[0])
         return NULL;
-    const struct kernels *kernels = levels[number], *best;
-    *has = cpu_select(&best, kernels->level, &(struct weir_error){0}) == WEIR_OK && best == kernels;
-    return kernels;
+    *has = has_level(levels[number]->level);
+#if defined(EMULATED_NEEDS)
+    if (levels[number] == &kernels_emulated)
+        *has = has_level(EMULATED_NEEDS) && kernels_emulated.works();
+#endif
+    return levels[number];
 }
