@@ -4,6 +4,7 @@
  * cache. Run alone: build/tests/weir-test attention_ */
 #include "test.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,5 +223,53 @@ TEST(attention_over_every_type_of_cache)
         check_numbers(&a, &steps[0]);
         check_numbers(&a, &steps[1]);
         attention_close(&a);
+    }
+}
+
+/* ---- rotary embedding ------------------------------------------------------------------------ */
+
+enum { PAIRS = 24, SPREAD = 1 << 24 };
+
+/* Cosines and sines at a position: what becomes of pairs of 1 and 0. */
+static void check_turns(const struct kernels *kernels, uint32_t position)
+{
+    double frequencies[PAIRS];
+    float x[2 * PAIRS] = {0}, y[2 * PAIRS];
+    const struct op op = {.kind = OP_ROPE, .scale = 1.0f};
+    const struct step_seq seq = {.cached = position, .rows = 1};
+    const struct step step = {.rows = 1, .seqs = 1, .seq = &seq};
+    struct cpu_call call = {.op = &op, .step = &step};
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        frequencies[i] = pow(1e7, -(double)i / PAIRS);
+        x[i] = 1.0f;
+    }
+    call.at[0] = call.at[2] = (struct host_operand){.data = (uint8_t *)x,
+                                                    .dtype = DTYPE_F32,
+                                                    .rows = 1,
+                                                    .width = 2 * PAIRS,
+                                                    .groups = 1,
+                                                    .stride = 2 * PAIRS,
+                                                    .pitch = sizeof x};
+    call.at[1] = (struct host_operand){.data = (uint8_t *)frequencies, .width = PAIRS};
+    call.at[2].data = (uint8_t *)y;
+    kernels->op[OP_ROPE](&call, &(struct part){0, 1, 0, 2 * PAIRS});
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        const double angle = (double)position * frequencies[i];
+        CHECK(fabs(y[i] - cos(angle)) <= 3.1e-8 && fabs(y[i + PAIRS] - sin(angle)) <= 3.1e-8);
+    }
+}
+
+/* Half a unit of F32 below 1 is 2^-25, 3e-8. */
+TEST(attention_turns_are_those_of_the_library)
+{
+    for (size_t l = 0; l < sizeof levels / sizeof levels[0]; l++) {
+        const struct kernels *kernels;
+        struct weir_error err = {0};
+        CHECK_OK(cpu_select(&kernels, levels[l], &err), &err);
+        for (uint32_t i = 0; i < 20000; i++) {
+            check_turns(kernels, i);
+            check_turns(kernels, (uint32_t)(rng_bits(test_seed(), 9, i) % SPREAD));
+        }
+        check_turns(kernels, (1u << 30) - 1);
     }
 }

@@ -250,6 +250,11 @@ static void score_block(const struct attending *a, const struct block *block, ui
 
 /* ---- weights --------------------------------------------------------------------------------- */
 
+static float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
 static float largest_of(const float *x, uint32_t count)
 {
     float lane[LANES];
@@ -257,8 +262,10 @@ static float largest_of(const float *x, uint32_t count)
     for (uint32_t i = LANES; i < count; i += LANES)
         most = vf_max(most, vf_load(x + i));
     vf_store(lane, most);
-    for (uint32_t i = 1; i < LANES; i++)
-        lane[0] = fmaxf(lane[0], lane[i]);
+    for (uint32_t half = LANES / 2; half > 0; half /= 2) {
+        for (uint32_t i = 0; i < half; i++)
+            lane[i] = larger(lane[i], lane[i + half]);
+    }
     return lane[0];
 }
 
@@ -276,7 +283,7 @@ static void weigh(float *scores, uint32_t count, float *counters)
     const uint32_t end = (count + LANES - 1) / LANES * LANES;
     for (uint32_t i = count; i < end; i++)
         scores[i] = -INFINITY;
-    const float largest = fmaxf(counters[LARGEST], largest_of(scores, end));
+    const float largest = larger(counters[LARGEST], largest_of(scores, end));
     vf sum = vf_set(0.0f);
     for (uint32_t i = 0; i < end; i += LANES)
         vf_store(scores + i, vf_exp(vf_sub(vf_load(scores + i), vf_set(largest))));
@@ -408,7 +415,7 @@ static void merge_vector(const struct attending *a, float *to, const float *from
 {
     float *own = to + a->padded;
     const float *other = from + a->padded;
-    const float largest = fmaxf(own[LARGEST], other[LARGEST]);
+    const float largest = larger(own[LARGEST], other[LARGEST]);
     const float own_factor = exp_of(own[LARGEST] - largest);
     const float other_factor = exp_of(other[LARGEST] - largest);
     for (uint32_t i = 0; i < a->padded; i += LANES) {

@@ -22,11 +22,34 @@ static uint64_t position_of_row(const struct step *step, uint64_t row)
 
 /* ---- rotary embedding ------------------------------------------------------------------------ */
 
-/* Cosine and sine of each pair at one position; angles in double, as in the reference. */
+/* Cosine and sine of each pair at one position. */
 struct turn_table {
     float c[HEAD_WIDTH_MAX / 2], s[HEAD_WIDTH_MAX / 2];
     uint32_t pairs;
 };
+
+/* Of angles up to 2^31, in double: less the nearest multiple of pi / 2 (Cody and Waite 1980), in
+ * parts of so few bits that the first two products are exact, then Taylor series up to the power at
+ * which the next term is below 1e-12. The loop has no branches, so that it becomes vectors. */
+static inline void turn_of(double angle, double *c, double *s)
+{
+    const double shifted = angle * 0x1.45f306dc9c883p-1 + 0x1.8p52; /* the quarter is in its bits */
+    const double quarters = shifted - 0x1.8p52;
+    const double r =
+        angle - quarters * 0x1.921fbp0 - quarters * 0x5.4442p-24 - quarters * 0xd.18469898cc517p-44;
+    const double rr = r * r;
+    const double s3 = -1.0 / 6 + rr * (1.0 / 120 + rr * (-1.0 / 5040 + rr * (1.0 / 362880)));
+    const double s11 = -1.0 / 39916800 + rr * (1.0 / 6227020800);
+    const double c2 = -1.0 / 2 + rr * (1.0 / 24 + rr * (-1.0 / 720 + rr * (1.0 / 40320)));
+    const double c10 = -1.0 / 3628800 + rr * (1.0 / 479001600);
+    const double r4 = rr * rr, sine = r + r * rr * (s3 + r4 * r4 * s11);
+    const double cosine = 1 + rr * (c2 + r4 * r4 * c10);
+    uint64_t quarter;
+    memcpy(&quarter, &shifted, sizeof quarter);
+    const double other_c = quarter & 1 ? sine : cosine, other_s = quarter & 1 ? cosine : sine;
+    *c = (quarter + 1) & 2 ? -other_c : other_c;
+    *s = quarter & 2 ? -other_s : other_s;
+}
 
 static void turns_at(struct turn_table *turns, const struct host_operand *f, uint64_t position,
                      float magnitude)
@@ -34,9 +57,10 @@ static void turns_at(struct turn_table *turns, const struct host_operand *f, uin
     const double *frequency = (const double *)(const void *)f->data;
     turns->pairs = f->width;
     for (uint32_t i = 0; i < turns->pairs; i++) {
-        const double angle = (double)position * frequency[i];
-        turns->c[i] = (float)cos(angle) * magnitude;
-        turns->s[i] = (float)sin(angle) * magnitude;
+        double c, s;
+        turn_of((double)position * frequency[i], &c, &s);
+        turns->c[i] = (float)c * magnitude;
+        turns->s[i] = (float)s * magnitude;
     }
 }
 
@@ -86,6 +110,16 @@ void KERNEL(norm_rope)(const struct cpu_call *call, const struct part *part)
 
 /* ---- the cache ------------------------------------------------------------------------------- */
 
+/* F16, of which most caches are, in vectors. */
+static void encode_group(enum dtype dtype, const float *values, uint8_t *out, uint32_t width)
+{
+    uint32_t i = 0;
+    for (; dtype == DTYPE_F16 && i + LANES <= width; i += LANES)
+        vf_to_f16(out + 2 * (uint64_t)i, vf_load(values + i));
+    if (i < width)
+        codec_encode_row(dtype, values + i, out + dtype_row_bytes(dtype, i), width - i);
+}
+
 void KERNEL(kv_append)(const struct cpu_call *call, const struct part *part)
 {
     const struct host_operand *x = &call->at[0], *cache = &call->at[1];
@@ -94,7 +128,7 @@ void KERNEL(kv_append)(const struct cpu_call *call, const struct part *part)
         const struct step_seq *seq = seq_of_row(call->step, row);
         uint8_t *to = host_slot_row(cache, seq->slot, position_of_row(call->step, row));
         for (uint32_t group = part->column / x->width; group < part->column_end / x->width; group++)
-            codec_encode_row(cache->dtype, host_group(x, row, group), to + group * group_bytes,
-                             x->width);
+            encode_group(cache->dtype, host_group(x, row, group), to + group * group_bytes,
+                         x->width);
     }
 }
