@@ -208,8 +208,20 @@ TEST(equal_backends_give_the_same_logits)
     }
 }
 
-/* Of these tokens no number falls to another code of its block, which would be a difference of its
- * own size. */
+/* A sum in another order can make a number of a cache fall to the code beside: a step off, counted
+ * in deviations of the numbers, of which a block spans about four. It is one of the 32 of its head,
+ * in one of 24 rows. */
+static double largest_error(enum weir_cache_type a, enum weir_cache_type b)
+{
+    static const double steps[] = {
+        [WEIR_CACHE_F32] = 0,          [WEIR_CACHE_F16] = 0x1p-10,   [WEIR_CACHE_BF16] = 0x1p-7,
+        [WEIR_CACHE_Q8_0] = 4.0 / 255, [WEIR_CACHE_Q5_1] = 4.0 / 31, [WEIR_CACHE_Q5_0] = 4.0 / 31,
+        [WEIR_CACHE_Q4_1] = 4.0 / 15,  [WEIR_CACHE_Q4_0] = 4.0 / 15,
+    };
+    const double step = steps[a] > steps[b] ? steps[a] : steps[b];
+    return 1e-8 + step * step / (32 * 24);
+}
+
 TEST(equal_backends_give_the_same_logits_with_any_cache)
 {
     for (int type = WEIR_CACHE_F32; type <= WEIR_CACHE_Q4_0; type++) {
@@ -224,7 +236,7 @@ TEST(equal_backends_give_the_same_logits_with_any_cache)
             float *logits = logits_under(test_data(exact[0]), &one, false, &bytes);
             float *other_logits = logits_under(test_data(exact[0]), &other, false, &other_bytes);
             const double nmse = test_nmse(other_logits, logits, bytes / sizeof *logits);
-            if (!(nmse <= 1e-8))
+            if (!(nmse <= largest_error(one.cache_k, one.cache_v)))
                 test_fail(__FILE__, __LINE__, "%s, type %d: NMSE %g", other.isa, type, nmse);
             free(logits);
             free(other_logits);
