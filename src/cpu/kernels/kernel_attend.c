@@ -184,7 +184,7 @@ INLINE void score_keys(const struct attending *a, load_fn *load, const struct bl
     const float *q = a->queries + vector * a->pitch;
     const uint8_t *key[TILE_KEYS];
     const bool is_far = load != load_f32; /* tiles are near */
-    const uint8_t *next = is_far ? block->next.rows + at * block->next.pitch : NULL;
+    const uint8_t *next = is_far ? block->next.rows + at * block->next.pitch : block->rows;
     vf sum[LANES];
     float lane[LANES];
     for (uint32_t i = 0; i < TILE_KEYS; i++)
@@ -304,7 +304,8 @@ INLINE void add_strip(const struct attending *a, load_fn *load, const struct blo
                       uint32_t column, uint32_t count)
 {
     const bool is_far = load != load_f32;
-    const uint8_t *next = is_far ? block->next.rows + column / LANES * block->next.step : NULL;
+    const uint8_t *next =
+        is_far ? block->next.rows + column / LANES * block->next.step : block->rows;
     vf sum[HEADS][STRIP];
     for (uint32_t h = 0; h < heads; h++) {
         const float *from = part + h * a->pitch;
