@@ -47,6 +47,10 @@ static inline int16_t *quants_sums(const struct quants *quants, uint64_t row)
  * order, the same one whatever the company. */
 enum { EXACT_ROWS = 16 };
 
+/* Channels that a convolution works on at once: a row of them is in the first cache when the next
+ * one needs it. */
+enum { CONV_BLOCK = 512 };
+
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 /* Products of packed codes take up to so many rows of activations at a time, so many blocks of 32

@@ -24,6 +24,8 @@ static uint64_t op_scratch_floats(const struct plan *plan, const struct op *op)
         return first->width > PRODUCT_FLOATS ? first->width : PRODUCT_FLOATS;
     case OP_ROUTE: return buf_columns(first); /* a probability for each expert */
     case OP_ATTEND: return attend_scratch_floats(heads_of(plan, op), first->width);
+    case OP_CONV:
+    case OP_CONV_SILU: return plan_buf(plan, op->operand[1])->width * (uint64_t)CONV_BLOCK; // taps
     default: return 0;
     }
 }

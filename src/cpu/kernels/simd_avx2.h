@@ -101,6 +101,28 @@ static inline float vf_largest(vf x)
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
+/* Four floats of each of the rows 0 and 4. */
+static inline vf vf_load_fours(const float *p, uint64_t pitch)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)),
+                                _mm_loadu_ps(p + 4 * pitch), 1);
+}
+
+/* out[i]: element i of LANES rows, `pitch` floats apart, of which each has four. */
+static inline void vf_load_columns(const float *p, uint64_t pitch, vf out[4])
+{
+    const vf a = vf_load_fours(p, pitch), b = vf_load_fours(p + pitch, pitch);
+    const vf c = vf_load_fours(p + 2 * pitch, pitch), d = vf_load_fours(p + 3 * pitch, pitch);
+    const __m256d ab = _mm256_castps_pd(_mm256_unpacklo_ps(a, b));
+    const __m256d cd = _mm256_castps_pd(_mm256_unpacklo_ps(c, d));
+    const __m256d ab_high = _mm256_castps_pd(_mm256_unpackhi_ps(a, b));
+    const __m256d cd_high = _mm256_castps_pd(_mm256_unpackhi_ps(c, d));
+    out[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd));
+    out[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd));
+    out[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab_high, cd_high));
+    out[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab_high, cd_high));
+}
+
 /* The lanes, added in halves: the order is fixed. */
 static inline float vf_sum(vf x)
 {

@@ -111,6 +111,30 @@ static inline float vf_largest(vf x)
     return _mm512_reduce_max_ps(x);
 }
 
+/* Four floats of each of the rows 0, 4, 8, 12. */
+static inline vf vf_load_fours(const float *p, uint64_t pitch)
+{
+    vf x = _mm512_castps128_ps512(_mm_loadu_ps(p));
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(p + 4 * pitch), 1);
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(p + 8 * pitch), 2);
+    return _mm512_insertf32x4(x, _mm_loadu_ps(p + 12 * pitch), 3);
+}
+
+/* out[i]: element i of LANES rows, `pitch` floats apart, of which each has four. */
+static inline void vf_load_columns(const float *p, uint64_t pitch, vf out[4])
+{
+    const vf a = vf_load_fours(p, pitch), b = vf_load_fours(p + pitch, pitch);
+    const vf c = vf_load_fours(p + 2 * pitch, pitch), d = vf_load_fours(p + 3 * pitch, pitch);
+    const __m512d ab = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+    const __m512d cd = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+    const __m512d ab_high = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+    const __m512d cd_high = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+    out[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd));
+    out[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd));
+    out[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab_high, cd_high));
+    out[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab_high, cd_high));
+}
+
 /* The lanes, added in halves: the order is fixed. */
 static inline float vf_sum(vf x)
 {

@@ -99,6 +99,17 @@ static inline float vf_largest(vf x)
     return vmaxvq_f32(x);
 }
 
+/* out[i]: element i of LANES rows, `pitch` floats apart, of which each has four. */
+static inline void vf_load_columns(const float *p, uint64_t pitch, vf out[4])
+{
+    const float32x4x2_t ab = vtrnq_f32(vf_load(p), vf_load(p + pitch));
+    const float32x4x2_t cd = vtrnq_f32(vf_load(p + 2 * pitch), vf_load(p + 3 * pitch));
+    out[0] = vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0]));
+    out[1] = vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1]));
+    out[2] = vcombine_f32(vget_high_f32(ab.val[0]), vget_high_f32(cd.val[0]));
+    out[3] = vcombine_f32(vget_high_f32(ab.val[1]), vget_high_f32(cd.val[1]));
+}
+
 /* The lanes, added in halves: the order is fixed. */
 static inline float vf_sum(vf x)
 {

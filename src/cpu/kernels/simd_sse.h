@@ -112,6 +112,14 @@ static inline float vf_largest(vf x)
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
+/* out[i]: element i of LANES rows, `pitch` floats apart, of which each has four. */
+static inline void vf_load_columns(const float *p, uint64_t pitch, vf out[4])
+{
+    for (uint32_t i = 0; i < 4; i++)
+        out[i] = vf_load(p + i * pitch);
+    _MM_TRANSPOSE4_PS(out[0], out[1], out[2], out[3]);
+}
+
 /* The lanes, added in halves: the order is fixed. */
 static inline float vf_sum(vf x)
 {
