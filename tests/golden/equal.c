@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Whole models against themselves, to the bit, by each backend and each level of instructions: all
- * at once = one by one = beside other sequences, fused = unfused, mapped = read, any number of
- * threads; and the backends against each other. Run alone: build/tests/weir-test equal_ */
+ * Whole models against themselves, to the bit, by each backend and each level of instructions: up
+ * to 16 rows at once = one by one, and with any number of rows alone = beside other sequences,
+ * fused = unfused, mapped = read, any number of threads; within a bound, many rows at once = one by
+ * one, and the backends against each other. Run alone: build/tests/weir-test equal_ */
 #include "golden/fixture.h"
 
 #include <stdio.h>
@@ -26,27 +27,47 @@ static void engine_options(struct weir_engine_options *options, int engine)
     options->isa = engines[engine].isa;
 }
 
+/* Rows of a step: all tokens, as many as must be exact (cpu/kernels.h, EXACT_ROWS), one. */
+enum { ALL = 24, EXACT = 16, ONE = 1 };
+
+/* Logits of `count` tokens by steps of up to `rows` rows; malloc. */
+static float *logits_by(struct fixture *fixture, const int32_t *tokens, uint32_t count,
+                        uint32_t rows)
+{
+    struct weir_error err = {0};
+    const size_t row = fixture->vocab * sizeof(float);
+    char *logits = malloc(count * row);
+    CHECK(logits != NULL);
+    weir_session_reset(fixture->session);
+    for (uint32_t i = 0; i < count; i += rows) {
+        const uint32_t now = count - i < rows ? count - i : rows;
+        CHECK_OK(weir_session_eval(fixture->session, tokens + i, now, WEIR_LOGITS_ALL, &err), &err);
+        memcpy(logits + i * row, weir_session_logits(fixture->session, 0), now * row);
+    }
+    return (float *)(void *)logits;
+}
+
 /* Logits of the 24 tokens under some options; malloc. */
 static float *logits_under(const char *model, const struct weir_engine_options *options,
-                           bool one_by_one, size_t *bytes)
+                           uint32_t rows, size_t *bytes)
 {
     struct fixture fixture;
     uint32_t count;
     fixture_open(&fixture, model, options);
     int32_t *tokens = fixture_tokens(test_data("golden/tokens24.txt"), &count);
-    float *logits = fixture_logits(&fixture, tokens, count, one_by_one);
+    float *logits = logits_by(&fixture, tokens, count, rows);
     *bytes = (size_t)count * fixture.vocab * sizeof(float);
     free(tokens);
     fixture_close(&fixture);
     return logits;
 }
 
-static void check_same_bits(const char *model, const struct weir_engine_options *a,
-                            const struct weir_engine_options *b, bool b_one_by_one)
+static void check_same_bits(const char *model, const struct weir_engine_options *a, uint32_t a_rows,
+                            const struct weir_engine_options *b, uint32_t b_rows)
 {
     size_t a_bytes, b_bytes;
-    float *a_logits = logits_under(model, a, false, &a_bytes);
-    float *b_logits = logits_under(model, b, b_one_by_one, &b_bytes);
+    float *a_logits = logits_under(model, a, a_rows, &a_bytes);
+    float *b_logits = logits_under(model, b, b_rows, &b_bytes);
     CHECK_INT(a_bytes, b_bytes);
     CHECK(memcmp(a_logits, b_logits, a_bytes) == 0);
     free(a_logits);
@@ -57,19 +78,37 @@ static const char *const quantized[] = {"golden/nano-q4_0.gguf", "golden/nanomoe
 static const char *const exact[] = {"golden/nano-f32.gguf", "golden/nanomoe-f32.gguf"};
 enum { MODELS = 2 }; /* without and with experts */
 
-TEST(equal_all_at_once_is_one_by_one)
+TEST(equal_few_at_once_are_one_by_one)
 {
     for (int i = 0; i < MODELS * ENGINES; i++) {
-        const int m = i % MODELS;
+        const char *model = test_data(quantized[i % MODELS]);
         struct weir_engine_options options;
         engine_options(&options, i / MODELS);
-        check_same_bits(test_data(quantized[m]), &options, &options, true);
+        check_same_bits(model, &options, EXACT, &options, ONE);
         options.cache_k = WEIR_CACHE_F16;
-        check_same_bits(test_data(quantized[m]), &options, &options, true);
+        check_same_bits(model, &options, EXACT, &options, ONE);
     }
 }
 
-TEST(equal_all_at_once_is_one_by_one_with_any_cache)
+/* Sums in another order: the reference has one order for any number of rows. */
+TEST(equal_many_at_once_are_one_by_one)
+{
+    for (int i = 0; i < MODELS * ENGINES; i++) {
+        const char *model = test_data(exact[i % MODELS]);
+        struct weir_engine_options options;
+        size_t bytes;
+        engine_options(&options, i / MODELS);
+        float *many = logits_under(model, &options, ALL, &bytes);
+        float *single = logits_under(model, &options, ONE, &bytes);
+        const double nmse = test_nmse(many, single, bytes / sizeof *many);
+        if (!(nmse <= (i / MODELS == 0 ? 0 : 1e-8)))
+            test_fail(__FILE__, __LINE__, "%s %s: NMSE %g", options.backend, options.isa, nmse);
+        free(many);
+        free(single);
+    }
+}
+
+TEST(equal_few_at_once_are_one_by_one_with_any_cache)
 {
     for (int type = WEIR_CACHE_F32; type <= WEIR_CACHE_Q4_0; type++) {
         for (int i = 0; i < ENGINES; i++) {
@@ -77,7 +116,7 @@ TEST(equal_all_at_once_is_one_by_one_with_any_cache)
             engine_options(&options, i);
             options.cache_k = (enum weir_cache_type)type;
             options.cache_v = (enum weir_cache_type)((type + 3) % (WEIR_CACHE_Q4_0 + 1));
-            check_same_bits(test_data(exact[0]), &options, &options, true);
+            check_same_bits(test_data(exact[0]), &options, EXACT, &options, ONE);
         }
     }
 }
@@ -87,14 +126,14 @@ TEST(equal_fused_is_unfused)
     static const enum weir_switch choices[3][2] = {
         {WEIR_OFF, WEIR_ON}, {WEIR_ON, WEIR_OFF}, {WEIR_OFF, WEIR_OFF}};
     for (int i = 0; i < 3 * MODELS; i++) {
-        for (int k = 0; k < 2 * ENGINES; k++) {
-            const bool one_by_one = k % 2;
+        for (int k = 0; k < ENGINES; k++) {
             struct weir_engine_options fused, unfused;
-            engine_options(&fused, k / 2);
-            engine_options(&unfused, k / 2);
+            engine_options(&fused, k);
+            engine_options(&unfused, k);
             unfused.fused_gdn = choices[i % 3][0];
             unfused.fuse = choices[i % 3][1];
-            check_same_bits(test_data(exact[i / 3]), &fused, &unfused, one_by_one);
+            check_same_bits(test_data(exact[i / 3]), &fused, ALL, &unfused, ALL);
+            check_same_bits(test_data(exact[i / 3]), &fused, EXACT, &unfused, ONE);
         }
     }
 }
@@ -107,16 +146,17 @@ static void check_threads_and_loading(const char *name, int engine)
     for (uint32_t threads = 2; threads <= 5; threads++) {
         engine_options(&other, engine);
         other.threads = threads;
-        check_same_bits(test_data(name), &one, &other, false);
+        check_same_bits(test_data(name), &one, ALL, &other, ALL);
+        check_same_bits(test_data(name), &one, EXACT, &other, ONE);
     }
     engine_options(&other, engine);
     other.threads = 2;
     other.bind = WEIR_OFF;
-    check_same_bits(test_data(name), &one, &other, false);
+    check_same_bits(test_data(name), &one, ALL, &other, ALL);
     engine_options(&other, engine);
     other.load = WEIR_LOAD_READ;
     other.check_tensors = true;
-    check_same_bits(test_data(name), &one, &other, true);
+    check_same_bits(test_data(name), &one, ALL, &other, ALL);
 }
 
 TEST(equal_threads_and_loading_do_not_matter)
@@ -142,7 +182,7 @@ static void check_sequences(const char *model, int engine)
     int32_t *tokens = fixture_tokens(test_data("golden/tokens300.txt"), &count);
     float *alone[SEQUENCES];
     for (int s = 0; s < SEQUENCES; s++)
-        alone[s] = fixture_logits(&fixture, tokens + 30 * s, TOKENS, false);
+        alone[s] = logits_by(&fixture, tokens + 30 * s, TOKENS, EXACT);
     struct weir_session *sessions[SEQUENCES];
     uint32_t done[SEQUENCES] = {0};
     for (int s = 0; s < SEQUENCES; s++)
@@ -184,6 +224,53 @@ TEST(equal_sequences_in_a_step_do_not_meet)
         check_sequences(test_data(exact[i % MODELS]), i / MODELS);
 }
 
+/* Two sequences in one step, of which the first has more rows than must be exact. */
+static void check_many_beside(const char *model, int engine)
+{
+    enum { SEQUENCES = 2, MANY = 40 };
+    static const uint32_t rows[SEQUENCES] = {MANY, 7};
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct fixture fixture;
+    uint32_t count;
+    engine_options(&options, engine);
+    options.sessions_max = SEQUENCES + 1;
+    fixture_open(&fixture, model, &options);
+    int32_t *tokens = fixture_tokens(test_data("golden/tokens300.txt"), &count);
+    struct weir_step_item items[SEQUENCES];
+    struct weir_session *sessions[SEQUENCES];
+    for (uint32_t s = 0; s < SEQUENCES; s++) {
+        CHECK_OK(weir_session_open(&sessions[s], fixture.engine, &err), &err);
+        items[s] = (struct weir_step_item){.session = sessions[s],
+                                           .tokens = tokens + 50 * s,
+                                           .count = rows[s],
+                                           .logits = WEIR_LOGITS_ALL};
+    }
+    CHECK_OK(weir_engine_step(fixture.engine, items, SEQUENCES, &err), &err);
+    float *beside[SEQUENCES];
+    for (uint32_t s = 0; s < SEQUENCES; s++) {
+        const size_t bytes = rows[s] * fixture.vocab * sizeof(float);
+        beside[s] = malloc(bytes);
+        CHECK(beside[s] != NULL);
+        memcpy(beside[s], weir_session_logits(sessions[s], 0), bytes);
+    }
+    for (uint32_t s = 0; s < SEQUENCES; s++) {
+        float *alone = logits_by(&fixture, tokens + 50 * s, rows[s], MANY);
+        CHECK(memcmp(beside[s], alone, rows[s] * fixture.vocab * sizeof(float)) == 0);
+        weir_session_close(sessions[s]);
+        free(beside[s]);
+        free(alone);
+    }
+    free(tokens);
+    fixture_close(&fixture);
+}
+
+TEST(equal_many_rows_do_not_meet_others)
+{
+    for (int i = 0; i < MODELS * ENGINES; i++)
+        check_many_beside(test_data(exact[i % MODELS]), i / MODELS);
+}
+
 /* ---- backends -------------------------------------------------------------------------------- */
 
 /* Sums in another order, and other ways to the same functions. */
@@ -198,8 +285,8 @@ TEST(equal_backends_give_the_same_logits)
         one.cache_k = one.cache_v = other.cache_k = other.cache_v =
             i / MODELS / ENGINES % 2 ? WEIR_CACHE_F16 : WEIR_CACHE_F32;
         other.fuse = other.fused_gdn = i / MODELS / ENGINES / 2 ? WEIR_OFF : WEIR_ON;
-        float *logits = logits_under(model, &one, false, &bytes);
-        float *other_logits = logits_under(model, &other, false, &other_bytes);
+        float *logits = logits_under(model, &one, ALL, &bytes);
+        float *other_logits = logits_under(model, &other, ALL, &other_bytes);
         const double nmse = test_nmse(other_logits, logits, bytes / sizeof *logits);
         if (!(nmse <= 1e-8))
             test_fail(__FILE__, __LINE__, "%s %s: NMSE %g", other.backend, other.isa, nmse);
@@ -233,8 +320,8 @@ TEST(equal_backends_give_the_same_logits_with_any_cache)
             one.cache_k = other.cache_k = (enum weir_cache_type)type;
             one.cache_v = other.cache_v =
                 (enum weir_cache_type)((type + 3) % (WEIR_CACHE_Q4_0 + 1));
-            float *logits = logits_under(test_data(exact[0]), &one, false, &bytes);
-            float *other_logits = logits_under(test_data(exact[0]), &other, false, &other_bytes);
+            float *logits = logits_under(test_data(exact[0]), &one, ALL, &bytes);
+            float *other_logits = logits_under(test_data(exact[0]), &other, ALL, &other_bytes);
             const double nmse = test_nmse(other_logits, logits, bytes / sizeof *logits);
             if (!(nmse <= largest_error(one.cache_k, one.cache_v)))
                 test_fail(__FILE__, __LINE__, "%s, type %d: NMSE %g", other.isa, type, nmse);

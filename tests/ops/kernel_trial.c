@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Makes operands, lets the reference and the kernels work on them, compares. Knows the layouts of
- * the CPU backend: packed matrices, 8 bits, states with the keys outside. */
+ * the CPU backend: packed matrices, 8 bits, states in strips. */
 #include "ops/kernel_trial.h"
 
 #include <math.h>
@@ -457,17 +457,26 @@ static bool is_turned(const struct trial *t, uint32_t i)
     return is_rule && (shape == SHAPE_STATE || shape == SHAPE_STATE_COPY);
 }
 
-/* Each head's matrix of `rows` rows of `columns` the other way round. */
-static void turn_heads(struct guarded *memory, uint32_t rows, uint32_t columns)
+/* Where a head's state has a value of a key: in strips of RULE_STRIP values, then in the rest. */
+static uint64_t held_at(uint32_t value, uint32_t key, uint32_t values, uint32_t keys)
 {
-    const uint64_t head_bytes = (uint64_t)rows * columns * sizeof(float);
+    const uint32_t whole = values - values % RULE_STRIP;
+    const uint32_t first = value < whole ? value - value % RULE_STRIP : whole;
+    const uint32_t side = value < whole ? RULE_STRIP : values - whole;
+    return (uint64_t)first * keys + (uint64_t)key * side + (value - first);
+}
+
+/* Each head's matrix as the reference has it, or back as the backend holds it. */
+static void turn_heads(struct guarded *memory, uint32_t values, uint32_t keys, bool to_reference)
+{
+    const uint64_t head_bytes = (uint64_t)values * keys * sizeof(float);
     float *head = take(head_bytes);
     for (uint64_t at = 0; at + head_bytes <= memory->bytes; at += head_bytes) {
         float *x = (float *)(void *)(memory->data + at);
         memcpy(head, x, head_bytes);
-        for (uint32_t i = 0; i < rows; i++) {
-            for (uint32_t j = 0; j < columns; j++)
-                x[(uint64_t)j * rows + i] = head[(uint64_t)i * columns + j];
+        for (uint32_t i = 0; i < values * keys; i++) {
+            const uint64_t held = held_at(i / keys, i % keys, values, keys);
+            x[to_reference ? i : held] = head[to_reference ? held : i];
         }
     }
     free(head);
@@ -485,12 +494,12 @@ static void expect(struct trial *t)
     call.scratch = scratch;
     for (uint32_t i = 0; i <= last; i++) {
         if (is_turned(t, i))
-            turn_heads(&t->at[i].memory, c->W, c->B);
+            turn_heads(&t->at[i].memory, c->B, c->W, true);
     }
     ref_run_op(&call);
     for (uint32_t i = 0; i <= last; i++) {
         if (is_turned(t, i))
-            turn_heads(&t->at[i].memory, c->B, c->W);
+            turn_heads(&t->at[i].memory, c->B, c->W, false);
         if (t->at[i].is_written)
             t->at[i].expected = copy_of(&t->at[i].memory);
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Kernels of the gated delta net. A state is held transposed to the reference's: key by key, the
- * values of a key side by side, so that sums over the keys need no sum across a vector. */
+ * Kernels of the gated delta rule: token by token where a sequence has few rows, in chunks where it
+ * has many. The state of a head is held in strips of 32 values, strip after strip, each key by key
+ * with its values side by side, so that sums over the keys need no sum across a vector and a strip
+ * fills 16 KiB of the first cache without gaps. Values that make no strip follow, key by key. */
 #include "cpu/kernels/kernel.h"
 
 #include <math.h>
@@ -28,11 +30,11 @@ void KERNEL(state_store)(const struct cpu_call *call, const struct part *part)
                (size_t)bytes);
 }
 
-/* ---- the gated delta rule -------------------------------------------------------------------- */
+/* ---- token by token -------------------------------------------------------------------------- */
 
-/* Values of a head that are worked on at once: 16 KiB of state at 128 keys stay in the first cache
- * from the pass that reads to the pass that writes. */
-enum { STRIP = 32, STRIP_VECTORS = STRIP / LANES };
+#define INLINE static inline __attribute__((always_inline))
+
+enum { STRIP = RULE_STRIP, STRIP_VECTORS = STRIP / LANES };
 
 /* One token of one head. */
 struct token {
@@ -42,33 +44,63 @@ struct token {
     float match; /* k . q */
 };
 
-/* sums[0] += S^T k and sums[1] += S^T q of the values of the strip. */
-static void read_strip(const float *state, uint32_t pitch, uint32_t keys, const struct token *token,
-                       vf sums[2][STRIP_VECTORS])
+/* What all tokens of a head share. */
+struct head {
+    float *state;
+    uint32_t keys, values;
+    float scale;
+};
+
+/* Sums in turn, that one addition need not wait for the other. */
+enum { TURNS = LANES == 16 ? 2 : 1 };
+
+/* sums[0] += S^T k and sums[1] += S^T q of one key. */
+INLINE void read_key(const float *strip, const struct token *token, uint32_t key,
+                     vf sums[2][STRIP_VECTORS])
 {
-    for (uint32_t n = 0; n < STRIP_VECTORS; n++)
-        sums[0][n] = sums[1][n] = vf_set(0.0f);
-    for (uint32_t i = 0; i < keys; i++) {
-        const vf k = vf_set(token->k[i]), q = vf_set(token->q[i]);
-        for (uint32_t n = 0; n < STRIP_VECTORS; n++) {
-            const vf row = vf_load(state + (uint64_t)i * pitch + n * LANES);
-            sums[0][n] = vf_fma(row, k, sums[0][n]);
-            sums[1][n] = vf_fma(row, q, sums[1][n]);
-        }
+    const vf k = vf_set(token->k[key]), q = vf_set(token->q[key]);
+    for (uint32_t n = 0; n < STRIP_VECTORS; n++) {
+        const vf row = vf_load(strip + key * STRIP + n * LANES);
+        sums[0][n] = vf_fma(row, k, sums[0][n]);
+        sums[1][n] = vf_fma(row, q, sums[1][n]);
     }
 }
 
-/* S = decay S + k delta^T. */
-static void write_strip(float *state, uint32_t pitch, uint32_t keys, const struct token *token,
+/* sums[0] = S^T k and sums[1] = S^T q of the values of the strip. */
+static void read_strip(const float *strip, uint32_t keys, const struct token *token,
+                       vf sums[2][STRIP_VECTORS])
+{
+    vf own[TURNS][2][STRIP_VECTORS];
+    uint32_t key = 0;
+    for (uint32_t n = 0; n < TURNS * STRIP_VECTORS; n++)
+        own[n % TURNS][0][n / TURNS] = own[n % TURNS][1][n / TURNS] = vf_set(0.0f);
+    for (; key + TURNS <= keys; key += TURNS) {
+        for (uint32_t turn = 0; turn < TURNS; turn++)
+            read_key(strip, token, key + turn, own[turn]);
+    }
+    for (; key < keys; key++)
+        read_key(strip, token, key, own[0]);
+    for (uint32_t n = 0; n < 2 * STRIP_VECTORS; n++) {
+        vf *sum = &sums[n % 2][n / 2];
+        *sum = own[0][n % 2][n / 2];
+        for (uint32_t turn = 1; turn < TURNS; turn++)
+            *sum = vf_add(*sum, own[turn][n % 2][n / 2]);
+    }
+}
+
+/* S = decay S + k delta^T. The next strip is fetched meanwhile: there the hardware, which stops at
+ * the end of a page, would begin anew four times. */
+static void write_strip(float *strip, uint32_t keys, const struct token *token,
                         const vf delta[STRIP_VECTORS])
 {
     const vf decay = vf_set(token->decay);
     for (uint32_t i = 0; i < keys; i++) {
         const vf k = vf_set(token->k[i]);
-        for (uint32_t n = 0; n < STRIP_VECTORS; n++) {
-            float *row = state + (uint64_t)i * pitch + n * LANES;
-            vf_store(row, vf_fma(k, delta[n], vf_mul(decay, vf_load(row))));
-        }
+        float *row = strip + i * STRIP;
+        __builtin_prefetch(row + keys * STRIP, 1);
+        __builtin_prefetch(row + keys * STRIP + STRIP / 2, 1);
+        for (uint32_t n = 0; n < STRIP; n += LANES)
+            vf_store(row + n, vf_fma(k, delta[n / LANES], vf_mul(decay, vf_load(row + n))));
     }
 }
 
@@ -76,71 +108,341 @@ static void write_strip(float *state, uint32_t pitch, uint32_t keys, const struc
  * delta = beta (v - decay u), and what is read of the new one is decay p + (k . q) delta: Yang,
  * Kautz and Hatamizadeh 2024 (arXiv 2412.06464), equation 10, in one pass that reads and one that
  * writes. */
-static void rule_strip(float *state, uint32_t pitch, uint32_t keys, const struct token *token,
-                       uint32_t first, float scale)
+static void rule_strip(const struct head *head, const struct token *token, uint32_t first)
 {
     vf sums[2][STRIP_VECTORS], delta[STRIP_VECTORS];
+    float *strip = head->state + (uint64_t)first * head->keys;
     const vf decay = vf_set(token->decay);
-    read_strip(state + first, pitch, keys, token, sums);
+    read_strip(strip, head->keys, token, sums);
     for (uint32_t n = 0; n < STRIP_VECTORS; n++) {
         const vf v = vf_load(token->v + first + n * LANES);
         delta[n] = vf_mul(vf_set(token->beta), vf_sub(v, vf_mul(decay, sums[0][n])));
         const vf read = vf_fma(vf_set(token->match), delta[n], vf_mul(decay, sums[1][n]));
-        vf_store(token->out + first + n * LANES, vf_mul(vf_set(scale), read));
+        vf_store(token->out + first + n * LANES, vf_mul(vf_set(head->scale), read));
     }
-    write_strip(state + first, pitch, keys, token, delta);
+    write_strip(strip, head->keys, token, delta);
 }
 
-/* A value by itself, where a head has no whole strips. */
-static void rule_value(float *state, uint32_t pitch, uint32_t keys, const struct token *token,
-                       uint32_t at, float scale)
+/* Value `at` by itself, where a head has no whole strip from `first` on. */
+static void rule_value(const struct head *head, const struct token *token, uint32_t first,
+                       uint32_t at)
 {
+    const uint32_t keys = head->keys, pitch = head->values - first;
+    float *state = head->state + (uint64_t)first * keys + (at - first);
     float u = 0, p = 0;
     for (uint32_t i = 0; i < keys; i++) {
-        u += state[(uint64_t)i * pitch + at] * token->k[i];
-        p += state[(uint64_t)i * pitch + at] * token->q[i];
+        u += state[(uint64_t)i * pitch] * token->k[i];
+        p += state[(uint64_t)i * pitch] * token->q[i];
     }
     const float delta = token->beta * (token->v[at] - token->decay * u);
-    token->out[at] = scale * (token->decay * p + token->match * delta);
+    token->out[at] = head->scale * (token->decay * p + token->match * delta);
     for (uint32_t i = 0; i < keys; i++)
-        state[(uint64_t)i * pitch + at] =
-            token->decay * state[(uint64_t)i * pitch + at] + token->k[i] * delta;
+        state[(uint64_t)i * pitch] =
+            token->decay * state[(uint64_t)i * pitch] + token->k[i] * delta;
 }
 
-static struct token token_at(const struct cpu_call *call, uint64_t row, uint32_t head,
-                             const struct host_operand *y)
+/* Strip by strip, so that each comes from memory once and goes back once. */
+static void rule_tokens(const struct head *head, struct token *tokens, uint32_t count)
+{
+    const uint32_t whole = head->values - head->values % STRIP;
+    for (uint32_t i = 0; i < count; i++)
+        tokens[i].match = dot_floats(tokens[i].k, tokens[i].q, head->keys);
+    for (uint32_t first = 0; first < whole; first += STRIP) {
+        for (uint32_t i = 0; i < count; i++)
+            rule_strip(head, &tokens[i], first);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t at = whole; at < head->values; at++)
+            rule_value(head, &tokens[i], whole, at);
+    }
+}
+
+/* ---- tiles ----------------------------------------------------------------------------------- */
+
+/* Rows of a product whose sums stay in registers, and their columns. */
+enum {
+    TILE_ROWS = LANES == 16 ? 8 : 4,
+    TILE_VECTORS = 2,
+    TILE_COLUMNS = TILE_VECTORS * LANES,
+};
+
+typedef vf tile[TILE_ROWS][TILE_VECTORS];
+
+/* Row r of the tile += the sum over i < depth of a[r * a_row + i * a_step] * row i of b. */
+INLINE void tile_add(tile sums, const float *a, uint64_t a_row, uint64_t a_step, const float *b,
+                     uint64_t b_step, uint32_t depth)
+{
+    tile own;
+    memcpy(own, sums, sizeof own);
+    for (uint64_t i = 0; i < depth; i++) {
+        vf y[TILE_VECTORS];
+        for (uint32_t n = 0; n < TILE_VECTORS; n++)
+            y[n] = vf_load(b + i * b_step + n * LANES);
+        for (uint32_t r = 0; r < TILE_ROWS; r++) {
+            const vf x = vf_set(a[r * a_row + i * a_step]);
+            for (uint32_t n = 0; n < TILE_VECTORS; n++)
+                own[r][n] = vf_fma(x, y[n], own[r][n]);
+        }
+    }
+    memcpy(sums, own, sizeof own);
+}
+
+/* Row r of the tile times by[r * step]. */
+INLINE void tile_scale(tile sums, const float *by, uint32_t step)
+{
+    for (uint32_t r = 0; r < TILE_ROWS; r++) {
+        for (uint32_t n = 0; n < TILE_VECTORS; n++)
+            sums[r][n] = vf_mul(sums[r][n], vf_set(by[r * step]));
+    }
+}
+
+INLINE void tile_zero(tile sums)
+{
+    for (uint32_t r = 0; r < TILE_ROWS; r++) {
+        for (uint32_t n = 0; n < TILE_VECTORS; n++)
+            sums[r][n] = vf_set(0.0f);
+    }
+}
+
+INLINE void tile_store(tile sums, float *to, uint64_t pitch, uint32_t rows)
+{
+    for (uint32_t r = 0; r < rows; r++) {
+        for (uint32_t n = 0; n < TILE_VECTORS; n++)
+            vf_store(to + r * pitch + n * LANES, sums[r][n]);
+    }
+}
+
+/* ---- in chunks ------------------------------------------------------------------------------- */
+
+/* The rows of a chunk of one head, filled with zeros to a multiple of LANES: a row of zeros with
+ * decay 1 changes nothing. With the state S at the chunk's begin, decays a, g_i = a_0 .. a_i, and
+ * f_ij = a_(j+1) .. a_i for j <= i:
+ *
+ *     (I + L) D = diag(beta) (V - diag(g) K S)    L_ij = beta_i f_ij k_i . k_j for j < i
+ *     O = diag(g) Q S + P D                       P_ij = f_ij q_i . k_j for j <= i
+ *     S' = g_last S + K^T diag(f_last) D
+ *
+ * Yang, Wang, Zhang, Shen and Kim 2024 (arXiv 2406.06484), section 3, with the decays of Yang,
+ * Kautz and Hatamizadeh 2024. Products of decays are made by multiplying, not as exponentials of
+ * differences of sums: nothing overflows, and after a strong decay nothing is lost. */
+struct chunk {
+    const struct token *tokens;
+    uint32_t count, rows;   /* tokens, and with the zeros */
+    float *rows_k, *rows_q; /* [rows][keys] */
+    float *columns_k;       /* [keys][CHUNK_ROWS] */
+    float *l, *p;           /* [rows][CHUNK_ROWS] */
+    float *deltas;          /* [rows][TILE_COLUMNS] */
+    float beta[CHUNK_ROWS], from_begin[CHUNK_ROWS], to_end[CHUNK_ROWS]; /* g, f_last */
+};
+
+/* Numbers below are made 0, as f and g underflow: 1e-30 is lost beside any number above 1e-22, and
+ * arithmetic with subnormal numbers is slow. */
+static const float least_fade = 1e-30f;
+
+static void place_chunk(struct chunk *chunk, const struct head *head, float *scratch)
+{
+    const uint64_t floats = (uint64_t)CHUNK_ROWS * head->keys;
+    chunk->rows_k = scratch;
+    chunk->rows_q = chunk->rows_k + floats;
+    chunk->columns_k = chunk->rows_q + floats;
+    chunk->l = chunk->columns_k + floats;
+    chunk->p = chunk->l + CHUNK_ROWS * CHUNK_ROWS;
+    chunk->deltas = chunk->p + CHUNK_ROWS * CHUNK_ROWS;
+}
+
+/* Side by side: in the step rows lie so far apart that a cache has few places for them. */
+static void gather_rows(struct chunk *chunk, uint32_t keys)
+{
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        memcpy(chunk->rows_k + (uint64_t)i * keys, chunk->tokens[i].k, keys * sizeof(float));
+        memcpy(chunk->rows_q + (uint64_t)i * keys, chunk->tokens[i].q, keys * sizeof(float));
+    }
+    const uint64_t at = (uint64_t)chunk->count * keys;
+    const uint64_t rest = (uint64_t)chunk->rows * keys - at;
+    memset(chunk->rows_k + at, 0, rest * sizeof(float));
+    memset(chunk->rows_q + at, 0, rest * sizeof(float));
+    for (uint32_t i = 0; i < chunk->rows; i += LANES) {
+        for (uint32_t key = 0; key < keys; key += 4) {
+            vf columns[4];
+            vf_load_columns(chunk->rows_k + (uint64_t)i * keys + key, keys, columns);
+            for (uint32_t n = 0; n < 4; n++)
+                vf_store(chunk->columns_k + (uint64_t)(key + n) * CHUNK_ROWS + i, columns[n]);
+        }
+    }
+}
+
+/* to[i][j] = x_i . k_j, for j up to i at least. */
+static void match_rows(const struct chunk *chunk, const float *x, uint32_t keys, float *to)
+{
+    for (uint32_t first = 0; first < chunk->rows; first += TILE_ROWS) {
+        for (uint32_t j = 0; j < first + TILE_ROWS && j < chunk->rows; j += TILE_COLUMNS) {
+            tile sums;
+            tile_zero(sums);
+            tile_add(sums, x + (uint64_t)first * keys, keys, 1, chunk->columns_k + j, CHUNK_ROWS,
+                     keys);
+            tile_store(sums, to + first * CHUNK_ROWS + j, CHUNK_ROWS, TILE_ROWS);
+        }
+    }
+}
+
+/* k_i . k_j becomes L, q_i . k_j becomes P, row by row with f_i made of f_(i-1). */
+static void fade_rows(struct chunk *chunk)
+{
+    const vf least = vf_set(-least_fade), zero = vf_set(0.0f);
+    float *fade = chunk->to_end, begin = 1.0f;
+    memset(fade, 0, sizeof chunk->to_end);
+    for (uint32_t i = 0; i < chunk->rows; i++) {
+        const float decay = i < chunk->count ? chunk->tokens[i].decay : 1.0f;
+        chunk->beta[i] = i < chunk->count ? chunk->tokens[i].beta : 0.0f;
+        begin = begin * decay - least_fade;
+        begin = begin < 0.0f ? 0.0f : begin;
+        chunk->from_begin[i] = begin;
+        for (uint32_t j = 0; j < i; j += LANES)
+            vf_store(fade + j, vf_max(zero, vf_fma(vf_load(fade + j), vf_set(decay), least)));
+        fade[i] = 1.0f;
+        float *l = chunk->l + i * CHUNK_ROWS, *p = chunk->p + i * CHUNK_ROWS;
+        for (uint32_t j = 0; j <= i; j += LANES) {
+            const vf f = vf_load(fade + j);
+            vf_store(l + j, vf_mul(vf_mul(vf_load(l + j), f), vf_set(chunk->beta[i])));
+            vf_store(p + j, vf_mul(vf_load(p + j), f));
+        }
+    }
+}
+
+/* Values from `value` on of TILE_ROWS tokens from `first` on; zeros where there is none. */
+INLINE void load_values(const struct chunk *chunk, uint32_t first, uint32_t value, tile v)
+{
+    tile_zero(v);
+    for (uint32_t r = 0; r < TILE_ROWS && first + r < chunk->count; r++) {
+        for (uint32_t n = 0; n < TILE_VECTORS; n++)
+            v[r][n] = vf_load(chunk->tokens[first + r].v + value + n * LANES);
+    }
+}
+
+/* D of TILE_ROWS rows, those before it being known: what they add is taken off, then the rows are
+ * solved one after the other. */
+static void solve_tile(const struct chunk *chunk, uint32_t first, uint32_t value, tile sums)
+{
+    const float *l = chunk->l + first * CHUNK_ROWS;
+    tile deltas;
+    load_values(chunk, first, value, deltas);
+    tile_scale(sums, chunk->from_begin + first, 1);
+    for (uint32_t r = 0; r < TILE_ROWS; r++) {
+        for (uint32_t n = 0; n < TILE_VECTORS; n++)
+            deltas[r][n] = vf_mul(vf_sub(deltas[r][n], sums[r][n]), vf_set(chunk->beta[first + r]));
+    }
+    tile_zero(sums);
+    tile_add(sums, l, CHUNK_ROWS, 1, chunk->deltas, TILE_COLUMNS, first);
+    for (uint32_t r = 0; r < TILE_ROWS; r++) {
+        for (uint32_t n = 0; n < TILE_VECTORS; n++) {
+            vf sum = sums[r][n];
+            for (uint32_t i = 0; i < r; i++)
+                sum = vf_fma(vf_set(l[r * CHUNK_ROWS + first + i]), deltas[i][n], sum);
+            deltas[r][n] = vf_sub(deltas[r][n], sum);
+        }
+    }
+    tile_store(deltas, chunk->deltas + first * TILE_COLUMNS, TILE_COLUMNS, TILE_ROWS);
+}
+
+/* D and O of TILE_COLUMNS values, whose part of the state begins at `strip`. */
+static void read_chunk(const struct chunk *chunk, const struct head *head, const float *strip,
+                       uint32_t value)
+{
+    const uint32_t keys = head->keys;
+    for (uint32_t first = 0; first < chunk->rows; first += TILE_ROWS) {
+        tile sums;
+        tile_zero(sums);
+        tile_add(sums, chunk->rows_k + (uint64_t)first * keys, keys, 1, strip, STRIP, keys);
+        solve_tile(chunk, first, value, sums);
+        tile_zero(sums);
+        tile_add(sums, chunk->rows_q + (uint64_t)first * keys, keys, 1, strip, STRIP, keys);
+        tile_scale(sums, chunk->from_begin + first, 1);
+        tile_add(sums, chunk->p + first * CHUNK_ROWS, CHUNK_ROWS, 1, chunk->deltas, TILE_COLUMNS,
+                 first + TILE_ROWS);
+        tile_scale(sums, &head->scale, 0);
+        for (uint32_t r = 0; r < TILE_ROWS && first + r < chunk->count; r++)
+            tile_store(sums + r, chunk->tokens[first + r].out + value, 0, 1);
+    }
+}
+
+/* S' = g_last S + K^T diag(f_last) D. */
+static void write_chunk(const struct chunk *chunk, uint32_t keys, float *strip)
+{
+    for (uint32_t i = 0; i < chunk->rows; i++) {
+        float *row = chunk->deltas + i * TILE_COLUMNS;
+        for (uint32_t n = 0; n < TILE_VECTORS; n++)
+            vf_store(row + n * LANES, vf_mul(vf_load(row + n * LANES), vf_set(chunk->to_end[i])));
+    }
+    for (uint32_t key = 0; key < keys; key += TILE_ROWS) {
+        tile sums;
+        for (uint32_t r = 0; r < TILE_ROWS; r++) {
+            for (uint32_t n = 0; n < TILE_VECTORS; n++)
+                sums[r][n] = vf_load(strip + (key + r) * STRIP + n * LANES);
+        }
+        tile_scale(sums, chunk->from_begin + chunk->rows - 1, 0);
+        tile_add(sums, chunk->rows_k + key, 1, keys, chunk->deltas, TILE_COLUMNS, chunk->rows);
+        tile_store(sums, strip + key * STRIP, STRIP, TILE_ROWS);
+    }
+}
+
+static void rule_chunk(const struct head *head, const struct token *tokens, uint32_t count,
+                       float *scratch)
+{
+    struct chunk chunk = {.tokens = tokens, .count = count};
+    chunk.rows = (count + LANES - 1) / LANES * LANES;
+    place_chunk(&chunk, head, scratch);
+    gather_rows(&chunk, head->keys);
+    match_rows(&chunk, chunk.rows_k, head->keys, chunk.l);
+    match_rows(&chunk, chunk.rows_q, head->keys, chunk.p);
+    fade_rows(&chunk);
+    for (uint32_t value = 0; value < head->values; value += TILE_COLUMNS) {
+        const uint32_t within = value % STRIP;
+        float *strip = head->state + (uint64_t)(value - within) * head->keys + within;
+        read_chunk(&chunk, head, strip, value);
+        write_chunk(&chunk, head->keys, strip);
+    }
+}
+
+/* ---- heads ----------------------------------------------------------------------------------- */
+
+static void find_tokens(const struct cpu_call *call, uint64_t row, uint32_t head,
+                        const struct host_operand *y, struct token *tokens, uint32_t count)
 {
     const struct host_operand *k = &call->at[1], *v = &call->at[2];
     const uint32_t per_k = v->groups / k->groups;
     const uint32_t k_head =
         call->op->head_map == HEAD_MAP_GROUPED ? head / per_k : head % k->groups;
-    struct token token = {
-        .q = host_group(&call->at[0], row, k_head),
-        .k = host_group(k, row, k_head),
-        .v = host_group(v, row, head),
-        .out = host_group(y, row, head),
-        .decay = expf(host_group(&call->at[3], row, 0)[head]),
-        .beta = host_group(&call->at[4], row, 0)[head],
-    };
-    token.match = dot_floats(token.k, token.q, k->width);
-    return token;
+    for (uint32_t i = 0; i < count; i++)
+        tokens[i] = (struct token){
+            .q = host_group(&call->at[0], row + i, k_head),
+            .k = host_group(k, row + i, k_head),
+            .v = host_group(v, row + i, head),
+            .out = host_group(y, row + i, head),
+            .decay = expf(host_group(&call->at[3], row + i, 0)[head]),
+            .beta = host_group(&call->at[4], row + i, 0)[head],
+        };
 }
 
-/* One head of one sequence through all its rows, strip by strip, so that each comes from memory
- * once and goes back once. */
-static void rule_head(const struct cpu_call *call, const struct step_seq *seq, uint32_t head,
+/* One head of one sequence through all its rows, cut where its positions are multiples of
+ * CHUNK_ROWS: a step that ends there does not change what comes after it. */
+static void rule_head(const struct cpu_call *call, const struct step_seq *seq, uint32_t number,
                       float *state, const struct host_operand *y)
 {
-    const uint32_t keys = call->at[1].width, values = call->at[2].width;
-    const uint32_t whole = values - values % STRIP;
-    for (uint32_t first = 0; first < values; first += STRIP) {
-        for (uint32_t i = 0; i < seq->rows; i++) {
-            const struct token token = token_at(call, seq->row_first + i, head, y);
-            if (first < whole)
-                rule_strip(state, values, keys, &token, first, call->op->scale);
-            for (uint32_t at = first; first >= whole && at < values; at++)
-                rule_value(state, values, keys, &token, at, call->op->scale);
-        }
+    const struct head head = {.state = state,
+                              .keys = call->at[1].width,
+                              .values = call->at[2].width,
+                              .scale = call->op->scale};
+    const bool has_tiles = head.values % STRIP == 0 && head.keys % LANES == 0;
+    struct token tokens[CHUNK_ROWS];
+    for (uint32_t i = 0; i < seq->rows;) {
+        const uint32_t position = (uint32_t)((seq->cached + (uint64_t)i) % CHUNK_ROWS);
+        const uint32_t count = least_of(CHUNK_ROWS - position, seq->rows - i);
+        find_tokens(call, seq->row_first + i, number, y, tokens, count);
+        if (has_tiles && count > EXACT_ROWS)
+            rule_chunk(&head, tokens, count, call->scratch);
+        else
+            rule_tokens(&head, tokens, count);
+        i += count;
     }
 }
 
