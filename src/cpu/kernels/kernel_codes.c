@@ -1,17 +1,42 @@
 /* SPDX-License-Identifier: MIT
  * Products of packed codes with activations of 8 bits. A number of the result is made in one way:
  * whole numbers summed over 32 columns (16 where scales are so fine), then added as floats in the
- * order of the columns. Few rows of activations multiply the lines as they are unpacked; for many,
- * part of a group is unpacked once, to a panel in the first cache. */
+ * order of the columns. A row of activations by itself meets the lines as they are unpacked; a few,
+ * block after block; many, a panel: part of a group that is unpacked once and stays in the first
+ * cache. */
 #include "cpu/kernels/product.h"
 #include "cpu/kernels/unpack.h"
 
 enum {
-    PREFETCH_BYTES = 2048, /* ahead of the line that is unpacked: measured, see BENCHMARKS.md */
-    DIRECT_ROWS = 4,
+    PREFETCH_BYTES = 2048,       /* ahead of the line that is unpacked: see BENCHMARKS.md */
+    VECTORS = PACK_ROWS / LANES, /* of a group */
+    CHAINS_MAX = 4,
 };
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
+
+/* A group, or of it the blocks [first, first + blocks) of 32 columns. */
+struct group {
+    const uint8_t *fields, *lines;
+    uint32_t kept; /* rows of the matrix that it has */
+    uint32_t first, blocks;
+};
+
+/* A block of a group, unpacked. */
+struct block {
+    _Alignas(64) uint8_t codes[QUADS][PACK_LINE];
+    float scales[2][PACK_ROWS];
+    float mins[PACK_ROWS];
+};
+
+/* 32 columns of TILE rows of activations, in the order in which they meet a block. */
+struct x_block {
+    int8_t codes[QUADS][TILE][4];
+    int32_t starts[2][TILE]; /* of the whole sums: what takes the zeros of the codes off */
+    float scales[TILE];
+    float offsets[TILE]; /* what mins are multiplied with */
+};
+_Static_assert(sizeof(struct x_block) == TILE * X_BLOCK_BYTES, "what PANEL_SCRATCH_BYTES counts");
 
 INLINE int32_t four_codes(const int8_t *codes)
 {
@@ -20,18 +45,51 @@ INLINE int32_t four_codes(const int8_t *codes)
     return four;
 }
 
+INLINE vi dot_quad(const struct recipe *recipe, vi sum, vi quad, int32_t four)
+{
+    return recipe->is_signed ? vi_dot_signed(sum, quad, four) : vi_dot(sum, quad, four);
+}
+
+INLINE void unpack_block(const struct recipe *recipe, const struct group *group, uint32_t number,
+                         struct block *block)
+{
+    const uint8_t *lines = group->lines + (uint64_t)number * recipe->code_bytes;
+    for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
+        vi quads[QUADS];
+        struct scaling scaling;
+        recipe->unpack(lines, lane, quads);
+        recipe->scaling(group->fields, number, lane, &scaling);
+        for (uint32_t j = 0; j < QUADS; j++)
+            vi_store(block->codes[j] + 4 * lane, quads[j]);
+        for (uint32_t half = 0; half <= recipe->has_halves; half++)
+            vf_store(block->scales[half] + lane, scaling.scale[half]);
+        if (recipe->has_min)
+            vf_store(block->mins + lane, scaling.min);
+    }
+}
+
+INLINE void prefetch_lines(const struct recipe *recipe, const struct group *group, uint32_t block)
+{
+    const uint8_t *lines = group->lines + (uint64_t)block * recipe->code_bytes;
+    for (uint32_t at = 0; at < recipe->code_bytes; at += PACK_LINE)
+        __builtin_prefetch(lines + PREFETCH_BYTES + at);
+}
+
+/* ---- a row by itself ------------------------------------------------------------------------- */
+
 /* Sum over the quads [first, last), the zeros of the codes taken off. */
 INLINE vi dot_quads(const struct recipe *recipe, const vi quads[QUADS], const int8_t *codes,
                     uint32_t first, uint32_t last, int32_t codes_sum)
 {
-    vi sum = vi_set(-recipe->zero * codes_sum);
-    for (uint32_t j = first; j < last; j++)
-        sum = recipe->is_signed ? vi_dot_signed(sum, quads[j], four_codes(codes + 4 * j))
-                                : vi_dot(sum, quads[j], four_codes(codes + 4 * j));
-    return sum;
+    vi even = vi_set(-recipe->zero * codes_sum), odd = vi_set(0);
+    UNROLL
+    for (uint32_t j = first; j < last; j += 2) {
+        even = dot_quad(recipe, even, quads[j], four_codes(codes + 4 * j));
+        odd = dot_quad(recipe, odd, quads[j + 1], four_codes(codes + 4 * j + 4));
+    }
+    return vi_add(even, odd);
 }
 
-/* 32 columns of one row of activations added to its sum. */
 INLINE vf add_block(const struct recipe *recipe, const struct meeting *m, uint32_t block,
                     const vi quads[QUADS], const struct scaling *scaling, vf sum)
 {
@@ -53,95 +111,27 @@ INLINE vf add_block(const struct recipe *recipe, const struct meeting *m, uint32
     return sum;
 }
 
-/* ---- few rows -------------------------------------------------------------------------------- */
-
-/* A group, or of it the blocks [first, first + blocks). */
-struct group {
-    const uint8_t *fields, *lines;
-    uint32_t kept; /* rows of the matrix that it has */
-    uint32_t first, blocks;
-};
-
-/* LANES rows of the group from lane `lane` on with `rows` rows of activations, which is a constant
- * where this is compiled, so that the sums stay in registers. */
-INLINE void multiply_lanes(const struct recipe *recipe, const struct group *group,
-                           const struct meeting *m, uint32_t row, uint32_t rows, uint32_t lane)
-{
-    const uint32_t count = kept_lanes(group->kept, lane);
-    vf sum[DIRECT_ROWS];
-    UNROLL
-    for (uint32_t t = 0; t < rows; t++)
-        sum[t] = vf_set(0.0f);
-    for (uint32_t block = 0; block < group->blocks; block++) {
-        const uint8_t *lines = group->lines + (uint64_t)block * recipe->code_bytes;
-        vi quads[QUADS];
-        struct scaling scaling;
-        for (uint32_t at = 0; lane == 0 && at < recipe->code_bytes; at += PACK_LINE)
-            __builtin_prefetch(lines + PREFETCH_BYTES + at);
-        recipe->unpack(lines, lane, quads);
-        recipe->scaling(group->fields, block, lane, &scaling);
-        UNROLL
-        for (uint32_t t = 0; t < rows; t++)
-            sum[t] = add_block(recipe, &m[t], block, quads, &scaling, sum[t]);
-    }
-    for (uint32_t t = 0; t < rows && count > 0; t++)
-        vf_store_some(m[t].out + row + lane, sum[t], count);
-}
-
-/* Compiled for 1, 2 and 4 rows; of 3, the last is repeated. */
-INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
-                         const struct meeting *m, uint32_t row, uint32_t rows)
-{
-    struct meeting four[DIRECT_ROWS];
-    for (uint32_t t = 0; t < DIRECT_ROWS; t++)
-        four[t] = m[least_of(t, rows - 1)];
-    for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
-        if (rows == 1)
-            multiply_lanes(recipe, group, four, row, 1, lane);
-        else if (rows == 2)
-            multiply_lanes(recipe, group, four, row, 2, lane);
-        else
-            multiply_lanes(recipe, group, four, row, 4, lane);
-    }
-}
-
-/* ---- panels ---------------------------------------------------------------------------------- */
-
-/* Part of a group, unpacked. */
-struct panel {
-    _Alignas(64) uint8_t codes[PANEL_BLOCKS][QUADS][PACK_LINE];
-    float scales[PANEL_BLOCKS][2][PACK_ROWS];
-    float mins[PANEL_BLOCKS][PACK_ROWS];
-};
-
-/* 32 columns of TILE rows of activations, in the order in which they meet a panel. */
-struct x_block {
-    int8_t codes[QUADS][TILE][4];
-    int32_t starts[2][TILE]; /* of the whole sums: what takes the zeros of the codes off */
-    float scales[TILE];
-    float offsets[TILE]; /* what mins are multiplied with */
-};
-_Static_assert(sizeof(struct x_block) == TILE * X_BLOCK_BYTES, "what PANEL_SCRATCH_BYTES counts");
-
-INLINE void unpack_panel(const struct recipe *recipe, const struct group *group,
-                         struct panel *panel)
+INLINE void multiply_one(const struct recipe *recipe, const struct group *group,
+                         const struct meeting *m, float *out)
 {
     for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
-        for (uint32_t i = 0; i < group->blocks; i++) {
-            const uint32_t block = group->first + i;
+        const uint32_t count = kept_lanes(group->kept, lane);
+        vf sum = vf_set(0.0f);
+        for (uint32_t block = 0; block < group->blocks; block++) {
             vi quads[QUADS];
             struct scaling scaling;
+            if (lane == 0)
+                prefetch_lines(recipe, group, block);
             recipe->unpack(group->lines + (uint64_t)block * recipe->code_bytes, lane, quads);
             recipe->scaling(group->fields, block, lane, &scaling);
-            for (uint32_t j = 0; j < QUADS; j++)
-                vi_store(panel->codes[i][j] + 4 * lane, quads[j]);
-            for (uint32_t half = 0; half <= recipe->has_halves; half++)
-                vf_store(panel->scales[i][half] + lane, scaling.scale[half]);
-            if (recipe->has_min)
-                vf_store(panel->mins[i] + lane, scaling.min);
+            sum = add_block(recipe, m, block, quads, &scaling, sum);
         }
+        if (count > 0)
+            vf_store_some(out + lane, sum, count);
     }
 }
+
+/* ---- tiles ----------------------------------------------------------------------------------- */
 
 static void fill_x_block(const struct recipe *recipe, const struct meeting *m, uint32_t block,
                          uint32_t t, struct x_block *to)
@@ -156,122 +146,173 @@ static void fill_x_block(const struct recipe *recipe, const struct meeting *m, u
     to->offsets[t] = m->scales[block] * (float)(low + high);
 }
 
-/* Columns of the group's part, of all rows, tile after tile; the last row fills the last tile. */
+/* Columns of the group's part, of all rows, tile after tile. What the last tile has no rows for is
+ * left as it was: its products go nowhere. */
 static void fill_x(const struct recipe *recipe, const struct group *group, const struct meeting *m,
                    uint32_t count, struct x_block *to)
 {
     for (uint32_t at = 0; at < count; at += TILE) {
-        for (uint32_t t = 0; t < TILE; t++) {
-            for (uint32_t i = 0; i < group->blocks; i++)
-                fill_x_block(recipe, &m[least_of(at + t, count - 1)], group->first + i, t, &to[i]);
+        const uint32_t rows = least_of(TILE, count - at);
+        for (uint32_t i = 0; i < group->blocks; i++, to++) {
+            for (uint32_t t = 0; t < rows; t++)
+                fill_x_block(recipe, &m[at + t], group->first + i, t, to);
         }
-        to += group->blocks;
     }
 }
 
-/* dot[t] += quads [4 half, 4 half + last) of a block. */
+/* `rows` is a constant where this is compiled: 2, 4 or TILE. With few rows each has several sums on
+ * the way, since an addition waits for the one before it; whole numbers add up the same. */
 INLINE void dot_tile(const struct recipe *recipe, const uint8_t codes[QUADS][PACK_LINE],
                      const struct x_block *x, uint32_t first, uint32_t last, uint32_t lane,
-                     vi dot[TILE])
+                     uint32_t rows, vi dot[TILE])
 {
+    const uint32_t chains = TILE / rows < CHAINS_MAX ? TILE / rows : CHAINS_MAX;
+    vi part[CHAINS_MAX][TILE];
     UNROLL
-    for (uint32_t t = 0; t < TILE; t++)
-        dot[t] = vi_set(x->starts[first / 4][t]);
+    for (uint32_t t = 0; t < rows; t++) {
+        part[0][t] = vi_set(x->starts[first / 4][t]);
+        UNROLL
+        for (uint32_t c = 1; c < chains; c++)
+            part[c][t] = vi_set(0);
+    }
     UNROLL
     for (uint32_t j = first; j < last; j++) {
         const vi quad = vi_load(codes[j] + 4 * lane);
         UNROLL
-        for (uint32_t t = 0; t < TILE; t++) {
-            const int32_t four = four_codes(x->codes[j][t]);
-            dot[t] =
-                recipe->is_signed ? vi_dot_signed(dot[t], quad, four) : vi_dot(dot[t], quad, four);
-        }
+        for (uint32_t t = 0; t < rows; t++)
+            part[j % chains][t] =
+                dot_quad(recipe, part[j % chains][t], quad, four_codes(x->codes[j][t]));
+    }
+    UNROLL
+    for (uint32_t t = 0; t < rows; t++) {
+        dot[t] = part[0][t];
+        UNROLL
+        for (uint32_t c = 1; c < chains; c++)
+            dot[t] = vi_add(dot[t], part[c][t]);
     }
 }
 
-INLINE void add_tile(const struct recipe *recipe, const struct panel *panel, uint32_t i,
-                     const struct x_block *x, uint32_t lane, vf sum[TILE])
+INLINE void add_tile(const struct recipe *recipe, const struct block *block,
+                     const struct x_block *x, uint32_t lane, uint32_t rows, vf sum[TILE])
 {
     const uint32_t step = recipe->has_halves ? QUADS / 2 : QUADS;
     UNROLL
     for (uint32_t first = 0; first < QUADS; first += step) {
-        const vf scale = vf_load(panel->scales[i][first / 4] + lane);
+        const vf scale = vf_load(block->scales[first / 4] + lane);
         vi dot[TILE];
-        dot_tile(recipe, panel->codes[i], x, first, first + step, lane, dot);
+        dot_tile(recipe, block->codes, x, first, first + step, lane, rows, dot);
         UNROLL
-        for (uint32_t t = 0; t < TILE; t++)
+        for (uint32_t t = 0; t < rows; t++)
             sum[t] = vf_fma(vf_from_vi(dot[t]), vf_mul(scale, vf_set(x->scales[t])), sum[t]);
     }
     if (recipe->has_min) {
-        const vf min = vf_load(panel->mins[i] + lane);
+        const vf min = vf_load(block->mins + lane);
         UNROLL
-        for (uint32_t t = 0; t < TILE; t++)
+        for (uint32_t t = 0; t < rows; t++)
             sum[t] = vf_fma(min, vf_set(x->offsets[t]), sum[t]);
     }
 }
 
-/* Parts of a group are added up in the result. */
+/* A whole group, each block of it unpacked on the way, with up to TILE rows. */
+INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
+                         const struct x_block *x, float *const *out, uint32_t count, uint32_t rows)
+{
+    vf sum[VECTORS][TILE];
+    UNROLL
+    for (uint32_t i = 0; i < VECTORS * TILE; i++)
+        sum[i / TILE][i % TILE] = vf_set(0.0f);
+    for (uint32_t i = 0; i < group->blocks; i++) {
+        struct block block;
+        prefetch_lines(recipe, group, i);
+        unpack_block(recipe, group, i, &block);
+        UNROLL
+        for (uint32_t v = 0; v < VECTORS; v++)
+            add_tile(recipe, &block, &x[i], v * LANES, rows, sum[v]);
+    }
+    UNROLL
+    for (uint32_t v = 0; v < VECTORS; v++) {
+        const uint32_t kept = kept_lanes(group->kept, v * LANES);
+        UNROLL
+        for (uint32_t t = 0; t < rows; t++) {
+            if (t < count && kept > 0)
+                vf_store_some(out[t] + v * LANES, sum[v][t], kept);
+        }
+    }
+}
+
+/* Part of a group, unpacked, with TILE rows. Parts are added up in the result. */
 INLINE void multiply_panel(const struct recipe *recipe, const struct group *group,
-                           const struct panel *panel, const struct x_block *x, float *const *out,
-                           uint32_t rows)
+                           const struct block *panel, const struct x_block *x, float *const *out,
+                           uint32_t count)
 {
     for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
-        const uint32_t count = kept_lanes(group->kept, lane);
+        const uint32_t kept = kept_lanes(group->kept, lane);
         vf sum[TILE];
         UNROLL
         for (uint32_t t = 0; t < TILE; t++)
             sum[t] =
-                group->first == 0 || count == 0 ? vf_set(0.0f) : vf_load_some(out[t] + lane, count);
+                group->first == 0 || kept == 0 ? vf_set(0.0f) : vf_load_some(out[t] + lane, kept);
         for (uint32_t i = 0; i < group->blocks; i++)
-            add_tile(recipe, panel, i, &x[i], lane, sum);
-        for (uint32_t t = 0; t < rows && count > 0; t++)
-            vf_store_some(out[t] + lane, sum[t], count);
+            add_tile(recipe, &panel[i], &x[i], lane, TILE, sum);
+        for (uint32_t t = 0; t < count && kept > 0; t++)
+            vf_store_some(out[t] + lane, sum[t], kept);
     }
 }
 
 /* ---- types ----------------------------------------------------------------------------------- */
 
-/* Few rows straight from the lines. */
-typedef void tile_fn(const struct group *group, const struct meeting *m, uint32_t row,
-                     uint32_t rows);
-typedef void unpack_panel_fn(const struct group *group, struct panel *panel);
+typedef void one_fn(const struct group *group, const struct meeting *m, float *out);
+typedef void few_fn(const struct group *group, const struct x_block *x, float *const *out,
+                    uint32_t count);
+typedef void unpack_panel_fn(const struct group *group, struct block *panel);
 
 #define FUNCTIONS(id, ...)                                                                         \
     static const struct recipe recipe_##id = {__VA_ARGS__};                                        \
-    static void multiply_##id(const struct group *group, const struct meeting *m, uint32_t row,    \
-                              uint32_t rows)                                                       \
+    static void one_##id(const struct group *group, const struct meeting *m, float *out)           \
     {                                                                                              \
-        multiply_few(&recipe_##id, group, m, row, rows);                                           \
+        multiply_one(&recipe_##id, group, m, out);                                                 \
     }                                                                                              \
-    static void unpack_##id(const struct group *group, struct panel *panel)                        \
+    static void few_##id(const struct group *group, const struct x_block *x, float *const *out,    \
+                         uint32_t count)                                                           \
     {                                                                                              \
-        unpack_panel(&recipe_##id, group, panel);                                                  \
+        if (count == 2)                                                                            \
+            multiply_few(&recipe_##id, group, x, out, count, 2);                                   \
+        else if (count <= 4)                                                                       \
+            multiply_few(&recipe_##id, group, x, out, count, 4);                                   \
+        else                                                                                       \
+            multiply_few(&recipe_##id, group, x, out, count, TILE);                                \
+    }                                                                                              \
+    static void unpack_##id(const struct group *group, struct block *panel)                        \
+    {                                                                                              \
+        for (uint32_t i = 0; i < group->blocks; i++)                                               \
+            unpack_block(&recipe_##id, group, group->first + i, &panel[i]);                        \
     }
 RECIPES(FUNCTIONS)
 
 /* Panels differ no longer by type, but by what there is to multiply. */
 static void multiply_any_panel(const struct recipe *recipe, const struct group *group,
-                               const struct panel *panel, const struct x_block *x,
-                               float *const *out, uint32_t rows)
+                               const struct block *panel, const struct x_block *x,
+                               float *const *out, uint32_t count)
 {
     static const struct recipe plain = {0}, with_sign = {.is_signed = true};
     static const struct recipe with_min = {.has_min = true}, with_halves = {.has_halves = true};
     if (recipe->has_min)
-        multiply_panel(&with_min, group, panel, x, out, rows);
+        multiply_panel(&with_min, group, panel, x, out, count);
     else if (recipe->has_halves)
-        multiply_panel(&with_halves, group, panel, x, out, rows);
+        multiply_panel(&with_halves, group, panel, x, out, count);
     else if (recipe->is_signed)
-        multiply_panel(&with_sign, group, panel, x, out, rows);
+        multiply_panel(&with_sign, group, panel, x, out, count);
     else
-        multiply_panel(&plain, group, panel, x, out, rows);
+        multiply_panel(&plain, group, panel, x, out, count);
 }
 
 static const struct type {
     const struct recipe *recipe;
-    tile_fn *multiply;
+    one_fn *one;
+    few_fn *few;
     unpack_panel_fn *unpack;
 } types[DTYPE_COUNT] = {
-#define TYPE(id, ...) [DTYPE_##id] = {&recipe_##id, multiply_##id, unpack_##id},
+#define TYPE(id, ...) [DTYPE_##id] = {&recipe_##id, one_##id, few_##id, unpack_##id},
     RECIPES(TYPE)};
 
 /* ---- products -------------------------------------------------------------------------------- */
@@ -288,26 +329,46 @@ static struct group group_at(const struct product *product, uint32_t row)
     return group;
 }
 
-static void multiply_directly(const struct product *product, const struct meeting *meetings,
-                              uint32_t count)
+static void multiply_by_one(const struct product *product, const struct meeting *m)
 {
     for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
         const struct group group = group_at(product, row);
-        types[product->dtype].multiply(&group, meetings, row, count);
+        types[product->dtype].one(&group, m, m->out + row);
+    }
+}
+
+/* Where the products of up to TILE rows of activations with a group go. */
+static void outs_at(const struct meeting *m, uint32_t count, uint32_t row, float *out[TILE])
+{
+    for (uint32_t t = 0; t < TILE; t++)
+        out[t] = m[least_of(t, count - 1)].out + row;
+}
+
+static void multiply_by_few(const struct product *product, const struct meeting *meetings,
+                            uint32_t count)
+{
+    const struct type *type = &types[product->dtype];
+    struct x_block *x = (struct x_block *)(void *)product->scratch;
+    for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
+        const struct group group = group_at(product, row);
+        float *out[TILE];
+        if (row == product->first)
+            fill_x(type->recipe, &group, meetings, count, x);
+        outs_at(meetings, count, row, out);
+        type->few(&group, x, out, count);
     }
 }
 
 /* A panel with all rows of activations. */
 static void multiply_rows(const struct product *product, const struct group *group,
-                          const struct panel *panel, const struct meeting *meetings, uint32_t row,
+                          const struct block *panel, const struct meeting *meetings, uint32_t row,
                           uint32_t count)
 {
     const struct recipe *recipe = types[product->dtype].recipe;
     const struct x_block *x = (const struct x_block *)(const void *)product->scratch;
     for (uint32_t at = 0; at < count; at += TILE, x += group->blocks) {
         float *out[TILE];
-        for (uint32_t t = 0; t < TILE; t++)
-            out[t] = meetings[least_of(at + t, count - 1)].out + row;
+        outs_at(meetings + at, count - at, row, out);
         multiply_any_panel(recipe, group, panel, x, out, least_of(TILE, count - at));
     }
 }
@@ -319,7 +380,7 @@ static void multiply_by_panels(const struct product *product, const struct meeti
 {
     const struct type *type = &types[product->dtype];
     const uint32_t blocks = product->width / PACK_COLUMNS;
-    struct panel panel;
+    struct block panel[PANEL_BLOCKS];
     for (uint32_t first = 0; first < blocks; first += PANEL_BLOCKS) {
         for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
             struct group group = group_at(product, row);
@@ -328,8 +389,8 @@ static void multiply_by_panels(const struct product *product, const struct meeti
             if (row == product->first)
                 fill_x(type->recipe, &group, meetings, count,
                        (struct x_block *)(void *)product->scratch);
-            type->unpack(&group, &panel);
-            multiply_rows(product, &group, &panel, meetings, row, count);
+            type->unpack(&group, panel);
+            multiply_rows(product, &group, panel, meetings, row, count);
         }
     }
 }
@@ -337,8 +398,11 @@ static void multiply_by_panels(const struct product *product, const struct meeti
 void KERNEL(multiply_codes)(const struct product *product, const struct meeting *meetings,
                             uint32_t count)
 {
-    if (count <= DIRECT_ROWS)
-        multiply_directly(product, meetings, count);
+    const bool fits = product->width / PACK_COLUMNS <= PANEL_BLOCKS * MEETINGS_MAX / TILE;
+    if (count == 1)
+        multiply_by_one(product, meetings);
+    else if (count <= TILE && fits)
+        multiply_by_few(product, meetings, count);
     else
         multiply_by_panels(product, meetings, count);
 }

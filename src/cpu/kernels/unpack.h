@@ -33,23 +33,29 @@ INLINE void unpack_4(const uint8_t *lines, uint32_t lane, vi quads[QUADS])
     }
 }
 
+/* Left for n from 0 up, right below; a constant where this is compiled. */
+INLINE vi shifted(vi x, int n)
+{
+    return n >= 0 ? vi_shift_left(x, n) : vi_shift_right(x, -n);
+}
+
 INLINE void unpack_5(const uint8_t *lines, uint32_t lane, vi quads[QUADS])
 {
     const vi high = line_at(lines, 4, lane);
     unpack_4(lines, lane, quads);
+    UNROLL
     for (int j = 0; j < QUADS; j++)
-        quads[j] =
-            vi_or(quads[j], vi_shift_left(vi_and(vi_shift_right(high, j), vi_set(0x01010101)), 4));
+        quads[j] = vi_or(quads[j], vi_and(shifted(high, 4 - j), vi_set(0x10101010)));
 }
 
 INLINE void unpack_6(const uint8_t *lines, uint32_t lane, vi quads[QUADS])
 {
+    const vi high[] = {line_at(lines, 4, lane), line_at(lines, 5, lane)};
     unpack_4(lines, lane, quads);
-    for (int j = 0; j < QUADS; j++) {
-        const vi high = line_at(lines, 4 + (uint32_t)j / 4, lane);
-        const vi bits = vi_and(vi_shift_right(high, 2 * (j % 4)), vi_set(0x03030303));
-        quads[j] = vi_or(quads[j], vi_shift_left(bits, 4));
-    }
+    UNROLL
+    for (int j = 0; j < QUADS; j++)
+        quads[j] =
+            vi_or(quads[j], vi_and(shifted(high[j / 4], 4 - 2 * (j % 4)), vi_set(0x30303030)));
 }
 
 INLINE void unpack_8(const uint8_t *lines, uint32_t lane, vi quads[QUADS])
