@@ -45,8 +45,11 @@ static bool topology_open(hwloc_topology_t *topology)
 static int core_cpu(hwloc_const_cpuset_t core, const struct cpu_set *set, uint32_t turn)
 {
     int cpu = hwloc_bitmap_first(core);
+    cpu_set_t allowed; /* hwloc knows of the process, and the thread may have less */
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return -1;
     for (; cpu >= 0; cpu = hwloc_bitmap_next(core, cpu)) {
-        if (cpu_set_has(set, (uint32_t)cpu) && turn-- == 0)
+        if (CPU_ISSET((size_t)cpu, &allowed) && cpu_set_has(set, (uint32_t)cpu) && turn-- == 0)
             return cpu;
     }
     return -1;

@@ -42,7 +42,9 @@ static uint64_t groups_of(uint64_t rows)
 
 static uint64_t cpu_held_bytes(enum dtype dtype, uint64_t rows, uint32_t width)
 {
-    return pack_knows(dtype) ? groups_of(rows) * pack_group_bytes(dtype, width) : 0;
+    /* floats of few rows would become many times as large */
+    const bool is_worth = pack_has_codes(dtype) || (pack_knows(dtype) && rows >= PACK_ROWS);
+    return is_worth ? groups_of(rows) * pack_group_bytes(dtype, width) : 0;
 }
 
 static void cpu_hold(enum dtype dtype, const uint8_t *from, uint64_t first, uint64_t last,

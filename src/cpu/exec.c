@@ -126,14 +126,19 @@ static int programs_of(const struct plan_limits *limits)
                                                                                   : PROGRAM_LARGE;
 }
 
+/* Bytes of scratch, parts and places of a thread. */
+static uint64_t thread_bytes(const struct plan *plan)
+{
+    return (scratch_floats(plan) + scratch_parts(plan)) * sizeof(float) +
+           sizeof(struct attend_place);
+}
+
 enum weir_status exec_measure(const struct plan *plan, const struct plan_limits *limits,
                               uint32_t threads, struct backend_needs *out, struct weir_error *err)
 {
     *out = (struct backend_needs){
         .logits = limits->outs * buf_row_bytes(plan_buf(plan, plan->logits)),
-        .scratch = ((scratch_floats(plan) + scratch_parts(plan)) * sizeof(float) +
-                    sizeof(struct attend_place)) *
-                   threads,
+        .scratch = threads * thread_bytes(plan),
     };
     uint64_t total = 0;
     for (int i = 0; i < programs_of(limits); i++) {
@@ -234,20 +239,26 @@ void exec_close(struct exec *exec)
         program_close(&exec->program[i]);
     mem_free(exec->packed);
     mem_free(exec->taken);
-    mem_free(exec->scratch);
-    mem_free(exec->team.places);
-    mem_free(exec->team.parts);
+    pages_free(exec->shared, exec->shared_bytes);
     mem_free(exec);
 }
 
-static bool open_team(struct exec *exec, uint32_t threads, struct weir_error *err)
+/* All counts are whole lines: tiles are stored to aligned addresses, and no thread shall wait for a
+ * line that another writes to. */
+static bool open_shared(struct exec *exec, uint32_t threads, struct weir_error *err)
 {
     struct attend_team *team = &exec->team;
+    exec->scratch_count = scratch_floats(exec->plan);
     team->threads = threads;
     team->parts_count = scratch_parts(exec->plan);
-    team->places = mem_alloc(threads, sizeof *team->places, err);
-    team->parts = mem_alloc(team->parts_count, threads * sizeof(float), err);
-    return team->places != NULL && team->parts != NULL;
+    exec->shared_bytes = threads * thread_bytes(exec->plan);
+    exec->shared = pages_alloc(exec->shared_bytes, err);
+    if (exec->shared == NULL)
+        return false;
+    team->places = (struct attend_place *)(void *)exec->shared;
+    exec->scratch = (float *)(void *)(team->places + threads);
+    team->parts = exec->scratch + threads * exec->scratch_count;
+    return true;
 }
 
 static enum weir_status exec_fill(struct exec *exec, const struct backend_bind *bind,
@@ -256,12 +267,9 @@ static enum weir_status exec_fill(struct exec *exec, const struct backend_bind *
     const struct plan *plan = bind->plan;
     const uint32_t threads = pool_threads(exec->device->pool);
     exec->plan = plan;
-    exec->scratch_count = scratch_floats(plan);
-    exec->scratch = mem_alloc(exec->scratch_count, threads * sizeof(float), err);
     exec->packed = mem_alloc(plan->buf_count, sizeof *exec->packed, err);
     exec->taken = mem_alloc(plan->op_count, threads * sizeof *exec->taken, err);
-    if (exec->scratch == NULL || exec->packed == NULL || exec->taken == NULL ||
-        !open_team(exec, threads, err))
+    if (exec->packed == NULL || exec->taken == NULL || !open_shared(exec, threads, err))
         return WEIR_ERR_MEMORY;
     for (uint32_t i = 0; i < plan->buf_count; i++)
         exec->packed[i] = plan->bufs[i].kind == BUF_WEIGHT && bind->held != NULL &&

@@ -41,7 +41,9 @@ struct exec {
     struct program program[PROGRAMS];
     const struct program *last; /* that ran: where the results are */
     bool *packed;               /* by buffer: a packed matrix */
-    float *scratch;             /* scratch_count floats for each thread */
+    uint8_t *shared;            /* pages of what follows, each part of it in lines of its own */
+    uint64_t shared_bytes;
+    float *scratch; /* scratch_count floats for each thread */
     uint64_t scratch_count;
     struct attend_team team;
     const struct step *step;
@@ -49,7 +51,8 @@ struct exec {
     _Atomic uint32_t stop_at; /* phase after which the step ends, or UINT32_MAX */
 };
 
-/* Bytes that an exec allocates: for `threads` threads, with nothing packed or all that can be. */
+/* Bytes that an exec needs for steps of `threads` threads, some KiB of tables aside; every matrix
+ * that can be packed is taken to be. */
 enum weir_status exec_measure(const struct plan *plan, const struct plan_limits *limits,
                               uint32_t threads, struct backend_needs *out, struct weir_error *err);
 enum weir_status exec_open(struct exec **out, struct device *device,

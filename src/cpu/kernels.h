@@ -42,9 +42,10 @@ static inline int16_t *quants_sums(const struct quants *quants, uint64_t row)
     return (int16_t *)(void *)(quants_scales(quants, row) + quants->columns / QUANT_COLUMNS);
 }
 
-/* A sequence with up to so many rows in a step gets each row's bits whatever else the step has:
- * other sequences, other rows, any number of threads. One with more may be computed in another
- * order, the same one whatever the company. */
+/* A sequence with up to so many rows in an op (of the head: rows whose logits are wanted, out_row
+ * ascending) gets each row's bits whatever else the step has: other sequences, other rows, any
+ * number of threads. One with more may be computed in another order, the same one whatever the
+ * company. */
 enum { EXACT_ROWS = 16 };
 
 /* Channels that a convolution works on at once: a row of them is in the first cache when the next

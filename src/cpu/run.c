@@ -73,12 +73,14 @@ static void quantize_written(const struct turn_call *t, const struct part *part)
     }
 }
 
+/* What experts give and what attention does is not rounded here: the one has its parts in each
+ * group, the other no parts. No plan multiplies either (a gate or a sum stands between). */
 static void compute(const struct turn_call *t, const struct part *part)
 {
     if (part->row >= part->row_end || part->column >= part->column_end)
         return;
     t->exec->device->kernels->op[t->call.op->kind](&t->call, part);
-    if (t->call.op->kind != OP_EXPERT_MATMUL)
+    if (t->turn->share != SHARE_POSITIONS && t->call.op->kind != OP_EXPERT_MATMUL)
         quantize_written(t, part);
 }
 

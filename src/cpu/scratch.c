@@ -53,5 +53,5 @@ uint64_t scratch_parts(const struct plan *plan)
             attend_parts_count(heads_of(plan, op), plan_buf(plan, op->operand[0])->width);
         floats = own > floats ? own : floats;
     }
-    return floats;
+    return size_align(floats, 16);
 }

@@ -44,7 +44,8 @@ static struct product product_of(const struct cpu_call *call, const struct part 
 }
 
 #if defined(HAS_TILES)
-/* Rows of the op that are the sequence's. */
+/* Rows of the op that are the sequence's: of the head, those whose logits are wanted. It is their
+ * number that EXACT_ROWS is about. */
 static void rows_of_seq(const struct cpu_call *call, const struct step_seq *seq, uint64_t *first,
                         uint64_t *last)
 {
@@ -84,7 +85,10 @@ void KERNEL(matmul)(const struct cpu_call *call, const struct part *part)
     product_fn *const exact = way_of(call, product.dtype);
     uint64_t begun = part->row; /* rows before it are done */
 #if defined(HAS_TILES)
-    for (uint32_t s = 0; call->is_packed && s < call->step->seqs; s++) {
+    /* not floats that BF16 is too coarse for: routers and gates among them */
+    const bool is_tiled =
+        call->is_packed && (pack_has_codes(product.dtype) || product.dtype == DTYPE_BF16);
+    for (uint32_t s = 0; is_tiled && s < call->step->seqs; s++) {
         uint64_t first, last;
         rows_of_seq(call, &call->step->seq[s], &first, &last);
         const bool is_exact = last - first <= EXACT_ROWS;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Products of packed matrices on tiles (AMX), for sequences with many rows in a step. Weights and
- * activations are rounded to BF16 and summed in F32: 32 rows of the matrix are unpacked once, to
- * tiles that stay in the first cache, and meet 32 rows of activations at a time. A row's bits do
- * not depend on the rows beside it. */
+ * Products of packed codes and of BF16 on tiles (AMX), for sequences with many rows in a step.
+ * Weights and activations are rounded to BF16 and summed in F32: 32 rows of the matrix are unpacked
+ * once, to tiles that stay in the second cache, and meet 32 rows of activations at a time. A row's
+ * bits do not depend on the rows beside it. */
 #include "cpu/kernels/tile.h"
 
 #include "cpu/kernels/product.h"
@@ -87,54 +87,24 @@ typedef void fill_fn(const struct group *group, uint32_t block, uint32_t columns
     }
 RECIPES(FILL)
 
-typedef __m512 column_fn(const uint8_t *lines, uint32_t column);
-
-INLINE __m512 column_f32(const uint8_t *lines, uint32_t column)
-{
-    return _mm512_loadu_ps(lines + (uint64_t)column * PACK_ROWS * sizeof(float));
-}
-
-INLINE __m512 column_f16(const uint8_t *lines, uint32_t column)
-{
-    return vf_from_f16(lines + (uint64_t)column * PACK_ROWS * sizeof(uint16_t));
-}
-
-INLINE __m512 column_bf16(const uint8_t *lines, uint32_t column)
+INLINE __m512 column_at(const uint8_t *lines, uint32_t column)
 {
     return vf_from_bf16(lines + (uint64_t)column * PACK_ROWS * sizeof(uint16_t));
 }
 
 /* Columns behind the last are 0. */
-INLINE void fill_columns(const struct group *group, uint32_t block, uint32_t columns, uint8_t *tile,
-                         column_fn *column)
+static void fill_bf16(const struct group *group, uint32_t block, uint32_t columns, uint8_t *tile)
 {
     const uint32_t first = block * COLUMNS, count = least_of(COLUMNS, columns - first);
     memset(tile, 0, TILE_BYTES);
     for (uint32_t i = 0; i < count; i += 2)
-        store_pair(tile + i / 2 * TILE_ROW_BYTES, column(group->lines, first + i),
-                   i + 1 < count ? column(group->lines, first + i + 1) : _mm512_setzero_ps());
-}
-
-static void fill_f32(const struct group *group, uint32_t block, uint32_t columns, uint8_t *tile)
-{
-    fill_columns(group, block, columns, tile, column_f32);
-}
-
-static void fill_f16(const struct group *group, uint32_t block, uint32_t columns, uint8_t *tile)
-{
-    fill_columns(group, block, columns, tile, column_f16);
-}
-
-static void fill_bf16(const struct group *group, uint32_t block, uint32_t columns, uint8_t *tile)
-{
-    fill_columns(group, block, columns, tile, column_bf16);
+        store_pair(tile + i / 2 * TILE_ROW_BYTES, column_at(group->lines, first + i),
+                   i + 1 < count ? column_at(group->lines, first + i + 1) : _mm512_setzero_ps());
 }
 
 static fill_fn *const fill[DTYPE_COUNT] = {
 #define FILL_ENTRY(id, ...) [DTYPE_##id] = fill_##id,
-    RECIPES(FILL_ENTRY)[DTYPE_F32] = fill_f32,
-    [DTYPE_F16] = fill_f16,
-    [DTYPE_BF16] = fill_bf16,
+    RECIPES(FILL_ENTRY)[DTYPE_BF16] = fill_bf16,
 };
 
 /* ---- activations ----------------------------------------------------------------------------- */

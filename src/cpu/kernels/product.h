@@ -29,7 +29,8 @@ struct product {
 };
 
 /* Rows of activations that are worked on at once while a vector of weights is in a register. A
- * result is made in the same way whatever the tile, the other rows, and the part of the matrix. */
+ * result is made in the same way whatever the tile, the other rows, and the part of the matrix; on
+ * tiles of AMX in another, see EXACT_ROWS. */
 enum { TILE = LANES == 16 ? 8 : 4 };
 
 /* Packed codes (cpu/pack.h); `first` is a multiple of PACK_ROWS, in the next one too. */
@@ -40,7 +41,7 @@ product_fn KERNEL(multiply_codes);
 product_fn KERNEL(multiply_floats);
 /* As the file has it. */
 product_fn KERNEL(multiply_plain);
-/* Either of the packed forms, rounded to BF16: of levels with tiles (tile.h). */
+/* Packed codes or BF16, rounded to BF16: of levels with tiles (tile.h). */
 product_fn KERNEL(multiply_tiles);
 
 /* Numbers of one group that a vector from `lane` on has, of `kept`. */
