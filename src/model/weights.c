@@ -297,7 +297,7 @@ static bool is_bf16(const uint8_t *data, uint64_t bytes)
 
 void weights_narrow(struct weights *weights, const struct gguf *gguf)
 {
-    /* no more than the largest router: larger matrices in F32 are a choice, and stay mapped */
+    /* no more than the largest router: larger matrices in F32 are a choice */
     const uint64_t bytes_max = 16 << 20;
     for (uint32_t i = 0; i < weights->count; i++) {
         struct weight *weight = &weights->list[i];
