@@ -321,11 +321,11 @@ static struct group group_at(const struct product *product, uint32_t row)
 {
     const uint64_t number = row / PACK_ROWS;
     struct group group = {
-        .fields = product->matrix + number * pack_group_bytes(product->dtype, product->width),
+        .fields = product->matrix + number * product->group_bytes,
         .kept = least_of(PACK_ROWS, product->rows - row),
         .blocks = product->width / PACK_COLUMNS,
     };
-    group.lines = group.fields + pack_field_bytes(product->dtype, product->width);
+    group.lines = group.fields + product->field_bytes;
     return group;
 }
 

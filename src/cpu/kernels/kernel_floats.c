@@ -108,8 +108,7 @@ static uint32_t element_bytes(enum dtype dtype)
 static struct group group_at(const struct product *product, uint32_t row)
 {
     return (struct group){
-        .data =
-            product->matrix + row / PACK_ROWS * pack_group_bytes(product->dtype, product->width),
+        .data = product->matrix + row / PACK_ROWS * product->group_bytes,
         .kept = least_of(PACK_ROWS, product->rows - row),
         .columns = product->width,
     };

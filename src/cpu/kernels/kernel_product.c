@@ -32,7 +32,7 @@ static struct product product_of(const struct cpu_call *call, const struct part 
                                  uint32_t rows)
 {
     const struct host_operand *w = &call->at[0];
-    return (struct product){
+    struct product product = {
         .matrix = w->data,
         .dtype = w->dtype,
         .width = w->width,
@@ -41,6 +41,11 @@ static struct product product_of(const struct cpu_call *call, const struct part 
         .last = part->column_end,
         .scratch = call->scratch,
     };
+    if (call->is_packed)
+        product.group_bytes = pack_group_bytes(w->dtype, w->width);
+    if (call->is_packed && pack_has_codes(w->dtype))
+        product.field_bytes = pack_field_bytes(w->dtype, w->width);
+    return product;
 }
 
 #if defined(HAS_TILES)
@@ -117,8 +122,8 @@ static struct product expert_product(const struct cpu_call *call, const struct p
 {
     struct product product = product_of(call, part, call->at[3].width);
     const uint64_t groups = (product.rows + PACK_ROWS - 1) / PACK_ROWS;
-    const uint64_t bytes = call->is_packed ? groups * pack_group_bytes(product.dtype, product.width)
-                                           : product.rows * call->at[0].pitch;
+    const uint64_t bytes =
+        call->is_packed ? groups * product.group_bytes : product.rows * call->at[0].pitch;
     product.matrix += expert * bytes;
     return product;
 }

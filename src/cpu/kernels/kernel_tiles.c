@@ -179,12 +179,9 @@ static void fill_groups(const struct product *product, uint32_t row, uint32_t fi
 {
     for (uint32_t r = row; r < row + UNIT; r += PACK_ROWS) {
         struct group group = {
-            .fields =
-                product->matrix + r / PACK_ROWS * pack_group_bytes(product->dtype, product->width),
+            .fields = product->matrix + r / PACK_ROWS * product->group_bytes,
         };
-        group.lines =
-            group.fields +
-            (pack_has_codes(product->dtype) ? pack_field_bytes(product->dtype, product->width) : 0);
+        group.lines = group.fields + product->field_bytes;
         for (uint32_t i = 0; i < blocks; i++, to += TILE_BYTES) {
             if (r < product->last)
                 fill[product->dtype](&group, first / COLUMNS + i, product->width, to);

@@ -25,7 +25,8 @@ struct product {
     enum dtype dtype;
     uint32_t width, rows;
     uint32_t first, last;
-    float *scratch; /* PRODUCT_SCRATCH_BYTES, and at least a decoded row */
+    uint64_t group_bytes, field_bytes; /* if it is packed: pack_group_bytes, pack_field_bytes */
+    float *scratch;                    /* PRODUCT_SCRATCH_BYTES, and at least a decoded row */
 };
 
 /* Rows of activations that are worked on at once while a vector of weights is in a register. A
