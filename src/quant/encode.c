@@ -72,7 +72,8 @@ void encode_row(enum dtype dtype, const float *values, const float *importance, 
     for (uint64_t i = 0; i < columns; i += info->block) {
         encode(&source, block);
         source.values += info->block;
-        source.importance += weighted ? info->block : 0;
+        if (weighted)
+            source.importance += info->block;
         block += info->block_bytes;
     }
 }

@@ -89,8 +89,11 @@ static void unguard(struct guarded *memory)
 
 static bool is_intact(const struct guarded *memory)
 {
-    for (uint64_t i = 0; memory->data != NULL && i < CANARY_BYTES; i++) {
-        if (memory->data[i - CANARY_BYTES] != CANARY || memory->data[memory->bytes + i] != CANARY)
+    if (memory->data == NULL)
+        return true;
+    const uint8_t *before = memory->data - CANARY_BYTES, *behind = memory->data + memory->bytes;
+    for (uint64_t i = 0; i < CANARY_BYTES; i++) {
+        if (before[i] != CANARY || behind[i] != CANARY)
             return false;
     }
     return true;
