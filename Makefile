@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A thin front over meson and ninja. Sources are listed in src/*/meson.build.
 .DEFAULT_GOAL := build
-.PHONY: build demo train check bench bench-peer asan fuzz fmt install clean help
+.PHONY: build demo train check bench bench-peer asan arm fuzz fmt install clean help
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -42,6 +42,10 @@ asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@sh tools/setup.sh build check
 	@sh tools/check.sh asan
 
+arm: ## kernels and models on 64-bit Arm, by a cross compiler and an emulator
+	@sh tools/setup.sh build check
+	@sh tools/check.sh arm
+
 fuzz: ## each fuzz target for a minute (FUZZ_SECONDS=60)
 	@sh tools/setup.sh build check
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) sh tools/check.sh fuzz
@@ -56,7 +60,7 @@ install: build ## install program, library, header and manual pages (PREFIX, DES
 	@meson install -C build --no-rebuild $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
 
 clean: ## remove everything that was built
-	rm -rf build build-clang build-asan build-fuzz build-arm
+	rm -rf build build-clang build-asan build-tsan build-fuzz build-arm
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
