@@ -207,7 +207,7 @@ install_and_use()
     DESTDIR=$root meson install -C build --no-rebuild || return 1
     pc=$(find "$root" -name weir.pc)
     flags=$(PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$(dirname "$pc") \
-        pkg-config --cflags --libs --static weir) || return 1
+        pkg-config --cflags --libs weir) || return 1
     gcc -std=c11 -Wall -Wextra -Werror -o "$root/main" tests/install/main.c $flags || return 1
     "$root/main" || return 1
     program=$(find "$root" -path '*/bin/weir')
