@@ -58,6 +58,12 @@ static inline float *host_group(const struct host_operand *operand, uint64_t row
            (uint64_t)group * operand->stride;
 }
 
+/* Expert numbers of row `row`. */
+static inline int32_t *host_routing(const struct host_operand *operand, uint64_t row)
+{
+    return (int32_t *)(void *)(operand->data + row * operand->pitch);
+}
+
 /* Row `row` of slot `slot` of a state, ring or cache. */
 static inline uint8_t *host_slot_row(const struct host_operand *operand, uint32_t slot,
                                      uint64_t row)

@@ -8,6 +8,20 @@
 
 enum { PLACE_ALIGNMENT = 64 }; /* bytes: a cache line, and the widest vector */
 
+const struct step_seq *step_seq_of_row(const struct step *step, uint64_t row)
+{
+    const struct step_seq *seq = step->seq;
+    while (row >= (uint64_t)seq->row_first + seq->rows)
+        seq++;
+    return seq;
+}
+
+uint64_t step_position_of_row(const struct step *step, uint64_t row)
+{
+    const struct step_seq *seq = step_seq_of_row(step, row);
+    return seq->cached + (row - seq->row_first);
+}
+
 uint64_t buf_rows(const struct buf *buf, const struct step *step)
 {
     switch ((enum extent)buf->extent) {

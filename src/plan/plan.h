@@ -214,6 +214,10 @@ struct step {
     void *proceed_user;
 };
 
+/* The sequence of the step that row `row` belongs to, and the row's position in it. */
+const struct step_seq *step_seq_of_row(const struct step *step, uint64_t row);
+uint64_t step_position_of_row(const struct step *step, uint64_t row);
+
 /* The largest step that memory is planned for, and how many sequences there are. */
 struct plan_limits {
     uint32_t rows, outs, seqs;

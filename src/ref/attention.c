@@ -8,21 +8,6 @@
 
 #include "format/codec.h"
 
-/* The sequence of the step that row `row` belongs to. */
-static const struct step_seq *seq_of_row(const struct step *step, uint64_t row)
-{
-    const struct step_seq *seq = step->seq;
-    while (row >= (uint64_t)seq->row_first + seq->rows)
-        seq++;
-    return seq;
-}
-
-static uint64_t position_of_row(const struct step *step, uint64_t row)
-{
-    const struct step_seq *seq = seq_of_row(step, row);
-    return seq->cached + (row - seq->row_first);
-}
-
 /* Rotates pairs (i, i + n) for i < n, n frequencies, by position * frequency[i]; what is beyond
  * 2 n stays. Su et al. 2021 (RoFormer), in the rotate-half order of the NeoX code; angles in
  * double, since an F32 angle is off by 1e-2 at the end of a 262144 context. */
@@ -46,7 +31,7 @@ static void rotate_rows(const struct ref_call *call, uint64_t first, uint64_t la
     const struct host_operand *x = &call->at[0];
     const double *frequency = (const double *)(const void *)f->data;
     for (uint64_t row = first; row < last; row++) {
-        const uint64_t position = position_of_row(call->step, row);
+        const uint64_t position = step_position_of_row(call->step, row);
         for (uint32_t group = 0; group < x->groups; group++) {
             const float *from = host_group(x, row, group);
             if (w != NULL) {
@@ -74,8 +59,8 @@ void ref_kv_append(const struct ref_call *call, uint64_t first, uint64_t last)
     const struct host_operand *x = &call->at[0], *cache = &call->at[1];
     const uint64_t group_bytes = dtype_row_bytes(cache->dtype, cache->width);
     for (uint64_t row = first; row < last; row++) {
-        const struct step_seq *seq = seq_of_row(call->step, row);
-        uint8_t *to = host_slot_row(cache, seq->slot, position_of_row(call->step, row));
+        const struct step_seq *seq = step_seq_of_row(call->step, row);
+        uint8_t *to = host_slot_row(cache, seq->slot, step_position_of_row(call->step, row));
         for (uint32_t group = 0; group < x->groups; group++)
             codec_encode_row(cache->dtype, host_group(x, row, group), to + group * group_bytes,
                              x->width);
@@ -127,8 +112,8 @@ void ref_attend(const struct ref_call *call, uint64_t first, uint64_t last)
     for (uint64_t unit = first; unit < last; unit++) {
         const uint64_t row = unit / q->groups;
         const uint32_t head = (uint32_t)(unit % q->groups);
-        const uint32_t slot = seq_of_row(call->step, row)->slot;
-        const uint64_t visible = position_of_row(call->step, row) + 1;
+        const uint32_t slot = step_seq_of_row(call->step, row)->slot;
+        const uint64_t visible = step_position_of_row(call->step, row) + 1;
         memcpy(query, host_group(q, row, head), q->width * sizeof *query);
         round_like_cache(k, query, q->width);
         for (uint64_t p = 0; p < visible; p++)

@@ -10,11 +10,6 @@
 /* What the models' own code puts under the shares in place of a sum too small: 2^-14. */
 static const float share_floor = 6.103515625e-5f;
 
-static int32_t *routing_row(const struct host_operand *routing, uint64_t row)
-{
-    return (int32_t *)(void *)(routing->data + row * routing->pitch);
-}
-
 /* ---- routing --------------------------------------------------------------------------------- */
 
 /* p = softmax(x); the sum in double. */
@@ -52,7 +47,7 @@ void ref_route(const struct ref_call *call, uint64_t first, uint64_t last)
         double sum = 0;
         softmax(host_group(x, row, 0), call->scratch, experts);
         for (uint32_t j = 0; j < used; j++) {
-            routing_row(routing, row)[j] = take_largest(call->scratch, experts, &share[j]);
+            host_routing(routing, row)[j] = take_largest(call->scratch, experts, &share[j]);
             sum += (double)share[j];
         }
         for (uint32_t j = 0; j < used; j++)
@@ -67,7 +62,7 @@ static bool is_routed_to(const struct ref_call *call, int32_t expert)
     const struct host_operand *routing = &call->at[1];
     for (uint64_t row = 0; row < call->rows; row++) {
         for (uint32_t j = 0; j < routing->width; j++) {
-            if (routing_row(routing, row)[j] == expert)
+            if (host_routing(routing, row)[j] == expert)
                 return true;
         }
     }
@@ -81,7 +76,7 @@ static void multiply_routed(const struct ref_call *call, int32_t expert, uint64_
     const struct host_operand *routing = &call->at[1], *x = &call->at[2], *y = &call->at[3];
     for (uint64_t row = 0; row < call->rows; row++) {
         for (uint32_t j = 0; j < routing->width; j++) {
-            if (routing_row(routing, row)[j] != expert)
+            if (host_routing(routing, row)[j] != expert)
                 continue;
             const float *input = host_group(x, row, x->groups == 1 ? 0 : j);
             host_group(y, row, j)[out] = ref_dot(w, input, x->width);
@@ -112,7 +107,7 @@ void ref_expert_scale(const struct ref_call *call, uint64_t first, uint64_t last
     const float *w = host_group(&call->at[2], 0, 0);
     for (uint64_t row = first; row < last; row++) {
         for (uint32_t j = 0; j < x->groups; j++) {
-            const float scale = w[routing_row(&call->at[1], row)[j]];
+            const float scale = w[host_routing(&call->at[1], row)[j]];
             const float *from = host_group(x, row, j);
             float *to = host_group(y, row, j);
             for (uint32_t i = 0; i < x->width; i++)
@@ -154,7 +149,7 @@ void ref_expert_squares(const struct ref_call *call, uint64_t first, uint64_t la
     const struct host_operand *x = &call->at[0], *routing = &call->at[1], *sums = &call->at[2];
     for (uint64_t row = 0; row < call->rows; row++) {
         for (uint32_t j = 0; j < routing->width; j++) {
-            const uint64_t expert = (uint64_t)routing_row(routing, row)[j];
+            const uint64_t expert = (uint64_t)host_routing(routing, row)[j];
             if (expert >= first && expert < last)
                 add_squares(host_group(x, row, x->groups == 1 ? 0 : j),
                             (float *)(void *)(sums->data + expert * sums->pitch), x->width);

@@ -18,6 +18,9 @@
 cpu_quantize_fn KERNEL(quantize);
 bool KERNEL(tiles_work)(void);
 
+/* For functions whose arguments are constants where they are called. */
+#define INLINE static inline __attribute__((always_inline))
+
 /* Before a loop over few rows whose sums belong into registers. Sanitizers look at each access by
  * itself, so that unrolled kernels would take minutes to compile. */
 #if defined(NO_UNROLL)

@@ -16,8 +16,6 @@
 #include "cpu/attend.h"
 #include "format/codec.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum {
     HEADS = 4,                   /* query vectors of a tile */
     TILE_KEYS = LANES / HEADS,   /* so that a tile of scores is a vector */

@@ -6,20 +6,6 @@
 
 #include "format/codec.h"
 
-static const struct step_seq *seq_of_row(const struct step *step, uint64_t row)
-{
-    const struct step_seq *seq = step->seq;
-    while (row >= (uint64_t)seq->row_first + seq->rows)
-        seq++;
-    return seq;
-}
-
-static uint64_t position_of_row(const struct step *step, uint64_t row)
-{
-    const struct step_seq *seq = seq_of_row(step, row);
-    return seq->cached + (row - seq->row_first);
-}
-
 /* ---- rotary embedding ------------------------------------------------------------------------ */
 
 /* Cosine and sine of each pair at one position. */
@@ -82,7 +68,7 @@ static void rotate_part(const struct cpu_call *call, const struct part *part, co
     float normed[HEAD_WIDTH_MAX];
     for (uint64_t row = part->row; row < part->row_end; row++) {
         struct turn_table turns;
-        turns_at(&turns, f, position_of_row(call->step, row), call->op->scale);
+        turns_at(&turns, f, step_position_of_row(call->step, row), call->op->scale);
         for (uint32_t group = part->column / y->width; group < part->column_end / y->width;
              group++) {
             const float *from = host_group(x, row, group);
@@ -125,8 +111,8 @@ void KERNEL(kv_append)(const struct cpu_call *call, const struct part *part)
     const struct host_operand *x = &call->at[0], *cache = &call->at[1];
     const uint64_t group_bytes = dtype_row_bytes(cache->dtype, cache->width);
     for (uint64_t row = part->row; row < part->row_end; row++) {
-        const struct step_seq *seq = seq_of_row(call->step, row);
-        uint8_t *to = host_slot_row(cache, seq->slot, position_of_row(call->step, row));
+        const struct step_seq *seq = step_seq_of_row(call->step, row);
+        uint8_t *to = host_slot_row(cache, seq->slot, step_position_of_row(call->step, row));
         for (uint32_t group = part->column / x->width; group < part->column_end / x->width; group++)
             encode_group(cache->dtype, host_group(x, row, group), to + group * group_bytes,
                          x->width);

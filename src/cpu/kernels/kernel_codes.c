@@ -8,7 +8,7 @@
 #include "cpu/kernels/unpack.h"
 
 enum {
-    PREFETCH_BYTES = 2048,       /* ahead of the line that is unpacked: see BENCHMARKS.md */
+    PREFETCH_BYTES = 2048,       /* ahead of the line that is unpacked */
     VECTORS = PACK_ROWS / LANES, /* of a group */
     CHAINS_MAX = 4,
 };

@@ -3,8 +3,6 @@
  * of channels goes through several rows at once, so that each input is loaded once for them. */
 #include "cpu/kernels/kernel.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum { ROWS = 4, USUAL_TAPS = 4 };
 
 /* Up to ROWS rows of a sequence. */

@@ -32,8 +32,6 @@ void KERNEL(state_store)(const struct cpu_call *call, const struct part *part)
 
 /* ---- token by token -------------------------------------------------------------------------- */
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum { STRIP = RULE_STRIP, STRIP_VECTORS = STRIP / LANES };
 
 /* One token of one head. */

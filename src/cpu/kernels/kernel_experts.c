@@ -8,11 +8,6 @@
 /* What the models' own code puts under the shares in place of a sum too small: 2^-14. */
 static const float share_floor = 6.103515625e-5f;
 
-static int32_t *routing_row(const struct host_operand *routing, uint64_t row)
-{
-    return (int32_t *)(void *)(routing->data + row * routing->pitch);
-}
-
 static void softmax(const float *x, float *p, uint32_t n)
 {
     float largest = x[0];
@@ -47,7 +42,7 @@ void KERNEL(route)(const struct cpu_call *call, const struct part *part)
         double sum = 0;
         softmax(host_group(x, row, 0), call->scratch, experts);
         for (uint32_t j = 0; j < used; j++) {
-            routing_row(routing, row)[j] = take_largest(call->scratch, experts, &share[j]);
+            host_routing(routing, row)[j] = take_largest(call->scratch, experts, &share[j]);
             sum += (double)share[j];
         }
         for (uint32_t j = 0; j < used; j++)
@@ -63,7 +58,7 @@ void KERNEL(expert_scale)(const struct cpu_call *call, const struct part *part)
     for (uint64_t row = part->row; row < part->row_end; row++) {
         for (uint32_t column = part->column; column < part->column_end; column++) {
             const uint32_t j = column / y->width, at = column % y->width;
-            const float scale = w[routing_row(&call->at[1], row)[j]];
+            const float scale = w[host_routing(&call->at[1], row)[j]];
             host_group(y, row, j)[at] = host_group(x, row, j)[at] * scale;
         }
     }
@@ -107,7 +102,7 @@ void KERNEL(expert_squares)(const struct cpu_call *call, const struct part *part
     for (uint64_t row = part->row; row < part->row_end; row++) {
         for (uint32_t j = 0; j < routing->width; j++) {
             float *to = (float *)(void *)(sums->data +
-                                          (uint64_t)routing_row(routing, row)[j] * sums->pitch);
+                                          (uint64_t)host_routing(routing, row)[j] * sums->pitch);
             const float *from = host_group(x, row, x->groups == 1 ? 0 : j);
             for (uint32_t i = 0; i < columns; i++)
                 to[i] += from[i] * from[i];

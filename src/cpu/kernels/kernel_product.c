@@ -111,11 +111,6 @@ void KERNEL(matmul)(const struct cpu_call *call, const struct part *part)
 
 /* ---- experts --------------------------------------------------------------------------------- */
 
-static const int32_t *routing_row(const struct host_operand *routing, uint64_t row)
-{
-    return (const int32_t *)(const void *)(routing->data + row * routing->pitch);
-}
-
 /* The matrix of one expert. */
 static struct product expert_product(const struct cpu_call *call, const struct part *part,
                                      uint32_t expert)
@@ -141,7 +136,7 @@ void KERNEL(expert_matmul)(const struct cpu_call *call, const struct part *part)
         uint32_t count = 0;
         for (uint64_t row = part->row; row < part->row_end; row++) {
             for (uint32_t j = 0; j < routing->width; j++) {
-                if (routing_row(routing, row)[j] != (int32_t)expert)
+                if (host_routing(routing, row)[j] != (int32_t)expert)
                     continue;
                 meetings[count++] =
                     meeting_at(call, x, row, x->groups == 1 ? 0 : j, host_group(y, row, j));

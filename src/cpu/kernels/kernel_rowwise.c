@@ -7,8 +7,6 @@
 #include "cpu/pack.h"
 #include "format/codec.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 static float *row_of(const struct host_operand *operand, uint64_t row)

@@ -8,8 +8,6 @@
 
 #if defined(LEVEL_ID)
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* A row of activations that meets a matrix. */
 struct meeting {
     const float *x;

@@ -9,8 +9,6 @@
 
 #if defined(LEVEL_ID)
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum { QUADS = 8 };
 
 /* ---- codes ----------------------------------------------------------------------------------- */
