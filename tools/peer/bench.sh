@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # weir and llama.cpp on the same file with the same threads, in turn: medians, spreads and ratios.
 #     tools/peer/bench.sh [--force] [--model FILE] [--size SIZE] [--type TYPE] [--threads N]
-#                         [--prompt N] [--generate N] [--rounds N]
+#                         [--prompt N] [--generate N] [--depth N] [--rounds N]
+#                         [--isa LEVEL] [--library NAME]
 # FILE is seen from the root of the project. Without it, a made-up model of that size and type is
 # written to build/peer. Refuses to run while the machine is more than 5% busy; --force runs all the
 # same, and the table says so.
@@ -10,7 +11,8 @@
 # llama.cpp comes as the libraries in the npm package of tools/peer/package.json (node-llama-cpp's
 # own, for x86-64), which peer.c times. Each round is a process of each program, with a warm-up, and
 # for `start` another one without: from its start to its end, with one token behind a prompt of
-# five, the file in the page cache.
+# five, the file in the page cache. `memory` is the most that the process of the tests had resident,
+# what it has mapped of the file included.
 set -eu
 export LC_ALL=C
 cd "$(dirname "$0")/../.."
@@ -24,7 +26,10 @@ type=q4_0
 threads=
 prompt=128
 generate=32
+depth=0
 rounds=7
+isa=
+library=
 
 fail()
 {
@@ -35,8 +40,14 @@ fail()
 number()
 {
     case $2 in
-    '' | *[!0-9]* | 0*) fail "$1: '$2' is not a number from 1 up" ;;
+    '' | *[!0-9]* | 0?*) fail "$1: '$2' is not a number" ;;
     esac
+}
+
+count()
+{
+    number "$1" "$2"
+    [ "$2" != 0 ] || fail "$1: 0 is too few"
 }
 
 while [ $# -gt 0 ]; do
@@ -50,10 +61,13 @@ while [ $# -gt 0 ]; do
     --model) model=$2 ;;
     --size) size=$2 ;;
     --type) type=$2 ;;
-    --threads) number "$1" "$2" && threads=$2 ;;
+    --threads) count "$1" "$2" && threads=$2 ;;
     --prompt) number "$1" "$2" && prompt=$2 ;;
-    --generate) number "$1" "$2" && generate=$2 ;;
-    --rounds) number "$1" "$2" && rounds=$2 ;;
+    --generate) count "$1" "$2" && generate=$2 ;;
+    --depth) number "$1" "$2" && depth=$2 ;;
+    --rounds) count "$1" "$2" && rounds=$2 ;;
+    --isa) isa=$2 ;;
+    --library) library=$2 ;;
     *) fail "invalid argument: $1" ;;
     esac
     shift 2
@@ -102,6 +116,17 @@ cc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -o $work/peer tools/peer/peer.c \
     "$libraries"/libllama.*.so "$libraries"/libggml.*.so "$libraries"/libggml-base.so \
     -Wl,-rpath,"$libraries"
 
+kernels=$libraries
+if [ -n "$library" ]; then
+    kernels=$PWD/$work/$library
+    one=$libraries/libggml-cpu-$library.so
+    [ -e "$one" ] || fail "--library: the package has no $library;" \
+        "it has $(cd "$libraries" && echo libggml-cpu-*.so | sed 's/libggml-cpu-//g; s/\.so//g')"
+    rm -rf "$kernels"
+    mkdir "$kernels"
+    ln -s "$one" "$kernels"
+fi
+
 if [ -z "$model" ]; then
     model=$work/$size-$type.gguf
     [ -e "$model" ] || $weir synth --size "$size" --type "$type" --out "$model"
@@ -110,40 +135,46 @@ fi
 
 # ---- measuring -------------------------------------------------------------------------------
 
+# Runs a program, and notes how long it took (start) or how much memory it had (memory):
+# watched NAME start|memory COMMAND...
+watched()
+{
+    name=$1
+    what=$2
+    shift 2
+    $work/peer --process "$@" 2>$work/run.log || fail "$name did not run; see $PWD/$work/run.log"
+    awk -v name="$name" -v what="$what" '$1 == "process" {
+        print name, what, what == "start" ? $2 / 1e9 : $3 / 1048576
+    }' $work/run.log >>$work/samples
+}
+
 # Lines "PROGRAM TEST TOKENS-PER-SECOND".
 run_peer()
 {
-    $work/peer "$libraries" "$model" "$threads" "$prompt" "$generate" |
+    watched peer memory \
+        $work/peer "$kernels" "$model" "$threads" "$prompt" "$generate" "$depth" |
         awk -v pp="$prompt" -v tg="$generate" \
             '{ print "peer", $1, ($1 == "pp" ? pp : tg) * 1e9 / $2 }'
 }
 
 run_weir()
 {
-    $weir bench -m "$model" -t "$threads" -p "$prompt" -n "$generate" -r 1 -o jsonl |
+    watched weir memory $weir bench -m "$model" -t "$threads" -p "$prompt" -n "$generate" \
+        -d "$depth" -r 1 -o jsonl ${isa:+--isa "$isa"} |
         sed 's/.*"n_prompt": \([0-9]*\),.*"avg_ts": \([0-9.]*\),.*/\1 \2/' |
         awk '{ print "weir", ($1 > 0 ? "pp" : "tg"), $2 }'
-}
-
-# Seconds that a command takes from its start to its end: seconds NAME COMMAND...
-seconds()
-{
-    name=$1
-    shift
-    began=$(date +%s%N)
-    "$@" >$work/start.log 2>&1 || fail "$name did not start; see $work/start.log"
-    echo "$name start $(($(date +%s%N) - began))" | awk '{ print $1, $2, $3 / 1e9 }'
 }
 
 # Digits are tokens of their own in every vocabulary of these models.
 start_peer()
 {
-    seconds peer $work/peer "$libraries" "$model" "$threads" 12345
+    watched peer start $work/peer "$kernels" "$model" "$threads" 12345 >/dev/null
 }
 
 start_weir()
 {
-    seconds weir $weir run -m "$model" -t "$threads" -c 512 -n 1 --no-warmup -p 12345
+    watched weir start $weir run -m "$model" -t "$threads" -c 512 -n 1 --no-warmup -p 12345 \
+        ${isa:+--isa "$isa"} >/dev/null
 }
 
 cat "$model" >/dev/null
@@ -152,11 +183,13 @@ round=0
 while [ $round -lt "$rounds" ]; do
     run_weir >>$work/samples
     run_peer >>$work/samples
-    start_weir >>$work/samples
-    start_peer >>$work/samples
+    start_weir
+    start_peer
     round=$((round + 1))
 done
-[ "$(wc -l <$work/samples)" -eq $((6 * rounds)) ] || fail "not all rounds have results"
+tests=3
+[ "$prompt" -eq 0 ] || tests=4
+[ "$(wc -l <$work/samples)" -eq $((2 * tests * rounds)) ] || fail "not all rounds have results"
 
 # ---- the table -------------------------------------------------------------------------------
 
@@ -166,9 +199,10 @@ echo "$(date -u +%Y-%m-%d), $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | h
 $weir --version | paste -sd ' ' -
 echo "peer: llama.cpp $release of @node-llama-cpp/linux-x64" \
     "$(sed -n 's/.*"version": "\([^"]*\)".*/\1/p' "$package/package.json")"
-echo "model: $model"
+echo "model: $model, $(($(stat -L -c %s "$model") / 1048576)) MiB" \
+    "${isa:+; weir --isa $isa}${library:+; peer $library}"
 echo
-sort -k1,2 -k3,3g $work/samples | awk -v pp="pp$prompt" -v tg="tg$generate" '
+sort -k1,2 -k3,3g $work/samples | awk -v pp="pp$prompt" -v tg="tg$generate" -v depth="$depth" '
     { key = $1 " " $2; value[key, count[key]++] = $3 }
     function median(key,    n) {
         n = count[key]
@@ -180,14 +214,19 @@ sort -k1,2 -k3,3g $work/samples | awk -v pp="pp$prompt" -v tg="tg$generate" '
         return 100 * (value[key, n - 1 - int(n / 4)] - value[key, int(n / 4)]) / median(key)
     }
     function row(name, test, unit) {
-        printf "| %-8s | %8.2f %-3s | %5.1f%% | %8.2f %-3s | %5.1f%% | %11.3f |\n", name,
+        if (count["weir " test] == 0)
+            return
+        if (depth > 0 && unit == "t/s")
+            name = name "@" depth
+        printf "| %-10s | %8.2f %-3s | %5.1f%% | %8.2f %-3s | %5.1f%% | %11.3f |\n", name,
             median("weir " test), unit, spread("weir " test), median("peer " test), unit,
             spread("peer " test), median("weir " test) / median("peer " test)
     }
     END {
-        print "| test     |         weir | spread |         peer | spread | weir / peer |"
-        print "| -------- | -----------: | -----: | -----------: | -----: | ----------: |"
+        print "| test       |         weir | spread |         peer | spread | weir / peer |"
+        print "| ---------- | -----------: | -----: | -----------: | -----: | ----------: |"
         row(pp, "pp", "t/s")
         row(tg, "tg", "t/s")
         row("start", "start", "s")
+        row("memory", "memory", "MiB")
     }'

@@ -4,17 +4,24 @@
  * headers and without llama-bench; the bindings for JavaScript would time a promise and a sampler
  * with each token.
  *
- * peer FOLDER MODEL THREADS PROMPT GENERATE      (FOLDER: of the libraries)
- * prints "pp NANOSECONDS" and "tg NANOSECONDS", each after a run that does not count.
+ * peer FOLDER MODEL THREADS PROMPT GENERATE DEPTH      (FOLDER: of the libraries)
+ * prints "pp NANOSECONDS" and "tg NANOSECONDS", each after a run that does not count, and behind
+ * DEPTH tokens that do not count either. With PROMPT 0, "tg" alone.
  * peer FOLDER MODEL THREADS TEXT
  * evaluates a text at once, as a first request does, and prints the likeliest token: for timing the
- * process from its start. */
+ * process from its start.
+ * peer --process COMMAND...
+ * runs any program, and prints to standard error "process NANOSECONDS BYTES": from its start to its
+ * end, and the most memory that it had resident. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A parameter structure of unknown size. The platform's calling convention passes and returns large
  * structures in memory, so one that is larger than the library's own serves as well; its beginning,
@@ -76,7 +83,7 @@ static int32_t parse_number(const char *text, int32_t low)
     char *end;
     const long number = strtol(text, &end, 10);
     if (*text == 0 || *end != 0 || number < low || number > 1 << 20)
-        fail("usage: peer FOLDER MODEL THREADS PROMPT GENERATE");
+        fail("usage: peer FOLDER MODEL THREADS PROMPT GENERATE DEPTH");
     return (int32_t)number;
 }
 
@@ -95,10 +102,9 @@ static void *open_context(void *model, int32_t threads, int32_t tokens)
     return context;
 }
 
-/* The time of `count` tokens in evaluations of at most `piece`, on an empty context. */
+/* The time of `count` tokens in evaluations of at most `piece`. */
 static uint64_t time_tokens(void *context, int32_t *tokens, int32_t count, int32_t piece)
 {
-    llama_memory_clear(llama_get_memory(context), false);
     const uint64_t start = clock_ns();
     for (int32_t done = 0; done < count;) {
         const int32_t part = count - done < piece ? count - done : piece;
@@ -141,38 +147,76 @@ static void run_first(void *model, int32_t threads, const char *text)
     llama_free(context);
 }
 
-static void run_tests(void *model, int32_t threads, int32_t prompt, int32_t generate)
+static int32_t *make_tokens(const void *model, int32_t count)
 {
-    enum { BATCH = 2048 };
-    const int32_t most = prompt > generate ? prompt : generate;
     const int32_t vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
-    int32_t *tokens = malloc((size_t)most * sizeof *tokens);
+    int32_t *tokens = malloc((size_t)count * sizeof *tokens);
     if (tokens == NULL || vocab < 1)
         fail("no tokens");
     uint32_t state = 1;
-    for (int32_t i = 0; i < most; i++) {
+    for (int32_t i = 0; i < count; i++) {
         state = state * 1664525 + 1013904223;
         tokens[i] = (int32_t)((state >> 8) % (uint32_t)vocab);
     }
-    void *context = open_context(model, threads, most);
-    time_tokens(context, tokens, prompt, BATCH);
-    printf("pp %llu\n", (unsigned long long)time_tokens(context, tokens, prompt, BATCH));
+    return tokens;
+}
+
+static int32_t larger(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
+static void run_tests(void *model, int32_t threads, int32_t prompt, int32_t generate, int32_t depth)
+{
+    enum { BATCH = 2048 };
+    const int32_t most = larger(prompt, generate);
+    int32_t *tokens = make_tokens(model, larger(most, depth));
+    void *context = open_context(model, threads, depth + most + 1);
+    void *memory = llama_get_memory(context);
+    if (prompt > 0) {
+        time_tokens(context, tokens, prompt, BATCH);
+        llama_memory_clear(memory, false);
+        time_tokens(context, tokens, depth, BATCH);
+        printf("pp %llu\n", (unsigned long long)time_tokens(context, tokens, prompt, BATCH));
+        llama_memory_clear(memory, false);
+    }
+    time_tokens(context, tokens, depth, BATCH);
     time_tokens(context, tokens, 1, 1);
     printf("tg %llu\n", (unsigned long long)time_tokens(context, tokens, generate, 1));
     llama_free(context);
     free(tokens);
 }
 
+static int run_process(char **command)
+{
+    const uint64_t start = clock_ns();
+    const pid_t child = fork();
+    if (child == 0) {
+        execvp(command[0], command);
+        _exit(127);
+    }
+    int status;
+    struct rusage usage;
+    if (child < 0 || wait4(child, &status, 0, &usage) != child)
+        fail("cannot run the command");
+    fprintf(stderr, "process %llu %llu\n", (unsigned long long)(clock_ns() - start),
+            (unsigned long long)usage.ru_maxrss * 1024);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 5 && argc != 6)
-        fail("usage: peer FOLDER MODEL THREADS PROMPT GENERATE, or TEXT in place of the last two");
+    if (argc > 2 && strcmp(argv[1], "--process") == 0)
+        return run_process(argv + 2);
+    if (argc != 5 && argc != 7)
+        fail("usage: peer FOLDER MODEL THREADS PROMPT GENERATE DEPTH, or TEXT in place of three");
     const int32_t threads = parse_number(argv[3], 1);
-    const int32_t prompt = argc == 6 ? parse_number(argv[4], 1) : 0;
-    const int32_t generate = argc == 6 ? parse_number(argv[5], 1) : 0;
+    const int32_t prompt = argc == 7 ? parse_number(argv[4], 0) : 0;
+    const int32_t generate = argc == 7 ? parse_number(argv[5], 1) : 0;
+    const int32_t depth = argc == 7 ? parse_number(argv[6], 0) : 0;
     void *model = open_model(argv[1], argv[2]);
-    if (argc == 6)
-        run_tests(model, threads, prompt, generate);
+    if (argc == 7)
+        run_tests(model, threads, prompt, generate, depth);
     else
         run_first(model, threads, argv[4]);
     llama_model_free(model);
