@@ -2,8 +2,9 @@
  * The test runner: runs every registered test, prints one line for each that fails or is skipped,
  * and ends with "N passed, N failed, N skipped". Knows no test.
  *
- * weir-test [--list] [--verbose] [--seed N] [--data DIR] [--shared DIR] [--program FILE]
- *     [PREFIX...] */
+ * weir-test [--list] [--verbose] [--seed N] [--part I/N] [--data DIR] [--shared DIR]
+ *     [--program FILE] [PREFIX...]
+ * --part 1/2 and --part 2/2 are two processes that run all tests between them. */
 #include "test.h"
 
 #include <ftw.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -25,6 +27,7 @@ static struct {
     const char *data, *shared, *program;
     char scratch[64];
     uint64_t seed;
+    unsigned part, parts;
     bool verbose;
     const struct test *running;
 } run;
@@ -155,6 +158,20 @@ static bool selected(const struct test *test, char **prefixes, int count)
     return count == 0;
 }
 
+static void run_all(char **prefixes, int prefix_count, unsigned counts[3])
+{
+    unsigned number = 0;
+    for (const struct test *test = tests; test != NULL; test = test->next) {
+        if (!selected(test, prefixes, prefix_count) || number++ % run.parts != run.part - 1)
+            continue;
+        const time_t began = time(NULL);
+        const enum outcome outcome = run_one(test);
+        counts[outcome]++;
+        if (run.verbose && outcome == PASSED)
+            printf("ok   %s (%ld s)\n", test->name, (long)(time(NULL) - began));
+    }
+}
+
 static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
 {
     (void)info, (void)type, (void)walk;
@@ -172,6 +189,10 @@ static int parse_options(int argc, char **argv)
             run.data = NULL;
         else if (strcmp(argv[i], "--seed") == 0 && has_value)
             run.seed = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--part") == 0 && has_value &&
+                 sscanf(argv[i + 1], "%u/%u", &run.part, &run.parts) == 2 && run.part > 0 &&
+                 run.part <= run.parts)
+            i++;
         else if (strcmp(argv[i], "--data") == 0 && has_value)
             run.data = argv[++i];
         else if (strcmp(argv[i], "--shared") == 0 && has_value)
@@ -192,6 +213,7 @@ int main(int argc, char **argv)
     run.shared = "../shared";
     run.program = "build/weir";
     run.seed = 1;
+    run.part = run.parts = 1;
     const int first = parse_options(argc, argv);
     if (run.data == NULL) {
         for (const struct test *test = tests; test != NULL; test = test->next)
@@ -202,14 +224,7 @@ int main(int argc, char **argv)
     if (mkdtemp(run.scratch) == NULL)
         return 2;
     unsigned counts[3] = {0};
-    for (const struct test *test = tests; test != NULL; test = test->next) {
-        if (!selected(test, argv + first, argc - first))
-            continue;
-        const enum outcome outcome = run_one(test);
-        counts[outcome]++;
-        if (run.verbose && outcome == PASSED)
-            printf("ok   %s\n", test->name);
-    }
+    run_all(argv + first, argc - first, counts);
     nftw(run.scratch, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     printf("%u passed, %u failed, %u skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
     return counts[FAILED] > 0;

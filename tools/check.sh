@@ -56,12 +56,25 @@ part_style()
     tools/style.sh
 }
 
-# Runs the test programs of a build folder. weir-touched, the proof of the byte counts, has
-# instrumentation of its own and is not built with sanitizers.
+# Runs the test programs of a build folder, by as many processes as there are processors.
+# weir-touched, the proof of the byte counts, has instrumentation of its own and is not built with
+# sanitizers.
 run_tests()
 {
     status=0
-    "$1/tests/weir-test" --program "$1/weir" || status=1
+    parts=$(nproc)
+    children=
+    for number in $(seq "$parts"); do
+        "$1/tests/weir-test" --verbose --part "$number/$parts" --program "$1/weir" \
+            >"$logs/tests-$number.log" 2>&1 &
+        children="$children $!"
+    done
+    for child in $children; do
+        wait "$child" || status=1
+    done
+    for number in $(seq "$parts"); do
+        cat "$logs/tests-$number.log"
+    done
     if [ -x "$1/tests/weir-touched" ]; then
         "$1/tests/weir-touched" || status=1
     fi
