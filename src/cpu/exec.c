@@ -95,12 +95,13 @@ static enum weir_status layout_open(struct layout *layout, const struct plan *pl
     const struct placing all = {.turns = layout->turns, .extra = layout->quants_bytes};
     const struct placing own = {
         .turns = layout->turns, .extra = layout->quants_bytes, .only = layout->own};
-    if (plan_place(plan, limits, &all, layout->offsets, &layout->total) &&
-        plan_place(plan, limits, &own, layout->own_offsets, &layout->own_total))
-        return WEIR_OK;
+    enum weir_status status;
+    TRY(plan_place(plan, limits, &all, layout->offsets, &layout->total, err));
+    TRY(plan_place(plan, limits, &own, layout->own_offsets, &layout->own_total, err));
+    return WEIR_OK;
+out:
     layout_close(layout);
-    return err_set(err, WEIR_ERR_MEMORY, "activations of %u rows do not fit in 64 bits",
-                   limits->rows);
+    return status;
 }
 
 static uint32_t least(uint32_t a, uint32_t b)

@@ -3,6 +3,10 @@
  * of their own. Knows sizes, not addresses. */
 #include "plan/plan.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
 #include "base/mem.h"
 #include "plan/phases.h"
 
@@ -40,12 +44,11 @@ uint64_t buf_row_bytes(const struct buf *buf)
     return dtype_row_bytes(buf->dtype, buf_columns(buf));
 }
 
-/* What plan_place works on. */
-struct placement {
-    const struct plan *plan;
-    const struct plan_limits *limits;
-    const struct placing *placing;
-    uint64_t *offsets;
+/* An activation that needs a place: when, and how much. */
+struct life {
+    uint32_t number;
+    uint32_t from, to; /* ops, or phases; both are part of it */
+    uint64_t bytes, offset;
 };
 
 /* Bytes of all rows of a buffer in the largest step, of so many bytes each, rounded up. */
@@ -68,87 +71,108 @@ uint64_t plan_place_extra(const struct buf *buf, const struct plan_limits *limit
     return bytes;
 }
 
-static bool act_bytes(const struct placement *placement, uint32_t number, uint64_t *bytes)
+static bool act_bytes(const struct plan *plan, const struct plan_limits *limits,
+                      const struct placing *placing, uint32_t number, uint64_t *bytes)
 {
-    const struct buf *buf = &placement->plan->bufs[number];
-    const uint32_t *extra = placement->placing->extra;
+    const struct buf *buf = &plan->bufs[number];
     uint64_t own, more = 0;
-    if (!rows_bytes(buf, placement->limits, buf_row_bytes(buf), &own))
+    if (!rows_bytes(buf, limits, buf_row_bytes(buf), &own))
         return false;
-    if (extra != NULL && !rows_bytes(buf, placement->limits, extra[number], &more))
+    if (placing->extra != NULL && !rows_bytes(buf, limits, placing->extra[number], &more))
         return false;
     return size_add(own, more, bytes);
 }
 
 /* True if the block of activations has a place for it: for all but views and what is not used. */
-static bool is_placed(const struct placement *placement, uint32_t number)
+static bool is_placed(const struct plan *plan, const struct placing *placing, uint32_t number)
 {
-    const struct buf *buf = &placement->plan->bufs[number];
-    const bool *only = placement->placing->only;
+    const struct buf *buf = &plan->bufs[number];
     return buf_is_activation(buf) && buf->kind != BUF_INPUT && buf->base == number &&
-           buf->first != BUF_NONE && (only == NULL || only[number]);
+           buf->first != BUF_NONE && (placing->only == NULL || placing->only[number]);
 }
 
-/* When an op runs, in what lifetimes are counted in. */
-static uint32_t time_of(const struct placement *placement, uint32_t op)
+/* When an op runs, in what lifetimes are counted in. Results are needed beyond the last. */
+static uint32_t time_of(const struct plan *plan, const struct placing *placing, uint32_t op)
 {
-    const struct turn *turns = placement->placing->turns;
-    return turns == NULL || op >= placement->plan->op_count ? op : turns[op].phase;
+    return placing->turns == NULL || op >= plan->op_count ? op : placing->turns[op].phase;
 }
 
-/* The last op that needs it; results are needed beyond. */
-static uint32_t last_use(const struct plan *plan, const struct buf *buf)
+static bool find_lives(const struct plan *plan, const struct plan_limits *limits,
+                       const struct placing *placing, struct life *lives, uint32_t *count)
 {
-    return buf->kind == BUF_ACT ? buf->last : plan->op_count;
-}
-
-/* True if both are needed at some time. */
-static bool lifetimes_meet(const struct placement *placement, const struct buf *a,
-                           const struct buf *b)
-{
-    const struct plan *plan = placement->plan;
-    return time_of(placement, a->first) <= time_of(placement, last_use(plan, b)) &&
-           time_of(placement, b->first) <= time_of(placement, last_use(plan, a));
-}
-
-/* The lowest offset at which `number` overlaps none of the buffers before it that live with it. */
-static bool place_act(const struct placement *placement, uint32_t number, uint64_t bytes)
-{
-    const struct buf *bufs = placement->plan->bufs;
-    uint64_t offset = 0;
-    for (uint32_t other = 0; other < number; other++) {
-        uint64_t other_bytes, end, other_end;
-        if (!is_placed(placement, other) || !lifetimes_meet(placement, &bufs[number], &bufs[other]))
+    *count = 0;
+    for (uint32_t i = 0; i < plan->buf_count; i++) {
+        const struct buf *buf = &plan->bufs[i];
+        struct life *life = &lives[*count];
+        if (!is_placed(plan, placing, i))
             continue;
-        if (!act_bytes(placement, other, &other_bytes) || !size_add(offset, bytes, &end) ||
-            !size_add(placement->offsets[other], other_bytes, &other_end))
+        life->number = i;
+        life->from = time_of(plan, placing, buf->first);
+        life->to = time_of(plan, placing, buf->kind == BUF_ACT ? buf->last : plan->op_count);
+        if (!act_bytes(plan, limits, placing, i, &life->bytes))
             return false;
-        if (offset < other_end && placement->offsets[other] < end) {
-            offset = other_end;
-            other = UINT32_MAX; /* begin again: buffers passed before may be in the way now */
+        (*count)++;
+    }
+    return true;
+}
+
+/* The largest first, since small ones fit into the gaps between large ones. */
+static int compare_lives(const void *a, const void *b)
+{
+    const struct life *x = a, *y = b;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
+    return x->number < y->number ? -1 : 1;
+}
+
+/* The lowest offset at which life `at` overlaps none of those before it that it meets. */
+static bool place_life(struct life *lives, uint32_t at)
+{
+    struct life *life = &lives[at];
+    uint64_t end;
+    for (uint32_t i = 0; i < at; i++) {
+        const struct life *other = &lives[i];
+        if (!size_add(life->offset, life->bytes, &end))
+            return false;
+        if (life->from <= other->to && other->from <= life->to &&
+            life->offset < other->offset + other->bytes && other->offset < end) {
+            life->offset = other->offset + other->bytes;
+            i = UINT32_MAX; /* begin again: those passed before may be in the way now */
         }
     }
-    placement->offsets[number] = offset;
+    return size_add(life->offset, life->bytes, &end);
+}
+
+static bool place_lives(struct life *lives, uint32_t count, uint64_t *offsets, uint64_t *total)
+{
+    qsort(lives, count, sizeof *lives, compare_lives);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct life *life = &lives[i];
+        if (!place_life(lives, i))
+            return false;
+        offsets[life->number] = life->offset;
+        if (life->offset + life->bytes > *total)
+            *total = life->offset + life->bytes;
+    }
     return true;
 }
 
-bool plan_place(const struct plan *plan, const struct plan_limits *limits,
-                const struct placing *placing, uint64_t *offsets, uint64_t *total)
+enum weir_status plan_place(const struct plan *plan, const struct plan_limits *limits,
+                            const struct placing *placing, uint64_t *offsets, uint64_t *total,
+                            struct weir_error *err)
 {
-    const struct placement placement = {plan, limits, placing, offsets};
+    struct life *lives = mem_alloc(plan->buf_count, sizeof *lives, err);
+    uint32_t count;
+    if (lives == NULL)
+        return WEIR_ERR_MEMORY;
     *total = 0;
-    for (uint32_t i = 0; i < plan->buf_count; i++) {
-        uint64_t bytes, end;
-        offsets[i] = 0;
-        if (!is_placed(&placement, i))
-            continue;
-        if (!act_bytes(&placement, i, &bytes) || !place_act(&placement, i, bytes) ||
-            !size_add(offsets[i], bytes, &end))
-            return false;
-        if (end > *total)
-            *total = end;
-    }
-    return true;
+    memset(offsets, 0, plan->buf_count * sizeof *offsets);
+    const bool fits = find_lives(plan, limits, placing, lives, &count) &&
+                      place_lives(lives, count, offsets, total);
+    mem_free(lives);
+    return fits ? WEIR_OK
+                : err_set(err, WEIR_ERR_MEMORY, "activations of %u rows do not fit in 64 bits",
+                          limits->rows);
 }
 
 bool plan_place_state(const struct plan *plan, const struct plan_limits *limits, uint64_t *offsets,

@@ -242,9 +242,11 @@ struct placing {
 };
 
 /* Offsets of activations in one block of memory, by lifetime: offsets[number] for BUF_ACT,
- * BUF_HIDDEN and BUF_LOGITS that are no views. False if a size does not fit in 64 bits. */
-bool plan_place(const struct plan *plan, const struct plan_limits *limits,
-                const struct placing *placing, uint64_t *offsets, uint64_t *total);
+ * BUF_HIDDEN and BUF_LOGITS that are no views. WEIR_ERR_MEMORY if a size does not fit in 64 bits,
+ * or there is no memory to find out. */
+enum weir_status plan_place(const struct plan *plan, const struct plan_limits *limits,
+                            const struct placing *placing, uint64_t *offsets, uint64_t *total,
+                            struct weir_error *err);
 
 /* Where the extra bytes of a buffer begin, from its first byte. */
 uint64_t plan_place_extra(const struct buf *buf, const struct plan_limits *limits);

@@ -85,10 +85,8 @@ static enum weir_status ref_measure(const struct plan *plan, const struct plan_l
     if (offsets == NULL)
         return WEIR_ERR_MEMORY;
     uint64_t total;
-    enum weir_status status = WEIR_OK;
-    if (!plan_place(plan, limits, &(struct placing){0}, offsets, &total))
-        status = err_set(err, WEIR_ERR_MEMORY, "activations of %u rows do not fit in 64 bits",
-                         limits->rows);
+    const enum weir_status status =
+        plan_place(plan, limits, &(struct placing){0}, offsets, &total, err);
     mem_free(offsets);
     if (status != WEIR_OK)
         return status;
@@ -130,10 +128,7 @@ static enum weir_status ref_prepare(struct exec **out, struct device *device,
     if (offsets == NULL || exec == NULL)
         goto out;
     exec->device = device;
-    if (!plan_place(bind->plan, &bind->limits, &(struct placing){0}, offsets, &total)) {
-        status = err_set(err, WEIR_ERR_MEMORY, "activations do not fit in 64 bits");
-        goto out;
-    }
+    TRY(plan_place(bind->plan, &bind->limits, &(struct placing){0}, offsets, &total, err));
     TRY(exec_alloc(exec, bind, total, err));
     TRY(host_bind(&exec->bound, bind, offsets, exec->activations, ref_backend.name, err));
     *out = exec;

@@ -310,7 +310,8 @@ static uint64_t activation_bytes(const struct plan *plan, const struct plan_limi
 {
     uint64_t total;
     uint64_t *offsets = calloc(plan->buf_count, sizeof *offsets);
-    CHECK(offsets != NULL && plan_place(plan, limits, &(struct placing){0}, offsets, &total));
+    CHECK(offsets != NULL &&
+          plan_place(plan, limits, &(struct placing){0}, offsets, &total, NULL) == WEIR_OK);
     free(offsets);
     return total - limits->outs * buf_row_bytes(plan_buf(plan, plan->logits));
 }

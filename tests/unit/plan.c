@@ -207,7 +207,8 @@ static void check_places(const struct plan *plan)
     const struct step largest = {.rows = 37, .outs = 5, .seqs = 3};
     uint64_t *offsets = calloc(plan->buf_count, sizeof *offsets);
     uint64_t total, used = 0;
-    CHECK(offsets != NULL && plan_place(plan, &limits, &(struct placing){0}, offsets, &total));
+    CHECK(offsets != NULL &&
+          plan_place(plan, &limits, &(struct placing){0}, offsets, &total, NULL) == WEIR_OK);
     for (uint32_t a = 0; a < plan->buf_count; a++) {
         const struct buf *x = &plan->bufs[a];
         if (!has_place(plan, a))
