@@ -8,7 +8,7 @@
 #include "cpu/kernels/unpack.h"
 
 enum {
-    PREFETCH_BYTES = 2048,       /* ahead of the line that is unpacked */
+    PREFETCH_BYTES = 2048,       /* ahead of the block that is unpacked */
     VECTORS = PACK_ROWS / LANES, /* of a group */
     CHAINS_MAX = 4,
 };
@@ -20,6 +20,7 @@ struct group {
     const uint8_t *fields, *lines;
     uint32_t kept; /* rows of the matrix that it has */
     uint32_t first, blocks;
+    uint32_t block_bytes; /* of the whole group, for each of its blocks: lines and fields */
 };
 
 /* A block of a group, unpacked. */
@@ -68,11 +69,13 @@ INLINE void unpack_block(const struct recipe *recipe, const struct group *group,
     }
 }
 
-INLINE void prefetch_lines(const struct recipe *recipe, const struct group *group, uint32_t block)
+/* Groups lie end to end, so that the matrix is one stream: it is fetched as fast as the blocks use
+ * it up, the fields of the next group with the lines of this one. */
+INLINE void prefetch_ahead(const struct recipe *recipe, const struct group *group, uint32_t block)
 {
-    const uint8_t *lines = group->lines + (uint64_t)block * recipe->code_bytes;
-    for (uint32_t at = 0; at < recipe->code_bytes; at += PACK_LINE)
-        __builtin_prefetch(lines + PREFETCH_BYTES + at);
+    const uint8_t *ahead = group->lines + PREFETCH_BYTES + (uint64_t)block * group->block_bytes;
+    for (uint32_t at = 0; at <= recipe->code_bytes; at += PACK_LINE)
+        __builtin_prefetch(ahead + at);
 }
 
 /* ---- a row by itself ------------------------------------------------------------------------- */
@@ -121,7 +124,7 @@ INLINE void multiply_one(const struct recipe *recipe, const struct group *group,
             vi quads[QUADS];
             struct scaling scaling;
             if (lane == 0)
-                prefetch_lines(recipe, group, block);
+                prefetch_ahead(recipe, group, block);
             recipe->unpack(group->lines + (uint64_t)block * recipe->code_bytes, lane, quads);
             recipe->scaling(group->fields, block, lane, &scaling);
             sum = add_block(recipe, m, block, quads, &scaling, sum);
@@ -223,7 +226,7 @@ INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
         sum[i / TILE][i % TILE] = vf_set(0.0f);
     for (uint32_t i = 0; i < group->blocks; i++) {
         struct block block;
-        prefetch_lines(recipe, group, i);
+        prefetch_ahead(recipe, group, i);
         unpack_block(recipe, group, i, &block);
         UNROLL
         for (uint32_t v = 0; v < VECTORS; v++)
@@ -326,6 +329,7 @@ static struct group group_at(const struct product *product, uint32_t row)
         .blocks = product->width / PACK_COLUMNS,
     };
     group.lines = group.fields + product->field_bytes;
+    group.block_bytes = (uint32_t)(product->group_bytes / group.blocks);
     return group;
 }
 
