@@ -90,6 +90,8 @@ struct cpu_call {
 struct part {
     uint64_t row, row_end;
     uint32_t column, column_end;
+    bool is_further; /* the thread's last call was the same, with other columns: what it put into
+                        scratch is still there */
 };
 
 typedef void cpu_op_fn(const struct cpu_call *call, const struct part *part);

@@ -121,8 +121,10 @@ static void compute_loose(const struct turn_call *t, struct part part)
         const uint32_t owner = (t->thread + i) % t->threads;
         while (find_chunk(t, columns, owner,
                           atomic_fetch_add_explicit(&taken[owner].chunks, 1, memory_order_relaxed),
-                          &part))
+                          &part)) {
             compute(t, &part);
+            part.is_further = true;
+        }
     }
 }
 

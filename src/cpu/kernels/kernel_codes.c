@@ -356,7 +356,7 @@ static void multiply_by_few(const struct product *product, const struct meeting 
     for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
         const struct group group = group_at(product, row);
         float *out[TILE];
-        if (row == product->first)
+        if (row == product->first && !product->is_further)
             fill_x(type->recipe, &group, meetings, count, x);
         outs_at(meetings, count, row, out);
         type->few(&group, x, out, count);

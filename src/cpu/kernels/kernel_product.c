@@ -86,7 +86,8 @@ static void multiply_rows(const struct cpu_call *call, const struct product *pro
 void KERNEL(matmul)(const struct cpu_call *call, const struct part *part)
 {
     const struct host_operand *y = &call->at[2];
-    const struct product product = product_of(call, part, y->groups * y->width);
+    struct product product = product_of(call, part, y->groups * y->width);
+    product.is_further = part->is_further && part->row_end - part->row <= EXACT_ROWS;
     product_fn *const exact = way_of(call, product.dtype);
     uint64_t begun = part->row; /* rows before it are done */
 #if defined(HAS_TILES)

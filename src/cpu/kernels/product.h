@@ -25,6 +25,7 @@ struct product {
     uint32_t first, last;
     uint64_t group_bytes, field_bytes; /* if it is packed: pack_group_bytes, pack_field_bytes */
     float *scratch;                    /* PRODUCT_SCRATCH_BYTES, and at least a decoded row */
+    bool is_further;                   /* of the same meetings, all of them, as the one before */
 };
 
 /* Rows of activations that are worked on at once while a vector of weights is in a register. A
