@@ -361,6 +361,15 @@ static float largest_of(const float x[QUANT_COLUMNS])
     return vf_largest(largest);
 }
 
+/* As floats, which so few whole numbers fill without rounding: compilers take them lane by lane. */
+static int16_t sum_of(const int32_t code[QUANT_HALF])
+{
+    vf sum = vf_from_vi(vi_load(code));
+    for (uint32_t i = LANES; i < QUANT_HALF; i += LANES)
+        sum = vf_add(sum, vf_from_vi(vi_load(code + i)));
+    return (int16_t)vf_sum(sum);
+}
+
 /* Rounds 32 columns; halves away from zero, as the reference engine's Q8_0 does. The loops are such
  * as compilers make vectors of. */
 static void quantize_block(const float *x, const struct quants *to, uint64_t row, uint32_t block)
@@ -368,18 +377,14 @@ static void quantize_block(const float *x, const struct quants *to, uint64_t row
     const float largest = largest_of(x);
     const float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
     int8_t *codes = quants_codes(to, row) + block * QUANT_COLUMNS;
-    int32_t code[QUANT_COLUMNS], sum[2] = {0};
+    int32_t code[QUANT_COLUMNS];
     for (uint32_t i = 0; i < QUANT_COLUMNS; i++)
         code[i] = (int32_t)(x[i] * inverse + copysignf(0.5f, x[i]));
     for (uint32_t i = 0; i < QUANT_COLUMNS; i++)
         codes[i] = (int8_t)code[i];
-    for (uint32_t i = 0; i < QUANT_HALF; i++) {
-        sum[0] += code[i];
-        sum[1] += code[QUANT_HALF + i];
-    }
     quants_scales(to, row)[block] = scale;
     for (uint32_t i = 0; i < 2; i++)
-        quants_sums(to, row)[2 * block + i] = (int16_t)sum[i];
+        quants_sums(to, row)[2 * block + i] = sum_of(code + i * QUANT_HALF);
 }
 
 void KERNEL(quantize)(const struct host_operand *x, const struct quants *to,
