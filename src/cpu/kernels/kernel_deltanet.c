@@ -86,17 +86,23 @@ static void read_strip(const float *strip, uint32_t keys, const struct token *to
     }
 }
 
+/* What a token fetches of the strip behind: `step` floats a key from `from` on. */
+struct ahead {
+    const float *from;
+    uint32_t step;
+};
+
 /* S = decay S + k delta^T. The next strip is fetched meanwhile: there the hardware, which stops at
  * the end of a page, would begin anew four times. */
 static void write_strip(float *strip, uint32_t keys, const struct token *token,
-                        const vf delta[STRIP_VECTORS])
+                        const vf delta[STRIP_VECTORS], struct ahead ahead)
 {
     const vf decay = vf_set(token->decay);
     for (uint32_t i = 0; i < keys; i++) {
         const vf k = vf_set(token->k[i]);
         float *row = strip + i * STRIP;
-        __builtin_prefetch(row + keys * STRIP, 1);
-        __builtin_prefetch(row + keys * STRIP + STRIP / 2, 1);
+        __builtin_prefetch(ahead.from + i * ahead.step, 1);
+        __builtin_prefetch(ahead.from + i * ahead.step + ahead.step / 2, 1);
         for (uint32_t n = 0; n < STRIP; n += LANES)
             vf_store(row + n, vf_fma(k, delta[n / LANES], vf_mul(decay, vf_load(row + n))));
     }
@@ -106,7 +112,8 @@ static void write_strip(float *strip, uint32_t keys, const struct token *token,
  * delta = beta (v - decay u), and what is read of the new one is decay p + (k . q) delta: Yang,
  * Kautz and Hatamizadeh 2024 (arXiv 2412.06464), equation 10, in one pass that reads and one that
  * writes. */
-static void rule_strip(const struct head *head, const struct token *token, uint32_t first)
+static void rule_strip(const struct head *head, const struct token *token, uint32_t first,
+                       struct ahead ahead)
 {
     vf sums[2][STRIP_VECTORS], delta[STRIP_VECTORS];
     float *strip = head->state + (uint64_t)first * head->keys;
@@ -118,7 +125,7 @@ static void rule_strip(const struct head *head, const struct token *token, uint3
         const vf read = vf_fma(vf_set(token->match), delta[n], vf_mul(decay, sums[1][n]));
         vf_store(token->out + first + n * LANES, vf_mul(vf_set(head->scale), read));
     }
-    write_strip(strip, head->keys, token, delta);
+    write_strip(strip, head->keys, token, delta, ahead);
 }
 
 /* Value `at` by itself, where a head has no whole strip from `first` on. */
@@ -139,15 +146,20 @@ static void rule_value(const struct head *head, const struct token *token, uint3
             token->decay * state[(uint64_t)i * pitch] + token->k[i] * delta;
 }
 
-/* Strip by strip, so that each comes from memory once and goes back once. */
+/* Strip by strip, so that each comes from memory once and goes back once. Each token fetches its
+ * share of the next one: two strips fill the first cache, so all of it at once would drive out the
+ * one that the other tokens still need. */
 static void rule_tokens(const struct head *head, struct token *tokens, uint32_t count)
 {
     const uint32_t whole = head->values - head->values % STRIP;
     for (uint32_t i = 0; i < count; i++)
         tokens[i].match = dot_floats(tokens[i].k, tokens[i].q, head->keys);
     for (uint32_t first = 0; first < whole; first += STRIP) {
-        for (uint32_t i = 0; i < count; i++)
-            rule_strip(head, &tokens[i], first);
+        struct ahead ahead = {head->state + (uint64_t)(first + STRIP) * head->keys, STRIP / count};
+        for (uint32_t i = 0; i < count; i++) {
+            rule_strip(head, &tokens[i], first, ahead);
+            ahead.from += ahead.step * head->keys;
+        }
     }
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t at = whole; at < head->values; at++)
