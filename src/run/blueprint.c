@@ -142,14 +142,13 @@ static void drop_vectors(const struct plan *plan, uint64_t *held)
     }
 }
 
-/* The matrices that the backend wants in a form of its own; not those that are held in another type
- * than the file has. */
+/* The matrices that the backend wants in a form of its own. */
 static void find_held(struct blueprint *blueprint)
 {
     const struct backend *backend = blueprint->backend;
     for (uint32_t i = 0; backend->held_bytes != NULL && i < blueprint->weights.count; i++) {
         const struct weight *w = &blueprint->weights.list[i];
-        if (blueprint->used[i] && w->dtype == w->tensor->dtype)
+        if (blueprint->used[i])
             blueprint->held[i] = w->experts * backend->held_bytes(w->dtype, w->rows, w->width);
     }
     drop_vectors(blueprint->plan, blueprint->held);

@@ -61,8 +61,7 @@ static enum weir_status copy_tensor(struct loading *loading, const struct gguf_t
 }
 
 /* Encodes an F32 tensor anew in the type that it is held in, which loses nothing. */
-static enum weir_status narrow_tensor(struct loading *loading, const struct weight *weight,
-                                      uint8_t *to, struct weir_error *err)
+static void narrow_tensor(const struct loading *loading, const struct weight *weight, uint8_t *to)
 {
     const uint8_t *from = gguf_tensor_data(loading->task->gguf, weight->tensor);
     const uint64_t elements = weight->tensor->bytes / sizeof(float);
@@ -72,7 +71,11 @@ static enum weir_status narrow_tensor(struct loading *loading, const struct weig
         memcpy(&value, from + i * sizeof value, sizeof value);
         codec_encode_floats(weight->dtype, &value, to + i * element_bytes, 1);
     }
-    return report(loading, weight->bytes, err);
+}
+
+static bool is_narrowed(const struct weight *weight)
+{
+    return weight->dtype != weight->tensor->dtype;
 }
 
 /* Takes a weight where it is mapped. If there is room for all of them its pages are brought in now,
@@ -108,8 +111,7 @@ static uint64_t copied_bytes(const struct weight *weight, uint64_t held, bool ho
     if (held > 0)
         return held;
     const bool is_small = holds && weight->bytes <= COPY_MAX;
-    const bool is_narrowed = weight->dtype != weight->tensor->dtype;
-    return load == WEIR_LOAD_READ || is_narrowed || is_small ? weight->bytes : 0;
+    return load == WEIR_LOAD_READ || is_narrowed(weight) || is_small ? weight->bytes : 0;
 }
 
 uint64_t loader_copied_bytes(const struct weights *weights, const bool *used, const uint64_t *held,
@@ -143,6 +145,10 @@ static void hold_rows(const struct holding *holding, const uint8_t *from, uint64
     const struct weight *w = holding->weight;
     const uint64_t row_bytes = dtype_row_bytes(w->dtype, w->width);
     const uint64_t chunk = size_align(HOLD_CHUNK / row_bytes + 1, BACKEND_ROWS_UNIT);
+    if (is_narrowed(w)) { /* from memory */
+        holding->backend->hold(w->dtype, from, first, last, w->width, to);
+        return;
+    }
     for (uint64_t row = first; row < last; row += chunk) {
         const uint64_t end = last - row < chunk ? last : row + chunk;
         file_map_populate(from + row * row_bytes, (end - row) * row_bytes);
@@ -175,7 +181,16 @@ static enum weir_status hold_tensor(struct loading *loading, uint32_t number, ui
         .bytes = task->held[number],
         .threads = task->threads.count,
     };
+    uint8_t *narrowed = NULL;
+    if (is_narrowed(weight)) {
+        narrowed = mem_alloc(weight->bytes, 1, err);
+        if (narrowed == NULL)
+            return WEIR_ERR_MEMORY;
+        narrow_tensor(loading, weight, narrowed);
+        holding.from = narrowed;
+    }
     pool_run(loading->pool, hold_share, &holding);
+    mem_free(narrowed);
     loading->loader->held[number] = true;
     return report(loading, weight->bytes, err);
 }
@@ -199,8 +214,10 @@ static enum weir_status load_weight(struct loading *loading, uint32_t number, bo
     *block += size_align(copied, LOADER_ALIGNMENT);
     if (held > 0)
         return hold_tensor(loading, number, to, err);
-    if (weight->dtype != tensor->dtype)
-        return narrow_tensor(loading, weight, to, err);
+    if (is_narrowed(weight)) {
+        narrow_tensor(loading, weight, to);
+        return report(loading, weight->bytes, err);
+    }
     return is_read ? read_tensor(loading, tensor, to, err) : copy_tensor(loading, tensor, to, err);
 }
 
@@ -250,11 +267,11 @@ static enum weir_status check_weight(struct loading *loading, uint32_t number,
                                      struct weir_error *err)
 {
     const struct weight *weight = &loading->task->weights->list[number];
-    const enum dtype dtype = weight->dtype;
+    const bool is_held = loading->loader->held[number];
+    const enum dtype dtype = is_held ? weight->tensor->dtype : weight->dtype;
     const uint64_t row_bytes = dtype_row_bytes(dtype, weight->width);
-    const uint8_t *data = loading->loader->held[number]
-                              ? gguf_tensor_data(loading->task->gguf, weight->tensor)
-                              : loading->loader->address[number];
+    const uint8_t *data = is_held ? gguf_tensor_data(loading->task->gguf, weight->tensor)
+                                  : loading->loader->address[number];
     for (uint64_t row = 0; row < (uint64_t)weight->rows * weight->experts; row++) {
         if (!codec_row_valid(dtype, data + row * row_bytes, weight->width))
             return err_set(err, WEIR_ERR_FORMAT,
