@@ -358,14 +358,15 @@ static uint16_t routed_experts(struct builder *b, uint16_t x)
     return sum;
 }
 
-/* The routed experts, and one that every row uses, behind a gate of one number a row. */
+/* The routed experts, and one that every row uses, behind a gate of one number a row. Of that one,
+ * what does not need the routing comes first: behind it begins a phase anyway. */
 static uint16_t mixture(struct builder *b, uint16_t x)
 {
-    const uint16_t routed = routed_experts(b, x);
     const uint16_t openness = project(b, "shared.router", WEIGHT_MOE_SHARED_ROUTER, x, 1);
     const uint16_t gate = project(b, "shared.gate", WEIGHT_MOE_SHARED_GATE, x, 1);
     const uint16_t up = project(b, "shared.up", WEIGHT_MOE_SHARED_UP, x, 1);
     const uint16_t gated = swiglu(b, "shared.act", gate, up);
+    const uint16_t routed = routed_experts(b, x);
     const uint16_t shared = project(b, "shared.down", WEIGHT_MOE_SHARED_DOWN, gated, 1);
     const uint16_t opened = unary(b, OP_SIGMOID, "shared.open", openness);
     const uint16_t weighted = binary(b, OP_MUL_COLUMN, "shared.open", shared, opened);
