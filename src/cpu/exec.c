@@ -39,6 +39,17 @@ static void find_quants(const struct plan *plan, const bool *packed, uint32_t *b
     }
 }
 
+/* Bytes for each row of what is gathered behind a routing. */
+static void find_gathered(const struct plan *plan, uint32_t *bytes)
+{
+    for (uint32_t i = 0; i < plan->op_count; i++) {
+        const struct op *op = &plan->ops[i];
+        const struct buf *routing = plan_buf(plan, op->operand[1]);
+        if (op->kind == OP_EXPERT_MATMUL)
+            bytes[routing->base] = gather_row_bytes(routing->width);
+    }
+}
+
 /* Marks the buffers that each thread computes for itself. */
 static void find_own(const struct plan *plan, const struct turn *turns, bool *own)
 {
@@ -56,7 +67,7 @@ static void find_own(const struct plan *plan, const struct turn *turns, bool *ow
 /* How the activations of a program are placed. */
 struct layout {
     struct turn *turns;
-    uint32_t *quants_bytes;
+    uint32_t *extra_bytes;
     uint64_t *offsets, *own_offsets;
     bool *own;
     uint64_t total, own_total;
@@ -65,7 +76,7 @@ struct layout {
 static void layout_close(struct layout *layout)
 {
     mem_free(layout->turns);
-    mem_free(layout->quants_bytes);
+    mem_free(layout->extra_bytes);
     mem_free(layout->offsets);
     mem_free(layout->own_offsets);
     mem_free(layout->own);
@@ -79,22 +90,23 @@ static enum weir_status layout_open(struct layout *layout, const struct plan *pl
     const uint32_t bufs = plan->buf_count;
     *layout = (struct layout){
         .turns = mem_alloc(plan->op_count, sizeof *layout->turns, err),
-        .quants_bytes = mem_alloc(bufs, sizeof *layout->quants_bytes, err),
+        .extra_bytes = mem_alloc(bufs, sizeof *layout->extra_bytes, err),
         .offsets = mem_alloc(bufs, sizeof *layout->offsets, err),
         .own_offsets = mem_alloc(bufs, sizeof *layout->own_offsets, err),
         .own = mem_alloc(bufs, sizeof *layout->own, err),
     };
-    if (layout->turns == NULL || layout->quants_bytes == NULL || layout->offsets == NULL ||
+    if (layout->turns == NULL || layout->extra_bytes == NULL || layout->offsets == NULL ||
         layout->own_offsets == NULL || layout->own == NULL) {
         layout_close(layout);
         return WEIR_ERR_MEMORY;
     }
     plan_phases(plan, is_small, layout->turns);
-    find_quants(plan, packed, layout->quants_bytes);
+    find_quants(plan, packed, layout->extra_bytes);
+    find_gathered(plan, layout->extra_bytes);
     find_own(plan, layout->turns, layout->own);
-    const struct placing all = {.turns = layout->turns, .extra = layout->quants_bytes};
+    const struct placing all = {.turns = layout->turns, .extra = layout->extra_bytes};
     const struct placing own = {
-        .turns = layout->turns, .extra = layout->quants_bytes, .only = layout->own};
+        .turns = layout->turns, .extra = layout->extra_bytes, .only = layout->own};
     enum weir_status status;
     TRY(plan_place(plan, limits, &all, layout->offsets, &layout->total, err));
     TRY(plan_place(plan, limits, &own, layout->own_offsets, &layout->own_total, err));
@@ -203,7 +215,7 @@ static void program_close(struct program *program)
     pages_free(program->own, program->own_bytes);
     pages_free(program->block, program->block_bytes);
     mem_free(program->turns);
-    mem_free(program->quants_bytes);
+    mem_free(program->extra_bytes);
     *program = (struct program){0};
 }
 
@@ -225,9 +237,9 @@ static enum weir_status program_open(struct program *program, const struct backe
     if (status == WEIR_OK)
         status = open_addresses(program, bind->plan, &layout, threads, err);
     program->turns = layout.turns;
-    program->quants_bytes = layout.quants_bytes;
+    program->extra_bytes = layout.extra_bytes;
     layout.turns = NULL;
-    layout.quants_bytes = NULL;
+    layout.extra_bytes = NULL;
     layout_close(&layout);
     return status;
 }

@@ -24,7 +24,8 @@ struct program {
     uint8_t ***address; /* [threads][buffers]: a thread's own where each computes them */
     uint8_t *own;       /* the activations of threads 1 and on that are theirs alone */
     uint64_t own_bytes;
-    uint32_t *quants_bytes; /* of a row in 8 bits, by buffer; 0: no product reads it so */
+    uint32_t *extra_bytes; /* behind the rows, for each, by buffer: of a row in 8 bits where a
+                              product reads it so, of a routing what is gathered (gather.h) */
 };
 
 /* For steps of up to PHASES_REPEAT_ROWS, and for others. */

@@ -6,6 +6,7 @@
 
 #include "backend/host.h"
 #include "cpu/attend.h"
+#include "cpu/gather.h"
 
 /* ---- activations of 8 bits ------------------------------------------------------------------- */
 
@@ -78,18 +79,22 @@ struct cpu_call {
     const struct op *op;
     const struct step *step;
     struct host_operand at[OP_OPERANDS_MAX];
-    struct quants quants; /* of the operand that a product multiplies */
-    bool is_packed;       /* the matrix is (cpu/pack.h) */
-    bool is_outs;         /* rows of the result are rows whose logits are wanted */
-    float *scratch;       /* the thread's own (scratch.h) */
+    struct quants quants;     /* of the operand that a product multiplies */
+    struct gathered gathered; /* of the routing, for products of experts */
+    bool is_packed;           /* the matrix is (cpu/pack.h) */
+    bool is_outs;             /* rows of the result are rows whose logits are wanted */
+    float *scratch;           /* the thread's own (scratch.h) */
     uint32_t thread;
     const struct attend_team *team; /* what shares attention */
 };
 
-/* What a thread computes of the result: rows [row, row_end), flat columns [column, column_end). */
+/* What a thread computes of the result: rows [row, row_end), flat columns [column, column_end). Of
+ * products of experts: of the gathered [expert, expert_end) the columns within each group, of all
+ * rows. */
 struct part {
     uint64_t row, row_end;
     uint32_t column, column_end;
+    uint32_t expert, expert_end;
     bool is_further; /* the thread's last call was the same, with other columns: what it put into
                         scratch is still there */
 };

@@ -19,18 +19,31 @@ struct turn_call {
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
+/* What lies behind the rows of the buffer that the operand shows. */
+static uint8_t *extra_of(const struct turn_call *t, uint32_t operand)
+{
+    const uint16_t base = plan_buf(t->exec->plan, t->call.op->operand[operand])->base;
+    return t->program->address[t->thread][base] +
+           plan_place_extra(plan_buf(t->exec->plan, base), &t->program->limits);
+}
+
 static struct quants quants_of(const struct turn_call *t, uint32_t operand)
 {
     const uint16_t base = plan_buf(t->exec->plan, t->call.op->operand[operand])->base;
-    const struct buf *buf = plan_buf(t->exec->plan, base);
-    if (t->program->quants_bytes[base] == 0)
+    if (t->program->extra_bytes[base] == 0)
         return (struct quants){0};
-    uint8_t *rows = t->program->address[t->thread][base];
     return (struct quants){
-        .codes = (int8_t *)(rows + plan_place_extra(buf, &t->program->limits)),
-        .pitch = t->program->quants_bytes[base],
-        .columns = buf_columns(buf),
+        .codes = (int8_t *)extra_of(t, operand),
+        .pitch = t->program->extra_bytes[base],
+        .columns = buf_columns(plan_buf(t->exec->plan, base)),
     };
+}
+
+/* Of the routing that is the op's operand 1. */
+static struct gathered gathered_of(const struct turn_call *t)
+{
+    const struct host_operand *routing = &t->call.at[1];
+    return gather_at(extra_of(t, 1), routing->rows, routing->width);
 }
 
 static void resolve(struct turn_call *t, uint32_t number)
@@ -54,6 +67,8 @@ static void resolve(struct turn_call *t, uint32_t number)
     call->is_outs = plan_buf(exec->plan, call->op->operand[t->result])->extent == EXTENT_OUTS;
     if (call->is_packed && call->op->kind != OP_EMBED)
         call->quants = quants_of(t, call->op->kind == OP_MATMUL ? 1 : 2);
+    if (call->op->kind == OP_EXPERT_MATMUL)
+        call->gathered = gathered_of(t);
 }
 
 /* Rows of the op: of its result, or of what goes into what it keeps. */
@@ -146,12 +161,26 @@ static void compute_columns(const struct turn_call *t, struct part part)
 static void compute_width(const struct turn_call *t, struct part part)
 {
     const struct host_operand *result = &t->call.at[t->result];
+    const bool is_routed = t->call.op->kind == OP_EXPERT_MATMUL;
     uint64_t first, last;
     share_of_thread(t, result->width, BACKEND_ROWS_UNIT, &first, &last);
-    const uint32_t groups = t->call.op->kind == OP_EXPERT_MATMUL ? 1 : result->groups;
+    const uint32_t groups = is_routed ? 1 : result->groups;
+    if (is_routed)
+        part.expert_end = *t->call.gathered.count;
     for (uint32_t group = 0; group < groups; group++) {
         part.column = group * result->width + (uint32_t)first;
         part.column_end = group * result->width + (uint32_t)last;
+        compute(t, &part);
+    }
+}
+
+/* Experts with all their rows, so that what they multiply is made ready once. */
+static void compute_experts(const struct turn_call *t, struct part part)
+{
+    struct gather_walk walk =
+        gather_begin(&t->call.gathered, t->call.at[t->result].width, t->thread, t->threads);
+    while (gather_next(&walk, &part.expert, &part.column, &part.column_end)) {
+        part.expert_end = part.expert + 1;
         compute(t, &part);
     }
 }
@@ -190,6 +219,7 @@ static void compute_turn(const struct turn_call *t)
     case SHARE_ROWS: compute_rows(t, all, all.row_end); break;
     case SHARE_COLUMNS: compute_columns(t, all); break;
     case SHARE_WIDTH: compute_width(t, all); break;
+    case SHARE_EXPERTS: compute_experts(t, all); break;
     case SHARE_GROUPS: compute_groups(t, all); break;
     case SHARE_POSITIONS: compute(t, &all); break; /* shares itself: attend.h */
     case SHARE_UNITS:
@@ -197,6 +227,20 @@ static void compute_turn(const struct turn_call *t)
             compute(t, &all);
         break;
     }
+}
+
+/* Rows by expert, as soon as all are routed: where threads share the rows, by the last of them. */
+static void gather(const struct turn_call *t)
+{
+    struct taken *taken = t->exec->taken + (t->call.op - t->exec->plan->ops) * t->threads;
+    const struct host_operand *logits = &t->call.at[0];
+    const bool is_last =
+        t->turn->share == SHARE_EACH ||
+        atomic_fetch_add_explicit(&taken->chunks, 1, memory_order_acq_rel) == t->threads - 1;
+    const struct gathered gathered = gathered_of(t);
+    if (is_last)
+        gather_routed(&gathered, &t->call.at[1], logits->groups * logits->width,
+                      (uint32_t *)(void *)t->call.scratch);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -226,6 +270,8 @@ static void run_program(void *argument, uint32_t thread)
             return;
         resolve(&t, i);
         compute_turn(&t);
+        if (t.call.op->kind == OP_ROUTE)
+            gather(&t);
     }
     end_phase(exec, thread, UINT32_MAX - 1);
 }

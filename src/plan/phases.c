@@ -8,9 +8,9 @@
 const char *share_name(enum share share)
 {
     static const char *const names[] = {
-        [SHARE_UNITS] = "units",     [SHARE_EACH] = "each",   [SHARE_ROWS] = "rows",
-        [SHARE_COLUMNS] = "columns", [SHARE_WIDTH] = "width", [SHARE_GROUPS] = "heads",
-        [SHARE_POSITIONS] = "cache",
+        [SHARE_UNITS] = "units",     [SHARE_EACH] = "each",       [SHARE_ROWS] = "rows",
+        [SHARE_COLUMNS] = "columns", [SHARE_WIDTH] = "width",     [SHARE_GROUPS] = "heads",
+        [SHARE_POSITIONS] = "cache", [SHARE_EXPERTS] = "experts",
     };
     return names[share];
 }
@@ -49,6 +49,7 @@ static enum share share_of(char letter)
     switch (letter) {
     case 'c': return SHARE_COLUMNS;
     case 'w': return SHARE_WIDTH;
+    case 'e': return SHARE_EXPERTS;
     case 'g': return SHARE_GROUPS;
     case 'p': return SHARE_POSITIONS;
     }
@@ -133,7 +134,8 @@ static bool is_own_part(const struct cutting *cut, const struct op *op, uint32_t
         return op->operand[i] == written && joined_families(cut->families, operand->groups) != 0;
     case SHARE_UNITS:
     case SHARE_EACH:
-    case SHARE_POSITIONS: break;
+    case SHARE_POSITIONS:
+    case SHARE_EXPERTS: break;
     }
     return false;
 }
@@ -227,7 +229,7 @@ static bool choose_share(const struct cutting *cut, uint32_t number, enum share 
     }
     for (const char *letter = shares_of(op); *letter != 0; letter++) {
         *share = share_of(*letter);
-        if (share_fits(cut, number, *share))
+        if ((*share != SHARE_EXPERTS || !cut->repeat) && share_fits(cut, number, *share))
             return true;
     }
     return false;

@@ -17,6 +17,7 @@ enum share {
     SHARE_ROWS,      /* rows of the result */
     SHARE_COLUMNS,   /* columns of the result */
     SHARE_WIDTH,     /* columns within each group of the result */
+    SHARE_EXPERTS,   /* experts, and columns of some: in steps of many rows */
     SHARE_GROUPS,    /* groups of the result: heads, in families */
     SHARE_POSITIONS, /* positions of the cache */
 };

@@ -56,7 +56,7 @@ struct trial {
     struct plan_limits limits;
     struct operand at[OP_OPERANDS_MAX];
     uint32_t result; /* operand */
-    struct guarded packed, quants, scratch, parts;
+    struct guarded packed, quants, gathered, scratch, parts;
     struct attend_team team;
     struct attend_place places[TEAM];
     uint8_t *copies[COPIES_MAX];
@@ -403,6 +403,15 @@ static void hold_matrix(struct trial *t)
         .codes = (int8_t *)t->quants.data, .pitch = quants_row_bytes(columns), .columns = columns};
 }
 
+/* Rows of the step by expert, as behind the routing. */
+static void gather(const struct trial *t, struct cpu_call *call)
+{
+    uint32_t *counts = take(t->of.B * sizeof *counts);
+    call->gathered = gather_at(t->gathered.data, call->step->rows, t->of.G);
+    gather_routed(&call->gathered, &call->at[1], t->of.B, counts);
+    free(counts);
+}
+
 /* Attention shares itself among the threads of a team: at first there is one. */
 static void make_team(struct trial *t)
 {
@@ -422,8 +431,10 @@ static struct part whole_part(const struct trial *t)
     const struct buf *buf = plan_buf(t->plan, t->op->operand[t->result]);
     struct part part = {.row_end = t->call.at[buf_is_activation(buf) ? t->result : 0].rows,
                         .column_end = result->groups * result->width};
-    if (t->of.kind == OP_EXPERT_MATMUL)
+    if (t->of.kind == OP_EXPERT_MATMUL) {
         part.column_end = result->width;
+        part.expert_end = *t->call.gathered.count;
+    }
     return part;
 }
 
@@ -529,6 +540,10 @@ struct trial *trial_open(const struct kernel_case *of, enum dtype dtype, uint64_
     make_team(t);
     if (has_matrix(t))
         hold_matrix(t);
+    if (t->of.kind == OP_EXPERT_MATMUL) {
+        t->gathered = guard(t->step.rows * gather_row_bytes(t->of.G));
+        gather(t, &t->call);
+    }
     return t;
 }
 
@@ -544,6 +559,7 @@ void trial_close(struct trial *t)
         free(t->copies[i]);
     unguard(&t->packed);
     unguard(&t->quants);
+    unguard(&t->gathered);
     unguard(&t->scratch);
     unguard(&t->parts);
     plan_close(t->plan);
@@ -603,7 +619,7 @@ static void check_around(const struct trial *t, struct trial_result *result)
         if (!o->is_written && memcmp(o->memory.data, o->before, o->memory.bytes) != 0)
             fault(result, "writes what it may only read");
     }
-    if (!is_intact(&t->scratch) || !is_intact(&t->parts))
+    if (!is_intact(&t->scratch) || !is_intact(&t->parts) || !is_intact(&t->gathered))
         fault(result, "writes beyond its scratch");
     if (!is_intact(&t->quants) || !is_intact(&t->packed))
         fault(result, "writes beyond packed matrix or 8 bits");
@@ -671,6 +687,19 @@ static void run_width(struct trial *t, const struct kernels *kernels)
         run_columns(t, kernels, (group - 1) * result->width, result->width, BACKEND_ROWS_UNIT);
 }
 
+/* Experts by threads, the last thread first. */
+static void run_experts(struct trial *t, const struct kernels *kernels)
+{
+    for (uint32_t left = TEAM; left > 0; left--) {
+        struct part part = whole_part(t);
+        struct gather_walk walk = gather_begin(&t->call.gathered, part.column_end, left - 1, TEAM);
+        while (gather_next(&walk, &part.expert, &part.column, &part.column_end)) {
+            part.expert_end = part.expert + 1;
+            kernels->op[t->of.kind](&t->call, &part);
+        }
+    }
+}
+
 /* One way to share the op, a letter of ops.def. */
 static void run_shared(struct trial *t, const struct kernels *kernels, char share)
 {
@@ -681,6 +710,7 @@ static void run_shared(struct trial *t, const struct kernels *kernels, char shar
     case 'c': run_columns(t, kernels, 0, whole.column_end, BACKEND_ROWS_UNIT); break;
     case 'g': run_columns(t, kernels, 0, whole.column_end, t->call.at[t->result].width); break;
     case 'w': run_width(t, kernels); break;
+    case 'e': run_experts(t, kernels); break;
     }
 }
 
@@ -710,6 +740,8 @@ static void run_alone(struct trial *t, const struct kernels *kernels, uint32_t s
             at->data += (uint64_t)s * buf->rows * at->pitch;
         at->rows = buf_rows(buf, &alone.step);
     }
+    if (t->of.kind == OP_EXPERT_MATMUL)
+        gather(t, &alone.call);
     const struct part part = whole_part(&alone);
     kernels->op[t->of.kind](&alone.call, &part);
 }
@@ -755,6 +787,8 @@ void trial_check(struct trial *t, const struct kernels *kernels, struct trial_re
         return;
     reset(t);
     run_without_company(t, kernels);
+    if (t->of.kind == OP_EXPERT_MATMUL)
+        gather(t, &t->call);
     compare_with_whole(t, result, "gives other bits without company");
 }
 

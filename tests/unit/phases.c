@@ -56,6 +56,7 @@ static bool computes(const struct walk *walk, uint32_t op, const struct buf *buf
     case SHARE_UNITS: return walk->thread == 0;
     case SHARE_EACH:
     case SHARE_ROWS:
+    case SHARE_EXPERTS:
     case SHARE_POSITIONS: break;
     }
     return true;
@@ -142,7 +143,7 @@ static void check_operand(const struct walk *walk, uint32_t number, uint32_t i)
         return;
     const enum share share = walk->turns[number].share;
     CHECK(op_info(op->kind)->operands[i] == 'x');
-    CHECK(share == walk->turns[writer].share && share != SHARE_EACH);
+    CHECK(share == walk->turns[writer].share && share != SHARE_EACH && share != SHARE_EXPERTS);
     if (share == SHARE_ROWS)
         return;
     memset(&own, 0, sizeof own);

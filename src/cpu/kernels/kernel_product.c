@@ -49,6 +49,13 @@ static struct product product_of(const struct cpu_call *call, const struct part 
 }
 
 #if defined(HAS_TILES)
+/* True if sequences with many rows go on tiles: not floats that BF16 is too coarse for, routers and
+ * gates among them. */
+static bool is_tiled(const struct cpu_call *call, enum dtype dtype)
+{
+    return call->is_packed && (pack_has_codes(dtype) || dtype == DTYPE_BF16);
+}
+
 /* Rows of the op that are the sequence's: of the head, those whose logits are wanted. It is their
  * number that EXACT_ROWS is about. */
 static void rows_of_seq(const struct cpu_call *call, const struct step_seq *seq, uint64_t *first,
@@ -91,10 +98,8 @@ void KERNEL(matmul)(const struct cpu_call *call, const struct part *part)
     product_fn *const exact = way_of(call, product.dtype);
     uint64_t begun = part->row; /* rows before it are done */
 #if defined(HAS_TILES)
-    /* not floats that BF16 is too coarse for: routers and gates among them */
-    const bool is_tiled =
-        call->is_packed && (pack_has_codes(product.dtype) || product.dtype == DTYPE_BF16);
-    for (uint32_t s = 0; is_tiled && s < call->step->seqs; s++) {
+    const bool has_tiles = is_tiled(call, product.dtype);
+    for (uint32_t s = 0; has_tiles && s < call->step->seqs; s++) {
         uint64_t first, last;
         rows_of_seq(call, &call->step->seq[s], &first, &last);
         const bool is_exact = last - first <= EXACT_ROWS;
@@ -124,30 +129,65 @@ static struct product expert_product(const struct cpu_call *call, const struct p
     return product;
 }
 
-/* Columns of the part are those within each group of the result. */
+/* The first lines of an expert's part: nobody looks so far ahead while the one before it is
+ * multiplied. */
+static void prefetch_part(const struct cpu_call *call, const struct product *product)
+{
+    enum { AHEAD_BYTES = 4096, LINE_BYTES = 64 };
+    const uint8_t *from =
+        product->matrix + (call->is_packed ? product->first / PACK_ROWS * product->group_bytes
+                                           : product->first * call->at[0].pitch);
+    for (uint32_t at = 0; at < AHEAD_BYTES; at += LINE_BYTES)
+        __builtin_prefetch(from + at, 0, 2);
+}
+
+/* Which of an expert's rows: those of sequences that are multiplied exactly, or of the others. */
+enum rows { ROWS_EXACT, ROWS_MANY, ROWS_ALL };
+
+static bool has_row(const struct step *step, uint64_t row, enum rows rows)
+{
+    return rows == ROWS_ALL ||
+           (step_seq_of_row(step, row)->rows > EXACT_ROWS) == (rows == ROWS_MANY);
+}
+
+static void multiply_gathered(const struct cpu_call *call, const struct product *product,
+                              const struct gathered_expert *of, enum rows rows,
+                              product_fn *multiply)
+{
+    const struct host_operand *x = &call->at[2];
+    struct meeting meetings[MEETINGS_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = of->first; i < of->last; i++) {
+        const struct gathered_entry *at = &call->gathered.entries[i];
+        if (has_row(call->step, at->row, rows))
+            meetings[count++] = meeting_at(call, x, at->row, x->groups == 1 ? 0 : at->place,
+                                           host_group(&call->at[3], at->row, at->place));
+        if (count == MEETINGS_MAX || (count > 0 && i + 1 == of->last)) {
+            multiply(product, meetings, count);
+            count = 0;
+        }
+    }
+}
+
+/* All rows of an expert at a time, whatever the routing: the matrix is unpacked once. */
 void KERNEL(expert_matmul)(const struct cpu_call *call, const struct part *part)
 {
-    const struct host_operand *w = &call->at[0], *routing = &call->at[1], *x = &call->at[2];
-    const struct host_operand *y = &call->at[3];
-    const uint32_t experts = (uint32_t)(w->rows / y->width);
-    product_fn *const multiply = way_of(call, w->dtype);
-    struct meeting meetings[MEETINGS_MAX];
-    for (uint32_t expert = 0; expert < experts; expert++) {
-        const struct product product = expert_product(call, part, expert);
-        uint32_t count = 0;
-        for (uint64_t row = part->row; row < part->row_end; row++) {
-            for (uint32_t j = 0; j < routing->width; j++) {
-                if (host_routing(routing, row)[j] != (int32_t)expert)
-                    continue;
-                meetings[count++] =
-                    meeting_at(call, x, row, x->groups == 1 ? 0 : j, host_group(y, row, j));
-                if (count == MEETINGS_MAX) {
-                    multiply(&product, meetings, count);
-                    count = 0;
-                }
-            }
+    const enum dtype dtype = call->at[0].dtype;
+    struct product product, next = {0};
+    for (uint32_t i = part->expert; i < part->expert_end; i++) {
+        const struct gathered_expert *of = &call->gathered.experts[i];
+        product = i == part->expert ? expert_product(call, part, of->expert) : next;
+        if (i + 1 < part->expert_end) {
+            next = expert_product(call, part, of[1].expert);
+            prefetch_part(call, &next);
         }
-        if (count > 0)
-            multiply(&product, meetings, count);
+#if defined(HAS_TILES)
+        if (is_tiled(call, dtype)) {
+            multiply_gathered(call, &product, of, ROWS_EXACT, way_of(call, dtype));
+            multiply_gathered(call, &product, of, ROWS_MANY, KERNEL(multiply_tiles));
+            continue;
+        }
+#endif
+        multiply_gathered(call, &product, of, ROWS_ALL, way_of(call, dtype));
     }
 }
