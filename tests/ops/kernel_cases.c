@@ -145,6 +145,7 @@ static const struct step_shape_info steps[STEP_SHAPES] = {
                      4,
                      4,
                      {{4, 7, 0, 1}, {0, 0, 1, 1}, {3, 130, 2, 1}, {1, 63, 3, 1}}},
+    [STEP_DRAFTS] = {"5+1+7 rows", 13, 3, {{1, 20, 0, 5}, {3, 64, 5, 1}, {0, 0, 6, 7}}},
     [STEP_MIXED] = {"1+6+18 rows", 25, 3, {{2, 9, 0, 1}, {0, 0, 1, 6}, {4, 131, 7, 18}}},
 };
 
@@ -239,6 +240,9 @@ const struct kernel_case kernel_cases[] = {
     {OP_MATMUL, "sequences", .G = 1, .W = 512, .A = 100, .step = STEP_TOKENS,
      .types = TYPES_WEIGHTS},
     {OP_MATMUL, "many rows", .G = 1, .W = 256, .A = 70, .step = STEP_MANY, .types = TYPES_WEIGHTS},
+    {OP_MATMUL, "drafts", .G = 1, .W = 416, .A = 37, .step = STEP_DRAFTS, .types = TYPES_WEIGHTS},
+    {OP_MATMUL, "K drafts", .G = 1, .W = 256, .A = 37, .step = STEP_DRAFTS, .types = TYPES_WEIGHTS},
+    {OP_MATMUL, "wide", .G = 1, .W = 16640, .A = 16, .step = STEP_DRAFTS, .types = TYPES_COMMON},
     {OP_MATMUL, "odd width", .G = 1, .W = 45, .A = 19, .step = STEP_MIXED, .types = TYPES_FLOATS},
     {OP_MATMUL, "width 1", .G = 1, .W = 1, .A = 3, .step = STEP_FIVE, .types = TYPES_FLOATS},
     {OP_MATMUL, "0.8B betas", .G = 1, .W = 1024, .A = 16, .step = STEP_ONE, .types = TYPES_FLOATS},

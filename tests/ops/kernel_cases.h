@@ -71,6 +71,7 @@ enum step_shape {
     STEP_MANY,      /* more than a tile, a ring and a block of keys */
     STEP_PANELS,    /* more than products take at a time */
     STEP_TOKENS,    /* one of each of several sequences */
+    STEP_DRAFTS,    /* a few of several sequences, together more than a tile of VNNI */
     STEP_MIXED,     /* one, a few and many of several sequences, their slots in no order */
     STEP_SHAPES
 };

@@ -3,7 +3,7 @@
  * whole numbers summed over 32 columns (16 where scales are so fine), then added as floats in the
  * order of the columns. A row of activations by itself meets the lines as they are unpacked; a few,
  * block after block; many, a panel: part of a group that is unpacked once and stays in the first
- * cache. */
+ * cache. Tiles of AMX do the same (kernel_code_tiles.c). */
 #include "cpu/kernels/product.h"
 #include "cpu/kernels/unpack.h"
 
@@ -405,6 +405,8 @@ void KERNEL(multiply_codes)(const struct product *product, const struct meeting 
     const bool fits = product->width / PACK_COLUMNS <= PANEL_BLOCKS * MEETINGS_MAX / TILE;
     if (count == 1)
         multiply_by_one(product, meetings);
+    else if (KERNEL(multiply_code_tiles)(product, meetings, count))
+        return;
     else if (count <= TILE && fits)
         multiply_by_few(product, meetings, count);
     else

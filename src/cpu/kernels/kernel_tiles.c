@@ -198,7 +198,7 @@ void KERNEL(multiply_tiles)(const struct product *product, const struct meeting 
     _Alignas(64) uint8_t weights[2 * BLOCKS * TILE_BYTES];
     _Alignas(64) float sums[UNIT][UNIT];
     uint8_t *x = (uint8_t *)product->scratch;
-    tiles_open();
+    tiles_open_whole();
     for (uint32_t first = 0; first < product->width; first += STRETCH) {
         const uint32_t columns = least_of(STRETCH, product->width - first);
         const uint32_t blocks = (columns + COLUMNS - 1) / COLUMNS;
@@ -219,7 +219,7 @@ void KERNEL(multiply_tiles)(const struct product *product, const struct meeting 
 /* ---- do they work? --------------------------------------------------------------------------- */
 
 /* One product of small whole numbers, which BF16 and F32 have exactly. */
-bool KERNEL(tiles_work)(void)
+static bool halves_work(void)
 {
     _Alignas(64) uint16_t a[TILE_ROWS][COLUMNS], b[TILE_ROWS][COLUMNS];
     _Alignas(64) float c[TILE_ROWS][TILE_ROWS];
@@ -232,7 +232,7 @@ bool KERNEL(tiles_work)(void)
         /* number i of B is column i mod 16 of row i / 16 */
         memcpy(&b[i / 32][2 * (i % 16) + i / 16 % 2], halves[1], sizeof b[0][0]);
     }
-    tiles_open();
+    tiles_open_whole();
     TILE_ZERO(0);
     TILE_LOAD(1, a, TILE_ROW_BYTES);
     TILE_LOAD(2, b, TILE_ROW_BYTES);
@@ -246,6 +246,41 @@ bool KERNEL(tiles_work)(void)
         is_right &= c[i / 16][i % 16] == (float)sum;
     }
     return is_right;
+}
+
+/* The same of bytes, from -127 to 127 times from 0 to 255, in the shape of a block. */
+static bool bytes_work(void)
+{
+    enum { SIGNED = 127, UNSIGNED = 256 };
+    static const struct tile_shape shapes[TILES] = {
+        {TILE_ROWS, TILE_ROW_BYTES}, {TILE_ROWS, COLUMNS}, {COLUMNS / 4, TILE_ROW_BYTES}};
+    _Alignas(64) int8_t a[TILE_ROWS][COLUMNS];
+    _Alignas(64) uint8_t b[COLUMNS / 4][TILE_ROW_BYTES];
+    _Alignas(64) int32_t c[TILE_ROWS][TILE_ROWS];
+    bool is_right = true;
+    for (uint32_t i = 0; i < TILE_ROWS * COLUMNS; i++) {
+        a[i / COLUMNS][i % COLUMNS] = (int8_t)((int32_t)(101 * i % (2 * SIGNED + 1)) - SIGNED);
+        b[i / TILE_ROW_BYTES][i % TILE_ROW_BYTES] = (uint8_t)(57 * i % UNSIGNED);
+    }
+    tiles_open(shapes);
+    TILE_ZERO(0);
+    TILE_LOAD(1, a, COLUMNS);
+    TILE_LOAD(2, b, TILE_ROW_BYTES);
+    TILE_DOT_BYTES(0, 1, 2);
+    TILE_STORE(0, c, TILE_ROW_BYTES);
+    tiles_close();
+    for (uint32_t i = 0; i < TILE_ROWS * TILE_ROWS; i++) {
+        int32_t sum = 0;
+        for (uint32_t k = 0; k < COLUMNS; k++)
+            sum += a[i / 16][k] * b[k / 4][4 * (i % 16) + k % 4];
+        is_right &= c[i / 16][i % 16] == sum;
+    }
+    return is_right;
+}
+
+bool KERNEL(tiles_work)(void)
+{
+    return halves_work() && bytes_work();
 }
 
 #else

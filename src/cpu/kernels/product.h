@@ -37,6 +37,10 @@ enum { TILE = LANES == 16 ? 8 : 4 };
 typedef void product_fn(const struct product *product, const struct meeting *meetings,
                         uint32_t count);
 product_fn KERNEL(multiply_codes);
+/* The same, to the bit, on tiles of bytes; does nothing and returns false on levels without them
+ * (tile.h), and where they do not pay. */
+bool KERNEL(multiply_code_tiles)(const struct product *product, const struct meeting *meetings,
+                                 uint32_t count);
 /* Packed floats. */
 product_fn KERNEL(multiply_floats);
 /* As the file has it. */

@@ -1,32 +1,46 @@
 /* SPDX-License-Identifier: MIT
- * Tiles of AMX: eight registers of 16 rows of 64 bytes, numbered by literals. A tile of products
- * adds up 16 rows of A (32 numbers of BF16 each) times 16 columns of B (32 numbers, two in a row by
- * two: pair p of column n at row p, bytes 4 n to 4 n + 3) in F32. Intel's manual of instruction set
- * extensions, chapter 3. With TILES_EMULATED the same in plain C, for machines without them. */
+ * Tiles of AMX: eight registers of up to 16 rows of up to 64 bytes, numbered by literals. A tile
+ * of products adds up rows of A times columns of B, which are 16. Of BF16, 32 numbers in F32: B
+ * has two numbers of a column in each row, pair p of column n at row p, bytes 4 n to 4 n + 3. Of
+ * bytes, signed in A and unsigned in B, up to 64 in whole numbers of 32 bits: B has four of a
+ * column in each row, in the same bytes, so that 32 columns of A are 8 rows of B. Intel's manual
+ * of instruction set extensions, chapter 3. With TILES_EMULATED the same in plain C, for machines
+ * without them. */
 #ifndef CPU_KERNELS_TILE_H
 #define CPU_KERNELS_TILE_H
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
-#if defined(TILES_EMULATED) || defined(__AMX_BF16__)
+#if defined(TILES_EMULATED) || (defined(__AMX_BF16__) && defined(__AMX_INT8__))
 #define HAS_TILES 1
 #endif
 
-enum { TILE_ROWS = 16, TILE_ROW_BYTES = 64, TILE_BYTES = TILE_ROWS * TILE_ROW_BYTES };
+enum { TILE_ROWS = 16, TILE_ROW_BYTES = 64, TILE_BYTES = TILE_ROWS * TILE_ROW_BYTES, TILES = 8 };
+
+/* What a register is opened for. */
+struct tile_shape {
+    uint8_t rows, row_bytes;
+};
 
 #if defined(TILES_EMULATED)
 
 static _Thread_local struct {
+    struct tile_shape shape;
     uint8_t row[TILE_ROWS][TILE_ROW_BYTES];
-} tile_registers[8];
+} tile_registers[TILES];
 
-static inline void tiles_open(void)
+static inline void tiles_open(const struct tile_shape shapes[TILES])
 {
+    memset(tile_registers, 0, sizeof tile_registers);
+    for (int i = 0; i < TILES; i++)
+        tile_registers[i].shape = shapes[i];
 }
 
 static inline void tiles_close(void)
 {
+    memset(tile_registers, 0, sizeof tile_registers);
 }
 
 static inline float tile_from_bf16(const uint8_t *p)
@@ -41,22 +55,36 @@ static inline float tile_from_bf16(const uint8_t *p)
 
 static inline void tile_copy_in(int to, const void *p, uint64_t pitch)
 {
-    for (uint64_t i = 0; i < TILE_ROWS; i++)
-        memcpy(tile_registers[to].row[i], (const uint8_t *)p + i * pitch, TILE_ROW_BYTES);
+    const struct tile_shape shape = tile_registers[to].shape;
+    assert(shape.rows > 0);
+    for (uint64_t i = 0; i < shape.rows; i++)
+        memcpy(tile_registers[to].row[i], (const uint8_t *)p + i * pitch, shape.row_bytes);
 }
 
 static inline void tile_copy_out(int from, void *p, uint64_t pitch)
 {
-    for (uint64_t i = 0; i < TILE_ROWS; i++)
-        memcpy((uint8_t *)p + i * pitch, tile_registers[from].row[i], TILE_ROW_BYTES);
+    const struct tile_shape shape = tile_registers[from].shape;
+    for (uint64_t i = 0; i < shape.rows; i++)
+        memcpy((uint8_t *)p + i * pitch, tile_registers[from].row[i], shape.row_bytes);
+}
+
+/* Where the shapes do not fit, the instructions are invalid. */
+static inline void tile_check(int c, int a, int b)
+{
+    const struct tile_shape sums = tile_registers[c].shape, left = tile_registers[a].shape;
+    const struct tile_shape right = tile_registers[b].shape;
+    assert(left.rows == sums.rows && left.rows > 0);
+    assert(right.row_bytes == sums.row_bytes && right.row_bytes == TILE_ROW_BYTES);
+    assert(left.row_bytes == 4 * right.rows);
 }
 
 static inline void tile_multiply(int c, int a, int b)
 {
-    for (int m = 0; m < TILE_ROWS; m++) {
+    tile_check(c, a, b);
+    for (int m = 0; m < tile_registers[a].shape.rows; m++) {
         float sum[TILE_ROWS];
         memcpy(sum, tile_registers[c].row[m], sizeof sum);
-        for (int k = 0; k < 32; k++) {
+        for (int k = 0; k < 2 * tile_registers[b].shape.rows; k++) {
             const float left = tile_from_bf16(tile_registers[a].row[m] + 2 * k);
             for (int n = 0; n < TILE_ROWS; n++)
                 sum[n] += left * tile_from_bf16(tile_registers[b].row[k / 2] + 4 * n + 2 * (k % 2));
@@ -65,10 +93,26 @@ static inline void tile_multiply(int c, int a, int b)
     }
 }
 
-#define TILE_ZERO(t)            memset(&tile_registers[t], 0, sizeof tile_registers[t])
+static inline void tile_multiply_bytes(int c, int a, int b)
+{
+    tile_check(c, a, b);
+    for (int m = 0; m < tile_registers[a].shape.rows; m++) {
+        int32_t sum[TILE_ROWS];
+        memcpy(sum, tile_registers[c].row[m], sizeof sum);
+        for (int k = 0; k < tile_registers[a].shape.row_bytes; k++) {
+            const int32_t left = (int8_t)tile_registers[a].row[m][k];
+            for (int n = 0; n < TILE_ROWS; n++)
+                sum[n] += left * tile_registers[b].row[k / 4][4 * n + k % 4];
+        }
+        memcpy(tile_registers[c].row[m], sum, sizeof sum);
+    }
+}
+
+#define TILE_ZERO(t)            memset(tile_registers[t].row, 0, sizeof tile_registers[t].row)
 #define TILE_LOAD(t, p, pitch)  tile_copy_in(t, p, pitch)
 #define TILE_STORE(t, p, pitch) tile_copy_out(t, p, pitch)
 #define TILE_DOT(c, a, b)       tile_multiply(c, a, b)
+#define TILE_DOT_BYTES(c, a, b) tile_multiply_bytes(c, a, b)
 
 #elif defined(HAS_TILES)
 
@@ -81,12 +125,12 @@ struct tile_configuration {
 _Static_assert(sizeof(struct tile_configuration) == 64, "what LDTILECFG reads");
 
 /* A thread calls this before it uses tiles, and tiles_close when it does no longer. */
-static inline void tiles_open(void)
+static inline void tiles_open(const struct tile_shape shapes[TILES])
 {
     struct tile_configuration configuration = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        configuration.row_bytes[i] = TILE_ROW_BYTES;
-        configuration.rows[i] = TILE_ROWS;
+    for (int i = 0; i < TILES; i++) {
+        configuration.row_bytes[i] = shapes[i].row_bytes;
+        configuration.rows[i] = shapes[i].rows;
     }
     __asm__ volatile("ldtilecfg %0" ::"m"(configuration));
 }
@@ -102,7 +146,19 @@ static inline void tiles_close(void)
 #define TILE_STORE(t, p, pitch)                                                                    \
     __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" ::"r"(p), "r"((uint64_t)(pitch))          \
                      : "memory")
-#define TILE_DOT(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c :::)
+#define TILE_DOT(c, a, b)       __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c :::)
+#define TILE_DOT_BYTES(c, a, b) __asm__ volatile("tdpbsud %%tmm" #b ", %%tmm" #a ", %%tmm" #c :::)
 
+#endif
+
+#if defined(HAS_TILES)
+/* All registers whole. */
+static inline void tiles_open_whole(void)
+{
+    struct tile_shape shapes[TILES];
+    for (int i = 0; i < TILES; i++)
+        shapes[i] = (struct tile_shape){TILE_ROWS, TILE_ROW_BYTES};
+    tiles_open(shapes);
+}
 #endif
 #endif
