@@ -875,18 +875,21 @@ double trial_operations(const struct trial *t)
 
 /* ---- levels ---------------------------------------------------------------------------------- */
 
-/* Those of the program, and behind them the level amx with tiles in plain C for machines without
- * (cpu/kernels/tile.h), which is otherwise v4. */
 #if defined(__x86_64__)
-#define EMULATED_NEEDS "v4"
-extern const struct kernels kernels_emulated;
+extern const struct kernels kernels_emulated, kernels_vnni_256;
 #endif
 
-static const struct kernels *const levels[] = {
-#define LEVEL(id, features) &kernels_##id,
+/* Those of the program, and behind them those that stand for one on machines without it
+ * (src/cpu/meson.build). */
+static const struct {
+    const struct kernels *kernels;
+    const char *needs; /* a level of the program */
+} levels[] = {
+#define LEVEL(id, features) {&kernels_##id, #id},
 #include "cpu/levels.def"
-#if defined(EMULATED_NEEDS)
-    &kernels_emulated,
+#if defined(__x86_64__)
+    {&kernels_emulated, "v4"},
+    {&kernels_vnni_256, "v4"},
 #endif
 };
 
@@ -901,10 +904,7 @@ const struct kernels *trial_level(uint32_t number, bool *has)
 {
     if (number >= sizeof levels / sizeof levels[0])
         return NULL;
-    *has = has_level(levels[number]->level);
-#if defined(EMULATED_NEEDS)
-    if (levels[number] == &kernels_emulated)
-        *has = has_level(EMULATED_NEEDS) && kernels_emulated.works();
-#endif
-    return levels[number];
+    const struct kernels *kernels = levels[number].kernels;
+    *has = has_level(levels[number].needs) && (kernels->works == NULL || kernels->works());
+    return kernels;
 }

@@ -31,9 +31,8 @@ double trial_time(struct trial *trial, const struct kernels *kernels);
 double trial_bytes(const struct trial *trial);
 double trial_operations(const struct trial *trial);
 
-/* Kernels of level number `number` of levels.def, counted from the best, and then of
- * the level "emulated"; `has` is false for one
- * that this processor lacks. NULL behind the last. */
+/* Kernels of level number `number` of levels.def, counted from the best, and then of the levels for
+ * tests alone; `has` is false for one that this processor lacks. NULL behind the last. */
 const struct kernels *trial_level(uint32_t number, bool *has);
 
 #endif

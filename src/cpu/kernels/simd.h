@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512VNNI__)
+#if defined(__AVX512VNNI__) && !defined(VNNI_256)
 #include "cpu/kernels/simd_avx512.h"
 #elif defined(__AVX2__)
 #include "cpu/kernels/simd_avx2.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * 8 lanes: AVX2, FMA, F16C. */
+ * 8 lanes: AVX2, FMA, F16C; where the compiler is told of it, VNNI: of AVX, or with VNNI_256, for
+ * tests, that of AVX-512 on vectors of 32 bytes. */
 #if defined(__AVX2__) /* empty where the compiler is not told of them */
 #include <immintrin.h>
 
@@ -221,6 +222,30 @@ static inline vi vi_lookup(const int8_t table[16], vi x)
                                x);
 }
 
+#if defined(VNNI_256)
+#define DPBUSD _mm256_dpbusd_epi32
+#elif defined(__AVXVNNI__)
+#define DPBUSD _mm256_dpbusd_avx_epi32
+#endif
+
+#if defined(DPBUSD)
+
+/* sum += the products of each lane's four bytes with the four of x; codes of w count from 0. */
+static inline vi vi_dot(vi sum, vi w, int32_t x)
+{
+    return DPBUSD(sum, w, _mm256_set1_epi32(x));
+}
+
+/* The same with w + SIGNED_BIAS for signed w: the caller takes the surplus off again. */
+enum { SIGNED_BIAS = 128 };
+
+static inline vi vi_dot_signed(vi sum, vi w, int32_t x)
+{
+    return vi_dot(sum, w, x);
+}
+
+#else
+
 /* sum += the products of each lane's four bytes with the four of x; codes of w count from 0 and
  * have at most 7 bits, so that two products fit into 16 bits. */
 static inline vi vi_dot(vi sum, vi w, int32_t x)
@@ -238,4 +263,6 @@ static inline vi vi_dot_signed(vi sum, vi w, int32_t x)
     const vi pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), turned);
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
+
+#endif
 #endif
