@@ -69,7 +69,7 @@ static inline uint64_t chunk_floats(uint32_t keys)
 enum {
     MEETINGS_MAX = 256,
     PANEL_BLOCKS = 32,
-    X_BLOCK_BYTES = 48, /* of one row */
+    X_BLOCK_BYTES = 52, /* of one row */
     PANEL_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * X_BLOCK_BYTES,
     TILES_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * 64, /* in BF16 */
     PRODUCT_SCRATCH_BYTES = TILES_SCRATCH_BYTES,            /* the larger */

@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cpu/pack_grids.h"
 #include "format/blocks.h"
 
-enum { BLOCK_MAX = 256, FIELDS_MAX = 3 };
+enum { BLOCK_MAX = 256, FIELDS_MAX = 3, WORDS_MAX = 8 * BLOCK_MAX / PACK_COLUMNS };
 
 /* Elements of a block that are no codes. */
 struct field {
@@ -21,12 +22,15 @@ struct field {
 typedef void codes_pack_fn(const uint8_t *from, uint32_t blocks, uint8_t *to);
 /* Writes the codes of a block into it; finds all their bits 0. */
 typedef void codes_put_fn(uint8_t *block, const uint8_t *codes);
+/* The same of types whose lines have no codes of columns: the words of the row in the lines. */
+typedef void words_put_fn(uint8_t *block, const uint32_t *words);
 
 struct packing {
-    uint8_t bits; /* of a code: 4, 5, 6 or 8; 0: the type is not packed */
+    uint8_t bits; /* of a code: 1 to 6 or 8; 0: the type is not packed */
     struct field fields[FIELDS_MAX];
     codes_pack_fn *pack;
-    codes_put_fn *put;
+    codes_put_fn *put; /* one of the two */
+    words_put_fn *put_words;
 };
 
 /* ---- codes of blocks ------------------------------------------------------------------------- */
@@ -56,11 +60,8 @@ static void put_halves(uint8_t *qs, const uint8_t *codes)
 static inline void get_fifth(const uint8_t *qh, uint32_t *quads)
 {
     const uint32_t bits = block_u32(qh);
-    for (int i = 0; i < QUADS; i++) {
-        /* bit k of four goes to byte k: the factor puts a copy 7 bits further each time */
-        const uint32_t four = (bits >> 4 * i & 15) * 0x00204081;
-        quads[i] |= (four & 0x01010101) << 4;
-    }
+    for (int i = 0; i < QUADS; i++)
+        quads[i] |= spread_bits(bits >> 4 * i & 15) << 4;
 }
 
 static void put_fifth(uint8_t *qh, const uint8_t *codes)
@@ -88,6 +89,21 @@ static void put_pairs(uint8_t *qs, const uint8_t *codes)
     for (int i = 0; i < 128; i++)
         qs[i] = (uint8_t)((codes[64 * (i / 32) + i % 32] & 15) | codes[64 * (i / 32) + 32 + i % 32]
                                                                      << 4);
+}
+
+/* Columns 128 h + 32 p + i (p 0 to 3) have bits 2 p of byte 32 h + i: the types of 256 columns and
+ * 2 bits, and Q3_K its lower ones. */
+static inline void get_planes(const uint8_t *qs, uint32_t *quads)
+{
+    for (int i = 0; i < BLOCK_QUADS; i++)
+        quads[i] =
+            block_u32(qs + 32 * (i / 32) + 4 * (i % QUADS)) >> 2 * (i / QUADS % 4) & 0x03030303;
+}
+
+static void put_planes(uint8_t *qs, const uint8_t *codes)
+{
+    for (int i = 0; i < 256; i++)
+        qs[32 * (i / 128) + i % 32] |= (uint8_t)((codes[i] & 3) << 2 * (i / 32 % 4));
 }
 
 #define HALVES(id)                                                                                 \
@@ -194,6 +210,90 @@ static void put_IQ4_XS(uint8_t *block, const uint8_t *codes)
         put_halves(block + offsetof(struct block_IQ4_XS, qs) + 16 * i, codes + 32 * i);
 }
 
+static inline void get_Q2_K(const uint8_t *block, uint32_t *quads)
+{
+    get_planes(block + offsetof(struct block_Q2_K, qs), quads);
+}
+
+static void put_Q2_K(uint8_t *block, const uint8_t *codes)
+{
+    put_planes(block + offsetof(struct block_Q2_K, qs), codes);
+}
+
+static inline void get_TQ2_0(const uint8_t *block, uint32_t *quads)
+{
+    get_planes(block + offsetof(struct block_TQ2_0, qs), quads);
+}
+
+static void put_TQ2_0(uint8_t *block, const uint8_t *codes)
+{
+    put_planes(block + offsetof(struct block_TQ2_0, qs), codes);
+}
+
+static inline void get_Q3_K(const uint8_t *block, uint32_t *quads)
+{
+    const uint8_t *hmask = block + offsetof(struct block_Q3_K, hmask);
+    get_planes(block + offsetof(struct block_Q3_K, qs), quads);
+    for (int i = 0; i < BLOCK_QUADS; i++)
+        quads[i] |= (block_u32(hmask + 4 * (i % QUADS)) >> i / QUADS & 0x01010101) << 2;
+}
+
+static void put_Q3_K(uint8_t *block, const uint8_t *codes)
+{
+    uint8_t *hmask = block + offsetof(struct block_Q3_K, hmask);
+    put_planes(block + offsetof(struct block_Q3_K, qs), codes);
+    for (int i = 0; i < 256; i++)
+        hmask[i % 32] |= (uint8_t)((codes[i] >> 2) << i / 32);
+}
+
+/* Columns 16 g + i and 16 g + 8 + i share byte 8 g + i. */
+static inline void get_NVFP4(const uint8_t *block, uint32_t *quads)
+{
+    const uint8_t *qs = block + offsetof(struct block_NVFP4, qs);
+    for (int i = 0; i < 8; i++) {
+        const uint32_t word = block_u32(qs + 4 * i);
+        quads[4 * (i / 2) + i % 2] = word & low_halves;
+        quads[4 * (i / 2) + i % 2 + 2] = word >> 4 & low_halves;
+    }
+}
+
+static void put_NVFP4(uint8_t *block, const uint8_t *codes)
+{
+    uint8_t *qs = block + offsetof(struct block_NVFP4, qs);
+    for (int i = 0; i < 32; i++)
+        qs[i] = (uint8_t)(codes[16 * (i / 8) + i % 8] | codes[16 * (i / 8) + 8 + i % 8] << 4);
+}
+
+/* A byte has four columns. */
+static inline void get_Q2_0(const uint8_t *block, uint32_t *quads)
+{
+    const uint8_t *qs = block + offsetof(struct block_Q2_0, qs);
+    for (int i = 0; i < 16; i++) {
+        const uint32_t two = (qs[i] | (uint32_t)qs[i] << 12) & 0x000f000f;
+        quads[i] = (two | two << 6) & 0x03030303;
+    }
+}
+
+static void put_Q2_0(uint8_t *block, const uint8_t *codes)
+{
+    for (int i = 0; i < 64; i++)
+        block[offsetof(struct block_Q2_0, qs) + i / 4] |= (uint8_t)(codes[i] << 2 * (i % 4));
+}
+
+/* A byte has eight. */
+static inline void get_Q1_0(const uint8_t *block, uint32_t *quads)
+{
+    const uint8_t *qs = block + offsetof(struct block_Q1_0, qs);
+    for (int i = 0; i < 32; i++)
+        quads[i] = spread_bits(qs[i / 2] >> 4 * (i % 2) & 15);
+}
+
+static void put_Q1_0(uint8_t *block, const uint8_t *codes)
+{
+    for (int i = 0; i < 128; i++)
+        block[offsetof(struct block_Q1_0, qs) + i / 8] |= (uint8_t)(codes[i] << i % 8);
+}
+
 /* ---- lines ----------------------------------------------------------------------------------- */
 
 /* The codes of 32 columns of one row. */
@@ -203,6 +303,13 @@ static inline void pack_quads(uint32_t bits, const uint32_t *quads, uint8_t *to)
     for (uint32_t j = 0; j < QUADS; j++) {
         if (bits == 8) {
             line[j] = quads[j];
+            continue;
+        }
+        if (bits < 4) {
+            if (bits > 1)
+                line[j / 4] |= (quads[j] & 0x03030303) << 2 * (j % 4);
+            if (bits != 2)
+                line[bits - 1] |= (quads[j] >> (bits - 1) & 0x01010101) << j;
             continue;
         }
         line[j % 4] |= (quads[j] & low_halves) << 4 * (j / 4);
@@ -240,6 +347,30 @@ PACK_CODES(Q4_K, 4, 256)
 PACK_CODES(Q5_K, 5, 256)
 PACK_CODES(Q6_K, 6, 256)
 PACK_CODES(IQ4_XS, 4, 256)
+PACK_CODES(Q1_0, 1, 128)
+PACK_CODES(Q2_0, 2, 64)
+PACK_CODES(Q2_K, 2, 256)
+PACK_CODES(TQ2_0, 2, 256)
+PACK_CODES(Q3_K, 3, 256)
+PACK_CODES(NVFP4, 4, 64)
+
+#define PACK_WORDS(id, bits)                                                                       \
+    static void pack_##id(const uint8_t *from, uint32_t blocks, uint8_t *to)                       \
+    {                                                                                              \
+        for (uint32_t b = 0; b < blocks; b++) {                                                    \
+            uint32_t words[8 * (bits)];                                                            \
+            get_words_##id(from + b * sizeof(struct block_##id), words);                           \
+            for (uint32_t i = 0; i < 8 * (bits); i++, to += PACK_LINE)                             \
+                memcpy(to, &words[i], sizeof words[i]);                                            \
+        }                                                                                          \
+    }
+PACK_WORDS(IQ1_S, 1)
+PACK_WORDS(IQ1_M, 1)
+PACK_WORDS(IQ2_XXS, 2)
+PACK_WORDS(IQ2_XS, 2)
+PACK_WORDS(IQ2_S, 2)
+PACK_WORDS(IQ3_XXS, 3)
+PACK_WORDS(IQ3_S, 3)
 
 /* ---- types ----------------------------------------------------------------------------------- */
 
@@ -249,6 +380,11 @@ PACK_CODES(IQ4_XS, 4, 256)
     }
 #define PACKING(id, code_bits, ...)                                                                \
     [DTYPE_##id] = {.bits = code_bits, .pack = pack_##id, .put = put_##id, .fields = {__VA_ARGS__}}
+#define GRIDS(id, code_bits, ...)                                                                  \
+    [DTYPE_##id] = {.bits = code_bits,                                                             \
+                    .pack = pack_##id,                                                             \
+                    .put_words = put_words_##id,                                                   \
+                    .fields = {__VA_ARGS__}}
 
 static const struct packing packings[DTYPE_COUNT] = {
     PACKING(Q4_0, 4, FIELD(Q4_0, d, 1, 2)),
@@ -263,6 +399,19 @@ static const struct packing packings[DTYPE_COUNT] = {
     PACKING(Q6_K, 6, FIELD(Q6_K, d, 1, 2), FIELD(Q6_K, scales, 16, 1)),
     PACKING(IQ4_XS, 4, FIELD(IQ4_XS, d, 1, 2), FIELD(IQ4_XS, scales_h, 1, 2),
             FIELD(IQ4_XS, scales_l, 4, 1)),
+    PACKING(Q1_0, 1, FIELD(Q1_0, d, 1, 2)),
+    PACKING(Q2_0, 2, FIELD(Q2_0, d, 1, 2)),
+    PACKING(Q2_K, 2, FIELD(Q2_K, d, 1, 2), FIELD(Q2_K, dmin, 1, 2), FIELD(Q2_K, scales, 16, 1)),
+    PACKING(TQ2_0, 2, FIELD(TQ2_0, d, 1, 2)),
+    PACKING(Q3_K, 3, FIELD(Q3_K, d, 1, 2), FIELD(Q3_K, scales, 12, 1)),
+    PACKING(NVFP4, 4, FIELD(NVFP4, d, 4, 1)),
+    GRIDS(IQ1_S, 1, FIELD(IQ1_S, d, 1, 2), FIELD(IQ1_S, qh, 8, 2)),
+    GRIDS(IQ1_M, 1, FIELD(IQ1_M, qh, 8, 2), FIELD(IQ1_M, scales, 4, 2)),
+    GRIDS(IQ2_XXS, 2, FIELD(IQ2_XXS, d, 1, 2)),
+    GRIDS(IQ2_XS, 2, FIELD(IQ2_XS, d, 1, 2), FIELD(IQ2_XS, scales, 8, 1)),
+    GRIDS(IQ2_S, 2, FIELD(IQ2_S, d, 1, 2), FIELD(IQ2_S, qh, 8, 1), FIELD(IQ2_S, scales, 8, 1)),
+    GRIDS(IQ3_XXS, 3, FIELD(IQ3_XXS, d, 1, 2)),
+    GRIDS(IQ3_S, 3, FIELD(IQ3_S, d, 1, 2), FIELD(IQ3_S, qh, 8, 1), FIELD(IQ3_S, scales, 4, 1)),
 };
 
 static bool is_float(enum dtype dtype)
@@ -396,6 +545,12 @@ static void take_codes(uint32_t bits, const uint8_t *from, uint32_t row, uint8_t
     for (uint32_t j = 0; j < bits; j++)
         memcpy(&line[j], from + j * PACK_LINE + 4 * row, 4);
     for (uint32_t j = 0; j < 8; j++) {
+        if (bits < 4) {
+            quad[j] = bits > 1 ? line[j / 4] >> 2 * (j % 4) & 0x03030303 : 0;
+            if (bits != 2)
+                quad[j] |= (line[bits - 1] >> j & 0x01010101) << (bits - 1);
+            continue;
+        }
         quad[j] = bits == 8 ? line[j] : line[j % 4] >> 4 * (j / 4) & 0x0f0f0f0f;
         if (bits == 5)
             quad[j] |= (line[4] >> j & 0x01010101) << 4;
@@ -403,6 +558,24 @@ static void take_codes(uint32_t bits, const uint8_t *from, uint32_t row, uint8_t
             quad[j] |= (line[4 + j / 4] >> 2 * (j % 4) & 0x03030303) << 4;
     }
     memcpy(codes, quad, sizeof quad);
+}
+
+/* The codes of a block from its lines. */
+static void take_block(const struct packing *packing, const uint8_t *lines, uint32_t columns,
+                       uint32_t row, uint8_t *block)
+{
+    uint8_t codes[BLOCK_MAX];
+    uint32_t words[WORDS_MAX];
+    const uint32_t pieces = columns / PACK_COLUMNS, bits = packing->bits;
+    if (packing->put_words != NULL) {
+        for (uint32_t i = 0; i < pieces * bits; i++)
+            memcpy(&words[i], lines + i * PACK_LINE + 4 * row, sizeof words[i]);
+        packing->put_words(block, words);
+        return;
+    }
+    for (uint32_t i = 0; i < pieces; i++)
+        take_codes(bits, lines + i * bits * PACK_LINE, row, codes + i * PACK_COLUMNS);
+    packing->put(block, codes);
 }
 
 static const uint8_t *take_fields(const struct packing *packing, const uint8_t *from, uint32_t row,
@@ -437,19 +610,15 @@ void pack_take_row(enum dtype dtype, const uint8_t *packed, uint64_t row, uint32
     }
     const struct packing *packing = &packings[dtype];
     const struct dtype_info *info = dtype_info(dtype);
-    const uint32_t blocks = width / info->block, code_bytes = pack_code_bytes(dtype);
+    const uint32_t blocks = width / info->block;
+    const uint32_t block_lines = info->block / PACK_COLUMNS * pack_code_bytes(dtype);
     const uint32_t lane = (uint32_t)(row % PACK_ROWS);
     const uint8_t *fields = packed + row / PACK_ROWS * pack_group_bytes(dtype, width);
     const uint8_t *lines = fields + pack_field_bytes(dtype, width);
-    uint8_t codes[BLOCK_MAX];
     memset(to, 0, (uint64_t)blocks * info->block_bytes);
     for (uint32_t b = 0; b < blocks; b++) {
         uint8_t *block = to + (uint64_t)b * info->block_bytes;
         fields = take_fields(packing, fields, lane, block);
-        for (uint32_t i = 0; i < info->block; i += PACK_COLUMNS)
-            take_codes(packing->bits,
-                       lines + (b * info->block + i) / PACK_COLUMNS * (uint64_t)code_bytes, lane,
-                       codes + i);
-        packing->put(block, codes);
+        take_block(packing, lines + (uint64_t)b * block_lines, info->block, lane, block);
     }
 }

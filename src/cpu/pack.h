@@ -8,9 +8,16 @@
  * multiple of 64 bytes. Then the codes, as numbers from 0 up, in lines of 64 bytes: row r and
  * column c at byte 4 r + c mod 4. For each 32 columns, that is 8 quads of columns:
  *   8 lines of 8 bits, quad j in line j, or
+ *   2 lines of the lower 2 bits, quad j at bits 2 (j mod 4) of line j / 4, then
+ *   of codes of 3 bits 1 line, the upper bit of quad j at bit j (codes of 1 bit: such a line), or
  *   4 lines of the lower 4 bits, quad j in the low and quad j + 4 in the high half of line j, then
  *   of codes of 5 bits 1 line, the upper bit of quad j at bit j, and
  *   of codes of 6 bits 2 lines, the upper bits of quad j at bits 2 (j mod 4) of line j / 4.
+ * Types with grids have words of 32 bits where others have quads, row r at bytes 4 r of a line: for
+ * each 32 columns the lower 8 bits of the indices of 4 or 8 points, byte by byte, in 1 or 2 lines;
+ * then 1 line of signs, but of IQ1: of quad j and column k at bit j of byte k. Where the file has 7
+ * signs of 8 columns, the places of the eighths, which follow from them, have the upper bits of the
+ * indices (IQ2_XS) or a scale (IQ2_XXS, IQ3_XXS).
  * A group of floats is column after column, each of all 16 rows, and zeros up to a line. */
 #ifndef CPU_PACK_H
 #define CPU_PACK_H

@@ -11,7 +11,7 @@ extern const int8_t code_book_fp4[16]; /* MXFP4, NVFP4: E2M1, doubled; code 8 is
 /* A list of points with 8 or 4 small coordinates; tensors hold positions in the list. Coordinate i
  * of point k is values[codes[k] >> (bits * i) & (1 << bits) - 1]. */
 struct code_grid {
-    const uint16_t *codes; /* ascending */
+    const uint16_t *codes; /* ascending; behind them is one more, so that four bytes can be read */
     uint32_t points;
     uint32_t coordinates;
     uint32_t bits;

@@ -39,23 +39,26 @@ struct group {
 struct block {
     _Alignas(64) uint8_t codes[QUADS][PACK_LINE];
     float scales[2][PACK_ROWS];
-    float mins[PACK_ROWS];
+    float mins[2][PACK_ROWS];
 };
 _Static_assert((int)LANES == PACK_ROWS, "a line is a vector");
 
 INLINE void unpack_block(const struct recipe *recipe, const struct group *group, uint32_t number,
                          struct block *block)
 {
+    const struct columns at = {group->lines + (uint64_t)number * recipe->code_bytes, group->fields,
+                               number};
     vi quads[QUADS];
     struct scaling scaling;
-    recipe->unpack(group->lines + (uint64_t)number * recipe->code_bytes, 0, quads);
-    recipe->scaling(group->fields, number, 0, &scaling);
+    recipe->unpack(&at, 0, quads);
+    recipe->scaling(&at, 0, &scaling);
     for (uint32_t j = 0; j < QUADS; j++)
         vi_store(block->codes[j], quads[j]);
-    for (uint32_t half = 0; half <= recipe->has_halves; half++)
+    for (uint32_t half = 0; half <= recipe->has_halves; half++) {
         vf_store(block->scales[half], scaling.scale[half]);
-    if (recipe->has_min)
-        vf_store(block->mins, scaling.min);
+        if (recipe->has_min)
+            vf_store(block->mins[half], scaling.min[half]);
+    }
 }
 
 INLINE void prefetch_lines(const struct recipe *recipe, const struct group *group, uint32_t block)
@@ -83,7 +86,7 @@ struct x_tile {
     int8_t codes[TILE_ROWS][PACK_COLUMNS];
     int32_t starts[2][TILE_ROWS]; /* of the whole sums: what takes the zeros of the codes off */
     float scales[TILE_ROWS];
-    float offsets[TILE_ROWS]; /* what mins are multiplied with */
+    float offsets[2][TILE_ROWS]; /* what mins are multiplied with */
 };
 _Static_assert(sizeof(struct x_tile) == TILE_ROWS * X_BLOCK_BYTES, "as PANEL_SCRATCH_BYTES counts");
 
@@ -95,7 +98,8 @@ static void fill_x_row(const struct recipe *recipe, const struct meeting *m, uin
     to->starts[0][t] = -recipe->zero * (recipe->has_halves ? low : low + high);
     to->starts[1][t] = -recipe->zero * high;
     to->scales[t] = m->scales[block];
-    to->offsets[t] = m->scales[block] * (float)(low + high);
+    to->offsets[0][t] = m->scales[block] * (float)(recipe->has_halves ? low : low + high);
+    to->offsets[1][t] = m->scales[block] * (float)high;
 }
 
 /* Columns of the group's part, of all rows, tile after tile. What the last tile has no rows for is
@@ -109,7 +113,7 @@ static void fill_x(const struct recipe *recipe, const struct group *group, const
             for (uint32_t t = 0; t < rows; t++)
                 fill_x_row(recipe, &m[at + t], group->first + i, t, to);
             for (uint32_t t = rows; t < TILE_ROWS; t++)
-                to->scales[t] = to->offsets[t] = 0.0f;
+                to->scales[t] = to->offsets[0][t] = to->offsets[1][t] = 0.0f;
         }
     }
 }
@@ -175,11 +179,14 @@ INLINE void add_dots(const struct recipe *recipe, const struct block *block, con
             sum[t] = vf_fma(vf_from_vi(dot), vf_mul(scale, vf_set(x->scales[t])), sum[t]);
         }
     }
-    if (recipe->has_min) {
-        const vf min = vf_load(block->mins);
+    if (!recipe->has_min)
+        return;
+    UNROLL
+    for (uint32_t half = 0; half <= recipe->has_halves; half++) {
+        const vf min = vf_load(block->mins[half]);
         UNROLL
         for (uint32_t t = 0; t < rows; t++)
-            sum[t] = vf_fma(min, vf_set(x->offsets[t]), sum[t]);
+            sum[t] = vf_fma(min, vf_set(x->offsets[half][t]), sum[t]);
     }
 }
 
@@ -243,7 +250,10 @@ static void multiply_any_panel(const struct recipe *recipe, const struct group *
 {
     static const struct recipe plain = {0};
     static const struct recipe with_min = {.has_min = true}, with_halves = {.has_halves = true};
-    if (recipe->has_min)
+    static const struct recipe with_both = {.has_min = true, .has_halves = true};
+    if (recipe->has_min && recipe->has_halves)
+        multiply_panel(&with_both, group, panel, x, out, count);
+    else if (recipe->has_min)
         multiply_panel(&with_min, group, panel, x, out, count);
     else if (recipe->has_halves)
         multiply_panel(&with_halves, group, panel, x, out, count);

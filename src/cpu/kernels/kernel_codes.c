@@ -27,7 +27,7 @@ struct group {
 struct block {
     _Alignas(64) uint8_t codes[QUADS][PACK_LINE];
     float scales[2][PACK_ROWS];
-    float mins[PACK_ROWS];
+    float mins[2][PACK_ROWS];
 };
 
 /* 32 columns of TILE rows of activations, in the order in which they meet a block. */
@@ -35,7 +35,7 @@ struct x_block {
     int8_t codes[QUADS][TILE][4];
     int32_t starts[2][TILE]; /* of the whole sums: what takes the zeros of the codes off */
     float scales[TILE];
-    float offsets[TILE]; /* what mins are multiplied with */
+    float offsets[2][TILE]; /* what mins are multiplied with */
 };
 _Static_assert(sizeof(struct x_block) == TILE * X_BLOCK_BYTES, "what PANEL_SCRATCH_BYTES counts");
 
@@ -51,21 +51,29 @@ INLINE vi dot_quad(const struct recipe *recipe, vi sum, vi quad, int32_t four)
     return recipe->is_signed ? vi_dot_signed(sum, quad, four) : vi_dot(sum, quad, four);
 }
 
+INLINE struct columns columns_at(const struct recipe *recipe, const struct group *group,
+                                 uint32_t number)
+{
+    const uint8_t *lines = group->lines + (uint64_t)number * recipe->code_bytes;
+    return (struct columns){.lines = lines, .fields = group->fields, .number = number};
+}
+
 INLINE void unpack_block(const struct recipe *recipe, const struct group *group, uint32_t number,
                          struct block *block)
 {
-    const uint8_t *lines = group->lines + (uint64_t)number * recipe->code_bytes;
+    const struct columns at = columns_at(recipe, group, number);
     for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
         vi quads[QUADS];
         struct scaling scaling;
-        recipe->unpack(lines, lane, quads);
-        recipe->scaling(group->fields, number, lane, &scaling);
+        recipe->unpack(&at, lane, quads);
+        recipe->scaling(&at, lane, &scaling);
         for (uint32_t j = 0; j < QUADS; j++)
             vi_store(block->codes[j] + 4 * lane, quads[j]);
-        for (uint32_t half = 0; half <= recipe->has_halves; half++)
+        for (uint32_t half = 0; half <= recipe->has_halves; half++) {
             vf_store(block->scales[half] + lane, scaling.scale[half]);
-        if (recipe->has_min)
-            vf_store(block->mins + lane, scaling.min);
+            if (recipe->has_min)
+                vf_store(block->mins[half] + lane, scaling.min[half]);
+        }
     }
 }
 
@@ -104,13 +112,15 @@ INLINE vf add_block(const struct recipe *recipe, const struct meeting *m, uint32
             const vi dot = dot_quads(recipe, quads, codes, 4 * half, 4 * half + 4, sums[half]);
             sum = vf_fma(vf_from_vi(dot), vf_mul(scaling->scale[half], scale), sum);
         }
+        for (uint32_t half = 0; recipe->has_min && half < 2; half++)
+            sum = vf_fma(scaling->min[half], vf_mul(scale, vf_set((float)sums[half])), sum);
         return sum;
     }
     const int32_t all = sums[0] + sums[1];
     const vi dot = dot_quads(recipe, quads, codes, 0, QUADS, all);
     sum = vf_fma(vf_from_vi(dot), vf_mul(scaling->scale[0], scale), sum);
     if (recipe->has_min)
-        sum = vf_fma(scaling->min, vf_mul(scale, vf_set((float)all)), sum);
+        sum = vf_fma(scaling->min[0], vf_mul(scale, vf_set((float)all)), sum);
     return sum;
 }
 
@@ -121,12 +131,13 @@ INLINE void multiply_one(const struct recipe *recipe, const struct group *group,
         const uint32_t count = kept_lanes(group->kept, lane);
         vf sum = vf_set(0.0f);
         for (uint32_t block = 0; block < group->blocks; block++) {
+            const struct columns at = columns_at(recipe, group, block);
             vi quads[QUADS];
             struct scaling scaling;
             if (lane == 0)
                 prefetch_ahead(recipe, group, block);
-            recipe->unpack(group->lines + (uint64_t)block * recipe->code_bytes, lane, quads);
-            recipe->scaling(group->fields, block, lane, &scaling);
+            recipe->unpack(&at, lane, quads);
+            recipe->scaling(&at, lane, &scaling);
             sum = add_block(recipe, m, block, quads, &scaling, sum);
         }
         if (count > 0)
@@ -146,7 +157,8 @@ static void fill_x_block(const struct recipe *recipe, const struct meeting *m, u
     to->starts[0][t] = -recipe->zero * (recipe->has_halves ? low : low + high);
     to->starts[1][t] = -recipe->zero * high;
     to->scales[t] = m->scales[block];
-    to->offsets[t] = m->scales[block] * (float)(low + high);
+    to->offsets[0][t] = m->scales[block] * (float)(recipe->has_halves ? low : low + high);
+    to->offsets[1][t] = m->scales[block] * (float)high;
 }
 
 /* Columns of the group's part, of all rows, tile after tile. What the last tile has no rows for is
@@ -208,11 +220,14 @@ INLINE void add_tile(const struct recipe *recipe, const struct block *block,
         for (uint32_t t = 0; t < rows; t++)
             sum[t] = vf_fma(vf_from_vi(dot[t]), vf_mul(scale, vf_set(x->scales[t])), sum[t]);
     }
-    if (recipe->has_min) {
-        const vf min = vf_load(block->mins + lane);
+    if (!recipe->has_min)
+        return;
+    UNROLL
+    for (uint32_t first = 0; first < QUADS; first += step) {
+        const vf min = vf_load(block->mins[first / 4] + lane);
         UNROLL
         for (uint32_t t = 0; t < rows; t++)
-            sum[t] = vf_fma(min, vf_set(x->offsets[t]), sum[t]);
+            sum[t] = vf_fma(min, vf_set(x->offsets[first / 4][t]), sum[t]);
     }
 }
 
@@ -299,7 +314,13 @@ static void multiply_any_panel(const struct recipe *recipe, const struct group *
 {
     static const struct recipe plain = {0}, with_sign = {.is_signed = true};
     static const struct recipe with_min = {.has_min = true}, with_halves = {.has_halves = true};
-    if (recipe->has_min)
+    static const struct recipe min_halves = {.has_min = true, .has_halves = true};
+    static const struct recipe sign_halves = {.is_signed = true, .has_halves = true};
+    if (recipe->has_min && recipe->has_halves)
+        multiply_panel(&min_halves, group, panel, x, out, count);
+    else if (recipe->is_signed && recipe->has_halves)
+        multiply_panel(&sign_halves, group, panel, x, out, count);
+    else if (recipe->has_min)
         multiply_panel(&with_min, group, panel, x, out, count);
     else if (recipe->has_halves)
         multiply_panel(&with_halves, group, panel, x, out, count);

@@ -58,15 +58,18 @@ INLINE __m512 number_at(__m512i quad, uint32_t byte, __m512 scale, __m512 offset
 INLINE void fill_tile(const struct recipe *recipe, const struct group *group, uint32_t block,
                       uint8_t *tile)
 {
+    const struct columns at = {group->lines + (uint64_t)block * recipe->code_bytes, group->fields,
+                               block};
     vi quads[QUADS];
     struct scaling scaling;
-    recipe->unpack(group->lines + (uint64_t)block * recipe->code_bytes, 0, quads);
-    recipe->scaling(group->fields, block, 0, &scaling);
+    recipe->unpack(&at, 0, quads);
+    recipe->scaling(&at, 0, &scaling);
     UNROLL
     for (uint32_t j = 0; j < QUADS; j++) {
-        const __m512 scale = scaling.scale[recipe->has_halves ? 2 * j / QUADS : 0];
+        const uint32_t half = recipe->has_halves ? 2 * j / QUADS : 0;
+        const __m512 scale = scaling.scale[half];
         const __m512 zero = _mm512_mul_ps(scale, _mm512_set1_ps((float)-recipe->zero));
-        const __m512 offset = recipe->has_min ? scaling.min : zero;
+        const __m512 offset = recipe->has_min ? scaling.min[half] : zero;
         UNROLL
         for (uint32_t byte = 0; byte < 4; byte += 2)
             store_pair(tile + (2 * j + byte / 2) * TILE_ROW_BYTES,

@@ -244,6 +244,12 @@ static inline vi vi_lookup(const int8_t table[16], vi x)
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table)), x);
 }
 
+/* The numbers of a table at the places `index`; reads four bytes at each. */
+static inline vi vi_gather(const uint16_t *table, vi index)
+{
+    return _mm512_and_si512(_mm512_i32gather_epi32(index, table, 2), _mm512_set1_epi32(0xffff));
+}
+
 /* sum += the products of each lane's four bytes with the four of x; codes of w count from 0. */
 static inline vi vi_dot(vi sum, vi w, int32_t x)
 {

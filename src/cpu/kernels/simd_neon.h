@@ -205,6 +205,14 @@ static inline vi vi_lookup(const int8_t table[16], vi x)
     return vreinterpretq_s32_s8(vqtbl1q_s8(vld1q_s8(table), vreinterpretq_u8_s32(x)));
 }
 
+/* The numbers of a table at the places `index`. */
+static inline vi vi_gather(const uint16_t *table, vi index)
+{
+    const int32_t four[LANES] = {table[vgetq_lane_s32(index, 0)], table[vgetq_lane_s32(index, 1)],
+                                 table[vgetq_lane_s32(index, 2)], table[vgetq_lane_s32(index, 3)]};
+    return vld1q_s32(four);
+}
+
 /* sum += the products of each lane's four bytes with the four of x; codes of w count from 0 and
  * have at most 7 bits, since the instruction takes both for signed. */
 static inline vi vi_dot(vi sum, vi w, int32_t x)

@@ -214,6 +214,13 @@ static inline vi vi_lookup(const int8_t table[16], vi x)
     return _mm_shuffle_epi8(_mm_loadu_si128((const void *)table), x);
 }
 
+/* The numbers of a table at the places `index`. */
+static inline vi vi_gather(const uint16_t *table, vi index)
+{
+    return _mm_setr_epi32(table[_mm_cvtsi128_si32(index)], table[_mm_extract_epi32(index, 1)],
+                          table[_mm_extract_epi32(index, 2)], table[_mm_extract_epi32(index, 3)]);
+}
+
 /* sum += the products of each lane's four bytes with the four of x; codes of w count from 0 and
  * have at most 7 bits, so that two products fit into 16 bits. */
 static inline vi vi_dot(vi sum, vi w, int32_t x)
