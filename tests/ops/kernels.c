@@ -109,6 +109,18 @@ TEST(kernels_rounding_to_8_bits)
     free(quants.codes);
 }
 
+/* A level of the program that does not is passed over; one for tests would be so in silence, and
+ * so would tiles be that the compiler's flags did not bring about. */
+TEST(kernels_levels_work)
+{
+    const struct kernels *kernels;
+    bool has;
+    for (uint32_t i = 0; (kernels = trial_level(i, &has)) != NULL; i++) {
+        CHECK(!has || kernels->works == NULL || kernels->works());
+        CHECK(strcmp(kernels->level, "amx") != 0 || kernels->works != NULL);
+    }
+}
+
 /* ---- each kind of op ------------------------------------------------------------------------- */
 
 static void check_levels(const struct kernel_case *of, enum dtype dtype)

@@ -13,7 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(TILES_EMULATED) || (defined(__AMX_BF16__) && defined(__AMX_INT8__))
+#if defined(TILES_EMULATED) || (defined(__AMX_BF16__) && defined(__AMX_INT8__)) ||                 \
+    (defined(__AMXBF16__) && defined(__AMXINT8__)) /* as clang 14 names them */
 #define HAS_TILES 1
 #endif
 
