@@ -229,7 +229,7 @@ enum { WEIR_CPUS_MAX = 1024 };
 
 struct weir_engine_options {
     const char *backend;   /* "cpu", "ref"; NULL is the best one of this build */
-    const char *isa;       /* "v2", "v3", "v3_vnni", "v4", "amx": no better; NULL: any */
+    const char *isa;       /* "v2" to "amx", "neon"... (weir-run(1)): no better; NULL: any */
     bool no_repack;        /* weights stay as they lie in the file: slow */
     uint32_t threads;      /* 0: physical cores */
     enum weir_switch bind; /* threads to processors, see WEIR_CPUS_MAX; off: the system's */

@@ -23,7 +23,8 @@ struct group {
     uint32_t block_bytes; /* of the whole group, for each of its blocks: lines and fields */
 };
 
-/* A block of a group, unpacked. */
+/* A block of a group, unpacked; where there are products of pairs, each two quads of a vector are
+ * one (pairs_make). */
 struct block {
     _Alignas(64) uint8_t codes[QUADS][PACK_LINE];
     float scales[2][PACK_ROWS];
@@ -58,6 +59,24 @@ INLINE struct columns columns_at(const struct recipe *recipe, const struct group
     return (struct columns){.lines = lines, .fields = group->fields, .number = number};
 }
 
+#if defined(SIMD_PAIRS)
+
+INLINE void make_pairs(vi quads[QUADS])
+{
+    UNROLL
+    for (uint32_t j = 0; j < QUADS; j += 2)
+        pairs_make(&quads[j], &quads[j + 1]);
+}
+
+#else
+
+INLINE void make_pairs(vi quads[QUADS])
+{
+    (void)quads;
+}
+
+#endif
+
 INLINE void unpack_block(const struct recipe *recipe, const struct group *group, uint32_t number,
                          struct block *block)
 {
@@ -67,6 +86,7 @@ INLINE void unpack_block(const struct recipe *recipe, const struct group *group,
         struct scaling scaling;
         recipe->unpack(&at, lane, quads);
         recipe->scaling(&at, lane, &scaling);
+        make_pairs(quads);
         for (uint32_t j = 0; j < QUADS; j++)
             vi_store(block->codes[j] + 4 * lane, quads[j]);
         for (uint32_t half = 0; half <= recipe->has_halves; half++) {
@@ -147,13 +167,31 @@ INLINE void multiply_one(const struct recipe *recipe, const struct group *group,
 
 /* ---- tiles ----------------------------------------------------------------------------------- */
 
+/* Where quad j of row t is in an x_block. */
+#if defined(SIMD_PAIRS)
+
+/* Quads j and j + 1 of rows t and t + 1 are a vector. */
+static int8_t *code_place(struct x_block *x, uint32_t j, uint32_t t)
+{
+    return x->codes[j - j % 2 + 2 * t / TILE][2 * t % TILE + j % 2];
+}
+
+#else
+
+static int8_t *code_place(struct x_block *x, uint32_t j, uint32_t t)
+{
+    return x->codes[j][t];
+}
+
+#endif
+
 static void fill_x_block(const struct recipe *recipe, const struct meeting *m, uint32_t block,
                          uint32_t t, struct x_block *to)
 {
     const int8_t *codes = m->codes + block * PACK_COLUMNS;
     const int32_t low = m->sums[2 * block], high = m->sums[2 * block + 1];
     for (uint32_t j = 0; j < QUADS; j++)
-        memcpy(to->codes[j][t], codes + 4 * j, 4);
+        memcpy(code_place(to, j, t), codes + 4 * j, 4);
     to->starts[0][t] = -recipe->zero * (recipe->has_halves ? low : low + high);
     to->starts[1][t] = -recipe->zero * high;
     to->scales[t] = m->scales[block];
@@ -174,6 +212,38 @@ static void fill_x(const struct recipe *recipe, const struct group *group, const
         }
     }
 }
+
+#if defined(SIMD_PAIRS)
+
+/* `rows` is even, and a constant where this is compiled. */
+INLINE void dot_tile(const struct recipe *recipe, const uint8_t codes[QUADS][PACK_LINE],
+                     const struct x_block *x, uint32_t first, uint32_t last, uint32_t lane,
+                     uint32_t rows, vi dot[TILE])
+{
+    vi low[TILE], high[TILE]; /* of two rows of the matrix and of the next two */
+    (void)recipe;
+    UNROLL
+    for (uint32_t t = 0; t < rows; t += 2)
+        low[t] = high[t] = vi_set(0);
+    UNROLL
+    for (uint32_t j = first; j < last; j += 2) {
+        const vi some = vi_load(codes[j] + 4 * lane), others = vi_load(codes[j + 1] + 4 * lane);
+        UNROLL
+        for (uint32_t t = 0; t < rows; t += 2) {
+            const vi pair = vi_load(x->codes[j + 2 * t / TILE][2 * t % TILE]); // see code_place
+            low[t] = pairs_dot(low[t], some, pair);
+            high[t] = pairs_dot(high[t], others, pair);
+        }
+    }
+    UNROLL
+    for (uint32_t t = 0; t < rows; t += 2) {
+        const int32_t *starts = x->starts[first / 4];
+        dot[t] = vi_add(pairs_first(low[t], high[t]), vi_set(starts[t]));
+        dot[t + 1] = vi_add(pairs_second(low[t], high[t]), vi_set(starts[t + 1]));
+    }
+}
+
+#else
 
 /* `rows` is a constant where this is compiled: 2, 4 or TILE. With few rows each has several sums on
  * the way, since an addition waits for the one before it; whole numbers add up the same. */
@@ -206,6 +276,8 @@ INLINE void dot_tile(const struct recipe *recipe, const uint8_t codes[QUADS][PAC
             dot[t] = vi_add(dot[t], part[c][t]);
     }
 }
+
+#endif
 
 INLINE void add_tile(const struct recipe *recipe, const struct block *block,
                      const struct x_block *x, uint32_t lane, uint32_t rows, vf sum[TILE])
