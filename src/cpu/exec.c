@@ -21,20 +21,16 @@ static uint32_t multiplied_operand(const struct op *op)
     }
 }
 
-/* Bytes of a row in 8 bits for each buffer that a packed matrix is multiplied with. `packed` is
- * NULL where all that can be packed is taken to be. */
-static void find_quants(const struct plan *plan, const bool *packed, uint32_t *bytes)
+/* Bytes of a row in 8 bits for each buffer that a matrix of codes is multiplied with. */
+static void find_quants(const struct plan *plan, uint32_t *bytes)
 {
     for (uint32_t i = 0; i < plan->op_count; i++) {
         const struct op *op = &plan->ops[i];
         const uint32_t x = multiplied_operand(op);
         if (x == OP_OPERANDS_MAX)
             continue;
-        const uint16_t matrix = op->operand[0];
-        const bool is_packed =
-            pack_has_codes(plan_buf(plan, matrix)->dtype) && (packed == NULL || packed[matrix]);
         const uint16_t base = plan_buf(plan, op->operand[x])->base;
-        if (is_packed)
+        if (pack_has_codes(plan_buf(plan, op->operand[0])->dtype))
             bytes[base] = (uint32_t)quants_row_bytes(buf_columns(plan_buf(plan, base)));
     }
 }
@@ -84,8 +80,8 @@ static void layout_close(struct layout *layout)
 }
 
 static enum weir_status layout_open(struct layout *layout, const struct plan *plan,
-                                    const struct plan_limits *limits, const bool *packed,
-                                    bool is_small, struct weir_error *err)
+                                    const struct plan_limits *limits, bool is_small,
+                                    struct weir_error *err)
 {
     const uint32_t bufs = plan->buf_count;
     *layout = (struct layout){
@@ -101,7 +97,7 @@ static enum weir_status layout_open(struct layout *layout, const struct plan *pl
         return WEIR_ERR_MEMORY;
     }
     plan_phases(plan, is_small, layout->turns);
-    find_quants(plan, packed, layout->extra_bytes);
+    find_quants(plan, layout->extra_bytes);
     find_gathered(plan, layout->extra_bytes);
     find_own(plan, layout->turns, layout->own);
     const struct placing all = {.turns = layout->turns, .extra = layout->extra_bytes};
@@ -158,7 +154,7 @@ enum weir_status exec_measure(const struct plan *plan, const struct plan_limits 
         const struct plan_limits own_limits = program_limits(limits, i);
         struct layout layout;
         const enum weir_status status =
-            layout_open(&layout, plan, &own_limits, NULL, i == PROGRAM_SMALL, err);
+            layout_open(&layout, plan, &own_limits, i == PROGRAM_SMALL, err);
         if (status != WEIR_OK)
             return status;
         total += layout.total + (threads - 1) * layout.own_total;
@@ -220,13 +216,12 @@ static void program_close(struct program *program)
 }
 
 static enum weir_status program_open(struct program *program, const struct backend_bind *bind,
-                                     int which, const bool *packed, uint32_t threads,
-                                     struct weir_error *err)
+                                     int which, uint32_t threads, struct weir_error *err)
 {
     struct layout layout;
     program->limits = program_limits(&bind->limits, which);
     enum weir_status status =
-        layout_open(&layout, bind->plan, &program->limits, packed, which == PROGRAM_SMALL, err);
+        layout_open(&layout, bind->plan, &program->limits, which == PROGRAM_SMALL, err);
     if (status != WEIR_OK)
         return status;
     program->block_bytes = layout.total;
@@ -288,8 +283,7 @@ static enum weir_status exec_fill(struct exec *exec, const struct backend_bind *
         exec->packed[i] = plan->bufs[i].kind == BUF_WEIGHT && bind->held != NULL &&
                           bind->held[plan->bufs[i].source];
     for (int i = 0; i < programs_of(&bind->limits); i++) {
-        const enum weir_status status =
-            program_open(&exec->program[i], bind, i, exec->packed, threads, err);
+        const enum weir_status status = program_open(&exec->program[i], bind, i, threads, err);
         if (status != WEIR_OK)
             return status;
     }

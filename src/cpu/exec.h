@@ -52,8 +52,7 @@ struct exec {
     _Atomic uint32_t stop_at; /* phase after which the step ends, or UINT32_MAX */
 };
 
-/* Bytes that an exec needs for steps of `threads` threads, some KiB of tables aside; every matrix
- * that can be packed is taken to be. */
+/* Bytes that an exec needs for steps of `threads` threads, some KiB of tables aside. */
 enum weir_status exec_measure(const struct plan *plan, const struct plan_limits *limits,
                               uint32_t threads, struct backend_needs *out, struct weir_error *err);
 enum weir_status exec_open(struct exec **out, struct device *device,

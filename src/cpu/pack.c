@@ -26,10 +26,10 @@ typedef void codes_put_fn(uint8_t *block, const uint8_t *codes);
 typedef void words_put_fn(uint8_t *block, const uint32_t *words);
 
 struct packing {
-    uint8_t bits; /* of a code: 1 to 6 or 8; 0: the type is not packed */
+    uint8_t bits; /* of a code: 1 to 6 or 8; 0: all are fields */
     struct field fields[FIELDS_MAX];
-    codes_pack_fn *pack;
-    codes_put_fn *put; /* one of the two */
+    codes_pack_fn *pack; /* NULL: the type is not packed as codes */
+    codes_put_fn *put;   /* one of the two */
     words_put_fn *put_words;
 };
 
@@ -372,6 +372,20 @@ PACK_WORDS(IQ2_S, 2)
 PACK_WORDS(IQ3_XXS, 3)
 PACK_WORDS(IQ3_S, 3)
 
+/* Digits in base 3 of five columns share a byte, so TQ1_0 is fields alone. */
+static void pack_TQ1_0(const uint8_t *from, uint32_t blocks, uint8_t *to)
+{
+    (void)from;
+    (void)blocks;
+    (void)to;
+}
+
+static void put_words_TQ1_0(uint8_t *block, const uint32_t *words)
+{
+    (void)block;
+    (void)words;
+}
+
 /* ---- types ----------------------------------------------------------------------------------- */
 
 #define FIELD(id, name, elements, size)                                                            \
@@ -380,7 +394,7 @@ PACK_WORDS(IQ3_S, 3)
     }
 #define PACKING(id, code_bits, ...)                                                                \
     [DTYPE_##id] = {.bits = code_bits, .pack = pack_##id, .put = put_##id, .fields = {__VA_ARGS__}}
-#define GRIDS(id, code_bits, ...)                                                                  \
+#define WORDS(id, code_bits, ...)                                                                  \
     [DTYPE_##id] = {.bits = code_bits,                                                             \
                     .pack = pack_##id,                                                             \
                     .put_words = put_words_##id,                                                   \
@@ -405,13 +419,14 @@ static const struct packing packings[DTYPE_COUNT] = {
     PACKING(TQ2_0, 2, FIELD(TQ2_0, d, 1, 2)),
     PACKING(Q3_K, 3, FIELD(Q3_K, d, 1, 2), FIELD(Q3_K, scales, 12, 1)),
     PACKING(NVFP4, 4, FIELD(NVFP4, d, 4, 1)),
-    GRIDS(IQ1_S, 1, FIELD(IQ1_S, d, 1, 2), FIELD(IQ1_S, qh, 8, 2)),
-    GRIDS(IQ1_M, 1, FIELD(IQ1_M, qh, 8, 2), FIELD(IQ1_M, scales, 4, 2)),
-    GRIDS(IQ2_XXS, 2, FIELD(IQ2_XXS, d, 1, 2)),
-    GRIDS(IQ2_XS, 2, FIELD(IQ2_XS, d, 1, 2), FIELD(IQ2_XS, scales, 8, 1)),
-    GRIDS(IQ2_S, 2, FIELD(IQ2_S, d, 1, 2), FIELD(IQ2_S, qh, 8, 1), FIELD(IQ2_S, scales, 8, 1)),
-    GRIDS(IQ3_XXS, 3, FIELD(IQ3_XXS, d, 1, 2)),
-    GRIDS(IQ3_S, 3, FIELD(IQ3_S, d, 1, 2), FIELD(IQ3_S, qh, 8, 1), FIELD(IQ3_S, scales, 4, 1)),
+    WORDS(TQ1_0, 0, FIELD(TQ1_0, qs, 12, 4), FIELD(TQ1_0, qh, 1, 4), FIELD(TQ1_0, d, 1, 2)),
+    WORDS(IQ1_S, 1, FIELD(IQ1_S, d, 1, 2), FIELD(IQ1_S, qh, 8, 2)),
+    WORDS(IQ1_M, 1, FIELD(IQ1_M, qh, 8, 2), FIELD(IQ1_M, scales, 4, 2)),
+    WORDS(IQ2_XXS, 2, FIELD(IQ2_XXS, d, 1, 2)),
+    WORDS(IQ2_XS, 2, FIELD(IQ2_XS, d, 1, 2), FIELD(IQ2_XS, scales, 8, 1)),
+    WORDS(IQ2_S, 2, FIELD(IQ2_S, d, 1, 2), FIELD(IQ2_S, qh, 8, 1), FIELD(IQ2_S, scales, 8, 1)),
+    WORDS(IQ3_XXS, 3, FIELD(IQ3_XXS, d, 1, 2)),
+    WORDS(IQ3_S, 3, FIELD(IQ3_S, d, 1, 2), FIELD(IQ3_S, qh, 8, 1), FIELD(IQ3_S, scales, 4, 1)),
 };
 
 static bool is_float(enum dtype dtype)
@@ -421,12 +436,12 @@ static bool is_float(enum dtype dtype)
 
 bool pack_knows(enum dtype dtype)
 {
-    return is_float(dtype) || packings[dtype].bits != 0;
+    return is_float(dtype) || packings[dtype].pack != NULL;
 }
 
 bool pack_has_codes(enum dtype dtype)
 {
-    return packings[dtype].bits != 0;
+    return packings[dtype].pack != NULL;
 }
 
 /* Bytes of the fields of a block of one row. */
@@ -466,6 +481,11 @@ static void pack_element(const uint8_t *from, uint32_t from_step, uint32_t block
     if (bytes == 2) {
         for (uint32_t b = 0; b < blocks; b++)
             memcpy(to + (uint64_t)b * to_step, from + (uint64_t)b * from_step, 2);
+        return;
+    }
+    if (bytes == 4) {
+        for (uint32_t b = 0; b < blocks; b++)
+            memcpy(to + (uint64_t)b * to_step, from + (uint64_t)b * from_step, 4);
         return;
     }
     for (uint32_t b = 0; b < blocks; b++)

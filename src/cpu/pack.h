@@ -18,6 +18,7 @@
  * then 1 line of signs, but of IQ1: of quad j and column k at bit j of byte k. Where the file has 7
  * signs of 8 columns, the places of the eighths, which follow from them, have the upper bits of the
  * indices (IQ2_XS) or a scale (IQ2_XXS, IQ3_XXS).
+ * TQ1_0 has fields alone, of 4 bytes but for its scale.
  * A group of floats is column after column, each of all 16 rows, and zeros up to a line. */
 #ifndef CPU_PACK_H
 #define CPU_PACK_H

@@ -65,7 +65,7 @@ static void resolve(struct turn_call *t, uint32_t number)
     t->result = op_result(exec->plan, call->op);
     call->is_packed = exec->packed[call->op->operand[0]];
     call->is_outs = plan_buf(exec->plan, call->op->operand[t->result])->extent == EXTENT_OUTS;
-    if (call->is_packed && call->op->kind != OP_EMBED)
+    if (call->op->kind == OP_MATMUL || call->op->kind == OP_EXPERT_MATMUL)
         call->quants = quants_of(t, call->op->kind == OP_MATMUL ? 1 : 2);
     if (call->op->kind == OP_EXPERT_MATMUL)
         call->gathered = gathered_of(t);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cpu/attend.h"
 #include "cpu/kernels.h"
+#include "cpu/pack.h"
 
 enum { PRODUCT_FLOATS = PRODUCT_SCRATCH_BYTES / sizeof(float) };
 
@@ -14,14 +15,22 @@ static uint32_t heads_of(const struct plan *plan, const struct op *op)
     return plan_buf(plan, op->operand[0])->groups / plan_buf(plan, op->operand[1])->groups;
 }
 
+/* A matrix of codes may lie as in the file: rows of it are packed behind the rest. */
+static uint64_t product_floats(const struct buf *matrix)
+{
+    if (!pack_has_codes(matrix->dtype))
+        return PRODUCT_FLOATS;
+    const uint64_t groups = REPACK_ROWS / PACK_ROWS;
+    return PRODUCT_FLOATS + groups * pack_group_bytes(matrix->dtype, matrix->width) / sizeof(float);
+}
+
 static uint64_t op_scratch_floats(const struct plan *plan, const struct op *op)
 {
     const struct buf *first = plan_buf(plan, op->operand[0]);
     switch (op->kind) {
     case OP_EMBED: return first->width; /* a decoded row */
     case OP_MATMUL:
-    case OP_EXPERT_MATMUL: /* likewise */
-        return first->width > PRODUCT_FLOATS ? first->width : PRODUCT_FLOATS;
+    case OP_EXPERT_MATMUL: return product_floats(first);
     case OP_ROUTE: return buf_columns(first); /* a probability for each expert */
     case OP_ATTEND: return attend_scratch_floats(heads_of(plan, op), first->width);
     case OP_CONV:

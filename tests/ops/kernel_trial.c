@@ -759,6 +759,19 @@ static void run_without_company(struct trial *t, const struct kernels *kernels)
     }
 }
 
+/* ---- as in the file -------------------------------------------------------------------------- */
+
+/* With codes that are not held packed. */
+static void run_unpacked(struct trial *t, const struct kernels *kernels)
+{
+    const struct part whole = whole_part(t);
+    t->call.at[0].data = t->at[0].memory.data;
+    t->call.is_packed = false;
+    kernels->op[t->of.kind](&t->call, &whole);
+    t->call.at[0].data = t->packed.data;
+    t->call.is_packed = true;
+}
+
 /* ---- trying ---------------------------------------------------------------------------------- */
 
 void trial_check(struct trial *t, const struct kernels *kernels, struct trial_result *result)
@@ -782,6 +795,11 @@ void trial_check(struct trial *t, const struct kernels *kernels, struct trial_re
         reset(t);
         run_shared(t, kernels, *share);
         compare_with_whole(t, result, "gives other bits in parts");
+    }
+    if (t->call.is_packed && pack_has_codes(t->dtype)) {
+        reset(t);
+        run_unpacked(t, kernels);
+        compare_with_whole(t, result, "gives other bits if the matrix is not packed");
     }
     if (t->of.kind == OP_SELECT || strpbrk(op_info(t->of.kind)->operands, "au") != NULL)
         return;

@@ -256,21 +256,14 @@ static void decode_rest(enum dtype dtype, const uint8_t *row, uint32_t width, fl
         codec_decode_row(dtype, row + dtype_row_bytes(dtype, whole), rest, width - whole);
 }
 
-/* Types without a kernel of their own are decoded row by row. */
 void KERNEL(multiply_plain)(const struct product *product, const struct meeting *meetings,
                             uint32_t count)
 {
-    const bool is_float = dtype_info(product->dtype)->family == DTYPE_FAMILY_FLOAT;
-    const enum dtype dtype = is_float ? product->dtype : DTYPE_F32;
     const uint64_t pitch = dtype_row_bytes(product->dtype, product->width);
     for (uint32_t row = product->first; row < product->last; row++) {
         const uint8_t *weights = product->matrix + row * pitch;
         float rest[LANES];
-        if (!is_float) {
-            codec_decode_row(product->dtype, weights, product->scratch, product->width);
-            weights = (const uint8_t *)product->scratch;
-        }
-        decode_rest(dtype, weights, product->width, rest);
+        decode_rest(product->dtype, weights, product->width, rest);
         for (uint32_t at = 0; at < count; at += TILE) {
             const uint32_t rows = least_of(TILE, count - at);
             const float *x[TILE];
@@ -280,7 +273,7 @@ void KERNEL(multiply_plain)(const struct product *product, const struct meeting 
                 x[t] = m->x;
                 out[t] = m->out + row;
             }
-            multiply_any(dtype, weights, product->width, rest, x, rows, out);
+            multiply_any(product->dtype, weights, product->width, rest, x, rows, out);
         }
     }
 }

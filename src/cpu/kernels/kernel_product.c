@@ -7,9 +7,37 @@
 /* How matrices of the type are multiplied so that bits do not depend on the other rows. */
 static product_fn *way_of(const struct cpu_call *call, enum dtype dtype)
 {
-    if (!call->is_packed)
-        return KERNEL(multiply_plain);
-    return pack_has_codes(dtype) ? KERNEL(multiply_codes) : KERNEL(multiply_floats);
+    if (pack_has_codes(dtype))
+        return KERNEL(multiply_codes);
+    return call->is_packed ? KERNEL(multiply_floats) : KERNEL(multiply_plain);
+}
+
+/* Codes that lie as in the file are packed on the way, some rows at a time: the same lines give the
+ * same bits, and the layout is written down once. */
+static void multiply(const struct cpu_call *call, const struct product *product,
+                     const struct meeting *meetings, uint32_t count, product_fn *way)
+{
+    if (call->is_packed || !pack_has_codes(product->dtype)) {
+        way(product, meetings, count);
+        return;
+    }
+    const uint64_t pitch = dtype_row_bytes(product->dtype, product->width);
+    struct meeting own[MEETINGS_MAX];
+    struct product some = *product;
+    some.matrix = (const uint8_t *)product->scratch + PRODUCT_SCRATCH_BYTES;
+    some.first = 0;
+    memcpy(own, meetings, count * sizeof *own);
+    for (uint32_t row = product->first; row < product->last; row += some.last) {
+        some.rows = some.last = least_of(REPACK_ROWS, product->last - row);
+        for (uint32_t i = 0; i < some.last; i += PACK_ROWS)
+            pack_group(product->dtype, product->matrix + (row + i) * pitch,
+                       least_of(PACK_ROWS, some.last - i), product->width,
+                       (uint8_t *)product->scratch + PRODUCT_SCRATCH_BYTES +
+                           i / PACK_ROWS * product->group_bytes);
+        for (uint32_t i = 0; i < count; i++)
+            own[i].out = meetings[i].out + row;
+        way(&some, own, count);
+    }
 }
 
 /* Group `x_group` of row `row`, and where its product goes. */
@@ -41,9 +69,9 @@ static struct product product_of(const struct cpu_call *call, const struct part 
         .last = part->column_end,
         .scratch = call->scratch,
     };
-    if (call->is_packed)
+    if (pack_knows(w->dtype))
         product.group_bytes = pack_group_bytes(w->dtype, w->width);
-    if (call->is_packed && pack_has_codes(w->dtype))
+    if (pack_has_codes(w->dtype))
         product.field_bytes = pack_field_bytes(w->dtype, w->width);
     return product;
 }
@@ -53,7 +81,7 @@ static struct product product_of(const struct cpu_call *call, const struct part 
  * gates among them. */
 static bool is_tiled(const struct cpu_call *call, enum dtype dtype)
 {
-    return call->is_packed && (pack_has_codes(dtype) || dtype == DTYPE_BF16);
+    return pack_has_codes(dtype) || (call->is_packed && dtype == DTYPE_BF16);
 }
 
 /* Rows of the op that are the sequence's: of the head, those whose logits are wanted. It is their
@@ -78,7 +106,7 @@ static void rows_of_seq(const struct cpu_call *call, const struct step_seq *seq,
 
 /* Rows [first, last) by one way of multiplying. */
 static void multiply_rows(const struct cpu_call *call, const struct product *product,
-                          uint64_t first, uint64_t last, product_fn *multiply)
+                          uint64_t first, uint64_t last, product_fn *way)
 {
     struct meeting meetings[MEETINGS_MAX];
     for (uint64_t row = first; row < last; row += MEETINGS_MAX) {
@@ -86,7 +114,7 @@ static void multiply_rows(const struct cpu_call *call, const struct product *pro
         for (uint32_t i = 0; i < count; i++)
             meetings[i] =
                 meeting_at(call, &call->at[1], row + i, 0, host_group(&call->at[2], row + i, 0));
-        multiply(product, meetings, count);
+        multiply(call, product, meetings, count, way);
     }
 }
 
@@ -152,7 +180,7 @@ static bool has_row(const struct step *step, uint64_t row, enum rows rows)
 
 static void multiply_gathered(const struct cpu_call *call, const struct product *product,
                               const struct gathered_expert *of, enum rows rows,
-                              product_fn *multiply)
+                              product_fn *way)
 {
     const struct host_operand *x = &call->at[2];
     struct meeting meetings[MEETINGS_MAX];
@@ -163,7 +191,7 @@ static void multiply_gathered(const struct cpu_call *call, const struct product 
             meetings[count++] = meeting_at(call, x, at->row, x->groups == 1 ? 0 : at->place,
                                            host_group(&call->at[3], at->row, at->place));
         if (count == MEETINGS_MAX || (count > 0 && i + 1 == of->last)) {
-            multiply(product, meetings, count);
+            multiply(call, product, meetings, count, way);
             count = 0;
         }
     }

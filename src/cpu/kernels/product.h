@@ -24,7 +24,7 @@ struct product {
     uint32_t width, rows;
     uint32_t first, last;
     uint64_t group_bytes, field_bytes; /* if it is packed: pack_group_bytes, pack_field_bytes */
-    float *scratch;                    /* PRODUCT_SCRATCH_BYTES, and at least a decoded row */
+    float *scratch;                    /* PRODUCT_SCRATCH_BYTES */
     bool is_further;                   /* of the same meetings, all of them, as the one before */
 };
 
@@ -43,7 +43,7 @@ bool KERNEL(multiply_code_tiles)(const struct product *product, const struct mee
                                  uint32_t count);
 /* Packed floats. */
 product_fn KERNEL(multiply_floats);
-/* As the file has it. */
+/* Floats as the file has them. */
 product_fn KERNEL(multiply_plain);
 /* Packed codes or BF16, rounded to BF16: of levels with tiles (tile.h). */
 product_fn KERNEL(multiply_tiles);

@@ -34,6 +34,35 @@ INLINE vi line_at(const uint8_t *lines, uint32_t line, uint32_t lane)
     return vi_load(lines + line * PACK_LINE + 4 * lane);
 }
 
+/* Digit `n` in base 3 of each byte, which is a fraction of 256: times 3 for each digit before it, then
+ * what is above the point after once more (format/blocks_k.c). */
+INLINE vi trits(vi word, uint32_t n)
+{
+    const vi bytes = vi_set(0x00ff00ff);
+    vi even = vi_and(word, bytes), odd = vi_and(vi_shift_right(word, 8), bytes);
+    for (uint32_t i = 0; i < n; i++) {
+        even = vi_and(vi_add(even, vi_shift_left(even, 1)), bytes);
+        odd = vi_and(vi_add(odd, vi_shift_left(odd, 1)), bytes);
+    }
+    even = vi_shift_right(vi_add(even, vi_shift_left(even, 1)), 8);
+    odd = vi_add(odd, vi_shift_left(odd, 1));
+    return vi_or(vi_and(even, bytes), vi_and(odd, vi_set((int)0xff00ff00)));
+}
+
+/* TQ1_0 has no lines. The first 8 words of its fields have a quad of columns in each of five digits,
+ * 32 columns apart; the next 4 likewise, 16 apart; the last one in four digits. */
+INLINE void unpack_trits(const struct columns *at, uint32_t lane, vi quads[QUADS])
+{
+    const uint8_t *super = field_at(at->fields, 54 * (at->number / 8));
+    const uint32_t part = at->number % 8;
+    for (uint32_t j = 0; j < QUADS; j++) {
+        const bool is_last = part == 7 && j >= 4;
+        const uint32_t word = part < 5 ? j : is_last ? 12 : 8 + j % 4;
+        const uint32_t digit = part < 5 ? part : is_last ? j - 4 : 2 * (part - 5) + j / 4;
+        quads[j] = trits(vi_load(field_at(super, 4 * word) + 4 * lane), digit);
+    }
+}
+
 /* Left for n from 0 up, right below; a constant where this is compiled. */
 INLINE vi shifted(vi x, int n)
 {
@@ -404,6 +433,11 @@ INLINE void scaling_3k(const struct columns *at, uint32_t lane, struct scaling *
     }
 }
 
+INLINE void scaling_trits(const struct columns *at, uint32_t lane, struct scaling *scaling)
+{
+    scaling->scale[0] = halves_at(at->fields, 54 * (at->number / 8) + 52, lane);
+}
+
 /* d for blocks of 256, 128 and 64. */
 INLINE void scaling_d256(const struct columns *at, uint32_t lane, struct scaling *scaling)
 {
@@ -557,7 +591,8 @@ struct recipe {
     RECIPE(NVFP4, unpack_mxfp4, scaling_ue4m3, 4 * PACK_LINE, SIGNED, .has_halves = true)          \
     RECIPE(Q1_0, unpack_1, scaling_d128, 1 * PACK_LINE, .zero = 1)                                 \
     RECIPE(Q2_0, unpack_2, scaling_d64, 2 * PACK_LINE, .zero = 1)                                  \
-    RECIPE(TQ2_0, unpack_2, scaling_d256, 2 * PACK_LINE, .zero = 1)
+    RECIPE(TQ2_0, unpack_2, scaling_d256, 2 * PACK_LINE, .zero = 1)                                \
+    RECIPE(TQ1_0, unpack_trits, scaling_trits, 0, .zero = 1)
 
 #endif
 #endif
