@@ -36,7 +36,7 @@ struct packing {
 /* ---- codes of blocks ------------------------------------------------------------------------- */
 
 /* `get` writes the codes of a block as quads: words of four columns, eight for each 32 columns. */
-enum { QUADS = PACK_COLUMNS / 4, BLOCK_QUADS = BLOCK_MAX / 4 };
+enum { QUADS = PACK_COLUMNS / 4 };
 
 static const uint32_t low_halves = 0x0f0f0f0f;
 
@@ -95,9 +95,11 @@ static void put_pairs(uint8_t *qs, const uint8_t *codes)
  * 2 bits, and Q3_K its lower ones. */
 static inline void get_planes(const uint8_t *qs, uint32_t *quads)
 {
-    for (int i = 0; i < BLOCK_QUADS; i++)
-        quads[i] =
-            block_u32(qs + 32 * (i / 32) + 4 * (i % QUADS)) >> 2 * (i / QUADS % 4) & 0x03030303;
+    for (int plane = 0; plane < 8; plane++) {
+        for (int i = 0; i < QUADS; i++)
+            quads[QUADS * plane + i] =
+                block_u32(qs + 32 * (plane / 4) + 4 * i) >> 2 * (plane % 4) & 0x03030303;
+    }
 }
 
 static void put_planes(uint8_t *qs, const uint8_t *codes)
@@ -161,8 +163,10 @@ static inline void get_Q5_K(const uint8_t *block, uint32_t *quads)
 {
     const uint8_t *qh = block + offsetof(struct block_Q5_K, qh);
     get_pairs(block + offsetof(struct block_Q5_K, qs), quads);
-    for (int i = 0; i < BLOCK_QUADS; i++)
-        quads[i] |= (block_u32(qh + 4 * (i % QUADS)) >> i / QUADS & 0x01010101) << 4;
+    for (int plane = 0; plane < 8; plane++) {
+        for (int i = 0; i < QUADS; i++)
+            quads[QUADS * plane + i] |= (block_u32(qh + 4 * i) >> plane & 0x01010101) << 4;
+    }
 }
 
 static void put_Q5_K(uint8_t *block, const uint8_t *codes)
@@ -179,11 +183,13 @@ static inline void get_Q6_K(const uint8_t *block, uint32_t *quads)
 {
     const uint8_t *ql = block + offsetof(struct block_Q6_K, ql);
     const uint8_t *qh = block + offsetof(struct block_Q6_K, qh);
-    for (int i = 0; i < BLOCK_QUADS; i++) {
-        const int half = i / 32, p = i / QUADS % 4, at = 4 * (i % QUADS);
-        const uint32_t low = block_u32(ql + 64 * half + 32 * (p % 2) + at) >> 4 * (p / 2);
-        const uint32_t high = block_u32(qh + 32 * half + at) >> 2 * p;
-        quads[i] = (low & low_halves) | (high & 0x03030303) << 4;
+    for (int plane = 0; plane < 8; plane++) {
+        const int half = plane / 4, p = plane % 4;
+        for (int i = 0; i < QUADS; i++) {
+            const uint32_t low = block_u32(ql + 64 * half + 32 * (p % 2) + 4 * i) >> 4 * (p / 2);
+            const uint32_t high = block_u32(qh + 32 * half + 4 * i) >> 2 * p;
+            quads[QUADS * plane + i] = (low & low_halves) | (high & 0x03030303) << 4;
+        }
     }
 }
 
@@ -234,8 +240,10 @@ static inline void get_Q3_K(const uint8_t *block, uint32_t *quads)
 {
     const uint8_t *hmask = block + offsetof(struct block_Q3_K, hmask);
     get_planes(block + offsetof(struct block_Q3_K, qs), quads);
-    for (int i = 0; i < BLOCK_QUADS; i++)
-        quads[i] |= (block_u32(hmask + 4 * (i % QUADS)) >> i / QUADS & 0x01010101) << 2;
+    for (int plane = 0; plane < 8; plane++) {
+        for (int i = 0; i < QUADS; i++)
+            quads[QUADS * plane + i] |= (block_u32(hmask + 4 * i) >> plane & 0x01010101) << 2;
+    }
 }
 
 static void put_Q3_K(uint8_t *block, const uint8_t *codes)

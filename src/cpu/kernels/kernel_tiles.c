@@ -254,7 +254,7 @@ static bool halves_work(void)
 /* The same of bytes, from -127 to 127 times from 0 to 255, in the shape of a block. */
 static bool bytes_work(void)
 {
-    enum { SIGNED = 127, UNSIGNED = 256 };
+    enum { X_MAX = 127, CODES = 256 };
     static const struct tile_shape shapes[TILES] = {
         {TILE_ROWS, TILE_ROW_BYTES}, {TILE_ROWS, COLUMNS}, {COLUMNS / 4, TILE_ROW_BYTES}};
     _Alignas(64) int8_t a[TILE_ROWS][COLUMNS];
@@ -262,8 +262,8 @@ static bool bytes_work(void)
     _Alignas(64) int32_t c[TILE_ROWS][TILE_ROWS];
     bool is_right = true;
     for (uint32_t i = 0; i < TILE_ROWS * COLUMNS; i++) {
-        a[i / COLUMNS][i % COLUMNS] = (int8_t)((int32_t)(101 * i % (2 * SIGNED + 1)) - SIGNED);
-        b[i / TILE_ROW_BYTES][i % TILE_ROW_BYTES] = (uint8_t)(57 * i % UNSIGNED);
+        a[i / COLUMNS][i % COLUMNS] = (int8_t)((int32_t)(101 * i % (2 * X_MAX + 1)) - X_MAX);
+        b[i / TILE_ROW_BYTES][i % TILE_ROW_BYTES] = (uint8_t)(57 * i % CODES);
     }
     tiles_open(shapes);
     TILE_ZERO(0);

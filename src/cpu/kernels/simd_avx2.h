@@ -229,6 +229,15 @@ static inline vi vi_gather(const uint16_t *table, vi index)
     return _mm256_and_si256(four, _mm256_set1_epi32(0xffff));
 }
 
+/* Each half of 16 bits by that of a table of `points`; reads four bytes at each. */
+static inline vi vi_lookup_pairs(const uint16_t *table, uint32_t points, vi pairs)
+{
+    const vi low = vi_gather(table, vi_and(pairs, vi_set(0xffff)));
+    const vi high = vi_gather(table, vi_shift_right(pairs, 16));
+    (void)points;
+    return vi_or(low, vi_shift_left(high, 16));
+}
+
 #if defined(VNNI_256)
 #define DPBUSD _mm256_dpbusd_epi32
 #elif defined(__AVXVNNI__)

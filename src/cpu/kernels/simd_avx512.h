@@ -250,6 +250,39 @@ static inline vi vi_gather(const uint16_t *table, vi index)
     return _mm512_and_si512(_mm512_i32gather_epi32(index, table, 2), _mm512_set1_epi32(0xffff));
 }
 
+/* Each half of 16 bits by that of a table of 64. */
+static inline vi vi_lookup_64(const uint16_t *table, vi pairs)
+{
+    return _mm512_permutex2var_epi16(vi_load(table), pairs, vi_load(table + 32));
+}
+
+/* By that of a table of 256: the bits above those that choose of 64 choose among four. */
+static inline vi vi_lookup_256(const uint16_t *table, vi pairs)
+{
+    const __mmask32 bit6 = _mm512_test_epi16_mask(pairs, _mm512_set1_epi16(64));
+    const __mmask32 bit7 = _mm512_test_epi16_mask(pairs, _mm512_set1_epi16(128));
+    const vi low =
+        _mm512_mask_blend_epi16(bit6, vi_lookup_64(table, pairs), vi_lookup_64(table + 64, pairs));
+    const vi high = _mm512_mask_blend_epi16(bit6, vi_lookup_64(table + 128, pairs),
+                                            vi_lookup_64(table + 192, pairs));
+    return _mm512_mask_blend_epi16(bit7, low, high);
+}
+
+/* Each half of 16 bits by that of a table of `points`. Up to 512 they are permuted, which takes a
+ * third of the time of a gather; more are gathered, four bytes at each. */
+static inline vi vi_lookup_pairs(const uint16_t *table, uint32_t points, vi pairs)
+{
+    if (points == 256)
+        return vi_lookup_256(table, pairs);
+    if (points == 512)
+        return _mm512_mask_blend_epi16(_mm512_test_epi16_mask(pairs, _mm512_set1_epi16(256)),
+                                       vi_lookup_256(table, pairs),
+                                       vi_lookup_256(table + 256, pairs));
+    const vi low = vi_gather(table, vi_and(pairs, vi_set(0xffff)));
+    const vi high = vi_gather(table, vi_shift_right(pairs, 16));
+    return vi_or(low, vi_shift_left(high, 16));
+}
+
 /* sum += the products of each lane's four bytes with the four of x; codes of w count from 0. */
 static inline vi vi_dot(vi sum, vi w, int32_t x)
 {

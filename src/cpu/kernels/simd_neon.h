@@ -214,6 +214,15 @@ static inline vi vi_gather(const uint16_t *table, vi index)
     return vld1q_s32(four);
 }
 
+/* Each half of 16 bits by that of a table of `points`. */
+static inline vi vi_lookup_pairs(const uint16_t *table, uint32_t points, vi pairs)
+{
+    const vi low = vi_gather(table, vi_and(pairs, vi_set(0xffff)));
+    const vi high = vi_gather(table, vi_shift_right(pairs, 16));
+    (void)points;
+    return vi_or(low, vi_shift_left(high, 16));
+}
+
 /* sum += the products of each lane's four bytes with the four of x; codes of w count from 0 and
  * have at most 7 bits, since the instruction takes both for signed. */
 static inline vi vi_dot(vi sum, vi w, int32_t x)

@@ -34,8 +34,8 @@ INLINE vi line_at(const uint8_t *lines, uint32_t line, uint32_t lane)
     return vi_load(lines + line * PACK_LINE + 4 * lane);
 }
 
-/* Digit `n` in base 3 of each byte, which is a fraction of 256: times 3 for each digit before it, then
- * what is above the point after once more (format/blocks_k.c). */
+/* Digit `n` in base 3 of each byte, which is a fraction of 256: times 3 for each digit before it,
+ * then what is above the point after once more (format/blocks_k.c). */
 INLINE vi trits(vi word, uint32_t n)
 {
     const vi bytes = vi_set(0x00ff00ff);
@@ -49,8 +49,8 @@ INLINE vi trits(vi word, uint32_t n)
     return vi_or(vi_and(even, bytes), vi_and(odd, vi_set((int)0xff00ff00)));
 }
 
-/* TQ1_0 has no lines. The first 8 words of its fields have a quad of columns in each of five digits,
- * 32 columns apart; the next 4 likewise, 16 apart; the last one in four digits. */
+/* TQ1_0 has no lines. The first 8 words of its fields have a quad of columns in each of five
+ * digits, 32 columns apart; the next 4 likewise, 16 apart; the last one in four digits. */
 INLINE void unpack_trits(const struct columns *at, uint32_t lane, vi quads[QUADS])
 {
     const uint8_t *super = field_at(at->fields, 54 * (at->number / 8));
@@ -197,34 +197,48 @@ INLINE vi spread_3(vi x)
     return vi_and(vi_or(pairs, vi_shift_left(pairs, 5)), vi_set(0x07070707));
 }
 
-/* Byte `l` of a word. */
-INLINE vi byte_of(vi word, int l)
+/* Byte `n` of a word. */
+INLINE vi byte_of(vi word, int n)
 {
-    return vi_and(vi_shift_right(word, 8 * l), vi_set(255));
+    return vi_and(vi_shift_right(word, 8 * n), vi_set(255));
 }
 
-/* Four points of eight coordinates. */
-INLINE void unpack_eights(const struct code_grid *grid, const int8_t book[16], const vi index[4],
-                          vi signs, vi quads[QUADS])
+/* Bytes 0 and 2 of a word as the lower halves of 16 bits, or bytes 1 and 3. */
+INLINE vi pair_of(vi word, int odd)
+{
+    return vi_and(vi_shift_right(word, 8 * odd), vi_set(0x00ff00ff));
+}
+
+/* Four points of eight coordinates: 0 and 2 are a pair of indices of 16 bits, and 1 and 3. */
+INLINE void unpack_eights(const struct code_grid *grid, uint32_t points, const int8_t book[16],
+                          const vi pairs[2], vi signs, vi quads[QUADS])
 {
     UNROLL
-    for (int l = 0; l < 4; l++) {
-        const vi code = vi_gather(grid->codes, index[l]);
-        const vi first = vi_and(shifted(signs, 2 - 2 * l), vi_set(0x04040404));
-        const vi second = vi_and(shifted(signs, 1 - 2 * l), vi_set(0x04040404));
-        quads[2 * l] = vi_lookup(book, vi_or(spread_2(vi_and(code, vi_set(255))), first));
-        quads[2 * l + 1] = vi_lookup(book, vi_or(spread_2(vi_shift_right(code, 8)), second));
+    for (int odd = 0; odd < 2; odd++) {
+        const vi codes = vi_lookup_pairs(grid->codes, points, pairs[odd]);
+        UNROLL
+        for (int n = 0; n < 4; n++) {
+            const int j = 2 * odd + 4 * (n / 2) + n % 2;
+            const vi sign = vi_and(shifted(signs, 2 - j), vi_set(0x04040404));
+            quads[j] = vi_lookup(book, vi_or(spread_2(byte_of(codes, n)), sign));
+        }
     }
 }
 
-/* Eight points of four. */
-INLINE void unpack_fours(const struct code_grid *grid, const int8_t book[16], const vi index[QUADS],
-                         vi signs, vi quads[QUADS])
+/* Eight points of four: pairs 0 and 1 are those of quads 0 to 3, in the same order. */
+INLINE void unpack_fours(const struct code_grid *grid, uint32_t points, const int8_t book[16],
+                         const vi pairs[4], vi signs, vi quads[QUADS])
 {
     UNROLL
-    for (int j = 0; j < QUADS; j++) {
-        const vi sign = vi_and(shifted(signs, 3 - j), vi_set(0x08080808));
-        quads[j] = vi_lookup(book, vi_or(spread_3(vi_gather(grid->codes, index[j])), sign));
+    for (int i = 0; i < 4; i++) {
+        const vi codes = vi_lookup_pairs(grid->codes, points, pairs[i]);
+        UNROLL
+        for (int n = 0; n < 2; n++) {
+            const int j = 4 * (i / 2) + i % 2 + 2 * n;
+            const vi code = vi_and(vi_shift_right(codes, 16 * n), vi_set(0xffff));
+            const vi sign = vi_and(shifted(signs, 3 - j), vi_set(0x08080808));
+            quads[j] = vi_lookup(book, vi_or(spread_3(code), sign));
+        }
     }
 }
 
@@ -240,46 +254,46 @@ INLINE vi even_signs(vi word)
 
 INLINE void unpack_2xxs(const struct columns *at, uint32_t lane, vi quads[QUADS])
 {
-    const vi low = line_at(at->lines, 0, lane);
-    vi index[4];
-    UNROLL
-    for (int l = 0; l < 4; l++)
-        index[l] = byte_of(low, l);
-    unpack_eights(&code_grid_iq2_xxs, book_iq2, index, even_signs(line_at(at->lines, 1, lane)),
-                  quads);
+    const vi low = line_at(at->lines, 0, lane), signs = line_at(at->lines, 1, lane);
+    const vi pairs[] = {pair_of(low, 0), pair_of(low, 1)};
+    unpack_eights(&code_grid_iq2_xxs, 256, book_iq2, pairs, even_signs(signs), quads);
+}
+
+/* Joins what is above the lower 8 bits of the indices of a pair: in `high` those of the first from
+ * bit `first` on, of the other from bit `second` on. */
+INLINE vi joined(vi low, vi high, int first, int second, int mask)
+{
+    const vi upper = vi_and(shifted(high, 24 - second), vi_set(mask << 24));
+    return vi_or(vi_or(low, vi_and(shifted(high, 8 - first), vi_set(mask << 8))), upper);
 }
 
 INLINE void unpack_2xs(const struct columns *at, uint32_t lane, vi quads[QUADS])
 {
     const vi low = line_at(at->lines, 0, lane), signs = line_at(at->lines, 1, lane);
-    vi index[4];
-    UNROLL
-    for (int l = 0; l < 4; l++)
-        index[l] = vi_or(byte_of(low, l), vi_and(vi_shift_right(signs, 17 + 2 * l), vi_set(256)));
-    unpack_eights(&code_grid_iq2_xs, book_iq2, index, even_signs(signs), quads);
+    const vi pairs[] = {joined(pair_of(low, 0), signs, 25, 29, 1),
+                        joined(pair_of(low, 1), signs, 27, 31, 1)};
+    unpack_eights(&code_grid_iq2_xs, 512, book_iq2, pairs, even_signs(signs), quads);
 }
 
 INLINE void unpack_2s(const struct columns *at, uint32_t lane, vi quads[QUADS])
 {
     const uint8_t *super = field_at(at->fields, 18 * (at->number / 8));
-    const vi low = line_at(at->lines, 0, lane);
+    const vi low = line_at(at->lines, 0, lane), signs = line_at(at->lines, 1, lane);
     const vi high = vi_from_u8(field_at(super, 2 + at->number % 8) + lane);
-    vi index[4];
-    UNROLL
-    for (int l = 0; l < 4; l++)
-        index[l] = vi_or(byte_of(low, l), vi_and(shifted(high, 8 - 2 * l), vi_set(0x300)));
-    unpack_eights(&code_grid_iq2_s, book_iq2, index, line_at(at->lines, 1, lane), quads);
+    const vi pairs[] = {joined(pair_of(low, 0), high, 0, 4, 3),
+                        joined(pair_of(low, 1), high, 2, 6, 3)};
+    unpack_eights(&code_grid_iq2_s, 1024, book_iq2, pairs, signs, quads);
 }
 
 INLINE void unpack_3xxs(const struct columns *at, uint32_t lane, vi quads[QUADS])
 {
     const vi low[] = {line_at(at->lines, 0, lane), line_at(at->lines, 1, lane)};
-    vi index[QUADS];
+    const vi signs = line_at(at->lines, 2, lane);
+    vi pairs[4];
     UNROLL
-    for (int j = 0; j < QUADS; j++)
-        index[j] = byte_of(low[j / 4], j % 4);
-    unpack_fours(&code_grid_iq3_xxs, book_iq3_xxs, index, even_signs(line_at(at->lines, 2, lane)),
-                 quads);
+    for (int i = 0; i < 4; i++)
+        pairs[i] = pair_of(low[i / 2], i % 2);
+    unpack_fours(&code_grid_iq3_xxs, 256, book_iq3_xxs, pairs, even_signs(signs), quads);
 }
 
 INLINE void unpack_3s(const struct columns *at, uint32_t lane, vi quads[QUADS])
@@ -287,11 +301,13 @@ INLINE void unpack_3s(const struct columns *at, uint32_t lane, vi quads[QUADS])
     const uint8_t *super = field_at(at->fields, 14 * (at->number / 8));
     const vi low[] = {line_at(at->lines, 0, lane), line_at(at->lines, 1, lane)};
     const vi high = vi_from_u8(field_at(super, 2 + at->number % 8) + lane);
-    vi index[QUADS];
+    vi pairs[4];
     UNROLL
-    for (int j = 0; j < QUADS; j++)
-        index[j] = vi_or(byte_of(low[j / 4], j % 4), vi_and(shifted(high, 8 - j), vi_set(256)));
-    unpack_fours(&code_grid_iq3_s, book_iq3_s, index, line_at(at->lines, 2, lane), quads);
+    for (int i = 0; i < 4; i++) {
+        const int j = 4 * (i / 2) + i % 2;
+        pairs[i] = joined(pair_of(low[i / 2], i % 2), high, j, j + 2, 1);
+    }
+    unpack_fours(&code_grid_iq3_s, 512, book_iq3_s, pairs, line_at(at->lines, 2, lane), quads);
 }
 
 /* In place of signs, the sign of the delta: one for 32 columns. */
@@ -301,11 +317,9 @@ INLINE void unpack_1s(const struct columns *at, uint32_t lane, vi quads[QUADS])
     const vi low = line_at(at->lines, 0, lane);
     const vi high = vi_from_u16(field_at(super, 2 + 2 * (at->number % 8)) + 2 * lane);
     const vi is_plus = vi_add(vi_shift_right(high, 15), vi_set(-1));
-    vi index[4];
-    UNROLL
-    for (int l = 0; l < 4; l++)
-        index[l] = vi_or(byte_of(low, l), vi_and(shifted(high, 8 - 3 * l), vi_set(0x700)));
-    unpack_eights(&code_grid_iq1, book_iq1, index, vi_xor(is_plus, vi_set(-1)), quads);
+    const vi pairs[] = {joined(pair_of(low, 0), high, 0, 6, 7),
+                        joined(pair_of(low, 1), high, 3, 9, 7)};
+    unpack_eights(&code_grid_iq1, 2048, book_iq1, pairs, vi_xor(is_plus, vi_set(-1)), quads);
 }
 
 /* One for 8 columns: bits 3, 7, 11 and 15 go to two quads each. */
@@ -314,15 +328,16 @@ INLINE void unpack_1m(const struct columns *at, uint32_t lane, vi quads[QUADS])
     const uint8_t *super = field_at(at->fields, 24 * (at->number / 8));
     const vi low = line_at(at->lines, 0, lane);
     const vi high = vi_from_u16(field_at(super, 2 * (at->number % 8)) + 2 * lane);
-    vi index[4], signs = vi_set(0);
+    const vi pairs[] = {joined(pair_of(low, 0), high, 0, 8, 7),
+                        joined(pair_of(low, 1), high, 4, 12, 7)};
+    vi signs = vi_set(0);
     UNROLL
-    for (int l = 0; l < 4; l++) {
-        index[l] = vi_or(byte_of(low, l), vi_and(shifted(high, 8 - 4 * l), vi_set(0x700)));
+    for (int l = 0; l < 4; l++)
         signs = vi_or(signs, vi_and(vi_shift_right(high, 3 + 2 * l), vi_set(1 << 2 * l)));
-    }
     signs = vi_or(signs, vi_shift_left(signs, 1));
     signs = vi_or(signs, vi_shift_left(signs, 8));
-    unpack_eights(&code_grid_iq1, book_iq1, index, vi_or(signs, vi_shift_left(signs, 16)), quads);
+    signs = vi_or(signs, vi_shift_left(signs, 16));
+    unpack_eights(&code_grid_iq1, 2048, book_iq1, pairs, signs, quads);
 }
 
 /* ---- scales ---------------------------------------------------------------------------------- */
