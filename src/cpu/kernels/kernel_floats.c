@@ -7,19 +7,29 @@
 #include "format/codec.h"
 
 enum {
-    PREFETCH_BYTES = 2048,                                  /* as for codes */
-    PANEL_COLUMNS = PANEL_SCRATCH_BYTES / MEETINGS_MAX / 4, /* 12 KiB */
-    VECTORS = PACK_ROWS / LANES,                            /* of a column */
+    PREFETCH_BYTES = 2048,       /* as for codes */
+    VECTORS = PACK_ROWS / LANES, /* of a column */
     DIRECT_ROWS = 4,
+
+    /* of a panel, whose sums with X_ROWS rows of activations stay in registers */
+    PANEL_GROUPS = LANES == 16 ? 2 : 1,
+    PANEL_ROWS = PANEL_GROUPS * PACK_ROWS,
+    PANEL_VECTORS = PANEL_ROWS / LANES,
+    PANEL_COLUMNS = 128 * 2 / PANEL_GROUPS, /* 16 KiB: half the first cache */
+    X_ROWS = LANES == 16  ? 12
+             : LANES == 8 ? 6
+                          : 4,
+    /* rows and columns of activations that stay in the second cache */
+    NEAR_ROWS = 132,
+    NEAR_COLUMNS = 768,
 };
 
 /* ---- packed ---------------------------------------------------------------------------------- */
 
-/* Columns [first, first + columns) of a group. */
 struct group {
-    const uint8_t *data; /* column 0 */
-    uint32_t kept;       /* rows of the matrix that it has */
-    uint32_t first, columns;
+    const uint8_t *data;
+    uint32_t kept; /* rows of the matrix that it has */
+    uint32_t columns;
 };
 
 /* LANES elements from `p` on. */
@@ -40,27 +50,19 @@ INLINE vf load_bf16(const uint8_t *p)
     return vf_from_bf16(p);
 }
 
-/* Sums of a group with `rows` rows of activations, a constant where this is compiled: of row t
- * columns [0, columns), `step` floats apart. Parts of a group are added up in the result. */
-INLINE void multiply_columns(load_fn *load, uint32_t bytes, const uint8_t *data,
-                             const struct group *group, const float *const x[TILE], uint32_t step,
-                             float *const out[TILE], uint32_t rows)
+/* Sums of a group with `rows` rows of activations, a constant where this is compiled. */
+INLINE void multiply_columns(load_fn *load, uint32_t bytes, const struct group *group,
+                             const float *const x[DIRECT_ROWS], float *const out[DIRECT_ROWS],
+                             uint32_t rows)
 {
-    vf sum[TILE][VECTORS];
+    vf sum[DIRECT_ROWS][VECTORS];
     UNROLL
-    for (uint32_t t = 0; t < rows; t++) {
-        UNROLL
-        for (uint32_t v = 0; v < VECTORS; v++) {
-            const uint32_t count = kept_lanes(group->kept, v * LANES);
-            sum[t][v] = group->first == 0 || count == 0 ? vf_set(0.0f)
-                                                        : vf_load_some(out[t] + v * LANES, count);
-        }
-    }
+    for (uint32_t i = 0; i < rows * VECTORS; i++)
+        sum[i / VECTORS][i % VECTORS] = vf_set(0.0f);
     for (uint32_t i = 0; i < group->columns; i++) {
-        const uint8_t *column = data + (uint64_t)i * PACK_ROWS * bytes;
+        const uint8_t *column = group->data + (uint64_t)i * PACK_ROWS * bytes;
         vf weights[VECTORS];
-        if (step == 1)
-            __builtin_prefetch(column + PREFETCH_BYTES);
+        __builtin_prefetch(column + PREFETCH_BYTES);
         UNROLL
         for (uint32_t v = 0; v < VECTORS; v++)
             weights[v] = load(column + v * LANES * bytes);
@@ -68,7 +70,7 @@ INLINE void multiply_columns(load_fn *load, uint32_t bytes, const uint8_t *data,
         for (uint32_t t = 0; t < rows; t++) {
             UNROLL
             for (uint32_t v = 0; v < VECTORS; v++)
-                sum[t][v] = vf_fma(weights[v], vf_set(x[t][(uint64_t)i * step]), sum[t][v]);
+                sum[t][v] = vf_fma(weights[v], vf_set(x[t][i]), sum[t][v]);
         }
     }
     UNROLL
@@ -86,18 +88,18 @@ INLINE void multiply_columns(load_fn *load, uint32_t bytes, const uint8_t *data,
 INLINE void multiply_few(load_fn *load, uint32_t bytes, const struct group *group,
                          const struct meeting *m, uint32_t row, uint32_t rows)
 {
-    const float *x[TILE];
-    float *out[TILE];
+    const float *x[DIRECT_ROWS];
+    float *out[DIRECT_ROWS];
     for (uint32_t t = 0; t < DIRECT_ROWS; t++) {
         x[t] = m[least_of(t, rows - 1)].x;
         out[t] = m[least_of(t, rows - 1)].out + row;
     }
     if (rows == 1)
-        multiply_columns(load, bytes, group->data, group, x, 1, out, 1);
+        multiply_columns(load, bytes, group, x, out, 1);
     else if (rows == 2)
-        multiply_columns(load, bytes, group->data, group, x, 1, out, 2);
+        multiply_columns(load, bytes, group, x, out, 2);
     else
-        multiply_columns(load, bytes, group->data, group, x, 1, out, DIRECT_ROWS);
+        multiply_columns(load, bytes, group, x, out, DIRECT_ROWS);
 }
 
 static uint32_t element_bytes(enum dtype dtype)
@@ -127,65 +129,136 @@ static void multiply_directly(const struct product *product, const struct meetin
     }
 }
 
-static void fill_panel(enum dtype dtype, const struct group *group, float *panel)
+/* ---- panels ---------------------------------------------------------------------------------- */
+
+_Static_assert(NEAR_ROWS % X_ROWS == 0 && NEAR_COLUMNS % PANEL_COLUMNS == 0, "whole tiles");
+_Static_assert(NEAR_ROWS *NEAR_COLUMNS * sizeof(float) <= PRODUCT_SCRATCH_BYTES,
+               "activations that meet a panel");
+
+/* Columns [first, first + count) of PANEL_GROUPS groups. */
+struct panel {
+    float (*columns)[PANEL_ROWS];
+    uint32_t first, count;
+    uint32_t kept; /* rows of the matrix that it has */
+};
+
+/* Columns of X_ROWS rows of activations. */
+typedef float x_column[X_ROWS];
+
+/* A group that the matrix has not is zeros. */
+static void fill_panel(const struct product *product, uint32_t row, const struct panel *panel)
 {
-    const uint32_t bytes = element_bytes(dtype), elements = group->columns * PACK_ROWS;
-    const uint8_t *from = group->data + (uint64_t)group->first * PACK_ROWS * bytes;
-    for (uint32_t i = 0; i < elements; i += LANES) {
-        const uint8_t *at = from + (uint64_t)i * bytes;
-        vf_store(panel + i, dtype == DTYPE_F16    ? load_f16(at)
-                            : dtype == DTYPE_BF16 ? load_bf16(at)
-                                                  : load_f32(at));
+    const uint32_t bytes = element_bytes(product->dtype);
+    for (uint32_t v = 0; v < PANEL_VECTORS; v++) {
+        const bool has = v * LANES / PACK_ROWS * PACK_ROWS < panel->kept;
+        const struct group group = group_at(product, row + v * LANES);
+        const uint8_t *from =
+            group.data + (uint64_t)panel->first * PACK_ROWS * bytes + v * LANES % PACK_ROWS * bytes;
+        for (uint32_t i = 0; i < panel->count; i++, from += (uint64_t)PACK_ROWS * bytes)
+            vf_store(panel->columns[i] + v * LANES, !has                          ? vf_set(0.0f)
+                                                    : product->dtype == DTYPE_F16 ? load_f16(from)
+                                                    : product->dtype == DTYPE_BF16
+                                                        ? load_bf16(from)
+                                                        : load_f32(from));
     }
 }
 
-/* Columns of the group's part, of all rows, tile after tile: TILE numbers of a column side by side.
- * The last row fills the last tile. */
-static void fill_x(const struct group *group, const struct meeting *m, uint32_t count, float *to)
+/* Columns [first, first + columns) of all rows, tile after tile. The last row fills the last
+ * tile. */
+static void fill_tiles(const struct meeting *m, uint32_t count, uint32_t first, uint32_t columns,
+                       x_column *to)
 {
-    for (uint32_t at = 0; at < count; at += TILE, to += group->columns * TILE) {
-        for (uint32_t t = 0; t < TILE; t++) {
-            const float *x = m[least_of(at + t, count - 1)].x + group->first;
-            for (uint32_t i = 0; i < group->columns; i++)
-                to[i * TILE + t] = x[i];
+    for (uint32_t at = 0; at < count; at += X_ROWS, to += columns) {
+        for (uint32_t t = 0; t < X_ROWS; t++) {
+            const float *x = m[least_of(at + t, count - 1)].x + first;
+            for (uint32_t i = 0; i < columns; i++)
+                to[i][t] = x[i];
         }
     }
 }
 
-/* A panel with all rows of activations; those that fill the last tile are given a place that nobody
- * reads. */
-static void multiply_rows(const struct product *product, const struct group *group,
-                          const float *panel, const struct meeting *meetings, uint32_t row,
+/* Panels of a group are added up in the result. `rows` is a constant where this is compiled; of
+ * them `count` have a result. */
+INLINE void multiply_tile(const struct panel *panel, x_column *x, float *const *out, uint32_t rows,
                           uint32_t count)
 {
-    const float *filled = product->scratch;
-    for (uint32_t at = 0; at < count; at += TILE, filled += group->columns * TILE) {
-        const float *x[TILE];
-        float *out[TILE], spare[PACK_ROWS] = {0};
-        for (uint32_t t = 0; t < TILE; t++) {
-            x[t] = filled + t;
-            out[t] = at + t < count ? meetings[at + t].out + row : spare;
+    vf sum[X_ROWS][PANEL_VECTORS];
+    UNROLL
+    for (uint32_t v = 0; v < PANEL_VECTORS; v++) {
+        const uint32_t kept = kept_lanes(panel->kept, v * LANES);
+        UNROLL
+        for (uint32_t t = 0; t < rows; t++)
+            sum[t][v] = panel->first == 0 || kept == 0 ? vf_set(0.0f)
+                                                       : vf_load_some(out[t] + v * LANES, kept);
+    }
+    for (uint32_t i = 0; i < panel->count; i++) {
+        vf weights[PANEL_VECTORS];
+        UNROLL
+        for (uint32_t v = 0; v < PANEL_VECTORS; v++)
+            weights[v] = vf_load(panel->columns[i] + v * LANES);
+        UNROLL
+        for (uint32_t t = 0; t < rows; t++) {
+            UNROLL
+            for (uint32_t v = 0; v < PANEL_VECTORS; v++)
+                sum[t][v] = vf_fma(weights[v], vf_set(x[i][t]), sum[t][v]);
         }
-        multiply_columns(load_f32, sizeof(float), (const uint8_t *)panel, group, x, TILE, out,
-                         TILE);
+    }
+    UNROLL
+    for (uint32_t v = 0; v < PANEL_VECTORS; v++) {
+        const uint32_t kept = kept_lanes(panel->kept, v * LANES);
+        UNROLL
+        for (uint32_t t = 0; t < rows; t++) {
+            if (t < count && kept > 0)
+                vf_store_some(out[t] + v * LANES, sum[t][v], kept);
+        }
     }
 }
 
-/* All rows of activations with one part of a group after the other, which stays in the first
- * cache, and the columns of activations that it meets in the second. */
+/* A panel with all rows of activations, which are `pitch` columns from tile to tile. */
+static void multiply_tiles(const struct panel *panel, x_column *x, uint32_t pitch,
+                           const struct meeting *meetings, uint32_t row, uint32_t count)
+{
+    for (uint32_t at = 0; at < count; at += X_ROWS, x += pitch) {
+        const uint32_t rows = least_of(X_ROWS, count - at);
+        float *out[X_ROWS];
+        for (uint32_t t = 0; t < X_ROWS; t++)
+            out[t] = meetings[at + least_of(t, rows - 1)].out + row;
+        if (rows > X_ROWS / 2)
+            multiply_tile(panel, x, out, X_ROWS, rows);
+        else
+            multiply_tile(panel, x, out, X_ROWS / 2, rows);
+    }
+}
+
+/* Columns of the groups from `row` on with all rows of activations. A panel stays in the first
+ * cache while all of them meet it, the part of the result in the second while panels are added. */
+static void multiply_groups(const struct product *product, uint32_t row, uint32_t first,
+                            uint32_t columns, const struct meeting *meetings, uint32_t count)
+{
+    _Alignas(64) float unpacked[PANEL_COLUMNS][PANEL_ROWS];
+    x_column *x = (x_column *)(void *)product->scratch;
+    for (uint32_t at = 0; at < columns; at += PANEL_COLUMNS) {
+        const struct panel panel = {
+            .columns = unpacked,
+            .first = first + at,
+            .count = least_of(PANEL_COLUMNS, columns - at),
+            .kept = least_of(PANEL_ROWS, product->last - row),
+        };
+        fill_panel(product, row, &panel);
+        multiply_tiles(&panel, x + at, columns, meetings, row, count);
+    }
+}
+
 static void multiply_by_panels(const struct product *product, const struct meeting *meetings,
                                uint32_t count)
 {
-    _Alignas(64) float panel[PANEL_COLUMNS * PACK_ROWS];
-    for (uint32_t first = 0; first < product->width; first += PANEL_COLUMNS) {
-        for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
-            struct group group = group_at(product, row);
-            group.first = first;
-            group.columns = least_of(PANEL_COLUMNS, product->width - first);
-            if (row == product->first)
-                fill_x(&group, meetings, count, product->scratch);
-            fill_panel(product->dtype, &group, panel);
-            multiply_rows(product, &group, panel, meetings, row, count);
+    for (uint32_t at = 0; at < count; at += NEAR_ROWS) {
+        const uint32_t rows = least_of(NEAR_ROWS, count - at);
+        for (uint32_t first = 0; first < product->width; first += NEAR_COLUMNS) {
+            const uint32_t columns = least_of(NEAR_COLUMNS, product->width - first);
+            fill_tiles(meetings + at, rows, first, columns, (x_column *)(void *)product->scratch);
+            for (uint32_t row = product->first; row < product->last; row += PANEL_ROWS)
+                multiply_groups(product, row, first, columns, meetings + at, rows);
         }
     }
 }
