@@ -179,8 +179,7 @@ static bool has_row(const struct step *step, uint64_t row, enum rows rows)
 }
 
 static void multiply_gathered(const struct cpu_call *call, const struct product *product,
-                              const struct gathered_expert *of, enum rows rows,
-                              product_fn *way)
+                              const struct gathered_expert *of, enum rows rows, product_fn *way)
 {
     const struct host_operand *x = &call->at[2];
     struct meeting meetings[MEETINGS_MAX];
