@@ -31,6 +31,14 @@ bool KERNEL(tiles_work)(void);
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Before a loop that shall stay one. Where gcc sees all terms of a sum of whole numbers, it adds
+ * them up in an order for which there are not enough registers. */
+#if defined(__clang__)
+#define ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define ROLLED _Pragma("GCC unroll 1")
+#endif
+
 static inline uint32_t least_of(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;

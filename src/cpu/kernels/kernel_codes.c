@@ -2,8 +2,8 @@
  * Products of packed codes with activations of 8 bits. A number of the result is made in one way:
  * whole numbers summed over 32 columns (16 where scales are so fine), then added as floats in the
  * order of the columns. A row of activations by itself meets the lines as they are unpacked; a few,
- * block after block; many, a panel: part of a group that is unpacked once and stays in the first
- * cache. Tiles of AMX do the same (kernel_code_tiles.c). */
+ * block after block; many, a panel: part of one or two groups that is unpacked once and stays in
+ * the first cache. Tiles of AMX do the same (kernel_code_tiles.c). */
 #include "cpu/kernels/product.h"
 #include "cpu/kernels/unpack.h"
 
@@ -11,6 +11,15 @@ enum {
     PREFETCH_BYTES = 2048,       /* ahead of the block that is unpacked */
     VECTORS = PACK_ROWS / LANES, /* of a group */
     CHAINS_MAX = 4,
+
+    /* of a panel, whose sums with X_ROWS rows of activations stay in registers */
+    PANEL_GROUPS = LANES == 16 ? 2 : 1,
+    PANEL_ROWS = PANEL_GROUPS * PACK_ROWS,
+    PANEL_VECTORS = PANEL_ROWS / LANES,
+    PANEL_LENGTH = PANEL_BLOCKS / PANEL_GROUPS, /* blocks of a group that the first cache holds */
+    X_ROWS = LANES == 16                ? 6
+             : LANES == 8 && HAS_SHORTS ? 2
+                                        : 4,
 };
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
@@ -330,22 +339,189 @@ INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
     }
 }
 
-/* Part of a group, unpacked, with TILE rows. Parts are added up in the result. */
-INLINE void multiply_panel(const struct recipe *recipe, const struct group *group,
-                           const struct block *panel, const struct x_block *x, float *const *out,
-                           uint32_t count)
+/* ---- panels ---------------------------------------------------------------------------------- */
+
+/* 32 columns of X_ROWS rows of activations. */
+struct x_tile {
+    int8_t codes[X_ROWS][PACK_COLUMNS];
+    int32_t starts[2][X_ROWS]; /* as in struct x_block */
+    float scales[X_ROWS];
+    float offsets[2][X_ROWS];
+};
+_Static_assert((MEETINGS_MAX + X_ROWS - 1) / X_ROWS * PANEL_BLOCKS * sizeof(struct x_tile) <=
+                   PRODUCT_SCRATCH_BYTES,
+               "activations that meet a panel");
+
+/* Blocks [first, first + count) of PANEL_GROUPS groups, unpacked: block i of group g at
+ * blocks[i * PANEL_GROUPS + g]. */
+struct panel {
+    const struct block *blocks;
+    uint32_t first, count;
+    uint32_t kept; /* rows of the matrix that it has */
+};
+
+/* Blocks [first, first + blocks) of all rows, tile after tile. What the last tile has no rows for
+ * is left as it was: its products go nowhere. */
+static void fill_tiles(const struct recipe *recipe, const struct meeting *meetings, uint32_t count,
+                       uint32_t first, uint32_t blocks, struct x_tile *to)
 {
-    for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
-        const uint32_t kept = kept_lanes(group->kept, lane);
-        vf sum[TILE];
+    for (uint32_t at = 0; at < count; at++) {
+        const struct meeting *m = &meetings[at];
+        const uint32_t t = at % X_ROWS;
+        struct x_tile *tile = to + (uint64_t)(at / X_ROWS) * blocks;
+        for (uint32_t i = 0; i < blocks; i++, tile++) {
+            const uint32_t block = first + i;
+            const int32_t low = m->sums[2 * block], high = m->sums[2 * block + 1];
+            memcpy(tile->codes[t], m->codes + block * PACK_COLUMNS, PACK_COLUMNS);
+            tile->starts[0][t] = -recipe->zero * (recipe->has_halves ? low : low + high);
+            tile->starts[1][t] = -recipe->zero * high;
+            tile->scales[t] = m->scales[block];
+            tile->offsets[0][t] = m->scales[block] * (float)(recipe->has_halves ? low : low + high);
+            tile->offsets[1][t] = m->scales[block] * (float)high;
+        }
+    }
+}
+
+#if defined(SIMD_PAIRS)
+
+/* Whole sums over the quads [first, last). */
+INLINE void dot_panel(const struct recipe *recipe, const struct block *block,
+                      const struct x_tile *x, uint32_t first, uint32_t last,
+                      vi dot[PANEL_VECTORS][X_ROWS])
+{
+    (void)recipe;
+    UNROLL
+    for (uint32_t i = 0; i < PANEL_VECTORS * X_ROWS; i += 2) {
+        const uint32_t v = i / X_ROWS, t = i % X_ROWS, lane = v % VECTORS * LANES;
+        const int32_t *starts = x->starts[first / 4];
+        vi low = vi_set(0), high = vi_set(0); /* of two rows of the matrix and of the next two */
         UNROLL
-        for (uint32_t t = 0; t < TILE; t++)
-            sum[t] =
-                group->first == 0 || kept == 0 ? vf_set(0.0f) : vf_load_some(out[t] + lane, kept);
-        for (uint32_t i = 0; i < group->blocks; i++)
-            add_tile(recipe, &panel[i], &x[i], lane, TILE, sum);
-        for (uint32_t t = 0; t < count && kept > 0; t++)
-            vf_store_some(out[t] + lane, sum[t], kept);
+        for (uint32_t j = first; j < last; j += 2) {
+            const vi pair = pairs_load(x->codes[t] + 4 * j, x->codes[t + 1] + 4 * j);
+            low = pairs_dot(low, vi_load(block[v / VECTORS].codes[j] + 4 * lane), pair);
+            high = pairs_dot(high, vi_load(block[v / VECTORS].codes[j + 1] + 4 * lane), pair);
+        }
+        dot[v][t] = vi_add(pairs_first(low, high), vi_set(starts[t]));
+        dot[v][t + 1] = vi_add(pairs_second(low, high), vi_set(starts[t + 1]));
+    }
+}
+
+#else
+
+INLINE void dot_panel_quad(const struct recipe *recipe, const struct block *block,
+                           const struct x_tile *x, uint32_t j, vi dot[PANEL_VECTORS][X_ROWS])
+{
+    vi quad[PANEL_VECTORS];
+    UNROLL
+    for (uint32_t v = 0; v < PANEL_VECTORS; v++)
+        quad[v] = vi_load(block[v / VECTORS].codes[j] + 4 * LANES * (v % VECTORS));
+    UNROLL
+    for (uint32_t t = 0; t < X_ROWS; t++) {
+        const int32_t four = four_codes(x->codes[t] + 4 * j);
+        UNROLL
+        for (uint32_t v = 0; v < PANEL_VECTORS; v++)
+            dot[v][t] = HAS_SHORTS && recipe->run > 0 ? vi_dot_short(dot[v][t], quad[v], four)
+                                                      : dot_quad(recipe, dot[v][t], quad[v], four);
+    }
+}
+
+/* The quads [first, last), `run` of them in sums of 16 bits. */
+INLINE void dot_shorts(const struct recipe *recipe, const struct block *block,
+                       const struct x_tile *x, uint32_t first, uint32_t last,
+                       vi dot[PANEL_VECTORS][X_ROWS])
+{
+    ROLLED
+    for (uint32_t begin = first; begin < last; begin += recipe->run) {
+        vi shorts[PANEL_VECTORS][X_ROWS];
+        UNROLL
+        for (uint32_t i = 0; i < PANEL_VECTORS * X_ROWS; i++)
+            shorts[i / X_ROWS][i % X_ROWS] = vi_set(0);
+        ROLLED
+        for (uint32_t j = begin; j < begin + recipe->run; j++)
+            dot_panel_quad(recipe, block, x, j, shorts);
+        UNROLL
+        for (uint32_t i = 0; i < PANEL_VECTORS * X_ROWS; i++)
+            dot[i / X_ROWS][i % X_ROWS] =
+                vi_add_short(dot[i / X_ROWS][i % X_ROWS], shorts[i / X_ROWS][i % X_ROWS]);
+    }
+}
+
+/* Whole sums over the quads [first, last). */
+INLINE void dot_panel(const struct recipe *recipe, const struct block *block,
+                      const struct x_tile *x, uint32_t first, uint32_t last,
+                      vi dot[PANEL_VECTORS][X_ROWS])
+{
+    UNROLL
+    for (uint32_t i = 0; i < PANEL_VECTORS * X_ROWS; i++)
+        dot[i / X_ROWS][i % X_ROWS] = vi_set(x->starts[first / 4][i % X_ROWS]);
+    if (HAS_SHORTS && recipe->run > 0) {
+        dot_shorts(recipe, block, x, first, last, dot);
+    } else if (HAS_SHORTS) {
+        ROLLED
+        for (uint32_t j = first; j < last; j++)
+            dot_panel_quad(recipe, block, x, j, dot);
+    } else {
+        UNROLL
+        for (uint32_t j = first; j < last; j++)
+            dot_panel_quad(recipe, block, x, j, dot);
+    }
+}
+
+#endif
+
+INLINE void add_panel(const struct recipe *recipe, const struct block *block,
+                      const struct x_tile *x, vf sum[PANEL_VECTORS][X_ROWS])
+{
+    const uint32_t step = recipe->has_halves ? QUADS / 2 : QUADS;
+    UNROLL
+    for (uint32_t first = 0; first < QUADS; first += step) {
+        vi dot[PANEL_VECTORS][X_ROWS];
+        dot_panel(recipe, block, x, first, first + step, dot);
+        UNROLL
+        for (uint32_t v = 0; v < PANEL_VECTORS; v++) {
+            const float *scales = block[v / VECTORS].scales[first / 4];
+            const vf scale = vf_load(scales + LANES * (v % VECTORS));
+            UNROLL
+            for (uint32_t t = 0; t < X_ROWS; t++)
+                sum[v][t] =
+                    vf_fma(vf_from_vi(dot[v][t]), vf_mul(scale, vf_set(x->scales[t])), sum[v][t]);
+        }
+    }
+    if (!recipe->has_min)
+        return;
+    UNROLL
+    for (uint32_t i = 0; i < PANEL_VECTORS * QUADS / step; i++) {
+        const uint32_t v = i % PANEL_VECTORS, half = i / PANEL_VECTORS;
+        const vf min = vf_load(block[v / VECTORS].mins[half] + LANES * (v % VECTORS));
+        UNROLL
+        for (uint32_t t = 0; t < X_ROWS; t++)
+            sum[v][t] = vf_fma(min, vf_set(x->offsets[half][t]), sum[v][t]);
+    }
+}
+
+/* Panels of a group are added up in the result. */
+INLINE void multiply_panel(const struct recipe *recipe, const struct panel *panel,
+                           const struct x_tile *x, float *const *out, uint32_t count)
+{
+    vf sum[PANEL_VECTORS][X_ROWS];
+    UNROLL
+    for (uint32_t v = 0; v < PANEL_VECTORS; v++) {
+        const uint32_t kept = kept_lanes(panel->kept, v * LANES);
+        UNROLL
+        for (uint32_t t = 0; t < X_ROWS; t++)
+            sum[v][t] = panel->first == 0 || kept == 0 ? vf_set(0.0f)
+                                                       : vf_load_some(out[t] + v * LANES, kept);
+    }
+    for (uint32_t i = 0; i < panel->count; i++)
+        add_panel(recipe, &panel->blocks[i * PANEL_GROUPS], &x[i], sum);
+    UNROLL
+    for (uint32_t v = 0; v < PANEL_VECTORS; v++) {
+        const uint32_t kept = kept_lanes(panel->kept, v * LANES);
+        UNROLL
+        for (uint32_t t = 0; t < X_ROWS; t++) {
+            if (t < count && kept > 0)
+                vf_store_some(out[t] + v * LANES, sum[v][t], kept);
+        }
     }
 }
 
@@ -354,7 +530,7 @@ INLINE void multiply_panel(const struct recipe *recipe, const struct group *grou
 typedef void one_fn(const struct group *group, const struct meeting *m, float *out);
 typedef void few_fn(const struct group *group, const struct x_block *x, float *const *out,
                     uint32_t count);
-typedef void unpack_panel_fn(const struct group *group, struct block *panel);
+typedef void unpack_panel_fn(const struct group *group, struct block *blocks);
 
 #define FUNCTIONS(id, ...)                                                                         \
     static const struct recipe recipe_##id = {__VA_ARGS__};                                        \
@@ -372,34 +548,40 @@ typedef void unpack_panel_fn(const struct group *group, struct block *panel);
         else                                                                                       \
             multiply_few(&recipe_##id, group, x, out, count, TILE);                                \
     }                                                                                              \
-    static void unpack_##id(const struct group *group, struct block *panel)                        \
+    static void unpack_##id(const struct group *group, struct block *blocks)                       \
     {                                                                                              \
         for (uint32_t i = 0; i < group->blocks; i++)                                               \
-            unpack_block(&recipe_##id, group, group->first + i, &panel[i]);                        \
+            unpack_block(&recipe_##id, group, group->first + i, &blocks[i * PANEL_GROUPS]);        \
     }
 RECIPES(FUNCTIONS)
 
 /* Panels differ no longer by type, but by what there is to multiply. */
-static void multiply_any_panel(const struct recipe *recipe, const struct group *group,
-                               const struct block *panel, const struct x_block *x,
-                               float *const *out, uint32_t count)
+static void multiply_any_panel(const struct recipe *recipe, const struct panel *panel,
+                               const struct x_tile *x, float *const *out, uint32_t count)
 {
-    static const struct recipe plain = {0}, with_sign = {.is_signed = true};
-    static const struct recipe with_min = {.has_min = true}, with_halves = {.has_halves = true};
-    static const struct recipe min_halves = {.has_min = true, .has_halves = true};
+    static const struct recipe plain_4 = {.run = 8}, plain_5 = {.run = 4};
+    static const struct recipe min_4 = {.has_min = true, .run = 8};
+    static const struct recipe min_5 = {.has_min = true, .run = 4};
+    static const struct recipe halves = {.has_halves = true, .run = 2};
+    static const struct recipe min_halves = {.has_min = true, .has_halves = true, .run = 4};
+    static const struct recipe sign = {.is_signed = true};
     static const struct recipe sign_halves = {.is_signed = true, .has_halves = true};
-    if (recipe->has_min && recipe->has_halves)
-        multiply_panel(&min_halves, group, panel, x, out, count);
-    else if (recipe->is_signed && recipe->has_halves)
-        multiply_panel(&sign_halves, group, panel, x, out, count);
-    else if (recipe->has_min)
-        multiply_panel(&with_min, group, panel, x, out, count);
-    else if (recipe->has_halves)
-        multiply_panel(&with_halves, group, panel, x, out, count);
+    if (recipe->is_signed && recipe->has_halves)
+        multiply_panel(&sign_halves, panel, x, out, count);
     else if (recipe->is_signed)
-        multiply_panel(&with_sign, group, panel, x, out, count);
+        multiply_panel(&sign, panel, x, out, count);
+    else if (recipe->has_min && recipe->has_halves)
+        multiply_panel(&min_halves, panel, x, out, count);
+    else if (recipe->has_halves)
+        multiply_panel(&halves, panel, x, out, count);
+    else if (recipe->has_min && recipe->run == min_4.run)
+        multiply_panel(&min_4, panel, x, out, count);
+    else if (recipe->has_min)
+        multiply_panel(&min_5, panel, x, out, count);
+    else if (recipe->run == plain_4.run)
+        multiply_panel(&plain_4, panel, x, out, count);
     else
-        multiply_panel(&plain, group, panel, x, out, count);
+        multiply_panel(&plain_5, panel, x, out, count);
 }
 
 static const struct type {
@@ -456,17 +638,41 @@ static void multiply_by_few(const struct product *product, const struct meeting 
     }
 }
 
-/* A panel with all rows of activations. */
-static void multiply_rows(const struct product *product, const struct group *group,
-                          const struct block *panel, const struct meeting *meetings, uint32_t row,
-                          uint32_t count)
+/* A group that the matrix has not is its last one again: its products go nowhere. */
+static void unpack_panel(const struct product *product, uint32_t row, const struct panel *panel,
+                         struct block *blocks)
+{
+    for (uint32_t g = 0; g < PANEL_GROUPS; g++) {
+        const bool has = g * PACK_ROWS < panel->kept;
+        struct group group = group_at(product, has ? row + g * PACK_ROWS : row);
+        group.first = panel->first;
+        group.blocks = panel->count;
+        types[product->dtype].unpack(&group, blocks + g);
+    }
+}
+
+/* Blocks [first, first + blocks) of the groups from `row` on with all rows of activations. The part
+ * of the result stays in a near cache while panels are added to it. */
+static void multiply_rows(const struct product *product, uint32_t row, uint32_t first,
+                          uint32_t blocks, const struct meeting *meetings, uint32_t count)
 {
     const struct recipe *recipe = types[product->dtype].recipe;
-    const struct x_block *x = (const struct x_block *)(const void *)product->scratch;
-    for (uint32_t at = 0; at < count; at += TILE, x += group->blocks) {
-        float *out[TILE];
-        outs_at(meetings + at, count - at, row, out);
-        multiply_any_panel(recipe, group, panel, x, out, least_of(TILE, count - at));
+    struct block unpacked[PANEL_LENGTH * PANEL_GROUPS];
+    for (uint32_t at = 0; at < blocks; at += PANEL_LENGTH) {
+        const struct x_tile *x = (const struct x_tile *)(const void *)product->scratch + at;
+        const struct panel panel = {
+            .blocks = unpacked,
+            .first = first + at,
+            .count = least_of(PANEL_LENGTH, blocks - at),
+            .kept = least_of(PANEL_ROWS, product->last - row),
+        };
+        unpack_panel(product, row, &panel, unpacked);
+        for (uint32_t i = 0; i < count; i += X_ROWS, x += blocks) {
+            float *out[X_ROWS];
+            for (uint32_t t = 0; t < X_ROWS; t++)
+                out[t] = meetings[least_of(i + t, count - 1)].out + row;
+            multiply_any_panel(recipe, &panel, x, out, least_of(X_ROWS, count - i));
+        }
     }
 }
 
@@ -475,20 +681,13 @@ static void multiply_rows(const struct product *product, const struct group *gro
 static void multiply_by_panels(const struct product *product, const struct meeting *meetings,
                                uint32_t count)
 {
-    const struct type *type = &types[product->dtype];
+    const struct recipe *recipe = types[product->dtype].recipe;
     const uint32_t blocks = product->width / PACK_COLUMNS;
-    struct block panel[PANEL_BLOCKS];
     for (uint32_t first = 0; first < blocks; first += PANEL_BLOCKS) {
-        for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
-            struct group group = group_at(product, row);
-            group.first = first;
-            group.blocks = least_of(PANEL_BLOCKS, blocks - first);
-            if (row == product->first)
-                fill_x(type->recipe, &group, meetings, count,
-                       (struct x_block *)(void *)product->scratch);
-            type->unpack(&group, panel);
-            multiply_rows(product, &group, panel, meetings, row, count);
-        }
+        const uint32_t own = least_of(PANEL_BLOCKS, blocks - first);
+        fill_tiles(recipe, meetings, count, first, own, (struct x_tile *)(void *)product->scratch);
+        for (uint32_t row = product->first; row < product->last; row += PANEL_ROWS)
+            multiply_rows(product, row, first, own, meetings, count);
     }
 }
 

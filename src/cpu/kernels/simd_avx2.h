@@ -252,6 +252,19 @@ static inline vi vi_dot(vi sum, vi w, int32_t x)
     return DPBUSD(sum, w, _mm256_set1_epi32(x));
 }
 
+/* The same in two steps, where sums of 16 bits would save instructions: here they do not. */
+enum { HAS_SHORTS = 0 };
+
+static inline vi vi_dot_short(vi shorts, vi w, int32_t x)
+{
+    return vi_dot(shorts, w, x);
+}
+
+static inline vi vi_add_short(vi sum, vi shorts)
+{
+    return vi_add(sum, shorts);
+}
+
 /* The same with w + SIGNED_BIAS for signed w: the caller takes the surplus off again. */
 enum { SIGNED_BIAS = 128 };
 
@@ -266,18 +279,32 @@ static inline vi vi_dot_signed(vi sum, vi w, int32_t x)
  * have at most 7 bits, so that two products fit into 16 bits. */
 static inline vi vi_dot(vi sum, vi w, int32_t x)
 {
-    const vi pairs = _mm256_maddubs_epi16(w, _mm256_set1_epi32(x));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    const vi shorts = _mm256_maddubs_epi16(w, _mm256_set1_epi32(x));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(shorts, _mm256_set1_epi16(1)));
 }
 
-/* The same with signed w: there is no surplus. */
+/* The same in two steps: first sums of 16 bits, two to a lane, which the caller keeps below 2^15,
+ * then what they add to a sum of vi_dot. */
+enum { HAS_SHORTS = 1 };
+
+static inline vi vi_dot_short(vi shorts, vi w, int32_t x)
+{
+    return _mm256_add_epi16(shorts, _mm256_maddubs_epi16(w, _mm256_set1_epi32(x)));
+}
+
+static inline vi vi_add_short(vi sum, vi shorts)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(shorts, _mm256_set1_epi16(1)));
+}
+
+/* vi_dot with signed w: there is no surplus. */
 enum { SIGNED_BIAS = 0 };
 
 static inline vi vi_dot_signed(vi sum, vi w, int32_t x)
 {
     const vi turned = _mm256_sign_epi8(_mm256_set1_epi32(x), w);
-    const vi pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), turned);
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    const vi shorts = _mm256_maddubs_epi16(_mm256_abs_epi8(w), turned);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(shorts, _mm256_set1_epi16(1)));
 }
 
 #endif

@@ -234,17 +234,31 @@ static inline vi vi_lookup_pairs(const uint16_t *table, uint32_t points, vi pair
  * have at most 7 bits, so that two products fit into 16 bits. */
 static inline vi vi_dot(vi sum, vi w, int32_t x)
 {
-    const vi pairs = _mm_maddubs_epi16(w, _mm_set1_epi32(x));
-    return _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
+    const vi shorts = _mm_maddubs_epi16(w, _mm_set1_epi32(x));
+    return _mm_add_epi32(sum, _mm_madd_epi16(shorts, _mm_set1_epi16(1)));
 }
 
-/* The same with signed w: there is no surplus. */
+/* The same in two steps: first sums of 16 bits, two to a lane, which the caller keeps below 2^15,
+ * then what they add to a sum of vi_dot. */
+enum { HAS_SHORTS = 1 };
+
+static inline vi vi_dot_short(vi shorts, vi w, int32_t x)
+{
+    return _mm_add_epi16(shorts, _mm_maddubs_epi16(w, _mm_set1_epi32(x)));
+}
+
+static inline vi vi_add_short(vi sum, vi shorts)
+{
+    return _mm_add_epi32(sum, _mm_madd_epi16(shorts, _mm_set1_epi16(1)));
+}
+
+/* vi_dot with signed w: there is no surplus. */
 enum { SIGNED_BIAS = 0 };
 
 static inline vi vi_dot_signed(vi sum, vi w, int32_t x)
 {
     const vi turned = _mm_sign_epi8(_mm_set1_epi32(x), w);
-    const vi pairs = _mm_maddubs_epi16(_mm_abs_epi8(w), turned);
-    return _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
+    const vi shorts = _mm_maddubs_epi16(_mm_abs_epi8(w), turned);
+    return _mm_add_epi32(sum, _mm_madd_epi16(shorts, _mm_set1_epi16(1)));
 }
 #endif

@@ -578,21 +578,23 @@ struct recipe {
     bool is_signed;      /* products of vi_dot_signed */
     bool has_min;
     bool has_halves; /* a scale, and a min, for each 16 columns */
+    uint32_t run; /* quads whose products with 8 bits can be summed in 16 bits; 0: not even one */
 };
 
 #define SIGNED .zero = SIGNED_BIAS, .is_signed = true
 /* Each packed type of codes: how it multiplies. */
 #define RECIPES(RECIPE)                                                                            \
-    RECIPE(Q4_0, unpack_4, scaling_d, 4 * PACK_LINE, .zero = 8)                                    \
-    RECIPE(Q4_1, unpack_4, scaling_dm, 4 * PACK_LINE, .has_min = true)                             \
-    RECIPE(Q5_0, unpack_5, scaling_d, 5 * PACK_LINE, .zero = 16)                                   \
-    RECIPE(Q5_1, unpack_5, scaling_dm, 5 * PACK_LINE, .has_min = true)                             \
+    RECIPE(Q4_0, unpack_4, scaling_d, 4 * PACK_LINE, .zero = 8, .run = 8)                          \
+    RECIPE(Q4_1, unpack_4, scaling_dm, 4 * PACK_LINE, .has_min = true, .run = 8)                   \
+    RECIPE(Q5_0, unpack_5, scaling_d, 5 * PACK_LINE, .zero = 16, .run = 4)                         \
+    RECIPE(Q5_1, unpack_5, scaling_dm, 5 * PACK_LINE, .has_min = true, .run = 4)                   \
     RECIPE(Q8_0, unpack_8, scaling_d, 8 * PACK_LINE, SIGNED)                                       \
-    RECIPE(Q2_K, unpack_2, scaling_2k, 2 * PACK_LINE, .has_min = true, .has_halves = true)         \
-    RECIPE(Q3_K, unpack_3, scaling_3k, 3 * PACK_LINE, .zero = 4, .has_halves = true)               \
-    RECIPE(Q4_K, unpack_4, scaling_k, 4 * PACK_LINE, .has_min = true)                              \
-    RECIPE(Q5_K, unpack_5, scaling_k, 5 * PACK_LINE, .has_min = true)                              \
-    RECIPE(Q6_K, unpack_6, scaling_6k, 6 * PACK_LINE, .zero = 32, .has_halves = true)              \
+    RECIPE(Q2_K, unpack_2, scaling_2k, 2 * PACK_LINE, .has_min = true, .has_halves = true,         \
+           .run = 4)                                                                               \
+    RECIPE(Q3_K, unpack_3, scaling_3k, 3 * PACK_LINE, .zero = 4, .has_halves = true, .run = 2)     \
+    RECIPE(Q4_K, unpack_4, scaling_k, 4 * PACK_LINE, .has_min = true, .run = 8)                    \
+    RECIPE(Q5_K, unpack_5, scaling_k, 5 * PACK_LINE, .has_min = true, .run = 4)                    \
+    RECIPE(Q6_K, unpack_6, scaling_6k, 6 * PACK_LINE, .zero = 32, .has_halves = true, .run = 2)    \
     RECIPE(IQ4_NL, unpack_nl, scaling_d, 4 * PACK_LINE, SIGNED)                                    \
     RECIPE(IQ4_XS, unpack_nl, scaling_xs, 4 * PACK_LINE, SIGNED)                                   \
     RECIPE(IQ3_S, unpack_3s, scaling_3s, 3 * PACK_LINE, SIGNED)                                    \
@@ -604,10 +606,10 @@ struct recipe {
     RECIPE(IQ1_S, unpack_1s, scaling_1s, 1 * PACK_LINE, SIGNED)                                    \
     RECIPE(MXFP4, unpack_mxfp4, scaling_e8m0, 4 * PACK_LINE, SIGNED)                               \
     RECIPE(NVFP4, unpack_mxfp4, scaling_ue4m3, 4 * PACK_LINE, SIGNED, .has_halves = true)          \
-    RECIPE(Q1_0, unpack_1, scaling_d128, 1 * PACK_LINE, .zero = 1)                                 \
-    RECIPE(Q2_0, unpack_2, scaling_d64, 2 * PACK_LINE, .zero = 1)                                  \
-    RECIPE(TQ2_0, unpack_2, scaling_d256, 2 * PACK_LINE, .zero = 1)                                \
-    RECIPE(TQ1_0, unpack_trits, scaling_trits, 0, .zero = 1)
+    RECIPE(Q1_0, unpack_1, scaling_d128, 1 * PACK_LINE, .zero = 1, .run = 8)                       \
+    RECIPE(Q2_0, unpack_2, scaling_d64, 2 * PACK_LINE, .zero = 1, .run = 8)                        \
+    RECIPE(TQ2_0, unpack_2, scaling_d256, 2 * PACK_LINE, .zero = 1, .run = 8)                      \
+    RECIPE(TQ1_0, unpack_trits, scaling_trits, 0, .zero = 1, .run = 8)
 
 #endif
 #endif
