@@ -4,8 +4,7 @@
  * follow one by one as they do there. 32 columns of a group, unpacked, are a tile as they lie. */
 #include "cpu/kernels/tile.h"
 
-#include "cpu/kernels/product.h"
-#include "cpu/kernels/unpack.h"
+#include "cpu/kernels/codes.h"
 
 #if defined(HAS_TILES)
 
@@ -20,64 +19,12 @@ enum { ROWS_MIN = 5 };
 
 enum {
     FEW = TILE_ROWS / 2, /* a tile of so many rows costs less: half the loads, stores and floats */
-    PREFETCH_BYTES = 2048, /* ahead of the line that is unpacked */
     /* Blocks whose products are on the way together: enough to cover the wait, and what they take,
      * 28 KiB with the activations, stays in the first cache. */
     STAGE = 8,
 };
 
-/* ---- weights --------------------------------------------------------------------------------- */
-
-/* A group, or of it the blocks [first, first + blocks) of 32 columns. */
-struct group {
-    const uint8_t *fields, *lines;
-    uint32_t kept; /* rows of the matrix that it has */
-    uint32_t first, blocks;
-};
-
-/* A block of a group, unpacked. */
-struct block {
-    _Alignas(64) uint8_t codes[QUADS][PACK_LINE];
-    float scales[2][PACK_ROWS];
-    float mins[2][PACK_ROWS];
-};
 _Static_assert((int)LANES == PACK_ROWS, "a line is a vector");
-
-INLINE void unpack_block(const struct recipe *recipe, const struct group *group, uint32_t number,
-                         struct block *block)
-{
-    const struct columns at = {group->lines + (uint64_t)number * recipe->code_bytes, group->fields,
-                               number};
-    vi quads[QUADS];
-    struct scaling scaling;
-    recipe->unpack(&at, 0, quads);
-    recipe->scaling(&at, 0, &scaling);
-    for (uint32_t j = 0; j < QUADS; j++)
-        vi_store(block->codes[j], quads[j]);
-    for (uint32_t half = 0; half <= recipe->has_halves; half++) {
-        vf_store(block->scales[half], scaling.scale[half]);
-        if (recipe->has_min)
-            vf_store(block->mins[half], scaling.min[half]);
-    }
-}
-
-INLINE void prefetch_lines(const struct recipe *recipe, const struct group *group, uint32_t block)
-{
-    const uint8_t *lines = group->lines + (uint64_t)block * recipe->code_bytes;
-    for (uint32_t at = 0; at < recipe->code_bytes; at += PACK_LINE)
-        __builtin_prefetch(lines + PREFETCH_BYTES + at);
-}
-
-static struct group group_at(const struct product *product, uint32_t row)
-{
-    struct group group = {
-        .fields = product->matrix + row / PACK_ROWS * product->group_bytes,
-        .kept = least_of(PACK_ROWS, product->rows - row),
-        .blocks = product->width / PACK_COLUMNS,
-    };
-    group.lines = group.fields + product->field_bytes;
-    return group;
-}
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
@@ -93,13 +40,13 @@ _Static_assert(sizeof(struct x_tile) == TILE_ROWS * X_BLOCK_BYTES, "as PANEL_SCR
 static void fill_x_row(const struct recipe *recipe, const struct meeting *m, uint32_t block,
                        uint32_t t, struct x_tile *to)
 {
-    const int32_t low = m->sums[2 * block], high = m->sums[2 * block + 1];
+    const struct terms terms = terms_of(recipe, m, block);
     memcpy(to->codes[t], m->codes + block * PACK_COLUMNS, PACK_COLUMNS);
-    to->starts[0][t] = -recipe->zero * (recipe->has_halves ? low : low + high);
-    to->starts[1][t] = -recipe->zero * high;
-    to->scales[t] = m->scales[block];
-    to->offsets[0][t] = m->scales[block] * (float)(recipe->has_halves ? low : low + high);
-    to->offsets[1][t] = m->scales[block] * (float)high;
+    to->scales[t] = terms.scale;
+    for (uint32_t half = 0; half < 2; half++) {
+        to->starts[half][t] = terms.starts[half];
+        to->offsets[half][t] = terms.offsets[half];
+    }
 }
 
 /* Columns of the group's part, of all rows, tile after tile. What the last tile has no rows for is
@@ -212,7 +159,7 @@ INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
         const uint32_t some = least_of(STAGE, group->blocks - first);
         struct block blocks[STAGE];
         for (uint32_t i = 0; i < some; i++) {
-            prefetch_lines(recipe, group, first + i);
+            prefetch_ahead(recipe, group, first + i);
             unpack_block(recipe, group, first + i, &blocks[i]);
         }
         add_stage(recipe, blocks, x + first, some, rows, sum);

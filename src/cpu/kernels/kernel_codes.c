@@ -4,11 +4,10 @@
  * order of the columns. A row of activations by itself meets the lines as they are unpacked; a few,
  * block after block; many, a panel: part of one or two groups that is unpacked once and stays in
  * the first cache. Tiles of AMX do the same (kernel_code_tiles.c). */
+#include "cpu/kernels/codes.h"
 #include "cpu/kernels/product.h"
-#include "cpu/kernels/unpack.h"
 
 enum {
-    PREFETCH_BYTES = 2048,       /* ahead of the block that is unpacked */
     VECTORS = PACK_ROWS / LANES, /* of a group */
     CHAINS_MAX = 4,
 
@@ -22,23 +21,7 @@ enum {
                                         : 4,
 };
 
-/* ---- blocks ---------------------------------------------------------------------------------- */
-
-/* A group, or of it the blocks [first, first + blocks) of 32 columns. */
-struct group {
-    const uint8_t *fields, *lines;
-    uint32_t kept; /* rows of the matrix that it has */
-    uint32_t first, blocks;
-    uint32_t block_bytes; /* of the whole group, for each of its blocks: lines and fields */
-};
-
-/* A block of a group, unpacked; where there are products of pairs, each two quads of a vector are
- * one (pairs_make). */
-struct block {
-    _Alignas(64) uint8_t codes[QUADS][PACK_LINE];
-    float scales[2][PACK_ROWS];
-    float mins[2][PACK_ROWS];
-};
+/* ---- activations ----------------------------------------------------------------------------- */
 
 /* 32 columns of TILE rows of activations, in the order in which they meet a block. */
 struct x_block {
@@ -59,60 +42,6 @@ INLINE int32_t four_codes(const int8_t *codes)
 INLINE vi dot_quad(const struct recipe *recipe, vi sum, vi quad, int32_t four)
 {
     return recipe->is_signed ? vi_dot_signed(sum, quad, four) : vi_dot(sum, quad, four);
-}
-
-INLINE struct columns columns_at(const struct recipe *recipe, const struct group *group,
-                                 uint32_t number)
-{
-    const uint8_t *lines = group->lines + (uint64_t)number * recipe->code_bytes;
-    return (struct columns){.lines = lines, .fields = group->fields, .number = number};
-}
-
-#if defined(SIMD_PAIRS)
-
-INLINE void make_pairs(vi quads[QUADS])
-{
-    UNROLL
-    for (uint32_t j = 0; j < QUADS; j += 2)
-        pairs_make(&quads[j], &quads[j + 1]);
-}
-
-#else
-
-INLINE void make_pairs(vi quads[QUADS])
-{
-    (void)quads;
-}
-
-#endif
-
-INLINE void unpack_block(const struct recipe *recipe, const struct group *group, uint32_t number,
-                         struct block *block)
-{
-    const struct columns at = columns_at(recipe, group, number);
-    for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
-        vi quads[QUADS];
-        struct scaling scaling;
-        recipe->unpack(&at, lane, quads);
-        recipe->scaling(&at, lane, &scaling);
-        make_pairs(quads);
-        for (uint32_t j = 0; j < QUADS; j++)
-            vi_store(block->codes[j] + 4 * lane, quads[j]);
-        for (uint32_t half = 0; half <= recipe->has_halves; half++) {
-            vf_store(block->scales[half] + lane, scaling.scale[half]);
-            if (recipe->has_min)
-                vf_store(block->mins[half] + lane, scaling.min[half]);
-        }
-    }
-}
-
-/* Groups lie end to end, so that the matrix is one stream: it is fetched as fast as the blocks use
- * it up, the fields of the next group with the lines of this one. */
-INLINE void prefetch_ahead(const struct recipe *recipe, const struct group *group, uint32_t block)
-{
-    const uint8_t *ahead = group->lines + PREFETCH_BYTES + (uint64_t)block * group->block_bytes;
-    for (uint32_t at = 0; at <= recipe->code_bytes; at += PACK_LINE)
-        __builtin_prefetch(ahead + at);
 }
 
 /* ---- a row by itself ------------------------------------------------------------------------- */
@@ -198,14 +127,14 @@ static void fill_x_block(const struct recipe *recipe, const struct meeting *m, u
                          uint32_t t, struct x_block *to)
 {
     const int8_t *codes = m->codes + block * PACK_COLUMNS;
-    const int32_t low = m->sums[2 * block], high = m->sums[2 * block + 1];
+    const struct terms terms = terms_of(recipe, m, block);
     for (uint32_t j = 0; j < QUADS; j++)
         memcpy(code_place(to, j, t), codes + 4 * j, 4);
-    to->starts[0][t] = -recipe->zero * (recipe->has_halves ? low : low + high);
-    to->starts[1][t] = -recipe->zero * high;
-    to->scales[t] = m->scales[block];
-    to->offsets[0][t] = m->scales[block] * (float)(recipe->has_halves ? low : low + high);
-    to->offsets[1][t] = m->scales[block] * (float)high;
+    to->scales[t] = terms.scale;
+    for (uint32_t half = 0; half < 2; half++) {
+        to->starts[half][t] = terms.starts[half];
+        to->offsets[half][t] = terms.offsets[half];
+    }
 }
 
 /* Columns of the group's part, of all rows, tile after tile. What the last tile has no rows for is
@@ -371,13 +300,13 @@ static void fill_tiles(const struct recipe *recipe, const struct meeting *meetin
         struct x_tile *tile = to + (uint64_t)(at / X_ROWS) * blocks;
         for (uint32_t i = 0; i < blocks; i++, tile++) {
             const uint32_t block = first + i;
-            const int32_t low = m->sums[2 * block], high = m->sums[2 * block + 1];
+            const struct terms terms = terms_of(recipe, m, block);
             memcpy(tile->codes[t], m->codes + block * PACK_COLUMNS, PACK_COLUMNS);
-            tile->starts[0][t] = -recipe->zero * (recipe->has_halves ? low : low + high);
-            tile->starts[1][t] = -recipe->zero * high;
-            tile->scales[t] = m->scales[block];
-            tile->offsets[0][t] = m->scales[block] * (float)(recipe->has_halves ? low : low + high);
-            tile->offsets[1][t] = m->scales[block] * (float)high;
+            tile->scales[t] = terms.scale;
+            for (uint32_t half = 0; half < 2; half++) {
+                tile->starts[half][t] = terms.starts[half];
+                tile->offsets[half][t] = terms.offsets[half];
+            }
         }
     }
 }
@@ -594,19 +523,6 @@ static const struct type {
     RECIPES(TYPE)};
 
 /* ---- products -------------------------------------------------------------------------------- */
-
-static struct group group_at(const struct product *product, uint32_t row)
-{
-    const uint64_t number = row / PACK_ROWS;
-    struct group group = {
-        .fields = product->matrix + number * product->group_bytes,
-        .kept = least_of(PACK_ROWS, product->rows - row),
-        .blocks = product->width / PACK_COLUMNS,
-    };
-    group.lines = group.fields + product->field_bytes;
-    group.block_bytes = (uint32_t)(product->group_bytes / group.blocks);
-    return group;
-}
 
 static void multiply_by_one(const struct product *product, const struct meeting *m)
 {
