@@ -45,9 +45,13 @@ fail()
     exit 1
 }
 
+# The state is told once for each architecture that has the package.
 installed()
 {
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+    case " $(dpkg-query -W -f '${db:Status-Status} ' "$1" 2>/dev/null)" in
+    *' installed '*) ;;
+    *) return 1 ;;
+    esac
 }
 
 # Prints the packages of the sets and names given that are not installed.
