@@ -66,14 +66,14 @@ run_tests()
     children=
     for number in $(seq "$parts"); do
         "$1/tests/weir-test" --verbose --part "$number/$parts" --program "$1/weir" \
-            >"$logs/tests-$number.log" 2>&1 &
+            >"$logs/$1-$number.log" 2>&1 &
         children="$children $!"
     done
     for child in $children; do
         wait "$child" || status=1
     done
     for number in $(seq "$parts"); do
-        cat "$logs/tests-$number.log"
+        cat "$logs/$1-$number.log"
     done
     if [ -x "$1/tests/weir-touched" ]; then
         "$1/tests/weir-touched" || status=1

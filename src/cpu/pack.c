@@ -26,7 +26,7 @@ typedef void codes_put_fn(uint8_t *block, const uint8_t *codes);
 typedef void words_put_fn(uint8_t *block, const uint32_t *words);
 
 struct packing {
-    uint8_t bits; /* of a code: 1 to 6 or 8; 0: all are fields */
+    uint8_t lines; /* for 32 columns; of codes as many as a code has bits. 0: all are fields */
     struct field fields[FIELDS_MAX];
     codes_pack_fn *pack; /* NULL: the type is not packed as codes */
     codes_put_fn *put;   /* one of the two */
@@ -400,10 +400,11 @@ static void put_words_TQ1_0(uint8_t *block, const uint32_t *words)
     {                                                                                              \
         .offset = offsetof(struct block_##id, name), .count = elements, .bytes = size              \
     }
-#define PACKING(id, code_bits, ...)                                                                \
-    [DTYPE_##id] = {.bits = code_bits, .pack = pack_##id, .put = put_##id, .fields = {__VA_ARGS__}}
-#define WORDS(id, code_bits, ...)                                                                  \
-    [DTYPE_##id] = {.bits = code_bits,                                                             \
+#define PACKING(id, line_count, ...)                                                               \
+    [DTYPE_##                                                                                      \
+        id] = {.lines = line_count, .pack = pack_##id, .put = put_##id, .fields = {__VA_ARGS__}}
+#define WORDS(id, line_count, ...)                                                                 \
+    [DTYPE_##id] = {.lines = line_count,                                                           \
                     .pack = pack_##id,                                                             \
                     .put_words = put_words_##id,                                                   \
                     .fields = {__VA_ARGS__}}
@@ -469,7 +470,7 @@ uint64_t pack_field_bytes(enum dtype dtype, uint32_t width)
 
 uint32_t pack_code_bytes(enum dtype dtype)
 {
-    return (uint32_t)packings[dtype].bits * PACK_COLUMNS / 8 * PACK_ROWS;
+    return (uint32_t)packings[dtype].lines * PACK_LINE;
 }
 
 uint64_t pack_group_bytes(enum dtype dtype, uint32_t width)
@@ -594,15 +595,15 @@ static void take_block(const struct packing *packing, const uint8_t *lines, uint
 {
     uint8_t codes[BLOCK_MAX];
     uint32_t words[WORDS_MAX];
-    const uint32_t pieces = columns / PACK_COLUMNS, bits = packing->bits;
+    const uint32_t pieces = columns / PACK_COLUMNS, count = packing->lines;
     if (packing->put_words != NULL) {
-        for (uint32_t i = 0; i < pieces * bits; i++)
+        for (uint32_t i = 0; i < pieces * count; i++)
             memcpy(&words[i], lines + i * PACK_LINE + 4 * row, sizeof words[i]);
         packing->put_words(block, words);
         return;
     }
     for (uint32_t i = 0; i < pieces; i++)
-        take_codes(bits, lines + i * bits * PACK_LINE, row, codes + i * PACK_COLUMNS);
+        take_codes(count, lines + i * count * PACK_LINE, row, codes + i * PACK_COLUMNS);
     packing->put(block, codes);
 }
 

@@ -145,7 +145,8 @@ static void compute_loose(const struct turn_call *t, struct part part)
 
 static void compute_columns(const struct turn_call *t, struct part part)
 {
-    const bool is_small = t->program == &t->exec->program[PROGRAM_SMALL]; /* no panels per call */
+    const bool is_small =
+        t->program == &t->exec->program[PROGRAM_SMALL]; /* many rows: whole panels */
     if (t->turn->is_loose && t->call.op->kind == OP_MATMUL && is_small && t->threads > 1) {
         compute_loose(t, part);
         return;

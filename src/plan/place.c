@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Where buffers lie: activations share one block of memory by lifetime, states and caches have one
- * of their own. Knows sizes, not addresses. */
+ * Where things lie: rows of a step in their sequence, activations in one block of memory that they
+ * share by lifetime, states and caches in one of their own. Knows sizes, not addresses. */
 #include "plan/plan.h"
 
 #include <stdlib.h>

@@ -187,6 +187,7 @@ static enum weir_status hold_tensor(struct loading *loading, uint32_t number, ui
         if (narrowed == NULL)
             return WEIR_ERR_MEMORY;
         narrow_tensor(loading, weight, narrowed);
+        file_map_forget(holding.from, weight->tensor->bytes);
         holding.from = narrowed;
     }
     pool_run(loading->pool, hold_share, &holding);

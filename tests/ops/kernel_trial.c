@@ -667,7 +667,7 @@ static void run_rows(struct trial *t, const struct kernels *kernels)
     }
 }
 
-/* Columns [base, base + end). */
+/* Columns [base, base + end); what the first call puts into scratch serves the others. */
 static void run_columns(struct trial *t, const struct kernels *kernels, uint32_t base, uint32_t end,
                         uint32_t unit)
 {
@@ -676,6 +676,7 @@ static void run_columns(struct trial *t, const struct kernels *kernels, uint32_t
         part.column = base + (uint32_t)cut_before(last, unit);
         part.column_end = base + last;
         kernels->op[t->of.kind](&t->call, &part);
+        part.is_further = true;
     }
 }
 
@@ -761,13 +762,12 @@ static void run_without_company(struct trial *t, const struct kernels *kernels)
 
 /* ---- as in the file -------------------------------------------------------------------------- */
 
-/* With codes that are not held packed. */
+/* With codes that are not held packed, in parts. */
 static void run_unpacked(struct trial *t, const struct kernels *kernels)
 {
-    const struct part whole = whole_part(t);
     t->call.at[0].data = t->at[0].memory.data;
     t->call.is_packed = false;
-    kernels->op[t->of.kind](&t->call, &whole);
+    run_shared(t, kernels, t->of.kind == OP_MATMUL ? 'c' : 'w');
     t->call.at[0].data = t->packed.data;
     t->call.is_packed = true;
 }

@@ -254,7 +254,7 @@ static void multiply_by_few(const struct product *product, const struct meeting 
     for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
         const struct group group = group_at(product, row);
         float *out[TILE_ROWS];
-        if (row == product->first)
+        if (row == product->first && !product->is_further)
             fill_x(types[product->dtype].recipe, &group, meetings, count, x);
         outs_at(meetings, count, row, out);
         types[product->dtype].few(&group, x, out, count);

@@ -601,7 +601,9 @@ static void multiply_by_panels(const struct product *product, const struct meeti
     const uint32_t blocks = product->width / PACK_COLUMNS;
     for (uint32_t first = 0; first < blocks; first += PANEL_BLOCKS) {
         const uint32_t own = least_of(PANEL_BLOCKS, blocks - first);
-        fill_tiles(recipe, meetings, count, first, own, (struct x_tile *)(void *)product->scratch);
+        if (!product->is_further || blocks > PANEL_BLOCKS)
+            fill_tiles(recipe, meetings, count, first, own,
+                       (struct x_tile *)(void *)product->scratch);
         for (uint32_t row = product->first; row < product->last; row += PANEL_ROWS)
             multiply_rows(product, row, first, own, meetings, count);
     }

@@ -155,7 +155,8 @@ static void rule_tokens(const struct head *head, struct token *tokens, uint32_t 
     for (uint32_t i = 0; i < count; i++)
         tokens[i].match = dot_floats(tokens[i].k, tokens[i].q, head->keys);
     for (uint32_t first = 0; first < whole; first += STRIP) {
-        struct ahead ahead = {head->state + (uint64_t)(first + STRIP) * head->keys, STRIP / count};
+        struct ahead ahead = {head->state + (uint64_t)(first + STRIP) * head->keys,
+                              (STRIP + count - 1) / count};
         for (uint32_t i = 0; i < count; i++) {
             rule_strip(head, &tokens[i], first, ahead);
             ahead.from += ahead.step * head->keys;

@@ -37,6 +37,7 @@ static void multiply(const struct cpu_call *call, const struct product *product,
         for (uint32_t i = 0; i < count; i++)
             own[i].out = meetings[i].out + row;
         way(&some, own, count);
+        some.is_further = true;
     }
 }
 
@@ -77,11 +78,14 @@ static struct product product_of(const struct cpu_call *call, const struct part 
 }
 
 #if defined(HAS_TILES)
-/* True if sequences with many rows go on tiles: not floats that BF16 is too coarse for, routers and
- * gates among them. */
+/* True if sequences with many rows go on tiles: not floats that BF16 is too coarse for, and nothing
+ * of BF16 with few rows. Routers and gates are among them: a choice hangs on the last digits there,
+ * and they may have been F32 in the file. */
 static bool is_tiled(const struct cpu_call *call, enum dtype dtype)
 {
-    return pack_has_codes(dtype) || (call->is_packed && dtype == DTYPE_BF16);
+    enum { FEW_ROWS = 512 };
+    return pack_has_codes(dtype) ||
+           (call->is_packed && dtype == DTYPE_BF16 && call->at[0].rows > FEW_ROWS);
 }
 
 /* Rows of the op that are the sequence's: of the head, those whose logits are wanted. It is their
