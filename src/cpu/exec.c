@@ -40,9 +40,10 @@ static void find_gathered(const struct plan *plan, uint32_t *bytes)
 {
     for (uint32_t i = 0; i < plan->op_count; i++) {
         const struct op *op = &plan->ops[i];
+        if (op->kind != OP_EXPERT_MATMUL)
+            continue;
         const struct buf *routing = plan_buf(plan, op->operand[1]);
-        if (op->kind == OP_EXPERT_MATMUL)
-            bytes[routing->base] = gather_row_bytes(routing->width);
+        bytes[routing->base] = gather_row_bytes(routing->width);
     }
 }
 

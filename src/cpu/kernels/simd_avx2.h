@@ -252,19 +252,6 @@ static inline vi vi_dot(vi sum, vi w, int32_t x)
     return DPBUSD(sum, w, _mm256_set1_epi32(x));
 }
 
-/* The same in two steps, where sums of 16 bits would save instructions: here they do not. */
-enum { HAS_SHORTS = 0 };
-
-static inline vi vi_dot_short(vi shorts, vi w, int32_t x)
-{
-    return vi_dot(shorts, w, x);
-}
-
-static inline vi vi_add_short(vi sum, vi shorts)
-{
-    return vi_add(sum, shorts);
-}
-
 /* The same with w + SIGNED_BIAS for signed w: the caller takes the surplus off again. */
 enum { SIGNED_BIAS = 128 };
 
@@ -285,7 +272,7 @@ static inline vi vi_dot(vi sum, vi w, int32_t x)
 
 /* The same in two steps: first sums of 16 bits, two to a lane, which the caller keeps below 2^15,
  * then what they add to a sum of vi_dot. */
-enum { HAS_SHORTS = 1 };
+#define SIMD_SHORTS
 
 static inline vi vi_dot_short(vi shorts, vi w, int32_t x)
 {

@@ -289,20 +289,7 @@ static inline vi vi_dot(vi sum, vi w, int32_t x)
     return _mm512_dpbusd_epi32(sum, w, _mm512_set1_epi32(x));
 }
 
-/* The same in two steps, where sums of 16 bits would save instructions: here they do not. */
-enum { HAS_SHORTS = 0 };
-
-static inline vi vi_dot_short(vi shorts, vi w, int32_t x)
-{
-    return vi_dot(shorts, w, x);
-}
-
-static inline vi vi_add_short(vi sum, vi shorts)
-{
-    return vi_add(sum, shorts);
-}
-
-/* vi_dot with w + SIGNED_BIAS for signed w: the caller takes the surplus off again. */
+/* The same with w + SIGNED_BIAS for signed w: the caller takes the surplus off again. */
 enum { SIGNED_BIAS = 128 };
 
 static inline vi vi_dot_signed(vi sum, vi w, int32_t x)

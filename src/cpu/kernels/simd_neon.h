@@ -230,20 +230,7 @@ static inline vi vi_dot(vi sum, vi w, int32_t x)
     return vdotq_s32(sum, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(vdupq_n_s32(x)));
 }
 
-/* The same in two steps, where sums of 16 bits would save instructions: here they do not. */
-enum { HAS_SHORTS = 0 };
-
-static inline vi vi_dot_short(vi shorts, vi w, int32_t x)
-{
-    return vi_dot(shorts, w, x);
-}
-
-static inline vi vi_add_short(vi sum, vi shorts)
-{
-    return vi_add(sum, shorts);
-}
-
-/* vi_dot with signed w: there is no surplus. */
+/* The same with signed w: there is no surplus. */
 enum { SIGNED_BIAS = 0 };
 
 static inline vi vi_dot_signed(vi sum, vi w, int32_t x)

@@ -240,7 +240,7 @@ static inline vi vi_dot(vi sum, vi w, int32_t x)
 
 /* The same in two steps: first sums of 16 bits, two to a lane, which the caller keeps below 2^15,
  * then what they add to a sum of vi_dot. */
-enum { HAS_SHORTS = 1 };
+#define SIMD_SHORTS
 
 static inline vi vi_dot_short(vi shorts, vi w, int32_t x)
 {
