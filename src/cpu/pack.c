@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cpu/pack_codes.h"
 #include "cpu/pack_grids.h"
 #include "format/blocks.h"
 
@@ -17,9 +18,9 @@ struct field {
     uint8_t offset, count, bytes;
 };
 
-/* Packs the codes of blocks of one row of the file; `to` is where the row has its place in the
- * first line. Loading a model is a good part this, so it goes by words of four columns. */
-typedef void codes_pack_fn(const uint8_t *from, uint32_t blocks, uint8_t *to);
+/* Packs the codes of the blocks of 16 rows. Loading a model is a good part this, so it goes block
+ * after block: lines are written whole, and rows are read side by side. */
+typedef void codes_pack_fn(const uint8_t *const from[PACK_ROWS], uint32_t blocks, uint8_t *to);
 /* Writes the codes of a block into it; finds all their bits 0. */
 typedef void codes_put_fn(uint8_t *block, const uint8_t *codes);
 /* The same of types whose lines have no codes of columns: the words of the row in the lines. */
@@ -33,281 +34,12 @@ struct packing {
     words_put_fn *put_words;
 };
 
-/* ---- codes of blocks ------------------------------------------------------------------------- */
-
-/* `get` writes the codes of a block as quads: words of four columns, eight for each 32 columns. */
-enum { QUADS = PACK_COLUMNS / 4 };
-
-static const uint32_t low_halves = 0x0f0f0f0f;
-
-/* Columns i and i + 16 share byte i: all types of 32 columns and 4 or 5 bits. */
-static inline void get_halves(const uint8_t *qs, uint32_t *quads)
-{
-    for (int i = 0; i < 4; i++) {
-        const uint32_t word = block_u32(qs + 4 * i);
-        quads[i] = word & low_halves;
-        quads[i + 4] = word >> 4 & low_halves;
-    }
-}
-
-static void put_halves(uint8_t *qs, const uint8_t *codes)
-{
-    for (int i = 0; i < 16; i++)
-        qs[i] = (uint8_t)((codes[i] & 15) | codes[i + 16] << 4);
-}
-
-/* The fifth bits of 32 columns, as one number. */
-static inline void get_fifth(const uint8_t *qh, uint32_t *quads)
-{
-    const uint32_t bits = block_u32(qh);
-    for (int i = 0; i < QUADS; i++)
-        quads[i] |= spread_bits(bits >> 4 * i & 15) << 4;
-}
-
-static void put_fifth(uint8_t *qh, const uint8_t *codes)
-{
-    uint32_t bits = 0;
-    for (int i = 0; i < 32; i++)
-        bits |= (uint32_t)(codes[i] >> 4 & 1) << i;
-    memcpy(qh, &bits, sizeof bits);
-}
-
-/* Columns 64 p + i and 64 p + 32 + i share byte 32 p + i: Q4_K, Q5_K. */
-static inline void get_pairs(const uint8_t *qs, uint32_t *quads)
-{
-    for (int p = 0; p < 4; p++) {
-        for (int i = 0; i < QUADS; i++) {
-            const uint32_t word = block_u32(qs + 32 * p + 4 * i);
-            quads[2 * QUADS * p + i] = word & low_halves;
-            quads[2 * QUADS * p + QUADS + i] = word >> 4 & low_halves;
-        }
-    }
-}
-
-static void put_pairs(uint8_t *qs, const uint8_t *codes)
-{
-    for (int i = 0; i < 128; i++)
-        qs[i] = (uint8_t)((codes[64 * (i / 32) + i % 32] & 15) | codes[64 * (i / 32) + 32 + i % 32]
-                                                                     << 4);
-}
-
-/* Columns 128 h + 32 p + i (p 0 to 3) have bits 2 p of byte 32 h + i: the types of 256 columns and
- * 2 bits, and Q3_K its lower ones. */
-static inline void get_planes(const uint8_t *qs, uint32_t *quads)
-{
-    for (int plane = 0; plane < 8; plane++) {
-        for (int i = 0; i < QUADS; i++)
-            quads[QUADS * plane + i] =
-                block_u32(qs + 32 * (plane / 4) + 4 * i) >> 2 * (plane % 4) & 0x03030303;
-    }
-}
-
-static void put_planes(uint8_t *qs, const uint8_t *codes)
-{
-    for (int i = 0; i < 256; i++)
-        qs[32 * (i / 128) + i % 32] |= (uint8_t)((codes[i] & 3) << 2 * (i / 32 % 4));
-}
-
-#define HALVES(id)                                                                                 \
-    static inline void get_##id(const uint8_t *block, uint32_t *quads)                             \
-    {                                                                                              \
-        get_halves(block + offsetof(struct block_##id, qs), quads);                                \
-    }                                                                                              \
-    static void put_##id(uint8_t *block, const uint8_t *codes)                                     \
-    {                                                                                              \
-        put_halves(block + offsetof(struct block_##id, qs), codes);                                \
-    }
-HALVES(Q4_0)
-HALVES(Q4_1)
-HALVES(IQ4_NL)
-HALVES(MXFP4)
-
-#define HALVES_FIFTH(id)                                                                           \
-    static inline void get_##id(const uint8_t *block, uint32_t *quads)                             \
-    {                                                                                              \
-        get_halves(block + offsetof(struct block_##id, qs), quads);                                \
-        get_fifth(block + offsetof(struct block_##id, qh), quads);                                 \
-    }                                                                                              \
-    static void put_##id(uint8_t *block, const uint8_t *codes)                                     \
-    {                                                                                              \
-        put_halves(block + offsetof(struct block_##id, qs), codes);                                \
-        put_fifth(block + offsetof(struct block_##id, qh), codes);                                 \
-    }
-HALVES_FIFTH(Q5_0)
-HALVES_FIFTH(Q5_1)
-
-/* Signed: the sign bit is turned, so that codes count from 0. */
-static inline void get_Q8_0(const uint8_t *block, uint32_t *quads)
-{
-    for (int i = 0; i < QUADS; i++)
-        quads[i] = block_u32(block + offsetof(struct block_Q8_0, qs) + 4 * i) ^ 0x80808080;
-}
-
-static void put_Q8_0(uint8_t *block, const uint8_t *codes)
-{
-    for (int i = 0; i < 32; i++)
-        block[offsetof(struct block_Q8_0, qs) + i] = codes[i] ^ 0x80;
-}
-
-static inline void get_Q4_K(const uint8_t *block, uint32_t *quads)
-{
-    get_pairs(block + offsetof(struct block_Q4_K, qs), quads);
-}
-
-static void put_Q4_K(uint8_t *block, const uint8_t *codes)
-{
-    put_pairs(block + offsetof(struct block_Q4_K, qs), codes);
-}
-
-static inline void get_Q5_K(const uint8_t *block, uint32_t *quads)
-{
-    const uint8_t *qh = block + offsetof(struct block_Q5_K, qh);
-    get_pairs(block + offsetof(struct block_Q5_K, qs), quads);
-    for (int plane = 0; plane < 8; plane++) {
-        for (int i = 0; i < QUADS; i++)
-            quads[QUADS * plane + i] |= (block_u32(qh + 4 * i) >> plane & 0x01010101) << 4;
-    }
-}
-
-static void put_Q5_K(uint8_t *block, const uint8_t *codes)
-{
-    uint8_t *qh = block + offsetof(struct block_Q5_K, qh);
-    put_pairs(block + offsetof(struct block_Q5_K, qs), codes);
-    for (int i = 0; i < 256; i++)
-        qh[i % 32] |= (uint8_t)((codes[i] >> 4 & 1) << i / 32);
-}
-
-/* Of each half of the block, columns 32 p + i (p 0 to 3) have the upper bits 2 p of byte i of 32,
- * and the lower ones in byte 32 (p mod 2) + i, in its high half if p is 2 or 3. */
-static inline void get_Q6_K(const uint8_t *block, uint32_t *quads)
-{
-    const uint8_t *ql = block + offsetof(struct block_Q6_K, ql);
-    const uint8_t *qh = block + offsetof(struct block_Q6_K, qh);
-    for (int plane = 0; plane < 8; plane++) {
-        const int half = plane / 4, p = plane % 4;
-        for (int i = 0; i < QUADS; i++) {
-            const uint32_t low = block_u32(ql + 64 * half + 32 * (p % 2) + 4 * i) >> 4 * (p / 2);
-            const uint32_t high = block_u32(qh + 32 * half + 4 * i) >> 2 * p;
-            quads[QUADS * plane + i] = (low & low_halves) | (high & 0x03030303) << 4;
-        }
-    }
-}
-
-static void put_Q6_K(uint8_t *block, const uint8_t *codes)
-{
-    uint8_t *ql = block + offsetof(struct block_Q6_K, ql);
-    uint8_t *qh = block + offsetof(struct block_Q6_K, qh);
-    for (int i = 0; i < 256; i++) {
-        const int half = i / 128, p = i / 32 % 4, at = i % 32;
-        ql[64 * half + 32 * (p % 2) + at] |= (uint8_t)((codes[i] & 15) << 4 * (p / 2));
-        qh[32 * half + at] |= (uint8_t)((codes[i] >> 4 & 3) << 2 * p);
-    }
-}
-
-static inline void get_IQ4_XS(const uint8_t *block, uint32_t *quads)
-{
-    for (int i = 0; i < 8; i++)
-        get_halves(block + offsetof(struct block_IQ4_XS, qs) + 16 * i, quads + QUADS * i);
-}
-
-static void put_IQ4_XS(uint8_t *block, const uint8_t *codes)
-{
-    for (int i = 0; i < 8; i++)
-        put_halves(block + offsetof(struct block_IQ4_XS, qs) + 16 * i, codes + 32 * i);
-}
-
-static inline void get_Q2_K(const uint8_t *block, uint32_t *quads)
-{
-    get_planes(block + offsetof(struct block_Q2_K, qs), quads);
-}
-
-static void put_Q2_K(uint8_t *block, const uint8_t *codes)
-{
-    put_planes(block + offsetof(struct block_Q2_K, qs), codes);
-}
-
-static inline void get_TQ2_0(const uint8_t *block, uint32_t *quads)
-{
-    get_planes(block + offsetof(struct block_TQ2_0, qs), quads);
-}
-
-static void put_TQ2_0(uint8_t *block, const uint8_t *codes)
-{
-    put_planes(block + offsetof(struct block_TQ2_0, qs), codes);
-}
-
-static inline void get_Q3_K(const uint8_t *block, uint32_t *quads)
-{
-    const uint8_t *hmask = block + offsetof(struct block_Q3_K, hmask);
-    get_planes(block + offsetof(struct block_Q3_K, qs), quads);
-    for (int plane = 0; plane < 8; plane++) {
-        for (int i = 0; i < QUADS; i++)
-            quads[QUADS * plane + i] |= (block_u32(hmask + 4 * i) >> plane & 0x01010101) << 2;
-    }
-}
-
-static void put_Q3_K(uint8_t *block, const uint8_t *codes)
-{
-    uint8_t *hmask = block + offsetof(struct block_Q3_K, hmask);
-    put_planes(block + offsetof(struct block_Q3_K, qs), codes);
-    for (int i = 0; i < 256; i++)
-        hmask[i % 32] |= (uint8_t)((codes[i] >> 2) << i / 32);
-}
-
-/* Columns 16 g + i and 16 g + 8 + i share byte 8 g + i. */
-static inline void get_NVFP4(const uint8_t *block, uint32_t *quads)
-{
-    const uint8_t *qs = block + offsetof(struct block_NVFP4, qs);
-    for (int i = 0; i < 8; i++) {
-        const uint32_t word = block_u32(qs + 4 * i);
-        quads[4 * (i / 2) + i % 2] = word & low_halves;
-        quads[4 * (i / 2) + i % 2 + 2] = word >> 4 & low_halves;
-    }
-}
-
-static void put_NVFP4(uint8_t *block, const uint8_t *codes)
-{
-    uint8_t *qs = block + offsetof(struct block_NVFP4, qs);
-    for (int i = 0; i < 32; i++)
-        qs[i] = (uint8_t)(codes[16 * (i / 8) + i % 8] | codes[16 * (i / 8) + 8 + i % 8] << 4);
-}
-
-/* A byte has four columns. */
-static inline void get_Q2_0(const uint8_t *block, uint32_t *quads)
-{
-    const uint8_t *qs = block + offsetof(struct block_Q2_0, qs);
-    for (int i = 0; i < 16; i++) {
-        const uint32_t two = (qs[i] | (uint32_t)qs[i] << 12) & 0x000f000f;
-        quads[i] = (two | two << 6) & 0x03030303;
-    }
-}
-
-static void put_Q2_0(uint8_t *block, const uint8_t *codes)
-{
-    for (int i = 0; i < 64; i++)
-        block[offsetof(struct block_Q2_0, qs) + i / 4] |= (uint8_t)(codes[i] << 2 * (i % 4));
-}
-
-/* A byte has eight. */
-static inline void get_Q1_0(const uint8_t *block, uint32_t *quads)
-{
-    const uint8_t *qs = block + offsetof(struct block_Q1_0, qs);
-    for (int i = 0; i < 32; i++)
-        quads[i] = spread_bits(qs[i / 2] >> 4 * (i % 2) & 15);
-}
-
-static void put_Q1_0(uint8_t *block, const uint8_t *codes)
-{
-    for (int i = 0; i < 128; i++)
-        block[offsetof(struct block_Q1_0, qs) + i / 8] |= (uint8_t)(codes[i] << i % 8);
-}
-
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-/* The codes of 32 columns of one row. */
-static inline void pack_quads(uint32_t bits, const uint32_t *quads, uint8_t *to)
+/* The words of four rows in the lines of 32 columns, of codes of `bits` bits. */
+static inline void pack_quads(uint32_t bits, const quad *quads, uint8_t *to)
 {
-    uint32_t line[8] = {0};
+    quad line[8] = {0};
     for (uint32_t j = 0; j < QUADS; j++) {
         if (bits == 8) {
             line[j] = quads[j];
@@ -327,23 +59,43 @@ static inline void pack_quads(uint32_t bits, const uint32_t *quads, uint8_t *to)
             line[4 + j / 4] |= (quads[j] >> 4 & 0x03030303) << 2 * (j % 4);
     }
     for (uint32_t j = 0; j < bits; j++)
-        memcpy(to + j * PACK_LINE, &line[j], 4);
+        memcpy(to + j * PACK_LINE, &line[j], sizeof line[j]);
 }
 
-/* The codes of blocks of `columns`; a function of its own for each type, so that what is the same
- * for all of its blocks is decided by the compiler. */
-#define PACK_CODES(id, bits, columns)                                                              \
-    static void pack_##id(const uint8_t *from, uint32_t blocks, uint8_t *to)                       \
+/* Of each type a function of its own, so that what is the same for all of its blocks is decided by
+ * the compiler. */
+#define PACK_BLOCKS(id, line_count)                                                                \
+    static void pack_##id(const uint8_t *const from[PACK_ROWS], uint32_t blocks, uint8_t *to)      \
     {                                                                                              \
-        for (uint32_t b = 0; b < blocks; b++) {                                                    \
-            uint32_t quads[(columns) / 4];                                                         \
-            get_##id(from + b * sizeof(struct block_##id), quads);                                 \
-            for (uint32_t i = 0; i < (columns) / 4; i += QUADS) {                                  \
-                pack_quads(bits, quads + i, to);                                                   \
-                to += (bits)*PACK_LINE;                                                            \
+        for (uint32_t b = 0; b < blocks; b++, to += (line_count)*PACK_LINE) {                      \
+            for (uint32_t row = 0; row < PACK_ROWS; row += SIDE) {                                 \
+                const uint8_t *block[SIDE];                                                        \
+                for (uint32_t i = 0; i < SIDE; i++)                                                \
+                    block[i] = from[row + i] + b * sizeof(struct block_##id);                      \
+                pack_block_##id(block, to + 4 * row);                                              \
             }                                                                                      \
         }                                                                                          \
     }
+
+#define PACK_CODES(id, bits, columns)                                                              \
+    static inline void pack_block_##id(const uint8_t *const block[SIDE], uint8_t *to)              \
+    {                                                                                              \
+        quad quads[(columns) / 4];                                                                 \
+        get_##id(block, quads);                                                                    \
+        for (uint32_t i = 0; i < (columns) / PACK_COLUMNS; i++)                                    \
+            pack_quads(bits, quads + QUADS * i, to + i * (bits)*PACK_LINE);                        \
+    }                                                                                              \
+    PACK_BLOCKS(id, (bits) * (columns) / PACK_COLUMNS)
+#define PACK_WORDS(id, words)                                                                      \
+    static inline void pack_block_##id(const uint8_t *const block[SIDE], uint8_t *to)              \
+    {                                                                                              \
+        uint32_t word[SIDE][words];                                                                \
+        for (uint32_t i = 0; i < SIDE; i++)                                                        \
+            get_words_##id(block[i], word[i]);                                                     \
+        for (uint32_t i = 0; i < (words); i++, to += PACK_LINE)                                    \
+            memcpy(to, &(quad){word[0][i], word[1][i], word[2][i], word[3][i]}, sizeof(quad));     \
+    }                                                                                              \
+    PACK_BLOCKS(id, words)
 PACK_CODES(Q4_0, 4, 32)
 PACK_CODES(Q4_1, 4, 32)
 PACK_CODES(IQ4_NL, 4, 32)
@@ -361,27 +113,16 @@ PACK_CODES(Q2_K, 2, 256)
 PACK_CODES(TQ2_0, 2, 256)
 PACK_CODES(Q3_K, 3, 256)
 PACK_CODES(NVFP4, 4, 64)
-
-#define PACK_WORDS(id, bits)                                                                       \
-    static void pack_##id(const uint8_t *from, uint32_t blocks, uint8_t *to)                       \
-    {                                                                                              \
-        for (uint32_t b = 0; b < blocks; b++) {                                                    \
-            uint32_t words[8 * (bits)];                                                            \
-            get_words_##id(from + b * sizeof(struct block_##id), words);                           \
-            for (uint32_t i = 0; i < 8 * (bits); i++, to += PACK_LINE)                             \
-                memcpy(to, &words[i], sizeof words[i]);                                            \
-        }                                                                                          \
-    }
-PACK_WORDS(IQ1_S, 1)
-PACK_WORDS(IQ1_M, 1)
-PACK_WORDS(IQ2_XXS, 2)
-PACK_WORDS(IQ2_XS, 2)
-PACK_WORDS(IQ2_S, 2)
-PACK_WORDS(IQ3_XXS, 3)
-PACK_WORDS(IQ3_S, 3)
+PACK_WORDS(IQ1_S, 8)
+PACK_WORDS(IQ1_M, 8)
+PACK_WORDS(IQ2_XXS, 16)
+PACK_WORDS(IQ2_XS, 16)
+PACK_WORDS(IQ2_S, 16)
+PACK_WORDS(IQ3_XXS, 24)
+PACK_WORDS(IQ3_S, 24)
 
 /* Digits in base 3 of five columns share a byte, so TQ1_0 is fields alone. */
-static void pack_TQ1_0(const uint8_t *from, uint32_t blocks, uint8_t *to)
+static void pack_TQ1_0(const uint8_t *const from[PACK_ROWS], uint32_t blocks, uint8_t *to)
 {
     (void)from;
     (void)blocks;
@@ -483,110 +224,140 @@ uint64_t pack_group_bytes(enum dtype dtype, uint32_t width)
 
 /* ---- packing --------------------------------------------------------------------------------- */
 
-/* The same element of each of the blocks of a row. */
-static void pack_element(const uint8_t *from, uint32_t from_step, uint32_t blocks, uint32_t bytes,
-                         uint8_t *to, uint32_t to_step)
+/* Bytes [at, at + bytes) of each row, side by side. */
+static inline void pack_element(const uint8_t *const from[PACK_ROWS], uint64_t at, uint32_t bytes,
+                                uint8_t *to)
 {
-    if (bytes == 2) {
-        for (uint32_t b = 0; b < blocks; b++)
-            memcpy(to + (uint64_t)b * to_step, from + (uint64_t)b * from_step, 2);
-        return;
-    }
-    if (bytes == 4) {
-        for (uint32_t b = 0; b < blocks; b++)
-            memcpy(to + (uint64_t)b * to_step, from + (uint64_t)b * from_step, 4);
-        return;
-    }
-    for (uint32_t b = 0; b < blocks; b++)
-        to[(uint64_t)b * to_step] = from[(uint64_t)b * from_step];
+    for (uint32_t row = 0; row < PACK_ROWS; row++)
+        memcpy(to + row * bytes, from[row] + at, bytes);
 }
 
-/* The fields of the blocks of one row of the file. */
-static void pack_fields(const struct packing *packing, const uint8_t *from, uint32_t block_bytes,
-                        uint32_t blocks, uint8_t *to, uint32_t row)
+/* The fields of the blocks that begin at byte `at` of each row. */
+static uint8_t *pack_fields(const struct packing *packing, const uint8_t *const from[PACK_ROWS],
+                            uint64_t at, uint8_t *to)
 {
-    const uint32_t to_step = fields_bytes(packing) * PACK_ROWS;
     for (int i = 0; i < FIELDS_MAX; i++) {
         const struct field *field = &packing->fields[i];
-        for (uint32_t element = 0; element < field->count; element++) {
-            pack_element(from + field->offset + element * field->bytes, block_bytes, blocks,
-                         field->bytes, to + row * field->bytes, to_step);
+        const uint64_t end = at + field->offset + field->count * field->bytes;
+        for (uint64_t j = at + field->offset; j < end; j += field->bytes) {
+            switch (field->bytes) {
+            case 1: pack_element(from, j, 1, to); break;
+            case 2: pack_element(from, j, 2, to); break;
+            default: pack_element(from, j, 4, to); break;
+            }
             to += PACK_ROWS * field->bytes;
         }
     }
+    return to;
+}
+
+/* Some blocks at a time, which stay in the first cache from their fields to their codes. */
+static void pack_blocks(enum dtype dtype, const uint8_t *const from[PACK_ROWS], uint32_t width,
+                        uint8_t *to)
+{
+    enum { COLUMNS = 512 };
+    const struct packing *packing = &packings[dtype];
+    const struct dtype_info *info = dtype_info(dtype);
+    const uint32_t blocks = width / info->block, some = COLUMNS / info->block;
+    const uint8_t *part[PACK_ROWS];
+    uint8_t *fields = to, *codes = to + pack_field_bytes(dtype, width), *fields_end = codes;
+    memcpy(part, from, sizeof part);
+    for (uint32_t b = 0; b < blocks; b += some) {
+        const uint32_t count = blocks - b < some ? blocks - b : some;
+        for (uint32_t i = 0; i < count; i++)
+            fields = pack_fields(packing, part, i * info->block_bytes, fields);
+        packing->pack(part, count, codes);
+        codes += (uint64_t)count * (info->block / PACK_COLUMNS) * pack_code_bytes(dtype);
+        for (uint32_t row = 0; row < PACK_ROWS; row++)
+            part[row] += (uint64_t)count * info->block_bytes;
+    }
+    memset(fields, 0, (size_t)(fields_end - fields));
+}
+
+/* Eight columns of eight rows of 16 bits, as turn_quads. */
+static inline void turn_halves(const uint8_t *const from[8], uint64_t at, uint8_t *to)
+{
+    typedef uint16_t half __attribute__((vector_size(16)));
+    half row[8], turned[8];
+    for (int i = 0; i < 8; i++)
+        memcpy(&row[i], from[i] + at, sizeof row[i]);
+    for (int time = 0; time < 3; time++) {
+        for (int i = 0; i < 4; i++) {
+            const half a = row[i], b = row[i + 4];
+            turned[2 * i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+            turned[2 * i + 1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+        }
+        memcpy(row, turned, sizeof row);
+    }
+    for (int i = 0; i < 8; i++)
+        memcpy(to + i * PACK_ROWS * sizeof(uint16_t), &row[i], sizeof row[i]);
+}
+
+static inline void turn_singles(const uint8_t *const from[SIDE], uint64_t at, uint8_t *to)
+{
+    quad row[SIDE];
+    load_words(from, at, SIDE, row);
+    for (int i = 0; i < SIDE; i++)
+        memcpy(to + i * PACK_ROWS * sizeof(float), &row[i], sizeof row[i]);
 }
 
 /* Floats of `bytes` bytes: column after column, of all rows. */
-static inline void pack_columns(const uint8_t *from, uint32_t rows, uint32_t width, uint32_t bytes,
-                                uint8_t *to)
+static void pack_floats(uint32_t bytes, const uint8_t *const from[PACK_ROWS], uint32_t width,
+                        uint8_t *to)
 {
-    const uint64_t row_bytes = (uint64_t)width * bytes;
-    for (uint32_t i = 0; i < width; i++) {
-        for (uint32_t row = 0; row < rows; row++)
-            memcpy(to + row * bytes, from + row * row_bytes, bytes);
-        from += bytes;
-        to += PACK_ROWS * bytes;
+    const uint32_t side = 16 / bytes, whole = width - width % side;
+    for (uint32_t i = 0; i < whole; i += side) {
+        for (uint32_t row = 0; row < PACK_ROWS; row += side) {
+            uint8_t *square = to + ((uint64_t)i * PACK_ROWS + row) * bytes;
+            if (bytes == 2)
+                turn_halves(from + row, (uint64_t)i * bytes, square);
+            else
+                turn_singles(from + row, (uint64_t)i * bytes, square);
+        }
     }
-}
-
-static void pack_float_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t width,
-                             uint8_t *to)
-{
-    const uint64_t all = pack_group_bytes(dtype, width),
-                   used = PACK_ROWS * dtype_row_bytes(dtype, width);
-    if (rows < PACK_ROWS)
-        memset(to, 0, all);
-    else
-        memset(to + used, 0, all - used);
-    if (dtype == DTYPE_F32)
-        pack_columns(from, rows, width, 4, to);
-    else
-        pack_columns(from, rows, width, 2, to);
+    for (uint32_t i = whole; i < width; i++) {
+        for (uint32_t row = 0; row < PACK_ROWS; row++)
+            memcpy(to + ((uint64_t)i * PACK_ROWS + row) * bytes, from[row] + (uint64_t)i * bytes,
+                   bytes);
+    }
 }
 
 void pack_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t width, uint8_t *to)
 {
-    if (is_float(dtype)) {
-        pack_float_group(dtype, from, rows, width, to);
+    const uint64_t row_bytes = dtype_row_bytes(dtype, width);
+    const uint8_t *row[PACK_ROWS];
+    for (uint32_t i = 0; i < PACK_ROWS; i++)
+        row[i] = from + (i < rows ? i : rows - 1) * row_bytes;
+    if (!is_float(dtype)) {
+        pack_blocks(dtype, row, width, to);
         return;
     }
-    const struct packing *packing = &packings[dtype];
-    const struct dtype_info *info = dtype_info(dtype);
-    const uint32_t blocks = width / info->block;
-    const uint64_t row_bytes = (uint64_t)blocks * info->block_bytes;
-    const uint64_t used = (uint64_t)blocks * fields_bytes(packing) * PACK_ROWS;
-    const uint64_t field_bytes = pack_field_bytes(dtype, width);
-    if (rows < PACK_ROWS)
-        memset(to, 0, pack_group_bytes(dtype, width));
-    else
-        memset(to + used, 0, field_bytes - used);
-    for (uint32_t row = 0; row < rows; row++, from += row_bytes) {
-        pack_fields(packing, from, info->block_bytes, blocks, to, row);
-        packing->pack(from, blocks, to + field_bytes + 4 * row);
-    }
+    const uint64_t used = PACK_ROWS * row_bytes;
+    pack_floats(dtype_info(dtype)->block_bytes, row, width, to);
+    memset(to + used, 0, pack_group_bytes(dtype, width) - used);
 }
 
 /* ---- taking out ------------------------------------------------------------------------------ */
 
 static void take_codes(uint32_t bits, const uint8_t *from, uint32_t row, uint8_t *codes)
 {
-    uint32_t quad[8], line[8] = {0};
+    uint32_t quads[8], line[8] = {0};
     for (uint32_t j = 0; j < bits; j++)
         memcpy(&line[j], from + j * PACK_LINE + 4 * row, 4);
     for (uint32_t j = 0; j < 8; j++) {
         if (bits < 4) {
-            quad[j] = bits > 1 ? line[j / 4] >> 2 * (j % 4) & 0x03030303 : 0;
+            quads[j] = bits > 1 ? line[j / 4] >> 2 * (j % 4) & 0x03030303 : 0;
             if (bits != 2)
-                quad[j] |= (line[bits - 1] >> j & 0x01010101) << (bits - 1);
+                quads[j] |= (line[bits - 1] >> j & 0x01010101) << (bits - 1);
             continue;
         }
-        quad[j] = bits == 8 ? line[j] : line[j % 4] >> 4 * (j / 4) & 0x0f0f0f0f;
+        quads[j] = bits == 8 ? line[j] : line[j % 4] >> 4 * (j / 4) & 0x0f0f0f0f;
         if (bits == 5)
-            quad[j] |= (line[4] >> j & 0x01010101) << 4;
+            quads[j] |= (line[4] >> j & 0x01010101) << 4;
         if (bits == 6)
-            quad[j] |= (line[4 + j / 4] >> 2 * (j % 4) & 0x03030303) << 4;
+            quads[j] |= (line[4 + j / 4] >> 2 * (j % 4) & 0x03030303) << 4;
     }
-    memcpy(codes, quad, sizeof quad);
+    memcpy(codes, quads, sizeof quads);
 }
 
 /* The codes of a block from its lines. */

@@ -38,7 +38,7 @@ uint64_t pack_field_bytes(enum dtype dtype, uint32_t width);
 /* Bytes of the codes of 32 columns of a group. */
 uint32_t pack_code_bytes(enum dtype dtype);
 
-/* Packs a group: `rows` (at most 16) rows of the file from `from` on, and zeros for the rest. */
+/* Packs a group: `rows` (1 to 16) rows of the file from `from` on, the last again for the rest. */
 void pack_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t width, uint8_t *to);
 
 /* Row `row` of a packed matrix as it lies in the file. */

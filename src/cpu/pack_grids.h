@@ -8,18 +8,16 @@
 
 #include "format/blocks.h"
 
-/* Bit k of four goes to byte k: the factor puts a copy 7 bits further each time. */
-static inline uint32_t spread_bits(uint32_t four)
-{
-    return four * 0x00204081 & 0x01010101;
-}
+/* Bit k of four goes to byte k: the factor puts a copy 7 bits further each time. Of words, and of
+ * vectors of words. */
+#define SPREAD_BITS(four) ((four)*0x00204081 & 0x01010101)
 
 /* Bit 4 j + k to bit j of byte k, and back. */
 static inline uint32_t turn_signs(uint32_t signs)
 {
     uint32_t turned = 0;
     for (int j = 0; j < 8; j++)
-        turned |= spread_bits(signs >> 4 * j & 15) << j;
+        turned |= SPREAD_BITS(signs >> 4 * j & 15) << j;
     return turned;
 }
 
