@@ -43,6 +43,8 @@ struct part {
     uint32_t prompt, generate, depth;
 };
 
+static const double BEYOND = 1.05;
+
 struct bench {
     const struct call *call;
     const struct bench_options *options;
@@ -57,6 +59,7 @@ struct bench {
     struct probe probe;           /* once it is asked for */
     struct bench_table tables[2]; /* on standard output and on standard error */
     uint64_t tests, tests_done;
+    bool is_beyond; /* the peak that is kept: by more than a measurement varies */
 };
 
 /* ---- what is to be done ---------------------------------------------------------------------- */
@@ -228,6 +231,17 @@ static void pause_between(const struct bench *bench)
         nanosleep(&pause, NULL);
 }
 
+/* Peaks that were measured beside other work are too low. */
+static void warn_of_peaks(const struct bench *bench)
+{
+    if (bench->is_beyond)
+        log_print(
+            bench->call->log, WEIR_LOG_WARNING,
+            "warning: faster than the peak that is kept, %.2f GB/s: it was measured on a busy "
+            "machine; measure it again with --probe",
+            bench->tables[0].peak);
+}
+
 static enum weir_status run_test(struct bench *bench, const struct bench_test *test,
                                  struct weir_error *err)
 {
@@ -241,6 +255,8 @@ static enum weir_status run_test(struct bench *bench, const struct bench_test *t
     TRY(bench_run(&result, bench->loaded.engine, bench->loaded.session,
                   bench->call->options->warmup, show_progress, bench, err));
     TRY(put_row(bench, &result, err));
+    bench->is_beyond |=
+        bench->options->bytes && bench_gigabytes(&result) > BEYOND * bench->tables[0].peak;
     bench->tests_done++;
 out:
     return status;
@@ -334,6 +350,7 @@ static enum weir_status run_models(struct bench *bench, struct weir_error *err)
     for (int i = 0; i < 2; i++)
         bench_table_end(&bench->tables[i]);
     TRY(output_finish(&bench->output, err));
+    warn_of_peaks(bench);
 out:
     return status;
 }

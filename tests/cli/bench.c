@@ -592,6 +592,32 @@ TEST(bench_peaks_are_kept_and_checked)
     }
 }
 
+/* A peak that was kept on a busy machine makes percentages that cannot be. */
+TEST(bench_tells_of_peaks_too_low)
+{
+    static char environment[256], text[4096];
+    const char *folder = test_scratch("cache");
+    bool measured;
+    size_t size;
+    snprintf(environment, sizeof environment, "XDG_CACHE_HOME=%s", folder);
+    peak_of_run(environment, &measured);
+    char *kept = (char *)test_read_file(cache_file(folder), &size);
+    const char *rest = strstr(kept, "\nthreads ");
+    CHECK(rest != NULL);
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof text, "%.*s\nread 1 plain %s 1.0\npeak f32 128-bit 1 1\nend\n",
+                 (int)(rest + 1 + strcspn(rest + 1, "\n") - kept), kept,
+                 i == 0 ? "0.0001" : "4096");
+        write_file(cache_file(folder), text);
+        const struct program_call call = {
+            .words = {"bench", MODEL, "-p", "5", "-n", "0", "--bytes"}, .environment = environment};
+        const struct program_result *result = run_program(&call);
+        CHECK_INT(result->status, 0);
+        CHECK((strstr(result->err, "faster than the peak that is kept") != NULL) == (i == 0));
+    }
+    free(kept);
+}
+
 /* The bytes of a test are those of its evaluations: a prompt in two batches, then tokens. */
 TEST(bench_bytes_are_those_of_the_plan)
 {
