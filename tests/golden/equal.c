@@ -5,9 +5,12 @@
  * one, and the backends against each other. Run alone: build/tests/weir-test equal_ */
 #include "golden/fixture.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "format/gguf.h"
 
 /* What computes. A level that this processor has not is that below it. */
 static const struct {
@@ -329,4 +332,67 @@ TEST(equal_backends_give_the_same_logits_with_any_cache)
             free(other_logits);
         }
     }
+}
+
+/* ---- numbers that are none ------------------------------------------------------------------- */
+
+/* The first number of a tensor becomes NaN, of a quantized one the scale of its first block. */
+static void spoil(uint8_t *data, const struct gguf_tensor *tensor)
+{
+    const float single = NAN;
+    const uint8_t half[] = {0x00, 0x7e};
+    if (tensor->dtype == DTYPE_F32)
+        memcpy(data + tensor->offset, &single, sizeof single);
+    else
+        memcpy(data + tensor->offset, half, sizeof half);
+}
+
+static bool is_finite_of(const char *path, int engine)
+{
+    /* the first row of the embedding too */
+    const int32_t tokens[] = {0, 1, 2};
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct fixture fixture;
+    engine_options(&options, engine);
+    fixture_open(&fixture, path, &options);
+    const enum weir_status status =
+        weir_session_eval(fixture.session, tokens, 3, WEIR_LOGITS_ALL, &err);
+    if (status != WEIR_OK)
+        fixture_check_says(&err, WEIR_ERR_FORMAT, " of the logits is not finite");
+    fixture_close(&fixture);
+    return status == WEIR_OK;
+}
+
+/* Spoils one tensor after the other, with none of which there is an answer. */
+static void check_spoilt(const char *model, int engine)
+{
+    size_t size;
+    struct weir_error err = {0};
+    struct gguf *gguf;
+    const char *path = test_scratch("spoilt.gguf");
+    CHECK_OK(gguf_open(&gguf, model, &err), &err);
+    CHECK(is_finite_of(model, engine));
+    for (uint64_t i = 0; i < gguf->tensor_count; i++) {
+        const struct gguf_tensor *tensor = &gguf->tensors[i];
+        if (strncmp(tensor->name, "blk.4.", 6) == 0) /* the MTP block: not read */
+            continue;
+        uint8_t *data = test_read_file(model, &size);
+        spoil(data, tensor);
+        FILE *stream = fopen(path, "wb");
+        CHECK(stream != NULL && fwrite(data, 1, size, stream) == size && fclose(stream) == 0);
+        free(data);
+        if (is_finite_of(path, engine))
+            test_fail(__FILE__, __LINE__, "%s %s, %s: NaN gives an answer", engines[engine].backend,
+                      engines[engine].isa, tensor->name);
+    }
+    gguf_close(gguf);
+}
+
+TEST(equal_backends_never_answer_from_nan)
+{
+    static const char *const names[] = {"golden/nano-f32.gguf", "golden/nano-q4_0.gguf",
+                                        "golden/nanomoe-f32.gguf"};
+    for (int i = 0; i < 3 * ENGINES; i++)
+        check_spoilt(test_data(names[i % 3]), i / 3);
 }

@@ -80,15 +80,20 @@ static void check_same_bits(struct rows a, struct rows b)
     rows_free(&b);
 }
 
-static void plain_options(struct weir_engine_options *options)
+static const char *const backends[] = {"ref", "cpu"};
+
+enum { BACKENDS = sizeof backends / sizeof backends[0] };
+
+static void plain_options(struct weir_engine_options *options, int backend)
 {
     fixture_options(options);
+    options->backend = backends[backend];
     options->mtp = true;
 }
 
-static void unfused_options(struct weir_engine_options *options)
+static void unfused_options(struct weir_engine_options *options, int backend)
 {
-    plain_options(options);
+    plain_options(options, backend);
     options->fuse = options->fused_gdn = WEIR_OFF;
 }
 
@@ -97,10 +102,10 @@ static void unfused_options(struct weir_engine_options *options)
 /* Heads in another order make the sums of ssm_out run in another order: some 1e-7 of their size,
  * squared and three layers amplified 1e-12 (9e-13 is found). Heads paired wrongly are another
  * model. */
-TEST(layouts_qwen3next_is_qwen35moe)
+static void check_order_of_heads(int backend)
 {
     struct weir_engine_options options;
-    plain_options(&options);
+    plain_options(&options, backend);
     struct rows tiled = rows_of(variant_tiled(), &options);
     struct rows split = rows_of(variant_next(VARIANT_SPLIT), &options);
     struct rows wrong = rows_of(variant_next(VARIANT_WRONG), &options);
@@ -113,14 +118,20 @@ TEST(layouts_qwen3next_is_qwen35moe)
     rows_free(&wrong);
 }
 
+TEST(layouts_qwen3next_is_qwen35moe)
+{
+    for (int backend = 0; backend < BACKENDS; backend++)
+        check_order_of_heads(backend);
+}
+
 TEST(layouts_qwen3next_fused_is_unfused)
 {
-    for (int layout = VARIANT_SPLIT; layout <= VARIANT_LEGACY; layout++) {
+    for (int i = 0; i < 2 * BACKENDS; i++) {
         struct weir_engine_options fused, unfused;
-        plain_options(&fused);
-        unfused_options(&unfused);
+        plain_options(&fused, i / 2);
+        unfused_options(&unfused, i / 2);
         unfused.threads = 3;
-        const char *path = variant_next((enum variant_layout)layout);
+        const char *path = variant_next(i % 2 == 0 ? VARIANT_SPLIT : VARIANT_LEGACY);
         check_same_bits(rows_of(path, &fused), rows_of(path, &unfused));
     }
 }
@@ -129,12 +140,14 @@ TEST(layouts_qwen3next_fused_is_unfused)
 
 TEST(layouts_fused_experts_are_separate_ones)
 {
-    struct weir_engine_options fused, unfused;
-    plain_options(&fused);
-    unfused_options(&unfused);
     const char *path = variant_gate_up(NANOMOE);
-    check_same_bits(rows_of(NANOMOE, &fused), rows_of(path, &fused));
-    check_same_bits(rows_of(NANOMOE, &fused), rows_of(path, &unfused));
+    for (int backend = 0; backend < BACKENDS; backend++) {
+        struct weir_engine_options fused, unfused;
+        plain_options(&fused, backend);
+        unfused_options(&unfused, backend);
+        check_same_bits(rows_of(NANOMOE, &fused), rows_of(path, &fused));
+        check_same_bits(rows_of(NANOMOE, &fused), rows_of(path, &unfused));
+    }
 }
 
 /* ---- types and scales ------------------------------------------------------------------------ */
@@ -166,12 +179,14 @@ TEST(layouts_tiny_quantized_is_decoded)
 /* Powers of two are exact in every type and every product. */
 static void check_scaled(const char *path, enum dtype dtype)
 {
-    struct weir_engine_options fused, unfused;
-    plain_options(&fused);
-    unfused_options(&unfused);
     const char *scaled = variant_scaled(path, dtype);
-    check_same_bits(rows_of(path, &fused), rows_of(scaled, &fused));
-    check_same_bits(rows_of(path, &fused), rows_of(scaled, &unfused));
+    for (int backend = 0; backend < BACKENDS; backend++) {
+        struct weir_engine_options fused, unfused;
+        plain_options(&fused, backend);
+        unfused_options(&unfused, backend);
+        check_same_bits(rows_of(path, &fused), rows_of(scaled, &fused));
+        check_same_bits(rows_of(path, &fused), rows_of(scaled, &unfused));
+    }
 }
 
 TEST(layouts_scales_are_factors_of_products)
@@ -188,11 +203,11 @@ TEST(layouts_scales_are_factors_of_products)
 
 /* Its own embedding is the model's with all rows one further on, its own head twice the model's, so
  * that the logits tell whether both are used; without an own norm the model's last one serves. */
-static void check_own_tables(const char *path)
+static void check_own_tables(const char *path, int backend)
 {
     struct weir_engine_options options, unfused;
-    plain_options(&options);
-    unfused_options(&unfused);
+    plain_options(&options, backend);
+    unfused_options(&unfused, backend);
     struct rows plain = rows_of(variant_mtp(path, VARIANT_OWN_NORM), &options);
     struct rows shared = rows_of(variant_mtp(path, VARIANT_NO_NORM), &options);
     struct rows own = rows_of_shifted(variant_mtp(path, VARIANT_OWN_TABLES), &options, 1);
@@ -208,6 +223,8 @@ static void check_own_tables(const char *path)
 
 TEST(layouts_mtp_block_with_tables_of_its_own)
 {
-    check_own_tables(NANO);
-    check_own_tables(NANOMOE);
+    for (int backend = 0; backend < BACKENDS; backend++) {
+        check_own_tables(NANO, backend);
+        check_own_tables(NANOMOE, backend);
+    }
 }

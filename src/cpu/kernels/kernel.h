@@ -90,11 +90,12 @@ static inline vi vi_add_short(vi sum, vi shorts)
 
 /* ---- functions ------------------------------------------------------------------------------- */
 
-/* e^x for x from -87 to 88; beyond, as at the end. Cephes' reduction by ln 2 in two parts, then the
- * Taylor series to the seventh term: within 2 units of the last place. */
+/* e^x for x from -87 to 88; beyond, as at the end; NaN of NaN. Cephes' reduction by ln 2 in two
+ * parts, then the Taylor series to the seventh term: within 2 units of the last place. */
 static inline vf vf_exp(vf x)
 {
-    const vf clamped = vf_min(vf_max(x, vf_set(-87.0f)), vf_set(88.0f));
+    /* in this order: where one is NaN, x86 gives the second */
+    const vf clamped = vf_min(vf_set(88.0f), vf_max(vf_set(-87.0f), x));
     const vf n = vf_round(vf_mul(clamped, vf_set(1.44269504f)));
     vf r = vf_fma(n, vf_set(-0.693359375f), clamped);
     r = vf_fma(n, vf_set(2.12194440e-4f), r);

@@ -144,13 +144,25 @@ INLINE void combine_vector(const struct cpu_call *call, const struct part *part,
     }
 }
 
+static inline float softplus_of(float x)
+{
+    return x > 20.0f ? x : log1pf(expf(x));
+}
+
 static vf softplus(vf x)
 {
     float lane[LANES];
     vf_store(lane, x);
     for (int i = 0; i < LANES; i++)
-        lane[i] = lane[i] > 20.0f ? lane[i] : log1pf(expf(lane[i]));
+        lane[i] = softplus_of(lane[i]);
     return vf_load(lane);
+}
+
+static void decay_run(const float *x, const float *bias, const float *rate, float *y,
+                      uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        y[i] = softplus_of(x[i] + bias[i]) * rate[i];
 }
 
 static vf mul_sigmoid(vf a, vf b)
@@ -213,9 +225,11 @@ void KERNEL(decay)(const struct cpu_call *call, const struct part *part)
     const struct host_operand *x = &call->at[0], *y = &call->at[3];
     const float *bias = row_of(&call->at[1], 0), *rate = row_of(&call->at[2], 0);
     for (uint64_t row = part->row; row < part->row_end; row++) {
-        for (uint32_t column = part->column; column < part->column_end; column++) {
-            const float sum = row_of(x, row)[column] + bias[column];
-            row_of(y, row)[column] = (sum > 20.0f ? sum : log1pf(expf(sum))) * rate[column];
+        struct run run;
+        for (uint32_t column = part->column; column < part->column_end; column += run.count) {
+            run = run_at(y, column, part);
+            decay_run(run_of(x, row, &run), bias + column, rate + column, run_of(y, row, &run),
+                      run.count);
         }
     }
 }
@@ -353,12 +367,19 @@ void KERNEL(add_norm)(const struct cpu_call *call, const struct part *part)
 
 /* ---- 8 bits ---------------------------------------------------------------------------------- */
 
+/* The largest magnitude; NaN if one is among them. As whole numbers, the bits of floats without
+ * their sign are in the same order, with infinity and NaN at the end. */
 static float largest_of(const float x[QUANT_COLUMNS])
 {
-    vf largest = vf_abs(vf_load(x));
-    for (uint32_t i = LANES; i < QUANT_COLUMNS; i += LANES)
-        largest = vf_max(largest, vf_abs(vf_load(x + i)));
-    return vf_largest(largest);
+    int32_t bits[QUANT_COLUMNS], largest_bits = 0;
+    float largest;
+    memcpy(bits, x, sizeof bits);
+    for (uint32_t i = 0; i < QUANT_COLUMNS; i++) {
+        const int32_t magnitude = bits[i] & INT32_MAX;
+        largest_bits = magnitude > largest_bits ? magnitude : largest_bits;
+    }
+    memcpy(&largest, &largest_bits, sizeof largest);
+    return largest;
 }
 
 /* As floats, which so few whole numbers fill without rounding: compilers take them lane by lane. */
@@ -371,15 +392,17 @@ static int16_t sum_of(const int32_t code[QUANT_HALF])
 }
 
 /* Rounds 32 columns; halves away from zero, as the reference engine's Q8_0 does. The loops are such
- * as compilers make vectors of. */
+ * as compilers make vectors of. Of numbers that are not finite the scale is not either, so that
+ * every product says so; of numbers below 1e-36, which have no inverse, all is 0. */
 static void quantize_block(const float *x, const struct quants *to, uint64_t row, uint32_t block)
 {
     const float largest = largest_of(x);
-    const float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
+    const bool is_usual = largest > 1e-36f && largest < INFINITY;
+    const float scale = largest / 127, inverse = is_usual ? 127 / largest : 0;
     int8_t *codes = quants_codes(to, row) + block * QUANT_COLUMNS;
     int32_t code[QUANT_COLUMNS];
     for (uint32_t i = 0; i < QUANT_COLUMNS; i++)
-        code[i] = (int32_t)(x[i] * inverse + copysignf(0.5f, x[i]));
+        code[i] = is_usual ? (int32_t)(x[i] * inverse + copysignf(0.5f, x[i])) : 0;
     for (uint32_t i = 0; i < QUANT_COLUMNS; i++)
         codes[i] = (int8_t)code[i];
     quants_scales(to, row)[block] = scale;

@@ -94,14 +94,6 @@ static inline void vf_to_f16(void *p, vf x)
     _mm_storeu_si128(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
-/* The largest lane, if all are numbers. */
-static inline float vf_largest(vf x)
-{
-    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
-}
-
 /* Four floats of each of the rows 0 and 4. */
 static inline vf vf_load_fours(const float *p, uint64_t pitch)
 {

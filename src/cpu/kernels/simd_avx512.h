@@ -105,12 +105,6 @@ static inline void vf_to_f16(void *p, vf x)
     _mm256_storeu_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
-/* The largest lane, if all are numbers. */
-static inline float vf_largest(vf x)
-{
-    return _mm512_reduce_max_ps(x);
-}
-
 /* Four floats of each of the rows 0, 4, 8, 12. */
 static inline vf vf_load_fours(const float *p, uint64_t pitch)
 {

@@ -94,12 +94,6 @@ static inline void vf_to_f16(void *p, vf x)
     vst1_u8(p, vreinterpret_u8_f16(vcvt_f16_f32(x)));
 }
 
-/* The largest lane, if all are numbers. */
-static inline float vf_largest(vf x)
-{
-    return vmaxvq_f32(x);
-}
-
 /* out[i]: element i of LANES rows, `pitch` floats apart, of which each has four. */
 static inline void vf_load_columns(const float *p, uint64_t pitch, vf out[4])
 {

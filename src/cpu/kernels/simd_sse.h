@@ -105,13 +105,6 @@ static inline void vf_to_f16(void *p, vf x)
     memcpy(p, half, sizeof half);
 }
 
-/* The largest lane, if all are numbers. */
-static inline float vf_largest(vf x)
-{
-    const __m128 two = _mm_max_ps(x, _mm_movehl_ps(x, x));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
-}
-
 /* out[i]: element i of LANES rows, `pitch` floats apart, of which each has four. */
 static inline void vf_load_columns(const float *p, uint64_t pitch, vf out[4])
 {
