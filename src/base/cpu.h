@@ -44,7 +44,7 @@ void cpu_name(char *out, size_t size);
 /* Instructions beyond the least of the architecture. */
 enum cpu_feature {
     CPU_AVX2 = 1,   /* and what else x86-64-v3 has: see CPU_FMA */
-    CPU_AVX512 = 2, /* F, BW, DQ and VL */
+    CPU_AVX512 = 2, /* F, BW, CD, DQ and VL: what else x86-64-v4 has */
     CPU_AVX512_VNNI = 4,
     CPU_AVX_VNNI = 8,
     CPU_AVX512_BF16 = 16,
@@ -55,6 +55,7 @@ enum cpu_feature {
     CPU_NEON = 512,       /* Armv8.2 with arithmetic of halves and dot products of bytes */
     CPU_NEON_I8MM = 1024, /* products of matrices of bytes */
     CPU_NEON_BF16 = 2048,
+    CPU_LZCNT = 4096,
 };
 
 /* enum cpu_feature combined: what the processor can do and the system keeps the registers of. */

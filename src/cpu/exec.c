@@ -2,6 +2,7 @@
  * Prepares a plan: phases, places, addresses. Knows no kernel. */
 #include "cpu/exec.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -21,6 +22,19 @@ static uint32_t multiplied_operand(const struct op *op)
     }
 }
 
+/* What experts give and what attention does is not rounded (run.c, compute). No plan multiplies
+ * either: a gate or a sum stands between. */
+static bool is_rounded(const struct plan *plan, uint16_t base)
+{
+    for (uint32_t i = 0; i < plan->op_count; i++) {
+        const struct op *op = &plan->ops[i];
+        if ((op->kind == OP_ATTEND || op->kind == OP_EXPERT_MATMUL) &&
+            plan_buf(plan, op->operand[op_result(plan, op)])->base == base)
+            return false;
+    }
+    return true;
+}
+
 /* Bytes of a row in 8 bits for each buffer that a matrix of codes is multiplied with. */
 static void find_quants(const struct plan *plan, uint32_t *bytes)
 {
@@ -30,6 +44,7 @@ static void find_quants(const struct plan *plan, uint32_t *bytes)
         if (x == OP_OPERANDS_MAX)
             continue;
         const uint16_t base = plan_buf(plan, op->operand[x])->base;
+        assert(is_rounded(plan, base));
         if (pack_has_codes(plan_buf(plan, op->operand[0])->dtype))
             bytes[base] = (uint32_t)quants_row_bytes(buf_columns(plan_buf(plan, base)));
     }

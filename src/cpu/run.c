@@ -89,7 +89,7 @@ static void quantize_written(const struct turn_call *t, const struct part *part)
 }
 
 /* What experts give and what attention does is not rounded here: the one has its parts in each
- * group, the other no parts. No plan multiplies either (a gate or a sum stands between). */
+ * group, the other no parts. */
 static void compute(const struct turn_call *t, const struct part *part)
 {
     if (part->row >= part->row_end || part->column >= part->column_end)
@@ -274,7 +274,6 @@ static void run_program(void *argument, uint32_t thread)
         if (t.call.op->kind == OP_ROUTE)
             gather(&t);
     }
-    end_phase(exec, thread, UINT32_MAX - 1);
 }
 
 enum weir_status exec_run(struct exec *exec, const struct step *step, struct weir_error *err)

@@ -39,11 +39,6 @@ static bool letter_reads(char letter)
     return strchr("xgilhcsau", letter) != NULL;
 }
 
-static bool letter_writes(char letter)
-{
-    return strchr("yosthkau", letter) != NULL;
-}
-
 static enum share share_of(char letter)
 {
     switch (letter) {

@@ -18,6 +18,11 @@ const struct op_info *op_info(enum op_kind kind)
     return &op_infos[kind];
 }
 
+bool letter_writes(char letter)
+{
+    return strchr("yosthkau", letter) != NULL;
+}
+
 uint32_t op_operands(const struct op *op)
 {
     return (uint32_t)strlen(op_infos[op->kind].operands);

@@ -25,6 +25,8 @@ struct op_info {
 };
 
 const struct op_info *op_info(enum op_kind kind);
+/* True if an operand of that letter is written, be it also read. */
+bool letter_writes(char letter);
 
 enum {
     OP_OPERANDS_MAX = 8,

@@ -39,11 +39,6 @@ static bool letter_takes(char letter, const struct buf *buf)
     return false;
 }
 
-static bool letter_writes(char letter)
-{
-    return strchr("yosthkau", letter) != NULL;
-}
-
 /* ---- shapes ---------------------------------------------------------------------------------- */
 
 /* The operands of one op, for the shape rules. */
@@ -67,10 +62,11 @@ static bool is_dense(const struct buf *buf)
     return buf->groups == 1 || buf->stride == buf->width;
 }
 
+/* From its first column on: backends round a buffer once for all products that read it. */
 static bool matmul_fits(const struct shapes *s)
 {
-    return is_dense(s->at[1]) && is_dense(s->at[2]) && s->at[0]->width == buf_columns(s->at[1]) &&
-           s->at[0]->rows == buf_columns(s->at[2]);
+    return s->at[1]->offset == 0 && is_dense(s->at[1]) && is_dense(s->at[2]) &&
+           s->at[0]->width == buf_columns(s->at[1]) && s->at[0]->rows == buf_columns(s->at[2]);
 }
 
 /* Rows of x: one for each expert of a row, or one that all share. */
@@ -121,8 +117,9 @@ static bool delta_rule_fits(const struct shapes *s, const struct buf *z, const s
 {
     const struct buf *q = s->at[0], *k = s->at[1], *v = s->at[2];
     return same_columns(q, k) && same_columns(v, y) && v->groups % q->groups == 0 &&
-           buf_columns(s->at[3]) == v->groups && buf_columns(s->at[4]) == v->groups &&
-           z->rows == buf_columns(v) && z->width == k->width;
+           buf_columns(s->at[3]) == v->groups && is_dense(s->at[3]) &&
+           buf_columns(s->at[4]) == v->groups && is_dense(s->at[4]) && z->rows == buf_columns(v) &&
+           z->width == k->width;
 }
 
 static bool attend_fits(const struct shapes *s)

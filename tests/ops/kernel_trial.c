@@ -338,7 +338,7 @@ static void make_operands(struct trial *t)
         const uint64_t bytes =
             buf->kind == BUF_CONST ? buf->width * sizeof(double) : operand_bytes(t, buf);
         operand->memory = guard(bytes);
-        operand->is_written = strchr("yosthkau", letters[i]) != NULL;
+        operand->is_written = letter_writes(letters[i]);
         fill_operand(t, i, buf);
         operand->before = copy_of(&operand->memory);
     }

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
+#include "golden/variants.h"
 #include "model/network.h"
 #include "plan/phases.h"
 
-enum { THREADS = 3, COLUMNS_MAX = 8192, UNIT = 16 };
+enum { THREADS = 3, COLUMNS_MAX = 8192, UNIT = BACKEND_ROWS_UNIT };
 
 /* Columns of a row of a buffer, views counted by their base. */
 struct columns {
@@ -120,8 +122,7 @@ static bool find_writer(const struct walk *walk, uint32_t op, uint16_t base, uin
         const char *letters = op_info(other->kind)->operands;
         for (uint32_t j = 0; letters[j] != 0; j++) {
             *written = other->operand[j];
-            if (strchr("yostka", letters[j]) != NULL &&
-                plan_buf(walk->plan, *written)->base == base) {
+            if (letter_writes(letters[j]) && plan_buf(walk->plan, *written)->base == base) {
                 *writer = k;
                 return walk->turns[k].share != SHARE_EACH;
             }
@@ -192,7 +193,7 @@ static uint32_t check_plan(const struct plan *plan, bool repeat)
     return phases;
 }
 
-static uint32_t each_plan(const char *name, unsigned fuse, enum collect collect, bool repeat)
+static uint32_t each_plan(const char *path, unsigned fuse, enum collect collect, bool repeat)
 {
     struct weir_error err = {0};
     struct plan_choices choices = {.cache_k = DTYPE_F16,
@@ -204,7 +205,7 @@ static uint32_t each_plan(const char *name, unsigned fuse, enum collect collect,
     struct config config;
     struct weights weights;
     struct plan *plan, *mtp;
-    CHECK_OK(gguf_open(&gguf, test_data(name), &err), &err);
+    CHECK_OK(gguf_open(&gguf, path, &err), &err);
     CHECK_OK(config_read(&config, gguf, &err), &err);
     CHECK_OK(weights_open(&weights, &config, gguf, &err), &err);
     CHECK_OK(network_plan(&plan, &config, &weights, &choices, &err), &err);
@@ -220,16 +221,20 @@ static uint32_t each_plan(const char *name, unsigned fuse, enum collect collect,
 
 TEST(phases_never_mix_threads)
 {
-    static const char *const names[] = {"golden/nano-f32.gguf", "golden/nanomoe-f32.gguf"};
-    for (unsigned i = 0; i < 2 * 4 * 2 * 2; i++)
-        each_plan(names[i % 2], i / 2 % 4, i / 8 % 2 ? COLLECT_ALL : COLLECT_NOTHING, i / 16);
+    char *const paths[] = {
+        strdup(test_data("golden/nano-f32.gguf")), strdup(test_data("golden/nanomoe-f32.gguf")),
+        strdup(variant_next(VARIANT_SPLIT)), strdup(variant_next(VARIANT_LEGACY))};
+    for (unsigned i = 0; i < 4 * 4 * 2 * 2; i++)
+        each_plan(paths[i % 4], i / 4 % 4, i / 16 % 2 ? COLLECT_ALL : COLLECT_NOTHING, i / 32);
+    for (int i = 0; i < 4; i++)
+        free(paths[i]);
 }
 
 /* Of the model that ships with weir: six layers of five phases, two of attention with six, and the
  * head. */
 TEST(phases_of_a_token_are_few)
 {
-    CHECK_INT(each_plan("../../models/" WEIR_SHIPPED, FUSE_DELTA_RULE | FUSE_OTHERS,
+    CHECK_INT(each_plan(test_data("../../models/" WEIR_SHIPPED), FUSE_DELTA_RULE | FUSE_OTHERS,
                         COLLECT_NOTHING, true),
               6 * 5 + 2 * 6 + 1);
 }

@@ -5,6 +5,9 @@
  * block after block; many, a panel: part of one or two groups that is unpacked once and stays in
  * the first cache. Tiles of AMX do the same (kernel_code_tiles.c). */
 #include "cpu/kernels/codes.h"
+
+#include <assert.h>
+
 #include "cpu/kernels/product.h"
 
 enum {
@@ -495,22 +498,24 @@ static void multiply_any_panel(const struct recipe *recipe, const struct panel *
     static const struct recipe min_halves = {.has_min = true, .has_halves = true, .run = 4};
     static const struct recipe sign = {.is_signed = true};
     static const struct recipe sign_halves = {.is_signed = true, .has_halves = true};
+#define PANEL(way) (assert((way).run <= recipe->run), multiply_panel(&(way), panel, x, out, count))
     if (recipe->is_signed && recipe->has_halves)
-        multiply_panel(&sign_halves, panel, x, out, count);
+        PANEL(sign_halves);
     else if (recipe->is_signed)
-        multiply_panel(&sign, panel, x, out, count);
+        PANEL(sign);
     else if (recipe->has_min && recipe->has_halves)
-        multiply_panel(&min_halves, panel, x, out, count);
+        PANEL(min_halves);
     else if (recipe->has_halves)
-        multiply_panel(&halves, panel, x, out, count);
+        PANEL(halves);
     else if (recipe->has_min && recipe->run == min_4.run)
-        multiply_panel(&min_4, panel, x, out, count);
+        PANEL(min_4);
     else if (recipe->has_min)
-        multiply_panel(&min_5, panel, x, out, count);
+        PANEL(min_5);
     else if (recipe->run == plain_4.run)
-        multiply_panel(&plain_4, panel, x, out, count);
+        PANEL(plain_4);
     else
-        multiply_panel(&plain_5, panel, x, out, count);
+        PANEL(plain_5);
+#undef PANEL
 }
 
 static const struct type {

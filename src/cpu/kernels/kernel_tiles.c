@@ -19,10 +19,12 @@ _Static_assert(TILES_SCRATCH_BYTES == MEETINGS_MAX / TILE_ROWS * BLOCKS * TILE_B
 
 /* ---- to BF16 --------------------------------------------------------------------------------- */
 
-/* The upper halves of numbers, rounded; ties away from zero. */
+/* The upper halves of numbers, rounded; ties away from zero. NaN stays what it is. */
 INLINE __m512i rounded(__m512 x)
 {
-    return _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000));
+    const __m512i bits = _mm512_castps_si512(x);
+    return _mm512_mask_add_epi32(bits, _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), bits,
+                                 _mm512_set1_epi32(0x8000));
 }
 
 /* Row of a tile of weights: two columns, number by number. */
@@ -47,11 +49,13 @@ struct group {
     const uint8_t *fields, *lines; /* of codes; of floats `lines` is column 0 */
 };
 
-INLINE __m512 number_at(__m512i quad, uint32_t byte, __m512 scale, __m512 offset)
+/* A code counts from `zero`; times the scale, zero itself could be beyond what F32 holds. */
+INLINE __m512 number_at(__m512i quad, uint32_t byte, int32_t zero, __m512 scale, __m512 min)
 {
     const __m512i code =
         _mm512_and_si512(_mm512_srli_epi32(quad, 8 * byte), _mm512_set1_epi32(0xff));
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(code), scale, offset);
+    const __m512i count = _mm512_sub_epi32(code, _mm512_set1_epi32(zero));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(count), scale, min);
 }
 
 /* Block `block` of 32 columns as a tile. */
@@ -67,14 +71,14 @@ INLINE void fill_tile(const struct recipe *recipe, const struct group *group, ui
     UNROLL
     for (uint32_t j = 0; j < QUADS; j++) {
         const uint32_t half = recipe->has_halves ? 2 * j / QUADS : 0;
+        const int32_t zero = recipe->has_min ? 0 : recipe->zero;
         const __m512 scale = scaling.scale[half];
-        const __m512 zero = _mm512_mul_ps(scale, _mm512_set1_ps((float)-recipe->zero));
-        const __m512 offset = recipe->has_min ? scaling.min[half] : zero;
+        const __m512 min = recipe->has_min ? scaling.min[half] : _mm512_setzero_ps();
         UNROLL
         for (uint32_t byte = 0; byte < 4; byte += 2)
             store_pair(tile + (2 * j + byte / 2) * TILE_ROW_BYTES,
-                       number_at(quads[j], byte, scale, offset),
-                       number_at(quads[j], byte + 1, scale, offset));
+                       number_at(quads[j], byte, zero, scale, min),
+                       number_at(quads[j], byte + 1, zero, scale, min));
     }
 }
 
@@ -251,12 +255,12 @@ static bool halves_work(void)
     return is_right;
 }
 
-/* The same of bytes, from -127 to 127 times from 0 to 255, in the shape of a block. */
-static bool bytes_work(void)
+/* The same of bytes, from -127 to 127 times from 0 to 255: `rows` rows of A of `columns`. */
+static bool bytes_work(uint8_t rows, uint8_t columns)
 {
     enum { X_MAX = 127, CODES = 256 };
-    static const struct tile_shape shapes[TILES] = {
-        {TILE_ROWS, TILE_ROW_BYTES}, {TILE_ROWS, COLUMNS}, {COLUMNS / 4, TILE_ROW_BYTES}};
+    const struct tile_shape shapes[TILES] = {
+        {rows, TILE_ROW_BYTES}, {rows, columns}, {columns / 4, TILE_ROW_BYTES}};
     _Alignas(64) int8_t a[TILE_ROWS][COLUMNS];
     _Alignas(64) uint8_t b[COLUMNS / 4][TILE_ROW_BYTES];
     _Alignas(64) int32_t c[TILE_ROWS][TILE_ROWS];
@@ -272,9 +276,9 @@ static bool bytes_work(void)
     TILE_DOT_BYTES(0, 1, 2);
     TILE_STORE(0, c, TILE_ROW_BYTES);
     tiles_close();
-    for (uint32_t i = 0; i < TILE_ROWS * TILE_ROWS; i++) {
+    for (uint32_t i = 0; i < rows * TILE_ROWS; i++) {
         int32_t sum = 0;
-        for (uint32_t k = 0; k < COLUMNS; k++)
+        for (uint32_t k = 0; k < columns; k++)
             sum += a[i / 16][k] * b[k / 4][4 * (i % 16) + k % 4];
         is_right &= c[i / 16][i % 16] == sum;
     }
@@ -283,7 +287,12 @@ static bool bytes_work(void)
 
 bool KERNEL(tiles_work)(void)
 {
-    return halves_work() && bytes_work();
+    bool work = halves_work();
+    for (uint8_t rows = TILE_ROWS / 2; rows <= TILE_ROWS; rows += TILE_ROWS / 2) {
+        for (uint8_t columns = COLUMNS / 2; columns <= COLUMNS; columns += COLUMNS / 2)
+            work &= bytes_work(rows, columns);
+    }
+    return work;
 }
 
 #else

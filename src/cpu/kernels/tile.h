@@ -5,7 +5,7 @@
  * bytes, signed in A and unsigned in B, up to 64 in whole numbers of 32 bits: B has four of a
  * column in each row, in the same bytes, so that 32 columns of A are 8 rows of B. Intel's manual
  * of instruction set extensions, chapter 3. With TILES_EMULATED the same in plain C, for machines
- * without them. */
+ * without them, but for numbers that are denormal, which the hardware takes for 0. */
 #ifndef CPU_KERNELS_TILE_H
 #define CPU_KERNELS_TILE_H
 
@@ -65,6 +65,7 @@ static inline void tile_copy_in(int to, const void *p, uint64_t pitch)
 static inline void tile_copy_out(int from, void *p, uint64_t pitch)
 {
     const struct tile_shape shape = tile_registers[from].shape;
+    assert(shape.rows > 0);
     for (uint64_t i = 0; i < shape.rows; i++)
         memcpy((uint8_t *)p + i * pitch, tile_registers[from].row[i], shape.row_bytes);
 }
@@ -77,20 +78,25 @@ static inline void tile_check(int c, int a, int b)
     assert(left.rows == sums.rows && left.rows > 0);
     assert(right.row_bytes == sums.row_bytes && right.row_bytes == TILE_ROW_BYTES);
     assert(left.row_bytes == 4 * right.rows);
+    assert(c != a && c != b && a != b);
 }
 
+/* The first and the second numbers of the pairs are summed apart, then both are added. */
 static inline void tile_multiply(int c, int a, int b)
 {
     tile_check(c, a, b);
     for (int m = 0; m < tile_registers[a].shape.rows; m++) {
-        float sum[TILE_ROWS];
-        memcpy(sum, tile_registers[c].row[m], sizeof sum);
+        float sums[2][TILE_ROWS] = {{0}}, all[TILE_ROWS];
         for (int k = 0; k < 2 * tile_registers[b].shape.rows; k++) {
             const float left = tile_from_bf16(tile_registers[a].row[m] + 2 * k);
             for (int n = 0; n < TILE_ROWS; n++)
-                sum[n] += left * tile_from_bf16(tile_registers[b].row[k / 2] + 4 * n + 2 * (k % 2));
+                sums[k % 2][n] +=
+                    left * tile_from_bf16(tile_registers[b].row[k / 2] + 4 * n + 2 * (k % 2));
         }
-        memcpy(tile_registers[c].row[m], sum, sizeof sum);
+        memcpy(all, tile_registers[c].row[m], sizeof all);
+        for (int n = 0; n < TILE_ROWS; n++)
+            all[n] += sums[0][n] + sums[1][n];
+        memcpy(tile_registers[c].row[m], all, sizeof all);
     }
 }
 
