@@ -58,6 +58,14 @@ enum cpu_feature {
     CPU_LZCNT = 4096,
 };
 
+/* What LDTILECFG loads: the shape of each tile register (Intel SDM volume 1, 18.2). */
+struct cpu_tile_config {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+};
+_Static_assert(sizeof(struct cpu_tile_config) == 64, "as the instruction reads it");
+
 /* enum cpu_feature combined: what the processor can do and the system keeps the registers of. */
 uint32_t cpu_features(void);
 

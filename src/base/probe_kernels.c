@@ -101,21 +101,11 @@ static TARGET("avx2") void int8_madd(uint64_t rounds, uint8_t result[PROBE_RESUL
 
 enum { TILE_ROWS = 16, TILE_ROW_BYTES = 64, TILE_SUMS = 4 };
 
-/* What LDTILECFG loads (Intel SDM volume 1, 18.2). */
-struct tile_config {
-    uint8_t palette;
-    uint8_t start_row;
-    uint8_t reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-};
-_Static_assert(sizeof(struct tile_config) == 64, "as the instruction reads it");
-
 /* Tiles 0 to 3 are sums, 4 to 7 hold ones in pieces of 16 bits. The compiler knows no tiles, and so
  * uses none. */
 static TARGET("amx-tile") void tiles_open(uint16_t ones)
 {
-    struct tile_config config = {.palette = 1};
+    struct cpu_tile_config config = {.palette = 1};
     uint16_t data[TILE_ROWS * TILE_ROW_BYTES / 2];
     for (int i = 0; i < 8; i++) {
         config.row_bytes[i] = TILE_ROW_BYTES;

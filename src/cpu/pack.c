@@ -179,14 +179,9 @@ static const struct packing packings[DTYPE_COUNT] = {
     WORDS(IQ3_S, 3, FIELD(IQ3_S, d, 1, 2), FIELD(IQ3_S, qh, 8, 1), FIELD(IQ3_S, scales, 4, 1)),
 };
 
-static bool is_float(enum dtype dtype)
-{
-    return dtype == DTYPE_F32 || dtype == DTYPE_F16 || dtype == DTYPE_BF16;
-}
-
 bool pack_knows(enum dtype dtype)
 {
-    return is_float(dtype) || packings[dtype].pack != NULL;
+    return dtype_is_float(dtype) || packings[dtype].pack != NULL;
 }
 
 bool pack_has_codes(enum dtype dtype)
@@ -216,7 +211,7 @@ uint32_t pack_code_bytes(enum dtype dtype)
 
 uint64_t pack_group_bytes(enum dtype dtype, uint32_t width)
 {
-    if (is_float(dtype))
+    if (dtype_is_float(dtype))
         return size_align(PACK_ROWS * dtype_row_bytes(dtype, width), PACK_LINE);
     return pack_field_bytes(dtype, width) +
            (uint64_t)(width / PACK_COLUMNS) * pack_code_bytes(dtype);
@@ -328,7 +323,7 @@ void pack_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t w
     const uint8_t *row[PACK_ROWS];
     for (uint32_t i = 0; i < PACK_ROWS; i++)
         row[i] = from + (i < rows ? i : rows - 1) * row_bytes;
-    if (!is_float(dtype)) {
+    if (!dtype_is_float(dtype)) {
         pack_blocks(dtype, row, width, to);
         return;
     }
@@ -403,7 +398,7 @@ static void take_floats(enum dtype dtype, const uint8_t *from, uint32_t row, uin
 void pack_take_row(enum dtype dtype, const uint8_t *packed, uint64_t row, uint32_t width,
                    uint8_t *to)
 {
-    if (is_float(dtype)) {
+    if (dtype_is_float(dtype)) {
         take_floats(dtype, packed + row / PACK_ROWS * pack_group_bytes(dtype, width),
                     (uint32_t)(row % PACK_ROWS), width, to);
         return;

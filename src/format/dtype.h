@@ -29,6 +29,11 @@ struct dtype_info {
 
 const struct dtype_info *dtype_info(enum dtype dtype);
 
+static inline bool dtype_is_float(enum dtype dtype)
+{
+    return dtype_info(dtype)->family == DTYPE_FAMILY_FLOAT;
+}
+
 /* WEIR_ERR_FORMAT with the reason (unknown, or removed from ggml) for an id without a type. */
 enum weir_status dtype_from_gguf(enum dtype *out, uint32_t gguf_id, struct weir_error *err);
 

@@ -38,10 +38,10 @@ INLINE struct group group_at(const struct product *product, uint32_t row)
     return group;
 }
 
-INLINE struct columns columns_at(const struct recipe *recipe, const struct group *group,
+INLINE struct columns columns_at(const struct unpacking *unpacking, const struct group *group,
                                  uint32_t number)
 {
-    const uint8_t *lines = group->lines + (uint64_t)number * recipe->code_bytes;
+    const uint8_t *lines = group->lines + (uint64_t)number * unpacking->code_bytes;
     return (struct columns){.lines = lines, .fields = group->fields, .number = number};
 }
 
@@ -63,21 +63,21 @@ INLINE void make_pairs(vi quads[QUADS])
 
 #endif
 
-INLINE void unpack_block(const struct recipe *recipe, const struct group *group, uint32_t number,
-                         struct block *block)
+INLINE void unpack_block(const struct unpacking *unpacking, const struct group *group,
+                         uint32_t number, struct block *block)
 {
-    const struct columns at = columns_at(recipe, group, number);
+    const struct columns at = columns_at(unpacking, group, number);
     for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
         vi quads[QUADS];
         struct scaling scaling;
-        recipe->unpack(&at, lane, quads);
-        recipe->scaling(&at, lane, &scaling);
+        unpacking->unpack(&at, lane, quads);
+        unpacking->scaling(&at, lane, &scaling);
         make_pairs(quads);
         for (uint32_t j = 0; j < QUADS; j++)
             vi_store(block->codes[j] + 4 * lane, quads[j]);
-        for (uint32_t half = 0; half <= recipe->has_halves; half++) {
+        for (uint32_t half = 0; half <= unpacking->has_halves; half++) {
             vf_store(block->scales[half] + lane, scaling.scale[half]);
-            if (recipe->has_min)
+            if (unpacking->has_min)
                 vf_store(block->mins[half] + lane, scaling.min[half]);
         }
     }
@@ -85,11 +85,12 @@ INLINE void unpack_block(const struct recipe *recipe, const struct group *group,
 
 /* Groups lie end to end, so that the matrix is one stream: it is fetched as fast as the blocks use
  * it up, the fields of the next group with the lines of this one. */
-INLINE void prefetch_ahead(const struct recipe *recipe, const struct group *group, uint32_t block)
+INLINE void prefetch_ahead(const struct unpacking *unpacking, const struct group *group,
+                           uint32_t block)
 {
     enum { PREFETCH_BYTES = 2048 };
     const uint8_t *ahead = group->lines + PREFETCH_BYTES + (uint64_t)block * group->block_bytes;
-    for (uint32_t at = 0; at <= recipe->code_bytes; at += PACK_LINE)
+    for (uint32_t at = 0; at <= unpacking->code_bytes; at += PACK_LINE)
         __builtin_prefetch(ahead + at);
 }
 
@@ -100,14 +101,15 @@ struct terms {
     float offsets[2];  /* what mins are multiplied with */
 };
 
-INLINE struct terms terms_of(const struct recipe *recipe, const struct meeting *m, uint32_t block)
+INLINE struct terms terms_of(const struct unpacking *unpacking, const struct meeting *m,
+                             uint32_t block)
 {
     const int32_t high = m->sums[2 * block + 1];
-    const int32_t low = m->sums[2 * block] + (recipe->has_halves ? 0 : high);
+    const int32_t low = m->sums[2 * block] + (unpacking->has_halves ? 0 : high);
     const float scale = m->scales[block];
     return (struct terms){
         .scale = scale,
-        .starts = {-recipe->zero * low, -recipe->zero * high},
+        .starts = {-unpacking->zero * low, -unpacking->zero * high},
         .offsets = {scale * (float)low, scale * (float)high},
     };
 }

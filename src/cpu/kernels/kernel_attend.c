@@ -94,11 +94,6 @@ INLINE vf load_bf16(const uint8_t *row, uint64_t i)
     return vf_from_bf16(row + 2 * i);
 }
 
-static bool is_float(enum dtype dtype)
-{
-    return dtype == DTYPE_F32 || dtype == DTYPE_F16 || dtype == DTYPE_BF16;
-}
-
 INLINE void decode_floats(load_fn *load, const uint8_t *row, float *out, uint32_t width)
 {
     for (uint32_t i = 0; i < width; i += LANES)
@@ -163,7 +158,7 @@ static struct block block_of(const struct attending *a, const struct host_operan
 {
     const uint8_t *rows = rows_of(a, cache, first);
     const bool is_read_once = a->unit->rows == 1 || cache->dtype == DTYPE_F32;
-    if (is_float(cache->dtype) && is_read_once && a->width == a->padded)
+    if (dtype_is_float(cache->dtype) && is_read_once && a->width == a->padded)
         return (struct block){rows, cache->pitch, count, cache->dtype, *next};
     for (uint32_t i = 0; i < count; i++)
         tile_row(a, cache->dtype, rows + i * cache->pitch, a->tile + i * a->pitch,

@@ -37,10 +37,10 @@ struct x_tile {
 };
 _Static_assert(sizeof(struct x_tile) == TILE_ROWS * X_BLOCK_BYTES, "as PANEL_SCRATCH_BYTES counts");
 
-static void fill_x_row(const struct recipe *recipe, const struct meeting *m, uint32_t block,
+static void fill_x_row(const struct unpacking *unpacking, const struct meeting *m, uint32_t block,
                        uint32_t t, struct x_tile *to)
 {
-    const struct terms terms = terms_of(recipe, m, block);
+    const struct terms terms = terms_of(unpacking, m, block);
     memcpy(to->codes[t], m->codes + block * PACK_COLUMNS, PACK_COLUMNS);
     to->scales[t] = terms.scale;
     for (uint32_t half = 0; half < 2; half++) {
@@ -51,14 +51,14 @@ static void fill_x_row(const struct recipe *recipe, const struct meeting *m, uin
 
 /* Columns of the group's part, of all rows, tile after tile. What the last tile has no rows for is
  * left as it was, but for scales of 0, so that its products, which go nowhere, cost no more. */
-static void fill_x(const struct recipe *recipe, const struct group *group, const struct meeting *m,
-                   uint32_t count, struct x_tile *to)
+static void fill_x(const struct unpacking *unpacking, const struct group *group,
+                   const struct meeting *m, uint32_t count, struct x_tile *to)
 {
     for (uint32_t at = 0; at < count; at += TILE_ROWS) {
         const uint32_t rows = least_of(TILE_ROWS, count - at);
         for (uint32_t i = 0; i < group->blocks; i++, to++) {
             for (uint32_t t = 0; t < rows; t++)
-                fill_x_row(recipe, &m[at + t], group->first + i, t, to);
+                fill_x_row(unpacking, &m[at + t], group->first + i, t, to);
             for (uint32_t t = rows; t < TILE_ROWS; t++)
                 to->scales[t] = to->offsets[0][t] = to->offsets[1][t] = 0.0f;
         }
@@ -69,9 +69,9 @@ static void fill_x(const struct recipe *recipe, const struct group *group, const
 
 /* Registers 0 and 1 for sums of `rows` rows of activations, 2 and 3 for these, 4 and 5 for weights:
  * 32 columns, or 16 where scales are so fine. */
-static void open_for_codes(const struct recipe *recipe, uint32_t rows)
+static void open_for_codes(const struct unpacking *unpacking, uint32_t rows)
 {
-    const uint8_t columns = recipe->has_halves ? QUANT_HALF : PACK_COLUMNS;
+    const uint8_t columns = unpacking->has_halves ? QUANT_HALF : PACK_COLUMNS;
     const struct tile_shape sums = {(uint8_t)rows, TILE_ROW_BYTES};
     const struct tile_shape x = {(uint8_t)rows, columns}, w = {columns / 4, TILE_ROW_BYTES};
     const struct tile_shape shapes[TILES] = {sums, sums, x, x, w, w};
@@ -100,25 +100,25 @@ INLINE void dot_odd(const int8_t *x, const uint8_t *w, int32_t *dots)
 /* Whole sums of a block with 16 rows of activations, of each half where there are halves. */
 typedef int32_t dots[2][TILE_ROWS][PACK_ROWS];
 
-INLINE void dot_stage(const struct recipe *recipe, const struct block *blocks,
+INLINE void dot_stage(const struct unpacking *unpacking, const struct block *blocks,
                       const struct x_tile *x, uint32_t count, dots *to)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (i % 2 == 0 || recipe->has_halves)
+        if (i % 2 == 0 || unpacking->has_halves)
             dot_even(x[i].codes[0], blocks[i].codes[0], to[i][0][0]);
         else
             dot_odd(x[i].codes[0], blocks[i].codes[0], to[i][0][0]);
-        if (recipe->has_halves)
+        if (unpacking->has_halves)
             dot_odd(x[i].codes[0] + QUANT_HALF, blocks[i].codes[QUADS / 2], to[i][1][0]);
     }
 }
 
 /* The floats, in the order of kernel_codes.c. */
-INLINE void add_dots(const struct recipe *recipe, const struct block *block, const struct x_tile *x,
-                     const dots *of, uint32_t rows, vf sum[TILE_ROWS])
+INLINE void add_dots(const struct unpacking *unpacking, const struct block *block,
+                     const struct x_tile *x, const dots *of, uint32_t rows, vf sum[TILE_ROWS])
 {
     UNROLL
-    for (uint32_t half = 0; half <= recipe->has_halves; half++) {
+    for (uint32_t half = 0; half <= unpacking->has_halves; half++) {
         const vf scale = vf_load(block->scales[half]);
         UNROLL
         for (uint32_t t = 0; t < rows; t++) {
@@ -126,10 +126,10 @@ INLINE void add_dots(const struct recipe *recipe, const struct block *block, con
             sum[t] = vf_fma(vf_from_vi(dot), vf_mul(scale, vf_set(x->scales[t])), sum[t]);
         }
     }
-    if (!recipe->has_min)
+    if (!unpacking->has_min)
         return;
     UNROLL
-    for (uint32_t half = 0; half <= recipe->has_halves; half++) {
+    for (uint32_t half = 0; half <= unpacking->has_halves; half++) {
         const vf min = vf_load(block->mins[half]);
         UNROLL
         for (uint32_t t = 0; t < rows; t++)
@@ -137,18 +137,18 @@ INLINE void add_dots(const struct recipe *recipe, const struct block *block, con
     }
 }
 
-INLINE void add_stage(const struct recipe *recipe, const struct block *blocks,
+INLINE void add_stage(const struct unpacking *unpacking, const struct block *blocks,
                       const struct x_tile *x, uint32_t count, uint32_t rows, vf sum[TILE_ROWS])
 {
     _Alignas(64) dots of[STAGE];
-    dot_stage(recipe, blocks, x, count, of);
+    dot_stage(unpacking, blocks, x, count, of);
     for (uint32_t i = 0; i < count; i++)
-        add_dots(recipe, &blocks[i], &x[i], &of[i], rows, sum);
+        add_dots(unpacking, &blocks[i], &x[i], &of[i], rows, sum);
 }
 
 /* A whole group, each stage of it unpacked on the way. `rows` is a constant where this is compiled:
  * FEW or all of a tile. */
-INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
+INLINE void multiply_few(const struct unpacking *unpacking, const struct group *group,
                          const struct x_tile *x, float *const *out, uint32_t count, uint32_t rows)
 {
     vf sum[TILE_ROWS];
@@ -159,10 +159,10 @@ INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
         const uint32_t some = least_of(STAGE, group->blocks - first);
         struct block blocks[STAGE];
         for (uint32_t i = 0; i < some; i++) {
-            prefetch_ahead(recipe, group, first + i);
-            unpack_block(recipe, group, first + i, &blocks[i]);
+            prefetch_ahead(unpacking, group, first + i);
+            unpack_block(unpacking, group, first + i, &blocks[i]);
         }
-        add_stage(recipe, blocks, x + first, some, rows, sum);
+        add_stage(unpacking, blocks, x + first, some, rows, sum);
     }
     UNROLL
     for (uint32_t t = 0; t < rows; t++) {
@@ -172,7 +172,7 @@ INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
 }
 
 /* Part of a group, unpacked, with a tile of rows. Parts are added up in the result. */
-INLINE void multiply_panel(const struct recipe *recipe, const struct group *group,
+INLINE void multiply_panel(const struct unpacking *unpacking, const struct group *group,
                            const struct block *panel, const struct x_tile *x, float *const *out,
                            uint32_t count)
 {
@@ -181,7 +181,7 @@ INLINE void multiply_panel(const struct recipe *recipe, const struct group *grou
     for (uint32_t t = 0; t < TILE_ROWS; t++)
         sum[t] = group->first == 0 ? vf_set(0.0f) : vf_load_some(out[t], group->kept);
     for (uint32_t first = 0; first < group->blocks; first += STAGE)
-        add_stage(recipe, panel + first, x + first, least_of(STAGE, group->blocks - first),
+        add_stage(unpacking, panel + first, x + first, least_of(STAGE, group->blocks - first),
                   TILE_ROWS, sum);
     UNROLL
     for (uint32_t t = 0; t < TILE_ROWS; t++) {
@@ -191,18 +191,18 @@ INLINE void multiply_panel(const struct recipe *recipe, const struct group *grou
 }
 
 /* Codes that stand for signed numbers are bytes from 0 up as the others are. */
-static void multiply_any_panel(const struct recipe *recipe, const struct group *group,
+static void multiply_any_panel(const struct unpacking *unpacking, const struct group *group,
                                const struct block *panel, const struct x_tile *x, float *const *out,
                                uint32_t count)
 {
-    static const struct recipe plain = {0};
-    static const struct recipe with_min = {.has_min = true}, with_halves = {.has_halves = true};
-    static const struct recipe with_both = {.has_min = true, .has_halves = true};
-    if (recipe->has_min && recipe->has_halves)
+    static const struct unpacking plain = {0};
+    static const struct unpacking with_min = {.has_min = true}, with_halves = {.has_halves = true};
+    static const struct unpacking with_both = {.has_min = true, .has_halves = true};
+    if (unpacking->has_min && unpacking->has_halves)
         multiply_panel(&with_both, group, panel, x, out, count);
-    else if (recipe->has_min)
+    else if (unpacking->has_min)
         multiply_panel(&with_min, group, panel, x, out, count);
-    else if (recipe->has_halves)
+    else if (unpacking->has_halves)
         multiply_panel(&with_halves, group, panel, x, out, count);
     else
         multiply_panel(&plain, group, panel, x, out, count);
@@ -215,29 +215,29 @@ typedef void few_fn(const struct group *group, const struct x_tile *x, float *co
 typedef void unpack_panel_fn(const struct group *group, struct block *panel);
 
 #define FUNCTIONS(id, ...)                                                                         \
-    static const struct recipe recipe_##id = {__VA_ARGS__};                                        \
+    static const struct unpacking unpacking_##id = {__VA_ARGS__};                                  \
     static void few_##id(const struct group *group, const struct x_tile *x, float *const *out,     \
                          uint32_t count)                                                           \
     {                                                                                              \
         if (count <= FEW)                                                                          \
-            multiply_few(&recipe_##id, group, x, out, count, FEW);                                 \
+            multiply_few(&unpacking_##id, group, x, out, count, FEW);                              \
         else                                                                                       \
-            multiply_few(&recipe_##id, group, x, out, count, TILE_ROWS);                           \
+            multiply_few(&unpacking_##id, group, x, out, count, TILE_ROWS);                        \
     }                                                                                              \
     static void unpack_##id(const struct group *group, struct block *panel)                        \
     {                                                                                              \
         for (uint32_t i = 0; i < group->blocks; i++)                                               \
-            unpack_block(&recipe_##id, group, group->first + i, &panel[i]);                        \
+            unpack_block(&unpacking_##id, group, group->first + i, &panel[i]);                     \
     }
-RECIPES(FUNCTIONS)
+UNPACKINGS(FUNCTIONS)
 
 static const struct type {
-    const struct recipe *recipe;
+    const struct unpacking *unpacking;
     few_fn *few;
     unpack_panel_fn *unpack;
 } types[DTYPE_COUNT] = {
-#define TYPE(id, ...) [DTYPE_##id] = {&recipe_##id, few_##id, unpack_##id},
-    RECIPES(TYPE)};
+#define TYPE(id, ...) [DTYPE_##id] = {&unpacking_##id, few_##id, unpack_##id},
+    UNPACKINGS(TYPE)};
 
 /* ---- products -------------------------------------------------------------------------------- */
 
@@ -255,7 +255,7 @@ static void multiply_by_few(const struct product *product, const struct meeting 
         const struct group group = group_at(product, row);
         float *out[TILE_ROWS];
         if (row == product->first && !product->is_further)
-            fill_x(types[product->dtype].recipe, &group, meetings, count, x);
+            fill_x(types[product->dtype].unpacking, &group, meetings, count, x);
         outs_at(meetings, count, row, out);
         types[product->dtype].few(&group, x, out, count);
     }
@@ -269,7 +269,7 @@ static void multiply_rows(const struct product *product, const struct group *gro
     for (uint32_t at = 0; at < count; at += TILE_ROWS, x += group->blocks) {
         float *out[TILE_ROWS];
         outs_at(meetings + at, count - at, row, out);
-        multiply_any_panel(types[product->dtype].recipe, group, panel, x, out,
+        multiply_any_panel(types[product->dtype].unpacking, group, panel, x, out,
                            least_of(TILE_ROWS, count - at));
     }
 }
@@ -287,7 +287,7 @@ static void multiply_by_panels(const struct product *product, const struct meeti
             group.first = first;
             group.blocks = least_of(PANEL_BLOCKS, blocks - first);
             if (row == product->first)
-                fill_x(type->recipe, &group, meetings, count,
+                fill_x(type->unpacking, &group, meetings, count,
                        (struct x_tile *)(void *)product->scratch);
             type->unpack(&group, panel);
             multiply_rows(product, &group, panel, meetings, row, count);
@@ -302,7 +302,7 @@ bool KERNEL(multiply_code_tiles)(const struct product *product, const struct mee
     const bool are_few = count <= TILE_ROWS && fits;
     if (count < ROWS_MIN)
         return false;
-    open_for_codes(types[product->dtype].recipe, are_few && count <= FEW ? FEW : TILE_ROWS);
+    open_for_codes(types[product->dtype].unpacking, are_few && count <= FEW ? FEW : TILE_ROWS);
     if (are_few)
         multiply_by_few(product, meetings, count);
     else

@@ -42,64 +42,64 @@ INLINE int32_t four_codes(const int8_t *codes)
     return four;
 }
 
-INLINE vi dot_quad(const struct recipe *recipe, vi sum, vi quad, int32_t four)
+INLINE vi dot_quad(const struct unpacking *unpacking, vi sum, vi quad, int32_t four)
 {
-    return recipe->is_signed ? vi_dot_signed(sum, quad, four) : vi_dot(sum, quad, four);
+    return unpacking->is_signed ? vi_dot_signed(sum, quad, four) : vi_dot(sum, quad, four);
 }
 
 /* ---- a row by itself ------------------------------------------------------------------------- */
 
 /* Sum over the quads [first, last), the zeros of the codes taken off. */
-INLINE vi dot_quads(const struct recipe *recipe, const vi quads[QUADS], const int8_t *codes,
+INLINE vi dot_quads(const struct unpacking *unpacking, const vi quads[QUADS], const int8_t *codes,
                     uint32_t first, uint32_t last, int32_t codes_sum)
 {
-    vi even = vi_set(-recipe->zero * codes_sum), odd = vi_set(0);
+    vi even = vi_set(-unpacking->zero * codes_sum), odd = vi_set(0);
     UNROLL
     for (uint32_t j = first; j < last; j += 2) {
-        even = dot_quad(recipe, even, quads[j], four_codes(codes + 4 * j));
-        odd = dot_quad(recipe, odd, quads[j + 1], four_codes(codes + 4 * j + 4));
+        even = dot_quad(unpacking, even, quads[j], four_codes(codes + 4 * j));
+        odd = dot_quad(unpacking, odd, quads[j + 1], four_codes(codes + 4 * j + 4));
     }
     return vi_add(even, odd);
 }
 
-INLINE vf add_block(const struct recipe *recipe, const struct meeting *m, uint32_t block,
+INLINE vf add_block(const struct unpacking *unpacking, const struct meeting *m, uint32_t block,
                     const vi quads[QUADS], const struct scaling *scaling, vf sum)
 {
     const int8_t *codes = m->codes + block * PACK_COLUMNS;
     const int16_t *sums = m->sums + 2 * block;
     const vf scale = vf_set(m->scales[block]);
-    if (recipe->has_halves) {
+    if (unpacking->has_halves) {
         for (uint32_t half = 0; half < 2; half++) {
-            const vi dot = dot_quads(recipe, quads, codes, 4 * half, 4 * half + 4, sums[half]);
+            const vi dot = dot_quads(unpacking, quads, codes, 4 * half, 4 * half + 4, sums[half]);
             sum = vf_fma(vf_from_vi(dot), vf_mul(scaling->scale[half], scale), sum);
         }
-        for (uint32_t half = 0; recipe->has_min && half < 2; half++)
+        for (uint32_t half = 0; unpacking->has_min && half < 2; half++)
             sum = vf_fma(scaling->min[half], vf_mul(scale, vf_set((float)sums[half])), sum);
         return sum;
     }
     const int32_t all = sums[0] + sums[1];
-    const vi dot = dot_quads(recipe, quads, codes, 0, QUADS, all);
+    const vi dot = dot_quads(unpacking, quads, codes, 0, QUADS, all);
     sum = vf_fma(vf_from_vi(dot), vf_mul(scaling->scale[0], scale), sum);
-    if (recipe->has_min)
+    if (unpacking->has_min)
         sum = vf_fma(scaling->min[0], vf_mul(scale, vf_set((float)all)), sum);
     return sum;
 }
 
-INLINE void multiply_one(const struct recipe *recipe, const struct group *group,
+INLINE void multiply_one(const struct unpacking *unpacking, const struct group *group,
                          const struct meeting *m, float *out)
 {
     for (uint32_t lane = 0; lane < PACK_ROWS; lane += LANES) {
         const uint32_t count = kept_lanes(group->kept, lane);
         vf sum = vf_set(0.0f);
         for (uint32_t block = 0; block < group->blocks; block++) {
-            const struct columns at = columns_at(recipe, group, block);
+            const struct columns at = columns_at(unpacking, group, block);
             vi quads[QUADS];
             struct scaling scaling;
             if (lane == 0)
-                prefetch_ahead(recipe, group, block);
-            recipe->unpack(&at, lane, quads);
-            recipe->scaling(&at, lane, &scaling);
-            sum = add_block(recipe, m, block, quads, &scaling, sum);
+                prefetch_ahead(unpacking, group, block);
+            unpacking->unpack(&at, lane, quads);
+            unpacking->scaling(&at, lane, &scaling);
+            sum = add_block(unpacking, m, block, quads, &scaling, sum);
         }
         if (count > 0)
             vf_store_some(out + lane, sum, count);
@@ -126,11 +126,11 @@ static int8_t *code_place(struct x_block *x, uint32_t j, uint32_t t)
 
 #endif
 
-static void fill_x_block(const struct recipe *recipe, const struct meeting *m, uint32_t block,
+static void fill_x_block(const struct unpacking *unpacking, const struct meeting *m, uint32_t block,
                          uint32_t t, struct x_block *to)
 {
     const int8_t *codes = m->codes + block * PACK_COLUMNS;
-    const struct terms terms = terms_of(recipe, m, block);
+    const struct terms terms = terms_of(unpacking, m, block);
     for (uint32_t j = 0; j < QUADS; j++)
         memcpy(code_place(to, j, t), codes + 4 * j, 4);
     to->scales[t] = terms.scale;
@@ -142,14 +142,14 @@ static void fill_x_block(const struct recipe *recipe, const struct meeting *m, u
 
 /* Columns of the group's part, of all rows, tile after tile. What the last tile has no rows for is
  * left as it was: its products go nowhere. */
-static void fill_x(const struct recipe *recipe, const struct group *group, const struct meeting *m,
-                   uint32_t count, struct x_block *to)
+static void fill_x(const struct unpacking *unpacking, const struct group *group,
+                   const struct meeting *m, uint32_t count, struct x_block *to)
 {
     for (uint32_t at = 0; at < count; at += TILE) {
         const uint32_t rows = least_of(TILE, count - at);
         for (uint32_t i = 0; i < group->blocks; i++, to++) {
             for (uint32_t t = 0; t < rows; t++)
-                fill_x_block(recipe, &m[at + t], group->first + i, t, to);
+                fill_x_block(unpacking, &m[at + t], group->first + i, t, to);
         }
     }
 }
@@ -157,12 +157,12 @@ static void fill_x(const struct recipe *recipe, const struct group *group, const
 #if defined(SIMD_PAIRS)
 
 /* `rows` is even, and a constant where this is compiled. */
-INLINE void dot_tile(const struct recipe *recipe, const uint8_t codes[QUADS][PACK_LINE],
+INLINE void dot_tile(const struct unpacking *unpacking, const uint8_t codes[QUADS][PACK_LINE],
                      const struct x_block *x, uint32_t first, uint32_t last, uint32_t lane,
                      uint32_t rows, vi dot[TILE])
 {
     vi low[TILE], high[TILE]; /* of two rows of the matrix and of the next two */
-    (void)recipe;
+    (void)unpacking;
     UNROLL
     for (uint32_t t = 0; t < rows; t += 2)
         low[t] = high[t] = vi_set(0);
@@ -188,7 +188,7 @@ INLINE void dot_tile(const struct recipe *recipe, const uint8_t codes[QUADS][PAC
 
 /* `rows` is a constant where this is compiled: 2, 4 or TILE. With few rows each has several sums on
  * the way, since an addition waits for the one before it; whole numbers add up the same. */
-INLINE void dot_tile(const struct recipe *recipe, const uint8_t codes[QUADS][PACK_LINE],
+INLINE void dot_tile(const struct unpacking *unpacking, const uint8_t codes[QUADS][PACK_LINE],
                      const struct x_block *x, uint32_t first, uint32_t last, uint32_t lane,
                      uint32_t rows, vi dot[TILE])
 {
@@ -207,7 +207,7 @@ INLINE void dot_tile(const struct recipe *recipe, const uint8_t codes[QUADS][PAC
         UNROLL
         for (uint32_t t = 0; t < rows; t++)
             part[j % chains][t] =
-                dot_quad(recipe, part[j % chains][t], quad, four_codes(x->codes[j][t]));
+                dot_quad(unpacking, part[j % chains][t], quad, four_codes(x->codes[j][t]));
     }
     UNROLL
     for (uint32_t t = 0; t < rows; t++) {
@@ -220,20 +220,20 @@ INLINE void dot_tile(const struct recipe *recipe, const uint8_t codes[QUADS][PAC
 
 #endif
 
-INLINE void add_tile(const struct recipe *recipe, const struct block *block,
+INLINE void add_tile(const struct unpacking *unpacking, const struct block *block,
                      const struct x_block *x, uint32_t lane, uint32_t rows, vf sum[TILE])
 {
-    const uint32_t step = recipe->has_halves ? QUADS / 2 : QUADS;
+    const uint32_t step = unpacking->has_halves ? QUADS / 2 : QUADS;
     UNROLL
     for (uint32_t first = 0; first < QUADS; first += step) {
         const vf scale = vf_load(block->scales[first / 4] + lane);
         vi dot[TILE];
-        dot_tile(recipe, block->codes, x, first, first + step, lane, rows, dot);
+        dot_tile(unpacking, block->codes, x, first, first + step, lane, rows, dot);
         UNROLL
         for (uint32_t t = 0; t < rows; t++)
             sum[t] = vf_fma(vf_from_vi(dot[t]), vf_mul(scale, vf_set(x->scales[t])), sum[t]);
     }
-    if (!recipe->has_min)
+    if (!unpacking->has_min)
         return;
     UNROLL
     for (uint32_t first = 0; first < QUADS; first += step) {
@@ -245,7 +245,7 @@ INLINE void add_tile(const struct recipe *recipe, const struct block *block,
 }
 
 /* A whole group, each block of it unpacked on the way, with up to TILE rows. */
-INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
+INLINE void multiply_few(const struct unpacking *unpacking, const struct group *group,
                          const struct x_block *x, float *const *out, uint32_t count, uint32_t rows)
 {
     vf sum[VECTORS][TILE];
@@ -254,11 +254,11 @@ INLINE void multiply_few(const struct recipe *recipe, const struct group *group,
         sum[i / TILE][i % TILE] = vf_set(0.0f);
     for (uint32_t i = 0; i < group->blocks; i++) {
         struct block block;
-        prefetch_ahead(recipe, group, i);
-        unpack_block(recipe, group, i, &block);
+        prefetch_ahead(unpacking, group, i);
+        unpack_block(unpacking, group, i, &block);
         UNROLL
         for (uint32_t v = 0; v < VECTORS; v++)
-            add_tile(recipe, &block, &x[i], v * LANES, rows, sum[v]);
+            add_tile(unpacking, &block, &x[i], v * LANES, rows, sum[v]);
     }
     UNROLL
     for (uint32_t v = 0; v < VECTORS; v++) {
@@ -294,8 +294,8 @@ struct panel {
 
 /* Blocks [first, first + blocks) of all rows, tile after tile. What the last tile has no rows for
  * is left as it was: its products go nowhere. */
-static void fill_tiles(const struct recipe *recipe, const struct meeting *meetings, uint32_t count,
-                       uint32_t first, uint32_t blocks, struct x_tile *to)
+static void fill_tiles(const struct unpacking *unpacking, const struct meeting *meetings,
+                       uint32_t count, uint32_t first, uint32_t blocks, struct x_tile *to)
 {
     for (uint32_t at = 0; at < count; at++) {
         const struct meeting *m = &meetings[at];
@@ -303,7 +303,7 @@ static void fill_tiles(const struct recipe *recipe, const struct meeting *meetin
         struct x_tile *tile = to + (uint64_t)(at / X_ROWS) * blocks;
         for (uint32_t i = 0; i < blocks; i++, tile++) {
             const uint32_t block = first + i;
-            const struct terms terms = terms_of(recipe, m, block);
+            const struct terms terms = terms_of(unpacking, m, block);
             memcpy(tile->codes[t], m->codes + block * PACK_COLUMNS, PACK_COLUMNS);
             tile->scales[t] = terms.scale;
             for (uint32_t half = 0; half < 2; half++) {
@@ -317,11 +317,11 @@ static void fill_tiles(const struct recipe *recipe, const struct meeting *meetin
 #if defined(SIMD_PAIRS)
 
 /* Whole sums over the quads [first, last). */
-INLINE void dot_panel(const struct recipe *recipe, const struct block *block,
+INLINE void dot_panel(const struct unpacking *unpacking, const struct block *block,
                       const struct x_tile *x, uint32_t first, uint32_t last,
                       vi dot[PANEL_VECTORS][X_ROWS])
 {
-    (void)recipe;
+    (void)unpacking;
     UNROLL
     for (uint32_t i = 0; i < PANEL_VECTORS * X_ROWS; i += 2) {
         const uint32_t v = i / X_ROWS, t = i % X_ROWS, lane = v % VECTORS * LANES;
@@ -340,7 +340,7 @@ INLINE void dot_panel(const struct recipe *recipe, const struct block *block,
 
 #else
 
-INLINE void dot_panel_quad(const struct recipe *recipe, const struct block *block,
+INLINE void dot_panel_quad(const struct unpacking *unpacking, const struct block *block,
                            const struct x_tile *x, uint32_t j, vi dot[PANEL_VECTORS][X_ROWS])
 {
     vi quad[PANEL_VECTORS];
@@ -352,25 +352,26 @@ INLINE void dot_panel_quad(const struct recipe *recipe, const struct block *bloc
         const int32_t four = four_codes(x->codes[t] + 4 * j);
         UNROLL
         for (uint32_t v = 0; v < PANEL_VECTORS; v++)
-            dot[v][t] = HAS_SHORTS && recipe->run > 0 ? vi_dot_short(dot[v][t], quad[v], four)
-                                                      : dot_quad(recipe, dot[v][t], quad[v], four);
+            dot[v][t] = HAS_SHORTS && unpacking->run > 0
+                            ? vi_dot_short(dot[v][t], quad[v], four)
+                            : dot_quad(unpacking, dot[v][t], quad[v], four);
     }
 }
 
 /* The quads [first, last), `run` of them in sums of 16 bits. */
-INLINE void dot_shorts(const struct recipe *recipe, const struct block *block,
+INLINE void dot_shorts(const struct unpacking *unpacking, const struct block *block,
                        const struct x_tile *x, uint32_t first, uint32_t last,
                        vi dot[PANEL_VECTORS][X_ROWS])
 {
     ROLLED
-    for (uint32_t begin = first; begin < last; begin += recipe->run) {
+    for (uint32_t begin = first; begin < last; begin += unpacking->run) {
         vi shorts[PANEL_VECTORS][X_ROWS];
         UNROLL
         for (uint32_t i = 0; i < PANEL_VECTORS * X_ROWS; i++)
             shorts[i / X_ROWS][i % X_ROWS] = vi_set(0);
         ROLLED
-        for (uint32_t j = begin; j < begin + recipe->run; j++)
-            dot_panel_quad(recipe, block, x, j, shorts);
+        for (uint32_t j = begin; j < begin + unpacking->run; j++)
+            dot_panel_quad(unpacking, block, x, j, shorts);
         UNROLL
         for (uint32_t i = 0; i < PANEL_VECTORS * X_ROWS; i++)
             dot[i / X_ROWS][i % X_ROWS] =
@@ -379,36 +380,36 @@ INLINE void dot_shorts(const struct recipe *recipe, const struct block *block,
 }
 
 /* Whole sums over the quads [first, last). */
-INLINE void dot_panel(const struct recipe *recipe, const struct block *block,
+INLINE void dot_panel(const struct unpacking *unpacking, const struct block *block,
                       const struct x_tile *x, uint32_t first, uint32_t last,
                       vi dot[PANEL_VECTORS][X_ROWS])
 {
     UNROLL
     for (uint32_t i = 0; i < PANEL_VECTORS * X_ROWS; i++)
         dot[i / X_ROWS][i % X_ROWS] = vi_set(x->starts[first / 4][i % X_ROWS]);
-    if (HAS_SHORTS && recipe->run > 0) {
-        dot_shorts(recipe, block, x, first, last, dot);
+    if (HAS_SHORTS && unpacking->run > 0) {
+        dot_shorts(unpacking, block, x, first, last, dot);
     } else if (HAS_SHORTS) {
         ROLLED
         for (uint32_t j = first; j < last; j++)
-            dot_panel_quad(recipe, block, x, j, dot);
+            dot_panel_quad(unpacking, block, x, j, dot);
     } else {
         UNROLL
         for (uint32_t j = first; j < last; j++)
-            dot_panel_quad(recipe, block, x, j, dot);
+            dot_panel_quad(unpacking, block, x, j, dot);
     }
 }
 
 #endif
 
-INLINE void add_panel(const struct recipe *recipe, const struct block *block,
+INLINE void add_panel(const struct unpacking *unpacking, const struct block *block,
                       const struct x_tile *x, vf sum[PANEL_VECTORS][X_ROWS])
 {
-    const uint32_t step = recipe->has_halves ? QUADS / 2 : QUADS;
+    const uint32_t step = unpacking->has_halves ? QUADS / 2 : QUADS;
     UNROLL
     for (uint32_t first = 0; first < QUADS; first += step) {
         vi dot[PANEL_VECTORS][X_ROWS];
-        dot_panel(recipe, block, x, first, first + step, dot);
+        dot_panel(unpacking, block, x, first, first + step, dot);
         UNROLL
         for (uint32_t v = 0; v < PANEL_VECTORS; v++) {
             const float *scales = block[v / VECTORS].scales[first / 4];
@@ -419,7 +420,7 @@ INLINE void add_panel(const struct recipe *recipe, const struct block *block,
                     vf_fma(vf_from_vi(dot[v][t]), vf_mul(scale, vf_set(x->scales[t])), sum[v][t]);
         }
     }
-    if (!recipe->has_min)
+    if (!unpacking->has_min)
         return;
     UNROLL
     for (uint32_t i = 0; i < PANEL_VECTORS * QUADS / step; i++) {
@@ -432,7 +433,7 @@ INLINE void add_panel(const struct recipe *recipe, const struct block *block,
 }
 
 /* Panels of a group are added up in the result. */
-INLINE void multiply_panel(const struct recipe *recipe, const struct panel *panel,
+INLINE void multiply_panel(const struct unpacking *unpacking, const struct panel *panel,
                            const struct x_tile *x, float *const *out, uint32_t count)
 {
     vf sum[PANEL_VECTORS][X_ROWS];
@@ -445,7 +446,7 @@ INLINE void multiply_panel(const struct recipe *recipe, const struct panel *pane
                                                        : vf_load_some(out[t] + v * LANES, kept);
     }
     for (uint32_t i = 0; i < panel->count; i++)
-        add_panel(recipe, &panel->blocks[i * PANEL_GROUPS], &x[i], sum);
+        add_panel(unpacking, &panel->blocks[i * PANEL_GROUPS], &x[i], sum);
     UNROLL
     for (uint32_t v = 0; v < PANEL_VECTORS; v++) {
         const uint32_t kept = kept_lanes(panel->kept, v * LANES);
@@ -465,53 +466,54 @@ typedef void few_fn(const struct group *group, const struct x_block *x, float *c
 typedef void unpack_panel_fn(const struct group *group, struct block *blocks);
 
 #define FUNCTIONS(id, ...)                                                                         \
-    static const struct recipe recipe_##id = {__VA_ARGS__};                                        \
+    static const struct unpacking unpacking_##id = {__VA_ARGS__};                                  \
     static void one_##id(const struct group *group, const struct meeting *m, float *out)           \
     {                                                                                              \
-        multiply_one(&recipe_##id, group, m, out);                                                 \
+        multiply_one(&unpacking_##id, group, m, out);                                              \
     }                                                                                              \
     static void few_##id(const struct group *group, const struct x_block *x, float *const *out,    \
                          uint32_t count)                                                           \
     {                                                                                              \
         if (count == 2)                                                                            \
-            multiply_few(&recipe_##id, group, x, out, count, 2);                                   \
+            multiply_few(&unpacking_##id, group, x, out, count, 2);                                \
         else if (count <= 4)                                                                       \
-            multiply_few(&recipe_##id, group, x, out, count, 4);                                   \
+            multiply_few(&unpacking_##id, group, x, out, count, 4);                                \
         else                                                                                       \
-            multiply_few(&recipe_##id, group, x, out, count, TILE);                                \
+            multiply_few(&unpacking_##id, group, x, out, count, TILE);                             \
     }                                                                                              \
     static void unpack_##id(const struct group *group, struct block *blocks)                       \
     {                                                                                              \
         for (uint32_t i = 0; i < group->blocks; i++)                                               \
-            unpack_block(&recipe_##id, group, group->first + i, &blocks[i * PANEL_GROUPS]);        \
+            unpack_block(&unpacking_##id, group, group->first + i, &blocks[i * PANEL_GROUPS]);     \
     }
-RECIPES(FUNCTIONS)
+UNPACKINGS(FUNCTIONS)
 
 /* Panels differ no longer by type, but by what there is to multiply. */
-static void multiply_any_panel(const struct recipe *recipe, const struct panel *panel,
+static void multiply_any_panel(const struct unpacking *unpacking, const struct panel *panel,
                                const struct x_tile *x, float *const *out, uint32_t count)
 {
-    static const struct recipe plain_4 = {.run = 8}, plain_5 = {.run = 4};
-    static const struct recipe min_4 = {.has_min = true, .run = 8};
-    static const struct recipe min_5 = {.has_min = true, .run = 4};
-    static const struct recipe halves = {.has_halves = true, .run = 2};
-    static const struct recipe min_halves = {.has_min = true, .has_halves = true, .run = 4};
-    static const struct recipe sign = {.is_signed = true};
-    static const struct recipe sign_halves = {.is_signed = true, .has_halves = true};
-#define PANEL(way) (assert((way).run <= recipe->run), multiply_panel(&(way), panel, x, out, count))
-    if (recipe->is_signed && recipe->has_halves)
+    static const struct unpacking plain_4 = {.run = 8}, plain_5 = {.run = 4};
+    static const struct unpacking min_4 = {.has_min = true, .run = 8};
+    static const struct unpacking min_5 = {.has_min = true, .run = 4};
+    static const struct unpacking halves = {.has_halves = true, .run = 2};
+    static const struct unpacking min_halves = {.has_min = true, .has_halves = true, .run = 4};
+    static const struct unpacking sign = {.is_signed = true};
+    static const struct unpacking sign_halves = {.is_signed = true, .has_halves = true};
+#define PANEL(way)                                                                                 \
+    (assert((way).run <= unpacking->run), multiply_panel(&(way), panel, x, out, count))
+    if (unpacking->is_signed && unpacking->has_halves)
         PANEL(sign_halves);
-    else if (recipe->is_signed)
+    else if (unpacking->is_signed)
         PANEL(sign);
-    else if (recipe->has_min && recipe->has_halves)
+    else if (unpacking->has_min && unpacking->has_halves)
         PANEL(min_halves);
-    else if (recipe->has_halves)
+    else if (unpacking->has_halves)
         PANEL(halves);
-    else if (recipe->has_min && recipe->run == min_4.run)
+    else if (unpacking->has_min && unpacking->run == min_4.run)
         PANEL(min_4);
-    else if (recipe->has_min)
+    else if (unpacking->has_min)
         PANEL(min_5);
-    else if (recipe->run == plain_4.run)
+    else if (unpacking->run == plain_4.run)
         PANEL(plain_4);
     else
         PANEL(plain_5);
@@ -519,13 +521,13 @@ static void multiply_any_panel(const struct recipe *recipe, const struct panel *
 }
 
 static const struct type {
-    const struct recipe *recipe;
+    const struct unpacking *unpacking;
     one_fn *one;
     few_fn *few;
     unpack_panel_fn *unpack;
 } types[DTYPE_COUNT] = {
-#define TYPE(id, ...) [DTYPE_##id] = {&recipe_##id, one_##id, few_##id, unpack_##id},
-    RECIPES(TYPE)};
+#define TYPE(id, ...) [DTYPE_##id] = {&unpacking_##id, one_##id, few_##id, unpack_##id},
+    UNPACKINGS(TYPE)};
 
 /* ---- products -------------------------------------------------------------------------------- */
 
@@ -553,7 +555,7 @@ static void multiply_by_few(const struct product *product, const struct meeting 
         const struct group group = group_at(product, row);
         float *out[TILE];
         if (row == product->first && !product->is_further)
-            fill_x(type->recipe, &group, meetings, count, x);
+            fill_x(type->unpacking, &group, meetings, count, x);
         outs_at(meetings, count, row, out);
         type->few(&group, x, out, count);
     }
@@ -577,7 +579,7 @@ static void unpack_panel(const struct product *product, uint32_t row, const stru
 static void multiply_rows(const struct product *product, uint32_t row, uint32_t first,
                           uint32_t blocks, const struct meeting *meetings, uint32_t count)
 {
-    const struct recipe *recipe = types[product->dtype].recipe;
+    const struct unpacking *unpacking = types[product->dtype].unpacking;
     struct block unpacked[PANEL_LENGTH * PANEL_GROUPS];
     for (uint32_t at = 0; at < blocks; at += PANEL_LENGTH) {
         const struct x_tile *x = (const struct x_tile *)(const void *)product->scratch + at;
@@ -592,7 +594,7 @@ static void multiply_rows(const struct product *product, uint32_t row, uint32_t 
             float *out[X_ROWS];
             for (uint32_t t = 0; t < X_ROWS; t++)
                 out[t] = meetings[least_of(i + t, count - 1)].out + row;
-            multiply_any_panel(recipe, &panel, x, out, least_of(X_ROWS, count - i));
+            multiply_any_panel(unpacking, &panel, x, out, least_of(X_ROWS, count - i));
         }
     }
 }
@@ -602,12 +604,12 @@ static void multiply_rows(const struct product *product, uint32_t row, uint32_t 
 static void multiply_by_panels(const struct product *product, const struct meeting *meetings,
                                uint32_t count)
 {
-    const struct recipe *recipe = types[product->dtype].recipe;
+    const struct unpacking *unpacking = types[product->dtype].unpacking;
     const uint32_t blocks = product->width / PACK_COLUMNS;
     for (uint32_t first = 0; first < blocks; first += PANEL_BLOCKS) {
         const uint32_t own = least_of(PANEL_BLOCKS, blocks - first);
         if (!product->is_further || blocks > PANEL_BLOCKS)
-            fill_tiles(recipe, meetings, count, first, own,
+            fill_tiles(unpacking, meetings, count, first, own,
                        (struct x_tile *)(void *)product->scratch);
         for (uint32_t row = product->first; row < product->last; row += PANEL_ROWS)
             multiply_rows(product, row, first, own, meetings, count);

@@ -59,21 +59,21 @@ INLINE __m512 number_at(__m512i quad, uint32_t byte, int32_t zero, __m512 scale,
 }
 
 /* Block `block` of 32 columns as a tile. */
-INLINE void fill_tile(const struct recipe *recipe, const struct group *group, uint32_t block,
+INLINE void fill_tile(const struct unpacking *unpacking, const struct group *group, uint32_t block,
                       uint8_t *tile)
 {
-    const struct columns at = {group->lines + (uint64_t)block * recipe->code_bytes, group->fields,
-                               block};
+    const struct columns at = {group->lines + (uint64_t)block * unpacking->code_bytes,
+                               group->fields, block};
     vi quads[QUADS];
     struct scaling scaling;
-    recipe->unpack(&at, 0, quads);
-    recipe->scaling(&at, 0, &scaling);
+    unpacking->unpack(&at, 0, quads);
+    unpacking->scaling(&at, 0, &scaling);
     UNROLL
     for (uint32_t j = 0; j < QUADS; j++) {
-        const uint32_t half = recipe->has_halves ? 2 * j / QUADS : 0;
-        const int32_t zero = recipe->has_min ? 0 : recipe->zero;
+        const uint32_t half = unpacking->has_halves ? 2 * j / QUADS : 0;
+        const int32_t zero = unpacking->has_min ? 0 : unpacking->zero;
         const __m512 scale = scaling.scale[half];
-        const __m512 min = recipe->has_min ? scaling.min[half] : _mm512_setzero_ps();
+        const __m512 min = unpacking->has_min ? scaling.min[half] : _mm512_setzero_ps();
         UNROLL
         for (uint32_t byte = 0; byte < 4; byte += 2)
             store_pair(tile + (2 * j + byte / 2) * TILE_ROW_BYTES,
@@ -88,11 +88,11 @@ typedef void fill_fn(const struct group *group, uint32_t block, uint32_t columns
     static void fill_##id(const struct group *group, uint32_t block, uint32_t columns,             \
                           uint8_t *tile)                                                           \
     {                                                                                              \
-        static const struct recipe recipe = {__VA_ARGS__};                                         \
+        static const struct unpacking unpacking = {__VA_ARGS__};                                   \
         (void)columns;                                                                             \
-        fill_tile(&recipe, group, block, tile);                                                    \
+        fill_tile(&unpacking, group, block, tile);                                                 \
     }
-RECIPES(FILL)
+UNPACKINGS(FILL)
 
 INLINE __m512 column_at(const uint8_t *lines, uint32_t column)
 {
@@ -111,7 +111,7 @@ static void fill_bf16(const struct group *group, uint32_t block, uint32_t column
 
 static fill_fn *const fill[DTYPE_COUNT] = {
 #define FILL_ENTRY(id, ...) [DTYPE_##id] = fill_##id,
-    RECIPES(FILL_ENTRY)[DTYPE_BF16] = fill_bf16,
+    UNPACKINGS(FILL_ENTRY)[DTYPE_BF16] = fill_bf16,
 };
 
 /* ---- activations ----------------------------------------------------------------------------- */

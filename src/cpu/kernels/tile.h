@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/cpu.h"
+
 #if defined(TILES_EMULATED) || (defined(__AMX_BF16__) && defined(__AMX_INT8__)) ||                 \
     (defined(__AMXBF16__) && defined(__AMXINT8__)) /* as clang 14 names them */
 #define HAS_TILES 1
@@ -123,23 +125,16 @@ static inline void tile_multiply_bytes(int c, int a, int b)
 
 #elif defined(HAS_TILES)
 
-/* All 64 bytes are named to the compiler: GCC 12's own function names the first alone. */
-struct tile_configuration {
-    uint8_t palette, first_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-};
-_Static_assert(sizeof(struct tile_configuration) == 64, "what LDTILECFG reads");
-
 /* A thread calls this before it uses tiles, and tiles_close when it does no longer. */
 static inline void tiles_open(const struct tile_shape shapes[TILES])
 {
-    struct tile_configuration configuration = {.palette = 1};
+    struct cpu_tile_config config = {.palette = 1};
     for (int i = 0; i < TILES; i++) {
-        configuration.row_bytes[i] = shapes[i].row_bytes;
-        configuration.rows[i] = shapes[i].rows;
+        config.row_bytes[i] = shapes[i].row_bytes;
+        config.rows[i] = shapes[i].rows;
     }
-    __asm__ volatile("ldtilecfg %0" ::"m"(configuration));
+    /* all 64 bytes are named to the compiler: GCC 12's own function names the first alone */
+    __asm__ volatile("ldtilecfg %0" ::"m"(config));
 }
 
 static inline void tiles_close(void)

@@ -570,7 +570,7 @@ INLINE void scaling_1m(const struct columns *at, uint32_t lane, struct scaling *
 /* ---- types ----------------------------------------------------------------------------------- */
 
 /* How a type multiplies. */
-struct recipe {
+struct unpacking {
     unpack_fn *unpack;
     scaling_fn *scaling;
     uint32_t code_bytes; /* of 32 columns */
@@ -583,33 +583,33 @@ struct recipe {
 
 #define SIGNED .zero = SIGNED_BIAS, .is_signed = true
 /* Each packed type of codes: how it multiplies. */
-#define RECIPES(RECIPE)                                                                            \
-    RECIPE(Q4_0, unpack_4, scaling_d, 4 * PACK_LINE, .zero = 8, .run = 8)                          \
-    RECIPE(Q4_1, unpack_4, scaling_dm, 4 * PACK_LINE, .has_min = true, .run = 8)                   \
-    RECIPE(Q5_0, unpack_5, scaling_d, 5 * PACK_LINE, .zero = 16, .run = 4)                         \
-    RECIPE(Q5_1, unpack_5, scaling_dm, 5 * PACK_LINE, .has_min = true, .run = 4)                   \
-    RECIPE(Q8_0, unpack_8, scaling_d, 8 * PACK_LINE, SIGNED)                                       \
-    RECIPE(Q2_K, unpack_2, scaling_2k, 2 * PACK_LINE, .has_min = true, .has_halves = true,         \
-           .run = 4)                                                                               \
-    RECIPE(Q3_K, unpack_3, scaling_3k, 3 * PACK_LINE, .zero = 4, .has_halves = true, .run = 2)     \
-    RECIPE(Q4_K, unpack_4, scaling_k, 4 * PACK_LINE, .has_min = true, .run = 8)                    \
-    RECIPE(Q5_K, unpack_5, scaling_k, 5 * PACK_LINE, .has_min = true, .run = 4)                    \
-    RECIPE(Q6_K, unpack_6, scaling_6k, 6 * PACK_LINE, .zero = 32, .has_halves = true, .run = 2)    \
-    RECIPE(IQ4_NL, unpack_nl, scaling_d, 4 * PACK_LINE, SIGNED)                                    \
-    RECIPE(IQ4_XS, unpack_nl, scaling_xs, 4 * PACK_LINE, SIGNED)                                   \
-    RECIPE(IQ3_S, unpack_3s, scaling_3s, 3 * PACK_LINE, SIGNED)                                    \
-    RECIPE(IQ3_XXS, unpack_3xxs, scaling_3xxs, 3 * PACK_LINE, SIGNED)                              \
-    RECIPE(IQ2_S, unpack_2s, scaling_2s, 2 * PACK_LINE, SIGNED, .has_halves = true)                \
-    RECIPE(IQ2_XS, unpack_2xs, scaling_2xs, 2 * PACK_LINE, SIGNED, .has_halves = true)             \
-    RECIPE(IQ2_XXS, unpack_2xxs, scaling_2xxs, 2 * PACK_LINE, SIGNED)                              \
-    RECIPE(IQ1_M, unpack_1m, scaling_1m, 1 * PACK_LINE, SIGNED, .has_halves = true)                \
-    RECIPE(IQ1_S, unpack_1s, scaling_1s, 1 * PACK_LINE, SIGNED)                                    \
-    RECIPE(MXFP4, unpack_mxfp4, scaling_e8m0, 4 * PACK_LINE, SIGNED)                               \
-    RECIPE(NVFP4, unpack_mxfp4, scaling_ue4m3, 4 * PACK_LINE, SIGNED, .has_halves = true)          \
-    RECIPE(Q1_0, unpack_1, scaling_d128, 1 * PACK_LINE, .zero = 1, .run = 8)                       \
-    RECIPE(Q2_0, unpack_2, scaling_d64, 2 * PACK_LINE, .zero = 1, .run = 8)                        \
-    RECIPE(TQ2_0, unpack_2, scaling_d256, 2 * PACK_LINE, .zero = 1, .run = 8)                      \
-    RECIPE(TQ1_0, unpack_trits, scaling_trits, 0, .zero = 1, .run = 8)
+#define UNPACKINGS(UNPACKING)                                                                      \
+    UNPACKING(Q4_0, unpack_4, scaling_d, 4 * PACK_LINE, .zero = 8, .run = 8)                       \
+    UNPACKING(Q4_1, unpack_4, scaling_dm, 4 * PACK_LINE, .has_min = true, .run = 8)                \
+    UNPACKING(Q5_0, unpack_5, scaling_d, 5 * PACK_LINE, .zero = 16, .run = 4)                      \
+    UNPACKING(Q5_1, unpack_5, scaling_dm, 5 * PACK_LINE, .has_min = true, .run = 4)                \
+    UNPACKING(Q8_0, unpack_8, scaling_d, 8 * PACK_LINE, SIGNED)                                    \
+    UNPACKING(Q2_K, unpack_2, scaling_2k, 2 * PACK_LINE, .has_min = true, .has_halves = true,      \
+              .run = 4)                                                                            \
+    UNPACKING(Q3_K, unpack_3, scaling_3k, 3 * PACK_LINE, .zero = 4, .has_halves = true, .run = 2)  \
+    UNPACKING(Q4_K, unpack_4, scaling_k, 4 * PACK_LINE, .has_min = true, .run = 8)                 \
+    UNPACKING(Q5_K, unpack_5, scaling_k, 5 * PACK_LINE, .has_min = true, .run = 4)                 \
+    UNPACKING(Q6_K, unpack_6, scaling_6k, 6 * PACK_LINE, .zero = 32, .has_halves = true, .run = 2) \
+    UNPACKING(IQ4_NL, unpack_nl, scaling_d, 4 * PACK_LINE, SIGNED)                                 \
+    UNPACKING(IQ4_XS, unpack_nl, scaling_xs, 4 * PACK_LINE, SIGNED)                                \
+    UNPACKING(IQ3_S, unpack_3s, scaling_3s, 3 * PACK_LINE, SIGNED)                                 \
+    UNPACKING(IQ3_XXS, unpack_3xxs, scaling_3xxs, 3 * PACK_LINE, SIGNED)                           \
+    UNPACKING(IQ2_S, unpack_2s, scaling_2s, 2 * PACK_LINE, SIGNED, .has_halves = true)             \
+    UNPACKING(IQ2_XS, unpack_2xs, scaling_2xs, 2 * PACK_LINE, SIGNED, .has_halves = true)          \
+    UNPACKING(IQ2_XXS, unpack_2xxs, scaling_2xxs, 2 * PACK_LINE, SIGNED)                           \
+    UNPACKING(IQ1_M, unpack_1m, scaling_1m, 1 * PACK_LINE, SIGNED, .has_halves = true)             \
+    UNPACKING(IQ1_S, unpack_1s, scaling_1s, 1 * PACK_LINE, SIGNED)                                 \
+    UNPACKING(MXFP4, unpack_mxfp4, scaling_e8m0, 4 * PACK_LINE, SIGNED)                            \
+    UNPACKING(NVFP4, unpack_mxfp4, scaling_ue4m3, 4 * PACK_LINE, SIGNED, .has_halves = true)       \
+    UNPACKING(Q1_0, unpack_1, scaling_d128, 1 * PACK_LINE, .zero = 1, .run = 8)                    \
+    UNPACKING(Q2_0, unpack_2, scaling_d64, 2 * PACK_LINE, .zero = 1, .run = 8)                     \
+    UNPACKING(TQ2_0, unpack_2, scaling_d256, 2 * PACK_LINE, .zero = 1, .run = 8)                   \
+    UNPACKING(TQ1_0, unpack_trits, scaling_trits, 0, .zero = 1, .run = 8)
 
 #endif
 #endif
