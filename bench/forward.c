@@ -54,6 +54,7 @@ static enum weir_status forward_open(struct bench *bench, uint32_t variant, stru
         return WEIR_ERR_MEMORY;
     bench->state = state;
     weir_engine_options_init(&options);
+    options.backend = "ref"; /* weir bench measures the others */
     options.context = CONTEXT;
     options.threads = pool_threads(bench->pool);
     TRY(open_model(state, err));

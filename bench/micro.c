@@ -21,8 +21,12 @@ static const struct bench_row *const tables[] = {bench_base_rows, bench_codec_ro
                                                  bench_logits_row_rows};
 enum { TABLES = sizeof tables / sizeof tables[0] };
 
+static const char usage[] = "usage: weir-micro [--list] [--threads N] [--samples N] [PREFIX...]\n"
+                            "Measures the rows whose names begin so, or all: the median and the "
+                            "width of the middle half.\n";
+
 struct options {
-    bool list;
+    bool helps, list;
     uint32_t threads;
     uint32_t samples;
     char **prefixes;
@@ -117,6 +121,17 @@ static void print_table(const struct options *options, struct pool *pool)
     }
 }
 
+static bool any_selected(const struct options *options)
+{
+    for (uint32_t table = 0; table < TABLES; table++) {
+        for (const struct bench_row *row = tables[table]; row->name != NULL; row++) {
+            if (selected(row, options))
+                return true;
+        }
+    }
+    return false;
+}
+
 static void print_names(void)
 {
     for (uint32_t table = 0; table < TABLES; table++) {
@@ -140,7 +155,9 @@ static bool parse_options(struct options *options, int argc, char **argv)
     *options = (struct options){.threads = cpu_cores(), .samples = 15};
     int i = 1;
     for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
-        if (strcmp(argv[i], "--list") == 0)
+        if (strcmp(argv[i], "--help") == 0)
+            options->helps = true;
+        else if (strcmp(argv[i], "--list") == 0)
             options->list = true;
         else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
             options->threads = parse_number(argv[++i], 4096);
@@ -158,12 +175,20 @@ int main(int argc, char **argv)
 {
     struct options options;
     if (!parse_options(&options, argc, argv)) {
-        fprintf(stderr, "usage: weir-micro [--list] [--threads N] [--samples N] [PREFIX...]\n");
+        fputs(usage, stderr);
         return 1;
+    }
+    if (options.helps) {
+        fputs(usage, stdout);
+        return 0;
     }
     if (options.list) {
         print_names();
         return 0;
+    }
+    if (!any_selected(&options)) {
+        fprintf(stderr, "error: no row begins with that: --list names them\n");
+        return 1;
     }
     struct weir_error err = {0};
     struct pool *pool;

@@ -270,12 +270,15 @@ WEIR_API uint32_t weir_engine_vocab(const struct weir_engine *engine); /* floats
 WEIR_API uint32_t weir_engine_width(const struct weir_engine *engine); /* of a hidden state */
 WEIR_API uint32_t weir_engine_context(const struct weir_engine *engine); /* tokens of a session */
 WEIR_API const char *weir_engine_backend(const struct weir_engine *engine);
+/* The level of instructions in use ("v4"); "" if the backend knows none. */
+WEIR_API const char *weir_engine_isa(const struct weir_engine *engine);
 WEIR_API uint32_t weir_engine_threads(const struct weir_engine *engine);
 
 /* What weir_engine_open would allocate or map with these options, in bytes; told also when it does
  * not fit. NULL options are the defaults, here as there. */
 struct weir_memory {
-    uint64_t weights;       /* mapped or read */
+    uint64_t weights;       /* mapped, read, or held in the backend's own layout */
+    uint64_t mapped;        /* of them, those that stay in the mapped file */
     uint64_t kv;            /* key and value caches of all sessions */
     uint64_t kv_per_token;  /* of one session */
     uint64_t state;         /* recurrent and conv state of all sessions */
@@ -284,7 +287,8 @@ struct weir_memory {
     uint64_t logits;        /* logits_rows_max rows */
     uint64_t scratch;       /* private to the backend's threads */
     uint64_t total;
-    uint64_t available; /* RAM that the system has free now; 0 if unknown */
+    uint64_t needed;    /* RAM that must be free: all but what stays mapped */
+    uint64_t available; /* RAM that is free now, for this process's group too; 0 if unknown */
     uint32_t context;   /* tokens a session will hold (options->context resolved) */
 };
 

@@ -254,8 +254,8 @@ static enum weir_status add_pair(struct options *options, const char *value, str
         TRY(number_list_add(&options->bench.pairs, pair.items[0], err));
         TRY(number_list_add(&options->bench.pairs, pair.items[1], err));
     } else {
-        status =
-            err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a pair of numbers, as 512,128", value);
+        status = err_set(err, WEIR_ERR_ARGUMENT,
+                         "'%s' is not a pair of numbers that are not both 0, as 512,128", value);
     }
 out:
     mem_free(pair.items);

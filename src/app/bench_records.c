@@ -17,11 +17,11 @@ static const struct {
 #include "app/bench_fields.def"
 };
 
-enum { FIELDS = sizeof fields / sizeof fields[0], FIELDS_OF_BYTES = 3 };
+enum { FIELDS = sizeof fields / sizeof fields[0], FIELDS_OF_WEIR = 6 };
 
 static int field_count(const struct bench_table *table)
 {
-    return table->bytes ? FIELDS : FIELDS - FIELDS_OF_BYTES;
+    return table->bytes ? FIELDS : FIELDS - FIELDS_OF_WEIR;
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */

@@ -73,6 +73,20 @@ static void cell_of_peak(const struct bench_table *table, const struct bench_res
     snprintf(cell, CELL_MAX, "%.1f%%", 100 * bench_gigabytes(result) / table->peak);
 }
 
+static void cell_packed(const struct bench_table *table, const struct bench_result *result,
+                        char cell[CELL_MAX])
+{
+    (void)table;
+    snprintf(cell, CELL_MAX, "%d", result->test->is_packed);
+}
+
+static void cell_bound(const struct bench_table *table, const struct bench_result *result,
+                       char cell[CELL_MAX])
+{
+    (void)table;
+    snprintf(cell, CELL_MAX, "%d", result->test->is_bound);
+}
+
 /* ---- columns --------------------------------------------------------------------------------- */
 
 #define TEXT(field)   .text = offsetof(struct bench_test, field), .kind = CELL_TEXT
@@ -99,6 +113,9 @@ static const struct column {
     {"type_k", 6, SHOWN(columns.cache_k), TEXT(cache_k)},
     {"type_v", 6, SHOWN(columns.cache_v), TEXT(cache_v)},
     {"lm", 10, SHOWN(columns.load), TEXT(load)},
+    {"isa", 8, SHOWN(columns.isa), TEXT(isa)},
+    {"repack", 6, SHOWN(columns.packed), CALL(cell_packed)},
+    {"pin", 3, SHOWN(columns.bound), CALL(cell_bound)},
     {"test", 15, ALWAYS, CALL(cell_test)},
     {"t/s", 20, ALWAYS, CALL(cell_speed)},
     {"GB/s", 10, SHOWN(bytes), CALL(cell_gigabytes)},

@@ -19,6 +19,7 @@ enum bench_format {
  * values, or another than the default. */
 struct bench_columns {
     bool batch, step_rows, cache_k, cache_v, load;
+    bool isa, packed, bound;
 };
 
 struct bench_table {

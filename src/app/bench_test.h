@@ -19,6 +19,8 @@ struct bench_test {
     uint32_t threads;
     const char *cache_k, *cache_v; /* "f16" */
     const char *load;              /* "mmap" */
+    const char *isa;               /* "v4" */
+    bool is_packed, is_bound;      /* matrices by the engine, threads to processors */
     uint32_t prompt, generate;     /* tokens; one of them may be 0 */
     uint32_t depth;                /* tokens that the session holds before */
 };

@@ -166,7 +166,8 @@ static bool varies(const struct number_list *list, int64_t usual)
     return list->count > 1 || list->items[0] != usual;
 }
 
-static struct bench_columns choose_columns(const struct bench_options *options)
+static struct bench_columns choose_columns(const struct bench_options *options,
+                                           const struct weir_engine_options *engine)
 {
     return (struct bench_columns){
         .batch = varies(&options->batches, USUAL_BATCH),
@@ -174,6 +175,9 @@ static struct bench_columns choose_columns(const struct bench_options *options)
         .cache_k = varies(&options->cache_k, USUAL_CACHE),
         .cache_v = varies(&options->cache_v, USUAL_CACHE),
         .load = varies(&options->loads, USUAL_LOAD),
+        .isa = engine->isa != NULL,
+        .packed = engine->no_repack,
+        .bound = engine->bind == WEIR_OFF,
     };
 }
 
@@ -187,7 +191,7 @@ static enum weir_status open_tables(struct bench *bench, struct weir_error *err)
     bench_table_init(&bench->tables[0], &bench->output, options->format);
     bench_table_init(&bench->tables[1], &bench->errors, options->format_errors);
     for (int i = 0; i < 2; i++) {
-        bench->tables[i].columns = choose_columns(options);
+        bench->tables[i].columns = choose_columns(options, &bench->call->options->engine);
         bench->tables[i].bytes = options->bytes;
     }
     return WEIR_OK;
@@ -231,15 +235,13 @@ static void pause_between(const struct bench *bench)
         nanosleep(&pause, NULL);
 }
 
-/* Peaks that were measured beside other work are too low. */
-static void warn_of_peaks(const struct bench *bench)
+static void note_what_is_beyond(const struct bench *bench)
 {
     if (bench->is_beyond)
-        log_print(
-            bench->call->log, WEIR_LOG_WARNING,
-            "warning: faster than the peak that is kept, %.2f GB/s: it was measured on a busy "
-            "machine; measure it again with --probe",
-            bench->tables[0].peak);
+        log_print(bench->call->log, WEIR_LOG_WARNING,
+                  "note: more than 100%% of what memory gives (%.2f GB/s): the model lies in the "
+                  "caches, or the machine was busy when that was measured; --probe measures anew",
+                  bench->tables[0].peak);
 }
 
 static enum weir_status run_test(struct bench *bench, const struct bench_test *test,
@@ -305,6 +307,9 @@ static enum weir_status run_combination(struct bench *bench, const int64_t value
         .cache_k = cache_names[values[AXIS_CACHE_K]],
         .cache_v = cache_names[values[AXIS_CACHE_V]],
         .load = loads[values[AXIS_LOAD]].name,
+        .isa = weir_engine_isa(loaded->engine),
+        .is_packed = !engine.no_repack,
+        .is_bound = engine.bind != WEIR_OFF,
     };
     for (uint64_t i = 0; i < bench->parts_count; i++) {
         test.prompt = bench->parts[i].prompt;
@@ -350,7 +355,7 @@ static enum weir_status run_models(struct bench *bench, struct weir_error *err)
     for (int i = 0; i < 2; i++)
         bench_table_end(&bench->tables[i]);
     TRY(output_finish(&bench->output, err));
-    warn_of_peaks(bench);
+    note_what_is_beyond(bench);
 out:
     return status;
 }

@@ -13,19 +13,16 @@ static void print_bytes(struct output *output, const char *name, uint64_t bytes)
 }
 
 /* Weights that are mapped need not be free: the system may drop and read them again. */
-static void print_verdict(struct output *output, const struct weir_memory *memory,
-                          enum weir_load load)
+static void print_verdict(struct output *output, const struct weir_memory *memory)
 {
     const double mib = 1 << 20;
-    const bool is_mapped = load == WEIR_LOAD_MAP;
-    const uint64_t needed = memory->total - (is_mapped ? memory->weights : 0);
     const bool is_known = memory->available != 0;
-    const bool fits = needed <= memory->available;
-    output_print(output, "%sneeds %.2f MiB%s, ",
+    const bool fits = memory->needed <= memory->available;
+    output_print(output, "%sneeds %.2f MiB, ",
                  !is_known ? ""
                  : fits    ? "fits: "
                            : "does not fit: ",
-                 (double)needed / mib, is_mapped ? " besides the mapped file" : "");
+                 (double)memory->needed / mib);
     if (is_known)
         output_print(output, "%.2f MiB are free\n", (double)memory->available / mib);
     else
@@ -45,6 +42,7 @@ static enum weir_status print_memory(struct output *output, const struct loaded 
         uint64_t bytes;
     } rows[] = {
         {"weights", memory.weights},
+        {"  in the mapped file", memory.mapped},
         {"kv cache", memory.kv},
         {"  of one token", memory.kv_per_token},
         {"recurrent state", memory.state},
@@ -53,6 +51,7 @@ static enum weir_status print_memory(struct output *output, const struct loaded 
         {"logits", memory.logits},
         {"scratch", memory.scratch},
         {"total", memory.total},
+        {"needed", memory.needed},
         {"available", memory.available},
     };
     output_print(output, "context %u tokens, %u sequences, %u rows a step\n", memory.context,
@@ -60,7 +59,7 @@ static enum weir_status print_memory(struct output *output, const struct loaded 
     output_print(output, "%-24s %16s %16s\n", "what", "bytes", "");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         print_bytes(output, rows[i].name, rows[i].bytes);
-    print_verdict(output, &memory, engine->load);
+    print_verdict(output, &memory);
     return WEIR_OK;
 }
 

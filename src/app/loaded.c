@@ -69,13 +69,14 @@ enum weir_status loaded_open_engine(struct loaded *loaded,
     if (status != WEIR_OK)
         return status;
     struct weir_model_info info;
+    const char *isa = weir_engine_isa(loaded->engine);
     weir_model_info(loaded->model, &info);
     log_print(log, WEIR_LOG_INFO,
-              "model: %s %s, %.2f M parameters, %.2f MiB; backend %s, %u threads, context %u",
+              "model: %s %s, %.2f M parameters, %.2f MiB; backend %s%s%s, %u threads, context %u",
               info.architecture, info.name[0] != 0 ? info.name : "without a name",
               (double)info.parameters / 1e6, (double)info.tensor_bytes / (1 << 20),
-              weir_engine_backend(loaded->engine), weir_engine_threads(loaded->engine),
-              weir_engine_context(loaded->engine));
+              weir_engine_backend(loaded->engine), isa[0] != 0 ? " " : "", isa,
+              weir_engine_threads(loaded->engine), weir_engine_context(loaded->engine));
     return WEIR_OK;
 }
 

@@ -219,15 +219,36 @@ out:
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* Peaks that are measured beside other work are too low, and they are kept. */
-static void warn_of_load(struct log *log, uint32_t threads)
+/* Peaks that are measured beside other work are too low. */
+static bool is_busy(struct log *log, uint32_t threads)
 {
     double load = 0;
-    if (getloadavg(&load, 1) == 1 && load > 0.25 * threads)
-        log_print(log, WEIR_LOG_WARNING,
-                  "warning: the machine is busy (load %.1f), so its peaks come out too low: "
-                  "measure again with --probe when it is idle",
-                  load);
+    if (getloadavg(&load, 1) != 1 || load <= 0.25 * threads)
+        return false;
+    log_print(log, WEIR_LOG_WARNING,
+              "warning: the machine is busy (load %.1f), so its peaks come out too low: "
+              "measure again with --probe when it is idle",
+              load);
+    return true;
+}
+
+static void take_better(struct probe_rate *rate, const struct probe_rate *other)
+{
+    if (other->median > rate->median)
+        *rate = *other;
+}
+
+/* What a busy machine shows does not replace what was seen of it before. */
+static void keep_better(struct probe *probe, const struct probe *before)
+{
+    for (uint32_t i = 0; i < probe->reads_count && i < before->reads_count; i++) {
+        if (probe->reads[i].threads == before->reads[i].threads)
+            take_better(&probe->reads[i].rate, &before->reads[i].rate);
+    }
+    for (uint32_t i = 0; i < probe->peaks_count && i < before->peaks_count; i++) {
+        if (strcmp(probe->peaks[i].name, before->peaks[i].name) == 0)
+            take_better(&probe->peaks[i].rate, &before->peaks[i].rate);
+    }
 }
 
 static bool proceed(void)
@@ -241,11 +262,17 @@ enum weir_status machine_probe(struct probe *out, uint32_t threads, bool anew, s
     struct machine machine;
     struct weir_error inner = {0};
     name_machine(&machine, threads);
-    if (!anew && read_kept(&machine, out))
+    struct probe before;
+    const bool has_before = read_kept(&machine, &before);
+    if (!anew && has_before) {
+        *out = before;
         return WEIR_OK;
+    }
     log_print(log, WEIR_LOG_INFO, "measuring the machine, which takes some seconds");
-    warn_of_load(log, threads);
+    const bool keeps_better = is_busy(log, threads) && has_before;
     const enum weir_status status = probe_measure(out, threads, proceed, err);
+    if (status == WEIR_OK && keeps_better)
+        keep_better(out, &before);
     if (status == WEIR_OK && keep(&machine, out, &inner) != WEIR_OK)
         log_print(log, WEIR_LOG_WARNING, "warning: the machine's peaks are not kept: %s",
                   inner.text);

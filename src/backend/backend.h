@@ -55,6 +55,8 @@ struct backend {
     enum weir_status (*open)(struct device **out, const struct backend_threads *threads,
                              const char *isa, struct weir_error *err);
     void (*close)(struct device *device);
+    /* The level of instructions that the device uses. NULL: there is but one. */
+    const char *(*isa)(const struct device *device);
 
     /* Zeroed memory of the device. */
     enum weir_status (*alloc)(struct memory **out, struct device *device, uint64_t bytes,

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/mem.h"
 
 enum { HUGE_PAGE_BYTES = 2 << 20 };
@@ -402,5 +403,6 @@ uint64_t pages_available(void)
             break;
     }
     fclose(stream);
-    return (uint64_t)kib * 1024;
+    const uint64_t free_here = cgroup_memory_free("");
+    return kib * 1024 < free_here ? kib * 1024 : free_here;
 }

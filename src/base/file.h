@@ -94,7 +94,8 @@ void *pages_alloc(uint64_t size, struct weir_error *err);
 void pages_free(void *memory, uint64_t size);
 /* Keeps the range in RAM; a refusal (RLIMIT_MEMLOCK) is WEIR_ERR_MEMORY. */
 enum weir_status pages_lock(const void *memory, uint64_t size, struct weir_error *err);
-/* Free RAM in bytes, as the kernel estimates it for new programs; 0 if unknown. */
+/* Free RAM in bytes, as the kernel estimates it for new programs, and no more than a limit of the
+ * process's control group leaves; 0 if unknown. */
 uint64_t pages_available(void);
 
 #endif

@@ -33,6 +33,11 @@ static void cpu_close(struct device *device)
     mem_free(device);
 }
 
+static const char *cpu_isa(const struct device *device)
+{
+    return device->kernels->level;
+}
+
 /* ---- matrices -------------------------------------------------------------------------------- */
 
 static uint64_t groups_of(uint64_t rows)
@@ -77,6 +82,7 @@ const struct backend cpu_backend = {
     .description = "vector instructions of this processor, phases between barriers",
     .open = cpu_open,
     .close = cpu_close,
+    .isa = cpu_isa,
     .alloc = host_alloc,
     .free = host_free,
     .clear = host_clear,

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "cpu/exec.h"
+#include "cpu/pack.h"
 
 /* An op as one thread sees it. */
 struct turn_call {
@@ -256,6 +257,37 @@ static bool end_phase(struct exec *exec, uint32_t thread, uint32_t phase)
     return exec->stop_at != phase;
 }
 
+/* Asks for the first lines of what the thread multiplies in the next phase: they come while it
+ * waits for the others. */
+static void fetch_ahead(const struct exec *exec, uint32_t thread, uint32_t number)
+{
+    enum { AHEAD_BYTES = 4096, LINE_BYTES = 64 };
+    const struct program *program = exec->last;
+    const struct turn *turns = program->turns;
+    const uint32_t next = turns[number].phase + 1;
+    do
+        number++;
+    while (number < exec->plan->op_count && turns[number].phase == next &&
+           exec->plan->ops[number].kind != OP_MATMUL);
+    if (number == exec->plan->op_count || turns[number].phase != next)
+        return;
+    const uint16_t matrix = exec->plan->ops[number].operand[0];
+    const struct buf *buf = plan_buf(exec->plan, matrix);
+    uint64_t first, last;
+    backend_share(buf->rows, BACKEND_ROWS_UNIT, thread, pool_threads(exec->device->pool), &first,
+                  &last);
+    if (!exec->packed[matrix] || first == last)
+        return;
+    const uint8_t *group = program->address[thread][matrix] +
+                           first / PACK_ROWS * pack_group_bytes(buf->dtype, buf->width);
+    const uint64_t fields =
+        pack_has_codes(buf->dtype) ? pack_field_bytes(buf->dtype, buf->width) : AHEAD_BYTES;
+    for (uint32_t at = 0; at < AHEAD_BYTES; at += LINE_BYTES) {
+        __builtin_prefetch(group + at, 0, 2);
+        __builtin_prefetch(group + fields + at, 0, 2);
+    }
+}
+
 static void run_program(void *argument, uint32_t thread)
 {
     struct exec *exec = argument;
@@ -267,8 +299,11 @@ static void run_program(void *argument, uint32_t thread)
     };
     for (uint32_t i = 0; i < exec->plan->op_count; i++) {
         const uint32_t phase = t.program->turns[i].phase;
-        if (i > 0 && phase != t.program->turns[i - 1].phase && !end_phase(exec, thread, phase - 1))
-            return;
+        if (i > 0 && phase != t.program->turns[i - 1].phase) {
+            fetch_ahead(exec, thread, i - 1);
+            if (!end_phase(exec, thread, phase - 1))
+                return;
+        }
         resolve(&t, i);
         compute_turn(&t);
         if (t.call.op->kind == OP_ROUTE)

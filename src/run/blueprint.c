@@ -33,8 +33,10 @@ static enum weir_status find_backend(const char *name, const struct backend **ou
             return WEIR_OK;
         }
     }
-    return err_set(err, WEIR_ERR_ARGUMENT, "backend \"%s\" is not in this build, expected %s", name,
-                   backends[0]->name);
+    const size_t last = sizeof backends / sizeof backends[0] - 1;
+    return err_set(err, WEIR_ERR_ARGUMENT, "backend \"%s\" is not in this build, expected %s%s%s",
+                   name, last > 0 ? backends[0]->name : "", last > 0 ? " or " : "",
+                   backends[last]->name);
 }
 
 static enum weir_status check_range(const char *what, uint64_t value, uint64_t low, uint64_t high,
@@ -236,19 +238,18 @@ static enum weir_status measure_plan(const struct blueprint *blueprint, const st
     return WEIR_OK;
 }
 
-/* All of memory that is not a mapped file; false on overflow. */
-static bool sum_memory(struct weir_memory *memory, uint64_t *anonymous)
+/* All of memory, and what is no mapped file; `copied` bytes of weights are not. False on
+ * overflow. */
+static bool sum_memory(struct weir_memory *memory, uint64_t copied)
 {
-    *anonymous = 0;
-    return size_add(*anonymous, memory->kv, anonymous) &&
-           size_add(*anonymous, memory->state, anonymous) &&
-           size_add(*anonymous, memory->activations, anonymous) &&
-           size_add(*anonymous, memory->logits, anonymous) &&
-           size_add(*anonymous, memory->scratch, anonymous) &&
-           size_add(*anonymous, memory->weights, &memory->total);
+    uint64_t sum = 0;
+    return size_add(sum, memory->kv, &sum) && size_add(sum, memory->state, &sum) &&
+           size_add(sum, memory->activations, &sum) && size_add(sum, memory->logits, &sum) &&
+           size_add(sum, memory->scratch, &sum) && size_add(sum, memory->weights, &memory->total) &&
+           size_add(sum, copied, &memory->needed);
 }
 
-/* Fills blueprint->memory and ->needed for the limits as they are. */
+/* Fills blueprint->memory for the limits as they are. */
 static enum weir_status measure(struct blueprint *blueprint, enum weir_load load,
                                 struct weir_error *err)
 {
@@ -264,8 +265,9 @@ static enum weir_status measure(struct blueprint *blueprint, enum weir_load load
             (uint64_t)blueprint->limits.rows * blueprint->config.width * sizeof(float);
     const uint64_t copied =
         loader_copied_bytes(&blueprint->weights, blueprint->used, blueprint->held, load);
-    if (!measure_state(blueprint, &memory) || !sum_memory(&memory, &blueprint->needed) ||
-        !size_add(blueprint->needed, copied, &blueprint->needed))
+    memory.mapped =
+        loader_mapped_bytes(&blueprint->weights, blueprint->used, blueprint->held, load);
+    if (!measure_state(blueprint, &memory) || !sum_memory(&memory, copied))
         return err_set(err, WEIR_ERR_MEMORY, "a context of %u tokens does not fit in 64 bits",
                        blueprint->limits.context);
     blueprint->memory = memory;
@@ -281,13 +283,13 @@ static enum weir_status fit_context(struct blueprint *blueprint, const struct we
     struct plan_limits *limits = &blueprint->limits;
     const enum weir_status status = measure(blueprint, options->load, err);
     const uint64_t available = blueprint->memory.available;
-    const bool fits = available == 0 || blueprint->needed <= available;
+    const bool fits = available == 0 || blueprint->memory.needed <= available;
     if (status != WEIR_OK || options->context != 0 || fits || limits->context <= CONTEXT_SHRUNK_MIN)
         return status;
     const uint64_t plans = blueprint->mtp != NULL ? 2 : 1; /* each with a scratch of its own */
     const uint64_t per_token =
         limits->slots * blueprint->memory.kv_per_token + plans * blueprint->threads * sizeof(float);
-    const uint64_t dropped = (blueprint->needed - available) / per_token + 1;
+    const uint64_t dropped = (blueprint->memory.needed - available) / per_token + 1;
     const uint64_t left = dropped < limits->context ? limits->context - dropped : 0;
     const uint32_t fitting = (uint32_t)(left - left % CONTEXT_STEP);
     const uint32_t shrunk = fitting > CONTEXT_SHRUNK_MIN ? fitting : CONTEXT_SHRUNK_MIN;
@@ -302,15 +304,17 @@ enum weir_status blueprint_check_fits(const struct blueprint *blueprint,
                                       struct weir_error *err)
 {
     const struct weir_memory *memory = &blueprint->memory;
-    if (memory->available == 0 || blueprint->needed <= memory->available)
+    if (memory->available == 0 || memory->needed <= memory->available)
         return WEIR_OK;
+    const bool is_packed = options->load == WEIR_LOAD_MAP && !options->no_repack;
     return err_set(
         err, WEIR_ERR_MEMORY,
-        "a context of %u tokens in %u sessions needs %llu MiB, only %llu MiB are free "
-        "(weights: %llu MiB, %s)",
-        memory->context, blueprint->limits.slots, (unsigned long long)(blueprint->needed >> 20),
-        (unsigned long long)(memory->available >> 20), (unsigned long long)(memory->weights >> 20),
-        options->load == WEIR_LOAD_READ ? "among them" : "mapped besides");
+        "a context of %u tokens in %u sessions needs %llu MiB, %llu of them for weights, "
+        "but only %llu MiB are free%s",
+        memory->context, blueprint->limits.slots, (unsigned long long)(memory->needed >> 20),
+        (unsigned long long)((memory->weights - memory->mapped) >> 20),
+        (unsigned long long)(memory->available >> 20),
+        is_packed ? "; --no-repack leaves weights in the file" : "");
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

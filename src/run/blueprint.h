@@ -20,7 +20,6 @@ struct blueprint {
     uint16_t *cpus; /* [threads]: where each runs; NULL: anywhere */
     struct plan_limits limits;
     struct weir_memory memory;
-    uint64_t needed; /* bytes that must be free: all but mapped weights */
 };
 
 /* Checks the options and the model. A context of 0 becomes the trained one, or what fits into the

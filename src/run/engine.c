@@ -139,6 +139,12 @@ const char *weir_engine_backend(const struct weir_engine *engine)
     return engine->blueprint.backend->name;
 }
 
+const char *weir_engine_isa(const struct weir_engine *engine)
+{
+    const struct backend *backend = engine->blueprint.backend;
+    return backend->isa == NULL ? "" : backend->isa(engine->device);
+}
+
 uint32_t weir_engine_threads(const struct weir_engine *engine)
 {
     return engine->blueprint.threads;

@@ -127,6 +127,18 @@ uint64_t loader_copied_bytes(const struct weights *weights, const bool *used, co
     return bytes;
 }
 
+uint64_t loader_mapped_bytes(const struct weights *weights, const bool *used, const uint64_t *held,
+                             enum weir_load load)
+{
+    const bool holds = holds_any(weights, used, held);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < weights->count; i++) {
+        if (used[i] && copied_bytes(&weights->list[i], held[i], holds, load) == 0)
+            bytes += weights->list[i].bytes;
+    }
+    return bytes;
+}
+
 /* A weight that all threads bring into the form of the backend, one expert after the other. */
 struct holding {
     const struct backend *backend;
@@ -230,9 +242,11 @@ static enum weir_status load_weights(struct loading *loading, struct weir_error 
     const uint64_t copied = loader_copied_bytes(loading->task->weights, loading->task->used,
                                                 loading->task->held, loading->options->load);
     if (copied > 0) {
-        loader->block = pages_alloc(copied, err);
+        loader->block = pages_alloc(copied, NULL);
         if (loader->block == NULL)
-            return WEIR_ERR_MEMORY;
+            return err_set(err, WEIR_ERR_MEMORY, "out of memory: %llu MiB for weights%s",
+                           (unsigned long long)(copied >> 20),
+                           loading->holds ? "; --no-repack leaves them in the file" : "");
         loader->block_bytes = copied;
     }
     uint8_t *block = loader->block;

@@ -26,6 +26,9 @@ struct loader_task {
 /* Bytes of the weights that take memory besides the mapped file. */
 uint64_t loader_copied_bytes(const struct weights *weights, const bool *used, const uint64_t *held,
                              enum weir_load load);
+/* Bytes of those that stay in it. */
+uint64_t loader_mapped_bytes(const struct weights *weights, const bool *used, const uint64_t *held,
+                             enum weir_load load);
 
 /* Brings the weights into memory as `options` say (load, lock, check_tensors, progress). */
 enum weir_status loader_open(struct loader *out, const struct loader_task *task,

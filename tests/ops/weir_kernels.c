@@ -11,7 +11,7 @@
 #include "ops/kernel_trial.h"
 
 struct options {
-    bool times;
+    bool helps, times;
     const char *level, *op; /* NULL: all */
     uint64_t seed;
 };
@@ -76,18 +76,46 @@ static void run_cases(const struct options *options, struct counts *counts)
     }
 }
 
+/* ---- the program ----------------------------------------------------------------------------- */
+
+static void print_usage(FILE *stream)
+{
+    const struct kernels *kernels;
+    bool has;
+    fprintf(stream,
+            "usage: weir-kernels [--time] [--level NAME] [--op NAME] [--seed N]\n"
+            "Compares every kernel of every level with the reference, a line for each case;\n"
+            "--time also says how long it takes and how much it reads and multiplies.\n"
+            "levels:");
+    for (uint32_t i = 0; (kernels = trial_level(i, &has)) != NULL; i++)
+        fprintf(stream, " %s%s", kernels->level, has ? "" : " (not on this processor)");
+    fprintf(stream, "\nops:");
+    for (int kind = 0; kind < OP_COUNT; kind++)
+        fprintf(stream, " %s", op_info((enum op_kind)kind)->name);
+    fprintf(stream, "\n");
+}
+
+static void print_head(const struct options *options)
+{
+    printf("%-18s %-20s %-12s %-22s %-7s %-9s %9s%s\n", "op", "case", "step", "G x W, A x B",
+           "type", "level", "NMSE", options->times ? "         time" : "");
+}
+
 static bool parse_options(struct options *options, int argc, char **argv)
 {
     *options = (struct options){.seed = 1};
     for (int i = 1; i < argc; i++) {
         const bool has_value = i + 1 < argc;
-        if (strcmp(argv[i], "--time") == 0)
+        if (strcmp(argv[i], "--help") == 0)
+            options->helps = true;
+        else if (strcmp(argv[i], "--time") == 0)
             options->times = true;
         else if (strcmp(argv[i], "--level") == 0 && has_value)
             options->level = argv[++i];
         else if (strcmp(argv[i], "--op") == 0 && has_value)
             options->op = argv[++i];
-        else if (strcmp(argv[i], "--seed") == 0 && has_value)
+        else if (strcmp(argv[i], "--seed") == 0 && has_value &&
+                 argv[i + 1][strspn(argv[i + 1], "0123456789")] == 0)
             options->seed = strtoull(argv[++i], NULL, 10);
         else
             return false;
@@ -100,9 +128,14 @@ int main(int argc, char **argv)
     struct options options;
     struct counts counts = {0};
     if (!parse_options(&options, argc, argv)) {
-        fprintf(stderr, "usage: weir-kernels [--time] [--level NAME] [--op NAME] [--seed N]\n");
+        print_usage(stderr);
         return 1;
     }
+    if (options.helps) {
+        print_usage(stdout);
+        return 0;
+    }
+    print_head(&options);
     run_cases(&options, &counts);
     if (counts.passed + counts.failed == 0)
         fprintf(stderr, "weir-kernels: no case of op %s for level %s of this processor\n",

@@ -51,6 +51,10 @@ count()
 }
 
 while [ $# -gt 0 ]; do
+    if [ "$1" = --help ] || [ "$1" = -h ]; then
+        sed -n '/^# weir and/,/^set -eu/s/^# \{0,1\}//p' "$0"
+        exit 0
+    fi
     if [ "$1" = --force ]; then
         force=yes
         shift
@@ -72,6 +76,8 @@ while [ $# -gt 0 ]; do
     esac
     shift 2
 done
+
+[ -z "$model" ] || [ -r "$model" ] || fail "--model: $model cannot be read"
 
 # ---- the machine -----------------------------------------------------------------------------
 
@@ -142,7 +148,8 @@ watched()
     name=$1
     what=$2
     shift 2
-    $work/peer --process "$@" 2>$work/run.log || fail "$name did not run; see $PWD/$work/run.log"
+    $work/peer --process "$@" 2>$work/run.log ||
+        fail "$name did not run: $(grep -v '^process' $work/run.log | tail -n 1)"
     awk -v name="$name" -v what="$what" '$1 == "process" {
         print name, what, what == "start" ? $2 / 1e9 : $3 / 1048576
     }' $work/run.log >>$work/samples
