@@ -35,6 +35,13 @@ static inline void backend_share(uint64_t count, uint32_t unit, uint32_t part, u
         *last = count;
 }
 
+/* Where thread `thread` notes when it begins and ends each op of the plan; NULL: nobody asks. */
+static inline struct op_clock *backend_clocks(const struct plan *plan, const struct step *step,
+                                              uint32_t thread)
+{
+    return step->clocks == NULL ? NULL : step->clocks + (uint64_t)thread * plan->op_count;
+}
+
 /* Bytes that `prepare` will allocate. */
 struct backend_needs {
     uint64_t activations; /* without the logits */

@@ -3,6 +3,7 @@
  * others where a phase ends. Knows how ops are shared, not what they compute. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "cpu/exec.h"
@@ -297,6 +298,7 @@ static void run_program(void *argument, uint32_t thread)
         .thread = thread,
         .threads = pool_threads(exec->device->pool),
     };
+    struct op_clock *clocks = backend_clocks(exec->plan, exec->step, thread);
     for (uint32_t i = 0; i < exec->plan->op_count; i++) {
         const uint32_t phase = t.program->turns[i].phase;
         if (i > 0 && phase != t.program->turns[i - 1].phase) {
@@ -304,10 +306,14 @@ static void run_program(void *argument, uint32_t thread)
             if (!end_phase(exec, thread, phase - 1))
                 return;
         }
+        if (clocks != NULL)
+            clocks[i].begin = clock_ns();
         resolve(&t, i);
         compute_turn(&t);
         if (t.call.op->kind == OP_ROUTE)
             gather(&t);
+        if (clocks != NULL)
+            clocks[i].end = clock_ns();
     }
 }
 

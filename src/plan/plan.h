@@ -199,6 +199,13 @@ struct step_seq {
     uint32_t rows; /* at least 1 */
 };
 
+/* When a thread began and ended an op: nanoseconds of base/clock.h. What lies between the end of an
+ * op and the begin of the next is waiting for other threads, be the wait used for something or not.
+ */
+struct op_clock {
+    uint64_t begin, end;
+};
+
 /* All that changes between two runs of a plan. Borrowed arrays. */
 struct step {
     uint32_t rows;        /* T, the sum of the sequences' rows */
@@ -214,6 +221,8 @@ struct step {
     bool (*proceed)(void *user); /* asked between ops by one thread; NULL: always. After a false the
                                     step ends, and the state of its sequences is undefined */
     void *proceed_user;
+    struct op_clock *clocks; /* [threads][ops] of the plan, filled in by whoever runs it; NULL:
+                                nobody asks */
 };
 
 /* The sequence of the step that row `row` belongs to, and the row's position in it. */

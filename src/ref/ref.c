@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -211,14 +212,19 @@ static void run_plan(void *argument, uint32_t thread)
 {
     struct exec *exec = argument;
     const uint32_t threads = pool_threads(exec->device->pool);
+    struct op_clock *clocks = backend_clocks(exec->bound.plan, exec->step, thread);
     for (uint32_t i = 0; i < exec->bound.plan->op_count; i++) {
         struct ref_call call;
+        if (clocks != NULL)
+            clocks[i].begin = clock_ns();
         ref_resolve(exec, i, exec->step, &call);
         call.scratch = exec->scratch + thread * exec->scratch_count;
         const uint64_t units = ref_units(&call);
         const uint64_t first = units * thread / threads, last = units * (thread + 1) / threads;
         if (first < last)
             functions[call.op->kind](&call, first, last);
+        if (clocks != NULL)
+            clocks[i].end = clock_ns();
         const struct step *step = exec->step;
         if (thread == 0 && step->proceed != NULL && !step->proceed(step->proceed_user))
             exec->stop_at = i;
