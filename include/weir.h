@@ -100,6 +100,13 @@ struct weir_model_options {
 WEIR_API enum weir_status weir_model_open(struct weir_model **out, const char *path,
                                           const struct weir_model_options *options,
                                           struct weir_error *err);
+/* Opens a model of which there is only the beginning of its one file, up to the first weight. All
+ * works that looks at a model without reading weights; weir_engine_open is WEIR_ERR_UNSUPPORTED.
+ * `name` stands for the path; the bytes are not borrowed. */
+WEIR_API enum weir_status weir_model_open_header(struct weir_model **out, const void *header,
+                                                 size_t length, const char *name,
+                                                 const struct weir_model_options *options,
+                                                 struct weir_error *err);
 WEIR_API void weir_model_close(struct weir_model *model);
 
 struct weir_model_info {
@@ -543,6 +550,12 @@ WEIR_API const char *const *weir_synth_types(void);
  * same bytes. Written under a temporary name and renamed; nothing is left behind on failure. */
 WEIR_API enum weir_status weir_synth(const char *path, const struct weir_synth_options *options,
                                      struct weir_error *err);
+
+/* Hands the bytes that such a file begins with, up to the first weight, to `write`: what
+ * weir_model_open_header takes. No weight is made. */
+WEIR_API enum weir_status weir_synth_header(const struct weir_synth_options *options,
+                                            weir_write_fn *write, void *user,
+                                            struct weir_error *err);
 
 /* Writes a checkpoint folder of Hugging Face, which must not exist yet, with the model that
  * weir_synth writes as GGUF file: the one converts to the other. Of type f32, f16 or bf16; NULL

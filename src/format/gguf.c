@@ -3,6 +3,7 @@
  * the bytes of a file (gguf_parse.c). */
 #include "format/gguf_parse.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -195,7 +196,7 @@ static enum weir_status split_parse(struct gguf *gguf, struct split_keys *first,
 {
     const uint32_t no = gguf->split_count - 1;
     struct gguf_split *split = &gguf->splits[no];
-    struct gguf_part part = {0};
+    struct gguf_part part = {.is_header = gguf->is_header};
     struct split_keys keys;
     enum weir_status status;
     TRY(gguf_part_parse(&part, split->path, split->map.data, split->map.size, err));
@@ -279,8 +280,8 @@ out:
     return status;
 }
 
-enum weir_status gguf_parse(struct gguf **out, const uint8_t *data, uint64_t size, const char *name,
-                            struct weir_error *err)
+static enum weir_status parse_memory(struct gguf **out, struct file_map map, bool is_header,
+                                     const char *name, struct weir_error *err)
 {
     *out = NULL;
     struct gguf *gguf = NULL;
@@ -289,8 +290,11 @@ enum weir_status gguf_parse(struct gguf **out, const uint8_t *data, uint64_t siz
     TRY(gguf_create(&gguf, err));
     ((struct gguf_internal *)gguf->internal)->borrowed = true;
     TRY(split_add(gguf, name, err));
-    gguf->splits[0].map = (struct file_map){data, size};
+    gguf->splits[0].map = map;
+    gguf->is_header = is_header;
     TRY(split_parse(gguf, &first, err));
+    if (is_header)
+        gguf->splits[0].map.data = NULL;
     if (first.count > 1) {
         status = err_set(err, WEIR_ERR_UNSUPPORTED, "%s: is one of %u splits", name, first.count);
         goto out;
@@ -301,6 +305,18 @@ enum weir_status gguf_parse(struct gguf **out, const uint8_t *data, uint64_t siz
 out:
     gguf_close(gguf);
     return status;
+}
+
+enum weir_status gguf_parse(struct gguf **out, const uint8_t *data, uint64_t size, const char *name,
+                            struct weir_error *err)
+{
+    return parse_memory(out, (struct file_map){data, size}, false, name, err);
+}
+
+enum weir_status gguf_parse_header(struct gguf **out, const uint8_t *data, uint64_t size,
+                                   const char *name, struct weir_error *err)
+{
+    return parse_memory(out, (struct file_map){data, size}, true, name, err);
 }
 
 void gguf_close(struct gguf *gguf)
@@ -346,6 +362,7 @@ const struct gguf_tensor *gguf_find_tensor(const struct gguf *gguf, const char *
 
 const void *gguf_tensor_data(const struct gguf *gguf, const struct gguf_tensor *tensor)
 {
+    assert(!gguf->is_header);
     return gguf->splits[tensor->split].map.data + tensor->offset;
 }
 

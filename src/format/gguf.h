@@ -64,6 +64,7 @@ struct gguf {
     uint64_t tensor_count;
     struct gguf_split *splits; /* at least one */
     uint32_t split_count;
+    bool is_header; /* the tensors' data are not there */
     void *internal; /* look-up tables and memory of overrides */
 };
 
@@ -77,6 +78,11 @@ void gguf_close(struct gguf *gguf);
 enum weir_status gguf_parse(struct gguf **out, const uint8_t *data, uint64_t size, const char *name,
                             struct weir_error *err);
 
+/* The same of the bytes before the tensors' data alone: infos are checked as if a file of any size
+ * followed. `data` need not outlive the call. */
+enum weir_status gguf_parse_header(struct gguf **out, const uint8_t *data, uint64_t size,
+                                   const char *name, struct weir_error *err);
+
 /* Applies "KEY=TYPE:VALUE" (TYPE int, float, bool, str): replaces the entry, or adds one, which may
  * move gguf->kv. Keys of the file's layout (general.alignment, split.*) are refused. */
 enum weir_status gguf_override(struct gguf *gguf, const char *text, struct weir_error *err);
@@ -85,8 +91,8 @@ enum weir_status gguf_override(struct gguf *gguf, const char *text, struct weir_
 const struct gguf_kv *gguf_find(const struct gguf *gguf, const char *key);
 const struct gguf_tensor *gguf_find_tensor(const struct gguf *gguf, const char *name);
 
-/* The first byte of a tensor in the mapped file. Reading it raises SIGBUS if the file has shrunk
- * since it was opened. */
+/* The first byte of a tensor in the mapped file; of a header alone there is none to ask for.
+ * Reading it raises SIGBUS if the file has shrunk since it was opened. */
 const void *gguf_tensor_data(const struct gguf *gguf, const struct gguf_tensor *tensor);
 
 /* Typed reads. Each returns WEIR_OK and leaves *out as it was if the key is absent; an entry of
@@ -135,9 +141,11 @@ enum { GGUF_QUANTIZATION_VERSION = 2 }; /* of the block types, as files say it *
  * can then only be closed. */
 struct gguf_writer;
 
-/* Without a path (NULL) the writer only tells the size that the file would have. */
+/* Without a path (NULL) the writer only tells the size that the file would have, or hands its bytes
+ * to a callback. */
 enum weir_status gguf_writer_open(struct gguf_writer **out, const char *path,
                                   struct weir_error *err);
+void gguf_writer_send(struct gguf_writer *writer, weir_write_fn *write, void *user);
 /* Discards what was not committed; nothing is left behind. */
 void gguf_writer_close(struct gguf_writer *writer);
 

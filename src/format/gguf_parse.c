@@ -360,16 +360,17 @@ out:
 }
 
 /* Makes the offset one from the start of the file, once the start of the data is known. */
-static enum weir_status place_tensor(const struct parser *parser, uint64_t data_start,
+static enum weir_status place_tensor(const struct parser *parser, const struct gguf_part *part,
                                      struct gguf_tensor *tensor)
 {
     uint64_t start, end;
-    if (!size_add(data_start, tensor->offset, &start) || !size_add(start, tensor->bytes, &end))
+    if (!size_add(part->data_start, tensor->offset, &start) ||
+        !size_add(start, tensor->bytes, &end))
         return err_set(parser->err, WEIR_ERR_FORMAT,
                        "%s: tensor %s: offset %llu with %llu bytes is out of range", parser->path,
                        tensor->name, (unsigned long long)tensor->offset,
                        (unsigned long long)tensor->bytes);
-    if (end > parser->size)
+    if (end > parser->size && !part->is_header)
         return err_set(parser->err, WEIR_ERR_FORMAT,
                        "%s: tensor %s: data ends at %llu, the file has %llu bytes (a download that "
                        "is not complete?)",
@@ -430,7 +431,7 @@ static enum weir_status place_tensors(const struct parser *parser, struct gguf_p
                        "%s: truncated: data starts at %llu, the file has %llu bytes", parser->path,
                        (unsigned long long)part->data_start, (unsigned long long)parser->size);
     for (uint64_t i = 0; i < part->tensor_count; i++) {
-        const enum weir_status status = place_tensor(parser, part->data_start, &part->tensors[i]);
+        const enum weir_status status = place_tensor(parser, part, &part->tensors[i]);
         if (status != WEIR_OK)
             return status;
     }

@@ -16,6 +16,7 @@ struct gguf_part {
     struct gguf_tensor *tensors; /* in file order, split 0 */
     uint64_t tensor_count, tensor_capacity;
     uint64_t data_start;
+    bool is_header; /* set before parsing: the tensors' data do not follow */
 };
 
 /* Parses and checks the file `path`, whose `size` bytes are at `data`. On failure `part` is to be

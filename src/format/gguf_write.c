@@ -27,6 +27,8 @@ struct records {
 
 struct gguf_writer {
     struct file_writer file;
+    weir_write_fn *write; /* takes the bytes in place of the file; NULL: the file does */
+    void *user;
     struct records kvs, infos;
     uint64_t *tensor_bytes; /* of each tensor, without padding */
     uint64_t tensor_capacity;
@@ -299,6 +301,13 @@ enum weir_status gguf_writer_open(struct gguf_writer **out, const char *path,
     return WEIR_OK;
 }
 
+void gguf_writer_send(struct gguf_writer *writer, weir_write_fn *write, void *user)
+{
+    assert(writer->file.stream == NULL);
+    writer->write = write;
+    writer->user = user;
+}
+
 void gguf_writer_close(struct gguf_writer *writer)
 {
     if (writer == NULL)
@@ -320,12 +329,21 @@ uint64_t gguf_writer_size(const struct gguf_writer *writer)
     return size_align(writer_header_bytes(writer), ALIGNMENT) + writer->data_bytes;
 }
 
+static enum weir_status writer_emit(struct gguf_writer *writer, const void *data, uint64_t bytes,
+                                    struct weir_error *err)
+{
+    if (writer->write == NULL)
+        return file_writer_put(&writer->file, data, bytes, err);
+    writer->write(writer->user, data, (size_t)bytes);
+    return WEIR_OK;
+}
+
 /* Writes zeros up to the next multiple of the alignment after `position`. */
 static enum weir_status writer_pad(struct gguf_writer *writer, uint64_t position,
                                    struct weir_error *err)
 {
     static const uint8_t zeros[ALIGNMENT];
-    return file_writer_put(&writer->file, zeros, size_align(position, ALIGNMENT) - position, err);
+    return writer_emit(writer, zeros, size_align(position, ALIGNMENT) - position, err);
 }
 
 static enum weir_status writer_records(struct gguf_writer *writer, const struct records *records,
@@ -334,8 +352,7 @@ static enum weir_status writer_records(struct gguf_writer *writer, const struct 
     for (uint64_t i = 0; i < records->count; i++) {
         const struct record *record = &records->list[i];
         assert(record->used == record->length);
-        const enum weir_status status =
-            file_writer_put(&writer->file, record->data, record->length, err);
+        const enum weir_status status = writer_emit(writer, record->data, record->length, err);
         if (status != WEIR_OK)
             return status;
     }
@@ -345,7 +362,7 @@ static enum weir_status writer_records(struct gguf_writer *writer, const struct 
 enum weir_status gguf_writer_begin(struct gguf_writer *writer, struct weir_error *err)
 {
     assert(!writer->begun);
-    assert(writer->file.stream != NULL);
+    assert(writer->file.stream != NULL || writer->write != NULL);
     uint8_t bytes[HEADER_BYTES];
     struct record header = {.data = bytes, .length = sizeof bytes};
     record_put(&header, "GGUF", 4);
@@ -353,7 +370,7 @@ enum weir_status gguf_writer_begin(struct gguf_writer *writer, struct weir_error
     record_integer(&header, writer->infos.count, 8);
     record_integer(&header, writer->kvs.count, 8);
     enum weir_status status;
-    TRY(file_writer_put(&writer->file, bytes, sizeof bytes, err));
+    TRY(writer_emit(writer, bytes, sizeof bytes, err));
     TRY(writer_records(writer, &writer->kvs, err));
     TRY(writer_records(writer, &writer->infos, err));
     TRY(writer_pad(writer, writer_header_bytes(writer), err));
@@ -375,7 +392,7 @@ enum weir_status gguf_writer_put(struct gguf_writer *writer, const void *data, u
         const uint64_t size = writer->tensor_bytes[writer->current];
         const uint64_t left = size - writer->current_put;
         const uint64_t part = bytes < left ? bytes : left;
-        TRY(file_writer_put(&writer->file, from, part, err));
+        TRY(writer_emit(writer, from, part, err));
         from += part;
         bytes -= part;
         writer->current_put += part;

@@ -303,7 +303,7 @@ void weights_narrow(struct weights *weights, const struct gguf *gguf)
         struct weight *weight = &weights->list[i];
         const struct gguf_tensor *tensor = weight->tensor;
         if (rules[weight->role].form == FORM_VECTOR || weight->rows == 1 ||
-            tensor->dtype != DTYPE_F32 || tensor->bytes > bytes_max ||
+            tensor->dtype != DTYPE_F32 || tensor->bytes > bytes_max || gguf->is_header ||
             !is_bf16(gguf_tensor_data(gguf, tensor), tensor->bytes))
             continue;
         weight->dtype = DTYPE_BF16;

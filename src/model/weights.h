@@ -39,7 +39,8 @@ enum weir_status weights_open(struct weights *out, const struct config *config,
 void weights_close(struct weights *weights);
 
 /* Lets small F32 matrices (routers, gates) be held in BF16 where that loses nothing: half the bytes
- * of every token, for numbers that mostly were BF16 before they were converted. Reads them. */
+ * of every token, for numbers that mostly were BF16 before they were converted. Reads them,
+ * unless there is only the header of a file: then they stay. */
 void weights_narrow(struct weights *weights, const struct gguf *gguf);
 
 /* Index into list, or WEIGHT_NONE. `layer` is ignored for weights of the model. */

@@ -64,6 +64,32 @@ out:
     return status;
 }
 
+/* All that stands before the weights is with the writer. */
+static enum weir_status job_describe(struct job *job, struct weir_error *err)
+{
+    const enum weir_status status = synth_metadata(job->writer, job->model, err);
+    return status == WEIR_OK ? job_declare(job, err) : status;
+}
+
+enum weir_status weir_synth_header(const struct weir_synth_options *options, weir_write_fn *write,
+                                   void *user, struct weir_error *err)
+{
+    struct weir_synth_options defaults;
+    struct synth_model model = {0};
+    weir_synth_options_init(&defaults);
+    struct job job = {.model = &model, .options = options != NULL ? options : &defaults};
+    enum weir_status status;
+    TRY(synth_model_init(&model, job.options, err));
+    TRY(gguf_writer_open(&job.writer, NULL, err));
+    gguf_writer_send(job.writer, write, user);
+    TRY(job_describe(&job, err));
+    TRY(gguf_writer_begin(job.writer, err));
+out:
+    gguf_writer_close(job.writer);
+    synth_model_release(&model);
+    return status;
+}
+
 enum weir_status weir_synth(const char *path, const struct weir_synth_options *options,
                             struct weir_error *err)
 {
@@ -75,8 +101,7 @@ enum weir_status weir_synth(const char *path, const struct weir_synth_options *o
     enum weir_status status;
     TRY(synth_model_init(&model, job.options, err));
     TRY(gguf_writer_open(&job.writer, path, err));
-    TRY(synth_metadata(job.writer, &model, err));
-    TRY(job_declare(&job, err));
+    TRY(job_describe(&job, err));
     TRY(file_check_space(job.path, gguf_writer_size(job.writer), err));
     job.part = mem_alloc(PART_BYTES, 1, err);
     if (job.part == NULL) {

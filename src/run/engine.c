@@ -51,6 +51,9 @@ static enum weir_status engine_fill(struct weir_engine *engine, const struct wei
 {
     struct blueprint *blueprint = &engine->blueprint;
     enum weir_status status;
+    if (model->gguf->is_header)
+        return err_set(err, WEIR_ERR_UNSUPPORTED, "%s: is only the header of a model, no weights",
+                       gguf_path(model->gguf));
     TRY(blueprint_open(blueprint, model, &engine->options, err));
     TRY(blueprint_check_fits(blueprint, &engine->options, err));
     const struct plan_limits *limits = &blueprint->limits;

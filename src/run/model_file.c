@@ -34,11 +34,26 @@ static char *copy_entry(const struct gguf *gguf, const char *key, struct weir_er
     return copy;
 }
 
-static enum weir_status model_fill(struct weir_model *model, const char *path,
+/* What a model is made of; `header` NULL: the file `name`. */
+struct source {
+    const char *name;
+    const void *header;
+    size_t length;
+};
+
+static enum weir_status source_open(struct gguf **out, const struct source *source,
+                                    struct weir_error *err)
+{
+    if (source->header == NULL)
+        return gguf_open(out, source->name, err);
+    return gguf_parse_header(out, source->header, source->length, source->name, err);
+}
+
+static enum weir_status model_fill(struct weir_model *model, const struct source *source,
                                    const struct weir_model_options *options, struct weir_error *err)
 {
     enum weir_status status;
-    TRY(gguf_open(&model->gguf, path, err));
+    TRY(source_open(&model->gguf, source, err));
     for (uint32_t i = 0; i < options->overrides_count; i++)
         TRY(gguf_override(model->gguf, options->overrides[i], err));
     model->architecture = copy_entry(model->gguf, "general.architecture", err);
@@ -49,8 +64,8 @@ out:
     return status;
 }
 
-enum weir_status weir_model_open(struct weir_model **out, const char *path,
-                                 const struct weir_model_options *options, struct weir_error *err)
+static enum weir_status model_open(struct weir_model **out, const struct source *source,
+                                   const struct weir_model_options *options, struct weir_error *err)
 {
     const struct weir_model_options none = {0};
     *out = NULL;
@@ -61,13 +76,27 @@ enum weir_status weir_model_open(struct weir_model **out, const char *path,
         options = &none;
     model->log = options->log;
     model->log_user = options->log_user;
-    const enum weir_status status = model_fill(model, path, options, err);
+    const enum weir_status status = model_fill(model, source, options, err);
     if (status != WEIR_OK) {
         weir_model_close(model);
         return status;
     }
     *out = model;
     return WEIR_OK;
+}
+
+enum weir_status weir_model_open(struct weir_model **out, const char *path,
+                                 const struct weir_model_options *options, struct weir_error *err)
+{
+    return model_open(out, &(struct source){.name = path}, options, err);
+}
+
+enum weir_status weir_model_open_header(struct weir_model **out, const void *header, size_t length,
+                                        const char *name, const struct weir_model_options *options,
+                                        struct weir_error *err)
+{
+    const struct source source = {.name = name, .header = header, .length = length};
+    return model_open(out, &source, options, err);
 }
 
 void weir_model_close(struct weir_model *model)
