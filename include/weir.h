@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * The one public header of weir: model, tokenizer, engine, session, sampler.
+ * The one public header of weir: model, tokenizer, engine, session, profile, sampler.
  *
- * Five opaque nouns:
+ * Six opaque nouns:
  *   weir_model      a GGUF file (all its splits), opened and checked; no weight has been read yet
  *   weir_tokenizer  text to token ids and back, immutable, usable from several threads at once
  *   weir_engine     a model with its weights in memory, a backend, and room for sequences
  *   weir_session    one mutable timeline of tokens in an engine: state, KV cache, position
+ *   weir_profile    what an evaluation costs, op by op: bytes touched, and time
  *   weir_sampler    the choice of the next token from a row of logits
  *
  * Rules that hold everywhere:
@@ -386,6 +387,75 @@ struct weir_traffic {
 WEIR_API enum weir_status weir_engine_traffic(const struct weir_engine *engine, uint32_t cached,
                                               uint32_t count, enum weir_logits logits,
                                               struct weir_traffic *sum, struct weir_error *err);
+
+/* "weights", ..., "logits"; static. */
+WEIR_API const char *weir_traffic_class_name(enum weir_traffic_class kind);
+
+/* ---- profile --------------------------------------------------------------------------------- */
+
+/* What an evaluation costs, op by op: the bytes that it touches, which the plan tells, and the
+ * times of evaluations that ran. Of the model's layers; its block of multi-token prediction is a
+ * plan of its own and has no profile. */
+struct weir_profile;
+
+/* A weir_session_eval of `rows` tokens in a session that holds `cached`. */
+struct weir_profile_shape {
+    uint32_t cached;
+    uint32_t rows;
+    enum weir_logits logits;
+};
+
+/* The bytes alone, without loading anything. NULL options are the defaults. Errors as in
+ * weir_engine_open, except for memory that is not free, and as in weir_session_eval. */
+WEIR_API enum weir_status weir_profile_open(struct weir_profile **out,
+                                            const struct weir_model *model,
+                                            const struct weir_engine_options *options,
+                                            const struct weir_profile_shape *shape,
+                                            struct weir_error *err);
+/* The same of an engine, with room for the times of `runs` evaluations: running allocates nothing.
+ * After the engine is closed the profile can still be read. */
+WEIR_API enum weir_status weir_profile_open_engine(struct weir_profile **out,
+                                                   const struct weir_engine *engine,
+                                                   const struct weir_profile_shape *shape,
+                                                   uint32_t runs, struct weir_error *err);
+WEIR_API void weir_profile_close(struct weir_profile *profile);
+
+/* Evaluates the shape's tokens[rows] in a session of the engine and keeps the times of all ops.
+ * The session should hold the shape's tokens, or a few more: bytes stay those of the shape. Errors
+ * as in weir_session_eval, WEIR_ERR_FULL also for more runs than there is room for; then nothing is
+ * kept. */
+WEIR_API enum weir_status weir_profile_run(struct weir_profile *profile,
+                                           struct weir_session *session, const int32_t *tokens,
+                                           struct weir_error *err);
+
+/* Times are those of one run, the median by its whole time (of an even number, the shorter of the
+ * two): so the times of the ops add up to `ns`, to the nanosecond, and were all taken together.
+ * Medians of each op would not add up, and belong to a run that never was. */
+struct weir_profile_info {
+    struct weir_profile_shape shape;
+    uint32_t ops;                /* for weir_profile_op */
+    uint32_t steps;              /* that the evaluation takes */
+    uint32_t threads;            /* 0 without an engine */
+    uint32_t runs;               /* kept; 0: there are no times */
+    uint64_t ns, ns_min, ns_max; /* the median, shortest and longest run of the plan's steps */
+};
+
+struct weir_profile_op {
+    const char *kind; /* "MATMUL"; static */
+    const char *role; /* "ffn.gate"; static */
+    int32_t layer;    /* -1: of none, as the embedding and the head */
+    uint32_t calls;   /* steps in which it has rows */
+    struct weir_traffic traffic;
+    uint64_t operand_bytes; /* whole operands, as other tools count; caches as long as they are
+                               filled */
+    uint64_t ns;            /* until the next op begins, on the thread that called */
+    uint64_t wait_ns;       /* all threads together: from their end of the op to their next */
+};
+
+WEIR_API void weir_profile_info(const struct weir_profile *profile, struct weir_profile_info *out);
+/* In the order of the plan, op < info.ops. */
+WEIR_API void weir_profile_op(const struct weir_profile *profile, uint32_t op,
+                              struct weir_profile_op *out);
 
 /* ---- multi-token prediction ------------------------------------------------------------------ */
 

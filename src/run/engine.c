@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "run/profile.h"
 
 void weir_engine_options_init(struct weir_engine_options *options)
 {
@@ -170,10 +171,10 @@ static uint32_t item_outs(const struct weir_step_item *item)
     return engine_outs(item->logits, item->count);
 }
 
-enum weir_status engine_check_count(const struct weir_engine *engine, uint32_t position,
+enum weir_status engine_check_count(const struct plan_limits *limits, uint32_t position,
                                     uint32_t count, struct weir_error *err)
 {
-    const uint32_t context = engine->blueprint.limits.context;
+    const uint32_t context = limits->context;
     if (count == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "no tokens to evaluate");
     if (position > context || count > context - position)
@@ -183,11 +184,21 @@ enum weir_status engine_check_count(const struct weir_engine *engine, uint32_t p
     return WEIR_OK;
 }
 
+enum weir_status engine_check_logits_rows(const struct plan_limits *limits, uint32_t count,
+                                          enum weir_logits logits, struct weir_error *err)
+{
+    if (logits == WEIR_LOGITS_ALL && count > limits->outs)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "logits of all %u tokens, expected at most %u tokens", count, limits->outs);
+    return WEIR_OK;
+}
+
 enum weir_status engine_check_tokens(const struct weir_engine *engine, uint32_t position,
                                      const int32_t *tokens, uint32_t count, struct weir_error *err)
 {
     const uint32_t vocab = engine->blueprint.config.vocab;
-    const enum weir_status status = engine_check_count(engine, position, count, err);
+    const enum weir_status status =
+        engine_check_count(&engine->blueprint.limits, position, count, err);
     if (status != WEIR_OK)
         return status;
     for (uint32_t i = 0; i < count; i++) {
@@ -313,6 +324,14 @@ enum weir_status engine_check_logits(const struct weir_engine *engine, const str
     return WEIR_OK;
 }
 
+static enum weir_status run_plan(struct weir_engine *engine, struct step *step,
+                                 struct weir_error *err)
+{
+    if (engine->profile != NULL)
+        return profile_run_step(engine->profile, engine, step, err);
+    return engine->blueprint.backend->run(engine->exec, step, err);
+}
+
 enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_step_item *items,
                                  uint32_t items_count, struct weir_error *err)
 {
@@ -325,7 +344,7 @@ enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_s
         step.proceed_user = engine;
     }
     engine->step_count++; /* also if it is cut short: it writes over the results of the last */
-    status = engine->blueprint.backend->run(engine->exec, &step, err);
+    status = run_plan(engine, &step, err);
     if (status != WEIR_OK) {
         empty_sessions(items, items_count);
         return status;

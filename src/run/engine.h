@@ -23,6 +23,7 @@ struct weir_engine {
     float *hidden;       /* that a step of the MTP block begins with; NULL without the block */
     uint64_t step_count; /* steps run, so that a session knows if its logits are still there */
     uint64_t mtp_count;  /* the same of the MTP block */
+    struct weir_profile *profile;         /* who is told what each step takes; NULL: nobody */
     uint64_t prefill_done, prefill_total; /* tokens of the running eval or step, for progress */
 };
 
@@ -55,8 +56,15 @@ enum weir_status engine_check_logits(const struct weir_engine *engine, const str
 uint32_t engine_outs(enum weir_logits logits, uint32_t count);
 
 /* That `count` tokens are at least one and fit into the context behind `position`. */
-enum weir_status engine_check_count(const struct weir_engine *engine, uint32_t position,
+enum weir_status engine_check_count(const struct plan_limits *limits, uint32_t position,
                                     uint32_t count, struct weir_error *err);
+/* That logits of so many tokens have room. */
+enum weir_status engine_check_logits_rows(const struct plan_limits *limits, uint32_t count,
+                                          enum weir_logits logits, struct weir_error *err);
+
+/* Tokens of the next step of `left` that stand behind `position`: all, or as many as end where
+ * chunked kernels may cut. */
+uint32_t session_step_rows(const struct plan_limits *limits, uint32_t position, uint32_t left);
 
 /* The same, and that they are in the vocabulary. */
 enum weir_status engine_check_tokens(const struct weir_engine *engine, uint32_t position,

@@ -43,29 +43,19 @@ void weir_session_reset(struct weir_session *session)
     session->results = session->mtp_results = (struct results){0};
 }
 
-/* Tokens of the next step of `left`: all, or as many as end at a multiple of the alignment. */
-static uint32_t chunk_rows(uint32_t position, uint32_t left, uint32_t rows_max)
+uint32_t session_step_rows(const struct plan_limits *limits, uint32_t position, uint32_t left)
 {
-    if (left <= rows_max)
+    if (left <= limits->rows)
         return left;
-    const uint32_t end = (position + rows_max) / CHUNK_ALIGNMENT * CHUNK_ALIGNMENT;
-    return end > position ? end - position : rows_max;
-}
-
-static enum weir_status check_logits_rows(const struct weir_engine *engine, uint32_t count,
-                                          enum weir_logits logits, struct weir_error *err)
-{
-    const uint32_t outs = engine->blueprint.limits.outs;
-    if (logits == WEIR_LOGITS_ALL && count > outs)
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "logits of all %u tokens, expected at most %u tokens", count, outs);
-    return WEIR_OK;
+    const uint32_t end = (position + limits->rows) / CHUNK_ALIGNMENT * CHUNK_ALIGNMENT;
+    return end > position ? end - position : limits->rows;
 }
 
 static enum weir_status check_eval(const struct weir_session *session, const int32_t *tokens,
                                    uint32_t count, enum weir_logits logits, struct weir_error *err)
 {
-    const enum weir_status status = check_logits_rows(session->engine, count, logits, err);
+    const enum weir_status status =
+        engine_check_logits_rows(&session->engine->blueprint.limits, count, logits, err);
     if (status != WEIR_OK)
         return status;
     return engine_check_tokens(session->engine, session->position, tokens, count, err);
@@ -92,7 +82,7 @@ enum weir_status weir_session_eval(struct weir_session *session, const int32_t *
     while (status == WEIR_OK && engine->prefill_done < count) {
         const uint32_t done = (uint32_t)engine->prefill_done;
         const uint32_t rows =
-            chunk_rows(session->position, count - done, engine->blueprint.limits.rows);
+            session_step_rows(&engine->blueprint.limits, session->position, count - done);
         const struct weir_step_item item = {.session = session,
                                             .tokens = tokens + done,
                                             .count = rows,
@@ -113,49 +103,4 @@ const float *weir_session_logits(const struct weir_session *session, uint32_t ro
     if (row >= results->logits_rows || results->step != engine->step_count)
         return NULL;
     return engine->blueprint.backend->logits(engine->exec, results->logits_row + row);
-}
-
-/* ---- what it would touch --------------------------------------------------------------------- */
-
-_Static_assert((int)WEIR_TRAFFIC_WEIGHTS == TRAFFIC_WEIGHTS &&
-                   (int)WEIR_TRAFFIC_EMBEDDING == TRAFFIC_EMBEDDING &&
-                   (int)WEIR_TRAFFIC_KV == TRAFFIC_KV && (int)WEIR_TRAFFIC_STATE == TRAFFIC_STATE &&
-                   (int)WEIR_TRAFFIC_CONV == TRAFFIC_CONV &&
-                   (int)WEIR_TRAFFIC_ACTIVATIONS == TRAFFIC_ACTIVATIONS &&
-                   (int)WEIR_TRAFFIC_LOGITS == TRAFFIC_LOGITS &&
-                   (int)WEIR_TRAFFIC_CLASSES == TRAFFIC_CLASSES,
-               "one is converted to the other");
-
-static void add_step(const struct weir_engine *engine, uint32_t cached, uint32_t rows,
-                     uint32_t outs, struct traffic *sum)
-{
-    const struct blueprint *blueprint = &engine->blueprint;
-    const struct step_seq seq = {.cached = cached, .rows = rows};
-    const struct step step = {.rows = rows, .seqs = 1, .seq = &seq, .outs = outs};
-    for (uint32_t i = 0; i < blueprint->plan->op_count; i++)
-        op_traffic(blueprint->plan, &blueprint->plan->ops[i], &step, &blueprint->limits, sum);
-}
-
-enum weir_status weir_engine_traffic(const struct weir_engine *engine, uint32_t cached,
-                                     uint32_t count, enum weir_logits logits,
-                                     struct weir_traffic *sum, struct weir_error *err)
-{
-    const struct plan_limits *limits = &engine->blueprint.limits;
-    struct traffic touched = {0};
-    enum weir_status status = check_logits_rows(engine, count, logits, err);
-    if (status == WEIR_OK)
-        status = engine_check_count(engine, cached, count, err);
-    if (status != WEIR_OK)
-        return status;
-    for (uint32_t done = 0; done < count;) {
-        const uint32_t rows = chunk_rows(cached + done, count - done, limits->rows);
-        const bool is_last = done + rows == count;
-        add_step(engine, cached + done, rows, is_last ? engine_outs(logits, rows) : 0, &touched);
-        done += rows;
-    }
-    for (int class = 0; class < TRAFFIC_CLASSES; class ++) {
-        sum->read[class] += touched.read[class];
-        sum->written[class] += touched.written[class];
-    }
-    return WEIR_OK;
 }

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT
+ * What an evaluation costs, op by op: bytes by the plan, times by the clocks of steps that ran.
+ * Knows no op: bytes come from plan/traffic.c, times from whoever walks the plan. */
+#include "run/profile.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+/* An op in one run. */
+struct op_time {
+    uint64_t ns, wait_ns;
+};
+
+struct weir_profile {
+    struct weir_profile_shape shape;
+    const struct weir_engine *engine; /* that it was opened for; NULL: times are unknown */
+    uint32_t threads;
+    uint32_t op_count, steps;
+    uint32_t runs, runs_max;
+    struct weir_profile_op *ops; /* [op_count], without times */
+    struct op_clock *clocks;     /* [threads][op_count], of a step */
+    struct op_time *times;       /* [runs_max][op_count] */
+    uint64_t *ns;                /* [runs_max] */
+    uint32_t *order;             /* [runs]: runs from the shortest to the longest */
+};
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+_Static_assert((int)WEIR_TRAFFIC_WEIGHTS == TRAFFIC_WEIGHTS &&
+                   (int)WEIR_TRAFFIC_EMBEDDING == TRAFFIC_EMBEDDING &&
+                   (int)WEIR_TRAFFIC_KV == TRAFFIC_KV && (int)WEIR_TRAFFIC_STATE == TRAFFIC_STATE &&
+                   (int)WEIR_TRAFFIC_CONV == TRAFFIC_CONV &&
+                   (int)WEIR_TRAFFIC_ACTIVATIONS == TRAFFIC_ACTIVATIONS &&
+                   (int)WEIR_TRAFFIC_LOGITS == TRAFFIC_LOGITS &&
+                   (int)WEIR_TRAFFIC_CLASSES == TRAFFIC_CLASSES,
+               "one is converted to the other");
+
+const char *weir_traffic_class_name(enum weir_traffic_class class)
+{
+    return traffic_class_name((enum traffic_class) class);
+}
+
+/* Told what op `op` touches in one step. */
+typedef void op_fn(void *user, uint32_t op, const struct traffic *touched);
+
+static void visit_step(const struct blueprint *blueprint, const struct step *step,
+                       const struct plan_limits *limits, op_fn *fn, void *user)
+{
+    for (uint32_t i = 0; i < blueprint->plan->op_count; i++) {
+        struct traffic touched = {0};
+        op_traffic(blueprint->plan, &blueprint->plan->ops[i], step, limits, &touched);
+        fn(user, i, &touched);
+    }
+}
+
+/* All ops of all steps that the evaluation takes; returns the number of steps. The sizes of whole
+ * operands are those of one sequence, as long as it is behind the evaluation. */
+static uint32_t visit_ops(const struct blueprint *blueprint, const struct weir_profile_shape *shape,
+                          op_fn *fn, void *user)
+{
+    uint32_t steps = 0;
+    struct plan_limits limits = blueprint->limits;
+    limits.slots = 1;
+    limits.context = shape->cached + shape->rows;
+    for (uint32_t done = 0; done < shape->rows; steps++) {
+        const uint32_t cached = shape->cached + done;
+        const uint32_t rows = session_step_rows(&blueprint->limits, cached, shape->rows - done);
+        const struct step_seq seq = {.cached = cached, .rows = rows};
+        const bool is_last = done + rows == shape->rows;
+        const struct step step = {.rows = rows,
+                                  .seqs = 1,
+                                  .seq = &seq,
+                                  .outs = is_last ? engine_outs(shape->logits, rows) : 0};
+        visit_step(blueprint, &step, &limits, fn, user);
+        done += rows;
+    }
+    return steps;
+}
+
+static enum weir_status check_shape(const struct blueprint *blueprint,
+                                    const struct weir_profile_shape *shape, struct weir_error *err)
+{
+    const struct plan_limits *limits = &blueprint->limits;
+    enum weir_status status;
+    if ((unsigned)shape->logits > WEIR_LOGITS_ALL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "no such choice of logits: %d", (int)shape->logits);
+    TRY(engine_check_logits_rows(limits, shape->rows, shape->logits, err));
+    TRY(engine_check_count(limits, shape->cached, shape->rows, err));
+out:
+    return status;
+}
+
+static void add_classes(struct weir_traffic *sum, const struct traffic *touched)
+{
+    for (int class = 0; class < TRAFFIC_CLASSES; class ++) {
+        sum->read[class] += touched->read[class];
+        sum->written[class] += touched->written[class];
+    }
+}
+
+static void add_to_sum(void *user, uint32_t op, const struct traffic *touched)
+{
+    (void)op;
+    add_classes(user, touched);
+}
+
+enum weir_status weir_engine_traffic(const struct weir_engine *engine, uint32_t cached,
+                                     uint32_t count, enum weir_logits logits,
+                                     struct weir_traffic *sum, struct weir_error *err)
+{
+    const struct weir_profile_shape shape = {.cached = cached, .rows = count, .logits = logits};
+    const enum weir_status status = check_shape(&engine->blueprint, &shape, err);
+    if (status == WEIR_OK)
+        visit_ops(&engine->blueprint, &shape, add_to_sum, sum);
+    return status;
+}
+
+/* A step in which an op has no rows is no call of it. */
+static void add_to_op(void *user, uint32_t op, const struct traffic *touched)
+{
+    struct weir_profile_op *sum = &((struct weir_profile *)user)->ops[op];
+    add_classes(&sum->traffic, touched);
+    sum->operand_bytes += touched->operand;
+    sum->calls += touched->operand > 0;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static void name_ops(struct weir_profile *profile, const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->op_count; i++) {
+        const struct op *op = &plan->ops[i];
+        profile->ops[i].kind = op_info(op->kind)->name;
+        profile->ops[i].role = plan->roles[op->role];
+        profile->ops[i].layer = op->layer == LAYER_NONE ? -1 : op->layer;
+    }
+}
+
+/* Without room for times. */
+static enum weir_status profile_create(struct weir_profile **out, const struct blueprint *blueprint,
+                                       const struct weir_profile_shape *shape,
+                                       struct weir_error *err)
+{
+    const enum weir_status status = check_shape(blueprint, shape, err);
+    if (status != WEIR_OK)
+        return status;
+    struct weir_profile *profile = mem_alloc(1, sizeof *profile, err);
+    if (profile == NULL)
+        return WEIR_ERR_MEMORY;
+    profile->shape = *shape;
+    profile->op_count = blueprint->plan->op_count;
+    profile->ops = mem_alloc(profile->op_count, sizeof *profile->ops, err);
+    if (profile->ops == NULL) {
+        weir_profile_close(profile);
+        return WEIR_ERR_MEMORY;
+    }
+    name_ops(profile, blueprint->plan);
+    profile->steps = visit_ops(blueprint, shape, add_to_op, profile);
+    *out = profile;
+    return WEIR_OK;
+}
+
+enum weir_status weir_profile_open(struct weir_profile **out, const struct weir_model *model,
+                                   const struct weir_engine_options *options,
+                                   const struct weir_profile_shape *shape, struct weir_error *err)
+{
+    struct weir_engine_options defaults;
+    struct blueprint blueprint;
+    *out = NULL;
+    weir_engine_options_init(&defaults);
+    enum weir_status status =
+        blueprint_open(&blueprint, model, options != NULL ? options : &defaults, err);
+    if (status != WEIR_OK)
+        return status;
+    status = profile_create(out, &blueprint, shape, err);
+    blueprint_close(&blueprint);
+    return status;
+}
+
+static enum weir_status make_room(struct weir_profile *profile, uint32_t runs,
+                                  struct weir_error *err)
+{
+    uint64_t clocks, times;
+    if (!size_mul(profile->threads, profile->op_count, &clocks) ||
+        !size_mul(runs, profile->op_count, &times))
+        return err_set(err, WEIR_ERR_MEMORY, "times of %u runs do not fit in 64 bits", runs);
+    profile->clocks = mem_alloc(clocks, sizeof *profile->clocks, err);
+    profile->times = mem_alloc(times, sizeof *profile->times, err);
+    profile->ns = mem_alloc(runs, sizeof *profile->ns, err);
+    profile->order = mem_alloc(runs, sizeof *profile->order, err);
+    profile->runs_max = runs;
+    const bool is_complete = profile->clocks != NULL && profile->times != NULL &&
+                             profile->ns != NULL && profile->order != NULL;
+    return is_complete ? WEIR_OK : WEIR_ERR_MEMORY;
+}
+
+enum weir_status weir_profile_open_engine(struct weir_profile **out,
+                                          const struct weir_engine *engine,
+                                          const struct weir_profile_shape *shape, uint32_t runs,
+                                          struct weir_error *err)
+{
+    *out = NULL;
+    if (runs == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a profile of 0 runs, expected at least 1");
+    struct weir_profile *profile = NULL;
+    enum weir_status status = profile_create(&profile, &engine->blueprint, shape, err);
+    if (status != WEIR_OK)
+        return status;
+    profile->engine = engine;
+    profile->threads = engine->blueprint.threads;
+    status = make_room(profile, runs, err);
+    if (status != WEIR_OK) {
+        weir_profile_close(profile);
+        return status;
+    }
+    *out = profile;
+    return WEIR_OK;
+}
+
+void weir_profile_close(struct weir_profile *profile)
+{
+    if (profile == NULL)
+        return;
+    mem_free(profile->ops);
+    mem_free(profile->clocks);
+    mem_free(profile->times);
+    mem_free(profile->ns);
+    mem_free(profile->order);
+    mem_free(profile);
+}
+
+/* ---- times ----------------------------------------------------------------------------------- */
+
+/* How long all threads together waited behind op `op` of a step that ended at `end`. */
+static uint64_t wait_behind(const struct weir_profile *profile, uint32_t op, uint64_t end)
+{
+    uint64_t wait = 0;
+    for (uint32_t thread = 0; thread < profile->threads; thread++) {
+        const struct op_clock *clock = profile->clocks + (uint64_t)thread * profile->op_count + op;
+        wait += (op + 1 < profile->op_count ? clock[1].begin : end) - clock->end;
+    }
+    return wait;
+}
+
+/* An op lasts until the next begins on thread 0, and the step begins with the first and ends with
+ * the last: so the ops' times add up to the step's. */
+static void add_times(struct weir_profile *profile, uint64_t begin, uint64_t end)
+{
+    struct op_time *times = profile->times + (uint64_t)profile->runs * profile->op_count;
+    const uint32_t count = profile->op_count;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t from = i == 0 ? begin : profile->clocks[i].begin;
+        const uint64_t to = i + 1 < count ? profile->clocks[i + 1].begin : end;
+        times[i].ns += to - from;
+        times[i].wait_ns += wait_behind(profile, i, end);
+    }
+    profile->ns[profile->runs] += end - begin;
+}
+
+enum weir_status profile_run_step(struct weir_profile *profile, struct weir_engine *engine,
+                                  struct step *step, struct weir_error *err)
+{
+    step->clocks = profile->clocks;
+    const uint64_t begin = clock_ns();
+    const enum weir_status status = engine->blueprint.backend->run(engine->exec, step, err);
+    if (status == WEIR_OK)
+        add_times(profile, begin, clock_ns());
+    return status;
+}
+
+static void forget_run(struct weir_profile *profile)
+{
+    struct op_time *times = profile->times + (uint64_t)profile->runs * profile->op_count;
+    for (uint32_t i = 0; i < profile->op_count; i++)
+        times[i] = (struct op_time){0, 0};
+    profile->ns[profile->runs] = 0;
+}
+
+static void sort_in_run(struct weir_profile *profile)
+{
+    uint32_t place = profile->runs;
+    for (; place > 0 && profile->ns[profile->order[place - 1]] > profile->ns[profile->runs];
+         place--)
+        profile->order[place] = profile->order[place - 1];
+    profile->order[place] = profile->runs++;
+}
+
+enum weir_status weir_profile_run(struct weir_profile *profile, struct weir_session *session,
+                                  const int32_t *tokens, struct weir_error *err)
+{
+    struct weir_engine *engine = session->engine;
+    if (profile->engine != engine)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a profile that was not opened for this engine");
+    if (profile->runs == profile->runs_max)
+        return err_set(err, WEIR_ERR_FULL, "the profile is full: it has room for %u runs",
+                       profile->runs_max);
+    forget_run(profile);
+    engine->profile = profile;
+    const enum weir_status status =
+        weir_session_eval(session, tokens, profile->shape.rows, profile->shape.logits, err);
+    engine->profile = NULL;
+    if (status == WEIR_OK)
+        sort_in_run(profile);
+    return status;
+}
+
+/* ---- what is known --------------------------------------------------------------------------- */
+
+/* The median run; of an even number the shorter of the two. */
+static uint32_t median_run(const struct weir_profile *profile)
+{
+    return profile->order[(profile->runs - 1) / 2];
+}
+
+void weir_profile_info(const struct weir_profile *profile, struct weir_profile_info *out)
+{
+    *out = (struct weir_profile_info){.shape = profile->shape,
+                                      .ops = profile->op_count,
+                                      .steps = profile->steps,
+                                      .threads = profile->threads,
+                                      .runs = profile->runs};
+    if (profile->runs == 0)
+        return;
+    out->ns = profile->ns[median_run(profile)];
+    out->ns_min = profile->ns[profile->order[0]];
+    out->ns_max = profile->ns[profile->order[profile->runs - 1]];
+}
+
+void weir_profile_op(const struct weir_profile *profile, uint32_t op, struct weir_profile_op *out)
+{
+    *out = profile->ops[op];
+    if (profile->runs == 0)
+        return;
+    const struct op_time *time =
+        &profile->times[(uint64_t)median_run(profile) * profile->op_count + op];
+    out->ns = time->ns;
+    out->wait_ns = time->wait_ns;
+}
