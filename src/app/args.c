@@ -234,6 +234,30 @@ static enum weir_status set_split_size(struct options *options, const char *valu
     return WEIR_OK;
 }
 
+/* "410", "410GB/s" or "3.35TB/s". */
+static enum weir_status set_bandwidth(struct options *options, const char *value,
+                                      struct weir_error *err)
+{
+    static const struct {
+        const char *unit;
+        double gigabytes;
+    } units[] = {{"", 1}, {"GB/s", 1}, {"TB/s", 1000}};
+    char number[32] = "";
+    double rate = 0;
+    const size_t length = strspn(value, "0123456789.");
+    if (length < sizeof number)
+        memcpy(number, value, length);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(value + length, units[i].unit) == 0 && number_read_real(number, &rate))
+            rate *= units[i].gigabytes;
+    }
+    if (rate < 0.001 || rate > 1e6)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "'%s' is not a number of GB/s, as 410, 410GB/s or 3.35TB/s", value);
+    options->profile.bandwidth = rate;
+    return WEIR_OK;
+}
+
 static enum weir_status add_model(struct options *options, const char *value,
                                   struct weir_error *err)
 {
@@ -286,9 +310,11 @@ enum {
     CONVERT = COMMAND_CONVERT,
     QUANTIZE = COMMAND_QUANTIZE,
     BENCH = COMMAND_BENCH,
-    ENGINE = RUN | INSPECT | EVAL | IMATRIX,
+    PROFILE = COMMAND_PROFILE,
+    ENGINE = RUN | INSPECT | EVAL | IMATRIX, /* with the flags of llama.cpp */
+    ENGINES = ENGINE | PROFILE,
     MODEL = ENGINE | TOKENIZE,
-    ALL = MODEL | SYNTH | SPLIT | MERGE | QUANTIZE | CONVERT | BENCH,
+    ALL = MODEL | PROFILE | SYNTH | SPLIT | MERGE | QUANTIZE | CONVERT | BENCH,
 };
 
 #define FIELD(field)                                                                               \

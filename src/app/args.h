@@ -17,6 +17,7 @@ enum command_id {
     COMMAND_SPLIT = 256,
     COMMAND_MERGE = 512,
     COMMAND_CONVERT = 1024,
+    COMMAND_PROFILE = 2048,
 };
 
 enum flag_kind {

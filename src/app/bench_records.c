@@ -80,24 +80,10 @@ static void put_doubled(struct output *output, const char *text, char quote)
     output_put(output, &quote, 1);
 }
 
-static void put_json_text(struct output *output, const char *text)
-{
-    output_print(output, "\"");
-    for (const char *c = text; *c != 0; c++) {
-        if (*c == '"' || *c == '\\')
-            output_print(output, "\\%c", *c);
-        else if ((unsigned char)*c < 0x20)
-            output_print(output, "\\u%04x", *c);
-        else
-            output_put(output, c, 1);
-    }
-    output_print(output, "\"");
-}
-
 static void put_json_value(struct output *output, const struct value *value, enum field_type type)
 {
     switch (type) {
-    case FIELD_TEXT: put_json_text(output, value->text); break;
+    case FIELD_TEXT: output_json_text(output, value->text); break;
     case FIELD_INTEGER:
     case FIELD_REAL: output_print(output, "%s", value->number); break;
     case FIELD_BOOLEAN:

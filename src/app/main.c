@@ -72,6 +72,19 @@ static const struct command commands[] = {
         .familiar_name = "llama-bench",
     },
     {
+        .name = "profile",
+        .id = COMMAND_PROFILE,
+        .bare = {"--model"},
+        .cache = WEIR_CACHE_F16,
+        .run = command_profile,
+        .usage = "[-m] FILE [--mode MODE] [--ctx N,...] [flags]\n"
+                 "       weir profile --size SIZE [--type TYPE] [--bandwidth X] [flags]",
+        .summary = "show where the bytes and the time of a step go",
+        .details = "Runs steps of a model and prints, op by op summed up, the bytes that they "
+                   "touch, the time that\nthey take and what the machine could do; or the bytes "
+                   "alone, of a model that need not be there.",
+    },
+    {
         .name = "convert",
         .id = COMMAND_CONVERT,
         .bare = {"--model", "--outfile"},

@@ -20,6 +20,7 @@ void options_init(struct options *options)
         .chunks = -1,
         .mtp_chain = -1,
         .bench = {.repetitions = 5, .format = BENCH_MD, .format_errors = BENCH_NONE},
+        .profile = {.rows = 512, .drafts = 4},
         .log = {.level = WEIR_LOG_INFO},
     };
     weir_engine_options_init(&options->engine);
@@ -57,6 +58,8 @@ void options_release(struct options *options)
     text_list_release(&options->include_weights);
     text_list_release(&options->exclude_weights);
     bench_release(&options->bench);
+    mem_free(options->profile.contexts.items);
+    mem_free(options->profile.by.items);
     mem_free(options->biases.items);
 }
 

@@ -36,6 +36,26 @@ struct bench_options {
     bool probe;
 };
 
+enum profile_mode { PROFILE_DECODE, PROFILE_PREFILL, PROFILE_VERIFY };
+enum profile_by { PROFILE_BY_KIND, PROFILE_BY_ROLE, PROFILE_BY_LAYER, PROFILE_BY_CLASS };
+enum profile_form { PROFILE_TABLE, PROFILE_JSON, PROFILE_CSV };
+
+/* Lists that are empty have their default. */
+struct profile_options {
+    const char *size;        /* of a public model that is not there; NULL: the model is a file */
+    const char *type;        /* of its matrices; NULL: as weir_synth_options_init says */
+    const char *output_type; /* of its head and a tied embedding; NULL: the same */
+    int32_t mode;            /* enum profile_mode */
+    int32_t rows;            /* of a prefill */
+    int32_t drafts;          /* that a verification checks */
+    int32_t repetitions;     /* 0: by the mode */
+    int32_t form;            /* enum profile_form */
+    struct number_list contexts; /* tokens that stand before */
+    struct number_list by;       /* enum profile_by */
+    double bandwidth;            /* GB/s that replaces what is measured; 0: not given */
+    bool operand_bytes;
+};
+
 struct log_options {
     int32_t level; /* 0: nothing; else the highest enum weir_log_level that is shown */
     bool disabled;
@@ -103,7 +123,7 @@ struct options {
     struct text_list in_files;
     bool process_output;
 
-    /* run, synth, imatrix, quantize, convert, split, merge */
+    /* run, synth, imatrix, quantize, convert, split, merge; dry_run also profile */
     const char *output;
     const char *checkpoint; /* a folder */
     struct weir_synth_options synth;
@@ -121,6 +141,7 @@ struct options {
     struct weir_convert_options convert;
 
     struct bench_options bench;
+    struct profile_options profile;
 
     struct log_options log;
 };

@@ -73,6 +73,20 @@ void output_print(struct output *output, const char *format, ...)
         output_put(output, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
 }
 
+void output_json_text(struct output *output, const char *text)
+{
+    output_print(output, "\"");
+    for (const char *c = text; *c != 0; c++) {
+        if (*c == '"' || *c == '\\')
+            output_print(output, "\\%c", *c);
+        else if ((unsigned char)*c < 0x20)
+            output_print(output, "\\u%04x", *c);
+        else
+            output_put(output, c, 1);
+    }
+    output_print(output, "\"");
+}
+
 void output_flush(struct output *output)
 {
     if (output->err.status == WEIR_OK && fflush(output->stream) != 0)

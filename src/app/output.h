@@ -24,6 +24,8 @@ void output_open_errors(struct output *output);
 void output_put(struct output *output, const void *data, size_t size);
 void output_print(struct output *output, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* As a string of JSON, with its quotes. */
+void output_json_text(struct output *output, const char *text);
 /* A weir_write_fn; `user` is the output. */
 void output_sink(void *user, const char *text, size_t length);
 /* Hands on what is buffered, so that the reader sees it now. */

@@ -10,7 +10,7 @@
 
 static const char *const command_names[] = {"run",      "inspect", "tokenize", "eval",
                                             "bench",    "synth",   "split",    "merge",
-                                            "quantize", "imatrix", "convert"};
+                                            "quantize", "imatrix", "convert",  "profile"};
 
 enum { COMMANDS = sizeof command_names / sizeof *command_names };
 

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ * A profile summed up by kinds, roles, layers or classes of tensors. Knows no form of output. */
+#ifndef APP_PROFILE_SUMS_H
+#define APP_PROFILE_SUMS_H
+
+#include "app/options.h"
+
+/* Some ops together; or a class of tensors, which has no time, since an op touches several. */
+struct profile_sum {
+    char name[64];
+    uint64_t calls;
+    uint64_t read, written, operand; /* bytes; a class has no operand */
+    uint64_t ns, wait_ns;
+};
+
+struct profile_sums {
+    struct profile_sum *rows; /* layers in the order of the plan, others the costliest first */
+    uint32_t count;
+    struct profile_sum all;
+};
+
+/* Free with mem_free(sums->rows). */
+enum weir_status profile_sum_by(struct profile_sums *sums, const struct weir_profile *profile,
+                                enum profile_by by, struct weir_error *err);
+
+/* The ops of one kind and role that lose most time against `peak` GB/s; without times or a peak,
+ * those that touch most bytes. */
+enum weir_status profile_sum_worst(struct profile_sum *out, const struct weir_profile *profile,
+                                   double peak, struct weir_error *err);
+
+/* Bytes by class, and all ops together. */
+struct weir_traffic profile_traffic(const struct weir_profile *profile);
+struct profile_sum profile_sum_all(const struct weir_profile *profile);
+
+/* Bytes of a sum, and the ms that they take at `peak` GB/s. */
+uint64_t profile_sum_bytes(const struct profile_sum *sum);
+double profile_floor_ms(uint64_t bytes, double peak);
+
+#endif

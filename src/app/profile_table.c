@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ * A profile as tables for a terminal, with the bill before and the advice behind. Knows sums, not
+ * ops. */
+#include <stdio.h>
+
+#include "app/profile_report.h"
+#include "app/profile_sums.h"
+#include "base/mem.h"
+
+static double milliseconds(uint64_t ns)
+{
+    return (double)ns / 1e6;
+}
+
+static double megabytes(uint64_t bytes)
+{
+    return (double)bytes / 1e6;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static void put_heads(const struct profile_report *report, const char *what, bool has_times)
+{
+    struct output *output = report->output;
+    output_print(output, "\n%-28s %7s %11s %11s", what, "calls", "read MB", "written MB");
+    if (report->options->operand_bytes)
+        output_print(output, " %11s", "operand MB");
+    if (has_times)
+        output_print(output, " %9s %8s", "ms", "GB/s");
+    if (has_times && report->peak > 0)
+        output_print(output, " %8s", "of peak");
+    if (report->peak > 0)
+        output_print(output, " %9s", "floor ms");
+    if (has_times && report->peak > 0)
+        output_print(output, " %9s", "lost ms");
+    output_print(output, "\n");
+}
+
+/* An op that touches next to nothing has a time and hardly a rate. */
+static void put_times(const struct profile_report *report, const struct profile_sum *sum)
+{
+    const double rate = sum->ns == 0 ? 0 : (double)profile_sum_bytes(sum) / (double)sum->ns;
+    output_print(report->output, " %9.3f %8.2f", milliseconds(sum->ns), rate);
+    if (report->peak > 0)
+        output_print(report->output, " %7.1f%%", 100 * rate / report->peak);
+}
+
+static void put_row(const struct profile_report *report, const struct profile_sum *sum,
+                    bool has_times)
+{
+    struct output *output = report->output;
+    const double floor_ms =
+        report->peak > 0 ? profile_floor_ms(profile_sum_bytes(sum), report->peak) : 0;
+    output_print(output, "%-28s %7llu %11.3f %11.3f", sum->name, (unsigned long long)sum->calls,
+                 megabytes(sum->read), megabytes(sum->written));
+    if (report->options->operand_bytes)
+        output_print(output, " %11.3f", megabytes(sum->operand));
+    if (has_times)
+        put_times(report, sum);
+    if (report->peak > 0)
+        output_print(output, " %9.3f", floor_ms);
+    if (has_times && report->peak > 0)
+        output_print(output, " %9.3f", milliseconds(sum->ns) - floor_ms);
+    output_print(output, "\n");
+}
+
+/* A class has neither calls nor times nor whole operands: an op touches several. */
+static void put_class(const struct profile_report *report, const struct profile_sum *sum)
+{
+    output_print(report->output, "%-28s %11.3f %11.3f", sum->name, megabytes(sum->read),
+                 megabytes(sum->written));
+    if (report->peak > 0)
+        output_print(report->output, " %9.3f",
+                     profile_floor_ms(profile_sum_bytes(sum), report->peak));
+    output_print(report->output, "\n");
+}
+
+static void put_classes(const struct profile_report *report, const struct profile_sums *sums)
+{
+    output_print(report->output, "\n%-28s %11s %11s%s\n", "class", "read MB", "written MB",
+                 report->peak > 0 ? "  floor ms" : "");
+    for (uint32_t i = 0; i < sums->count; i++)
+        put_class(report, &sums->rows[i]);
+    put_class(report, &sums->all);
+}
+
+static enum weir_status put_table(const struct profile_report *report,
+                                  const struct weir_profile *profile, enum profile_by by,
+                                  struct weir_error *err)
+{
+    static const char *const names[] = {"kind", "role", "layer", "class"};
+    struct profile_sums sums;
+    const enum weir_status status = profile_sum_by(&sums, profile, by, err);
+    if (status != WEIR_OK)
+        return status;
+    const bool has_times = sums.all.ns > 0;
+    if (by == PROFILE_BY_CLASS) {
+        put_classes(report, &sums);
+    } else {
+        put_heads(report, names[by], has_times);
+        for (uint32_t i = 0; i < sums.count; i++)
+            put_row(report, &sums.rows[i], has_times);
+        put_row(report, &sums.all, has_times);
+    }
+    mem_free(sums.rows);
+    return WEIR_OK;
+}
+
+/* ---- around the tables ----------------------------------------------------------------------- */
+
+static void put_subject(const struct profile_report *report, const struct weir_profile_info *info)
+{
+    static const char *const modes[] = {"decode", "prefill", "verify"};
+    struct output *output = report->output;
+    output_print(output, "%s%s: %s, %u token%s behind %u", report->results == 0 ? "" : "\n",
+                 report->model, modes[report->options->mode], info->shape.rows,
+                 info->shape.rows == 1 ? "" : "s", info->shape.cached);
+    if (info->steps > 1)
+        output_print(output, " in %u steps", info->steps);
+    if (info->runs == 0)
+        output_print(output, "; nothing was run\n");
+    else
+        output_print(output, "; %s, %u threads, median of %u runs\n", report->backend,
+                     info->threads, info->runs);
+}
+
+static void put_measured(const struct profile_report *report, const struct profile_result *result,
+                         const struct weir_profile_info *info, const struct profile_sum *all)
+{
+    struct output *output = report->output;
+    output_print(output, "%.3f ms (%.3f to %.3f), %.2f tokens/s; waiting %.1f%% of all threads\n",
+                 milliseconds(info->ns), milliseconds(info->ns_min), milliseconds(info->ns_max),
+                 info->shape.rows * 1e9 / (double)info->ns,
+                 100 * (double)all->wait_ns / (double)info->ns / info->threads);
+    output_print(output,
+                 "with all around the ops %.3f ms; the clocks cost %+.2f%% (%.3f ms without)\n",
+                 milliseconds(result->with_ns),
+                 100 * ((double)result->with_ns / (double)result->without_ns - 1),
+                 milliseconds(result->without_ns));
+}
+
+static void put_floor(const struct profile_report *report, const struct weir_profile_info *info,
+                      const struct profile_sum *all)
+{
+    if (report->peak == 0)
+        return;
+    const double floor_ms = profile_floor_ms(profile_sum_bytes(all), report->peak);
+    output_print(report->output, "floor %.3f ms, %.2f tokens/s: %.3f MB at %.2f GB/s, %s\n",
+                 floor_ms, info->shape.rows * 1e3 / floor_ms, megabytes(profile_sum_bytes(all)),
+                 report->peak, report->is_measured ? "which the machine can read" : "as given");
+}
+
+/* Each token behind which attention looks adds the same bytes, so the length at which they equal
+ * those of the weights follows from one step. */
+static void put_crossing(const struct profile_report *report, const struct weir_profile *profile,
+                         const struct weir_profile_info *info)
+{
+    const struct weir_traffic traffic = profile_traffic(profile);
+    const uint64_t tokens = (uint64_t)info->shape.cached + info->shape.rows;
+    const uint64_t per_token = traffic.read[WEIR_TRAFFIC_KV] / tokens;
+    if (info->steps > 1 || per_token == 0)
+        return;
+    output_print(report->output, "KV reads equal weight reads at %llu tokens\n",
+                 (unsigned long long)(traffic.read[WEIR_TRAFFIC_WEIGHTS] / per_token));
+}
+
+static enum weir_status put_advice(const struct profile_report *report,
+                                   const struct weir_profile *profile,
+                                   const struct profile_sum *all, struct weir_error *err)
+{
+    struct profile_sum worst;
+    const enum weir_status status = profile_sum_worst(&worst, profile, report->peak, err);
+    if (status != WEIR_OK)
+        return status;
+    const uint64_t bytes = profile_sum_bytes(&worst);
+    if (all->ns == 0 || report->peak == 0)
+        output_print(report->output, "\nmost bytes: %s, %.1f%% of all\n", worst.name,
+                     100 * (double)bytes / (double)profile_sum_bytes(all));
+    else
+        output_print(report->output,
+                     "\nlargest loss: %s, %.3f of %.3f ms above its floor, %.1f%% of the step\n",
+                     worst.name, milliseconds(worst.ns) - profile_floor_ms(bytes, report->peak),
+                     milliseconds(worst.ns), 100 * (double)worst.ns / (double)all->ns);
+    return WEIR_OK;
+}
+
+static enum weir_status table_put(struct profile_report *report,
+                                  const struct profile_result *result, struct weir_error *err)
+{
+    static const int64_t usual[] = {PROFILE_BY_KIND, PROFILE_BY_CLASS};
+    const struct number_list *by = &report->options->by;
+    const uint64_t count = by->count > 0 ? by->count : sizeof usual / sizeof usual[0];
+    const struct profile_sum all = profile_sum_all(result->profile);
+    struct weir_profile_info info;
+    enum weir_status status = WEIR_OK;
+    weir_profile_info(result->profile, &info);
+    put_subject(report, &info);
+    if (info.runs > 0)
+        put_measured(report, result, &info, &all);
+    put_floor(report, &info, &all);
+    put_crossing(report, result->profile, &info);
+    for (uint64_t i = 0; i < count && status == WEIR_OK; i++)
+        status = put_table(report, result->profile,
+                           (enum profile_by)(by->count > 0 ? by->items[i] : usual[i]), err);
+    return status == WEIR_OK ? put_advice(report, result->profile, &all, err) : status;
+}
+
+const struct profile_writer profile_table = {.put = table_put};

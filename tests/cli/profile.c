@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT
+ * weir profile: its records field by field, its tables, and what it refuses. Times are looked at
+ * only for adding up. Run alone: build/tests/weir-test profiling_ */
+#include "cli/program.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MODEL test_data("golden/nanomoe-f32.gguf")
+
+static const char *const classes[] = {"weights", "embedding",   "kv",    "state",
+                                      "conv",    "activations", "logits"};
+enum { CLASSES = sizeof classes / sizeof classes[0] };
+
+static const char *output_of(const struct program_call *call)
+{
+    const struct program_result *result = run_program(call);
+    if (result->status != 0)
+        test_fail(__FILE__, __LINE__, "status %d: %s", result->status, result->err);
+    return result->out;
+}
+
+#define PROFILE(...) output_of(&(struct program_call){.words = {"profile", __VA_ARGS__}})
+
+/* ---- json ------------------------------------------------------------------------------------ */
+
+static json_t *parse(const char *text)
+{
+    json_error_t error;
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (root == NULL)
+        test_fail(__FILE__, __LINE__, "line %d: %s", error.line, error.text);
+    return root;
+}
+
+/* The object's keys are these and no others: names between blanks. */
+static void check_keys(const json_t *object, const char *names)
+{
+    char name[32];
+    int used, count = 0;
+    for (const char *at = names; sscanf(at, "%31s%n", name, &used) == 1; at += used, count++) {
+        if (json_object_get(object, name) == NULL)
+            test_fail(__FILE__, __LINE__, "no field %s", name);
+    }
+    CHECK_INT(json_object_size(object), count);
+}
+
+static int64_t integer_of(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+    CHECK(json_is_integer(value) && json_integer_value(value) >= 0);
+    return json_integer_value(value);
+}
+
+/* Written with six digits of a millisecond: whole nanoseconds. */
+static int64_t ns_of(const json_t *object, bool has_times)
+{
+    const json_t *ms = json_object_get(object, "ms");
+    CHECK(has_times ? json_is_real(ms) : json_is_null(ms));
+    return has_times ? llround(json_real_value(ms) * 1e6) : 0;
+}
+
+struct sums {
+    int64_t read, written, ns;
+};
+
+static struct sums check_ops(const json_t *ops, bool has_times)
+{
+    struct sums sums = {0, 0, 0};
+    CHECK(json_array_size(ops) > 40);
+    for (size_t i = 0; i < json_array_size(ops); i++) {
+        const json_t *op = json_array_get(ops, i), *layer = json_object_get(op, "layer");
+        check_keys(op, "kind role layer calls read_bytes write_bytes operand_bytes ms");
+        CHECK(json_is_string(json_object_get(op, "kind")));
+        CHECK(json_is_string(json_object_get(op, "role")));
+        CHECK(json_is_null(layer) || (json_is_integer(layer) && json_integer_value(layer) >= 0));
+        CHECK_INT(integer_of(op, "calls"), 1);
+        CHECK(integer_of(op, "operand_bytes") > 0);
+        sums.read += integer_of(op, "read_bytes");
+        sums.written += integer_of(op, "write_bytes");
+        sums.ns += ns_of(op, has_times);
+    }
+    return sums;
+}
+
+static void check_totals(const json_t *totals, const struct sums *ops)
+{
+    const json_t *by_class = json_object_get(totals, "by_class");
+    struct sums sums = {0, 0, 0};
+    check_keys(totals, "read_bytes write_bytes by_class");
+    check_keys(by_class, "weights embedding kv state conv activations logits");
+    for (int i = 0; i < CLASSES; i++) {
+        const json_t *class = json_object_get(by_class, classes[i]);
+        check_keys(class, "read_bytes write_bytes");
+        sums.read += integer_of(class, "read_bytes");
+        sums.written += integer_of(class, "write_bytes");
+    }
+    CHECK_INT(integer_of(totals, "read_bytes"), ops->read);
+    CHECK_INT(integer_of(totals, "write_bytes"), ops->written);
+    CHECK_INT(sums.read, ops->read);
+    CHECK_INT(sums.written, ops->written);
+}
+
+static void check_json(const json_t *root, const int64_t *contexts, size_t count, bool has_times)
+{
+    const json_t *steps = json_object_get(root, "steps");
+    check_keys(root, "schema model steps");
+    CHECK_TEXT(json_string_value(json_object_get(root, "schema")), "weir.profile/1");
+    CHECK(json_is_string(json_object_get(root, "model")));
+    CHECK_INT(json_array_size(steps), count);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *step = json_array_get(steps, i);
+        check_keys(step, "context ms totals ops");
+        CHECK_INT(integer_of(step, "context"), contexts[i]);
+        const struct sums sums = check_ops(json_object_get(step, "ops"), has_times);
+        CHECK_INT(sums.ns, ns_of(step, has_times));
+        check_totals(json_object_get(step, "totals"), &sums);
+    }
+}
+
+/* The same, but for the times: with running and without. */
+static void check_same_but_times(json_t *a, json_t *b)
+{
+    CHECK_INT(json_typeof(a), json_typeof(b));
+    if (json_is_array(a)) {
+        CHECK_INT(json_array_size(a), json_array_size(b));
+        for (size_t i = 0; i < json_array_size(a); i++)
+            check_same_but_times(json_array_get(a, i), json_array_get(b, i));
+    } else if (json_is_object(a)) {
+        const char *key;
+        json_t *value;
+        json_object_foreach(a, key, value)
+        {
+            if (strcmp(key, "ms") != 0)
+                check_same_but_times(value, json_object_get(b, key));
+        }
+    } else {
+        CHECK(json_equal(a, b));
+    }
+}
+
+TEST(profiling_json_has_its_fields_and_the_bytes_of_the_plan)
+{
+    static const int64_t contexts[] = {5, 0, 100};
+    static const char *const modes[] = {"decode", "prefill", "verify"};
+    for (int i = 0; i < 3; i++) {
+        json_t *dry = parse(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i],
+                                    "--dry-run", "-o", "json", "-p", "40"));
+        json_t *run = parse(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i], "-r",
+                                    "3", "-t", "2", "-o", "json", "-p", "40"));
+        check_json(dry, contexts, 3, false);
+        check_json(run, contexts, 3, true);
+        check_same_but_times(dry, run);
+        json_decref(dry);
+        json_decref(run);
+    }
+}
+
+TEST(profiling_json_of_a_size_needs_no_file)
+{
+    static const int64_t contexts[] = {256, 262144};
+    json_t *root = parse(PROFILE("--size", "27B", "--type", "q4_0", "--output-type", "q6_k",
+                                 "--ctx", "256,262144", "-o", "json"));
+    check_json(root, contexts, 2, false);
+    CHECK_TEXT(json_string_value(json_object_get(root, "model")), "qwen35 27B Q4_0");
+    json_decref(root);
+}
+
+/* A cache that is given, and rewrites that are not made, change the bytes as they do a run. */
+TEST(profiling_flags_of_the_engine_reach_the_plan)
+{
+    int64_t read[3];
+    for (int i = 0; i < 3; i++) {
+        json_t *root =
+            parse(PROFILE("--size", "9B", "--ctx", "8192", "-o", "json", i == 1 ? "-ctk" : "--fuse",
+                          i == 1 ? "q8_0" : "auto", "--fused-gdn", i == 2 ? "off" : "on"));
+        const json_t *step = json_array_get(json_object_get(root, "steps"), 0);
+        read[i] = integer_of(json_object_get(step, "totals"), "read_bytes");
+        json_decref(root);
+    }
+    CHECK_INT(read[0] - read[1], 8193 * 8 * 4 * 256 * 2 - 8193 * 8 * 4 * 256 / 32 * 34);
+    CHECK(read[2] > read[0]);
+}
+
+/* ---- csv ------------------------------------------------------------------------------------- */
+
+TEST(profiling_csv_has_the_ops_of_json)
+{
+    static const char head[] =
+        "context,kind,role,layer,calls,read_bytes,write_bytes,operand_bytes,ms\n";
+    json_t *root = parse(PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "json"));
+    const json_t *ops = json_object_get(json_array_get(json_object_get(root, "steps"), 0), "ops");
+    const char *line = PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "csv");
+    CHECK(strncmp(line, head, sizeof head - 1) == 0);
+    line = strchr(line, '\n') + 1;
+    for (size_t i = 0; i < json_array_size(ops); i++) {
+        const json_t *op = json_array_get(ops, i), *layer = json_object_get(op, "layer");
+        char expected[256], number[16] = "";
+        if (json_is_integer(layer))
+            snprintf(number, sizeof number, "%d", (int)json_integer_value(layer));
+        snprintf(expected, sizeof expected, "7,%s,%s,%s,1,%lld,%lld,%lld,\n",
+                 json_string_value(json_object_get(op, "kind")),
+                 json_string_value(json_object_get(op, "role")), number,
+                 (long long)integer_of(op, "read_bytes"), (long long)integer_of(op, "write_bytes"),
+                 (long long)integer_of(op, "operand_bytes"));
+        CHECK(strncmp(line, expected, strlen(expected)) == 0);
+        line += strlen(expected);
+    }
+    CHECK_TEXT(line, "");
+    json_decref(root);
+}
+
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+TEST(profiling_table_of_a_size_has_floor_and_crossing)
+{
+    const char *text =
+        PROFILE("--size", "9B", "--output-type", "q6_k", "--ctx", "8191", "--bandwidth", "410GB/s");
+    double floor_ms, speed, megabytes;
+    CHECK_HAS(text, "qwen35 9B Q4_0: decode, 1 token behind 8191; nothing was run\n");
+    CHECK_INT(sscanf(strstr(text, "floor "), "floor %lf ms, %lf tokens/s: %lf MB at 410.00 GB/s",
+                     &floor_ms, &speed, &megabytes),
+              3);
+    CHECK(fabs(megabytes / 410 - floor_ms) < 0.001);
+    CHECK(fabs(1000 / floor_ms - speed) < 0.01);
+    /* Weights without the looked-up row over 32 KiB for each token: 4730.3 MB within 0.05. */
+    long long tokens;
+    CHECK_INT(
+        sscanf(strstr(text, "KV reads"), "KV reads equal weight reads at %lld tokens", &tokens), 1);
+    CHECK(fabs((double)tokens * 32768 / 1e6 - 4730.3) < 0.05 + 0.033);
+    CHECK_HAS(text, "\nmost bytes: MATMUL ");
+    CHECK(strstr(text, " ms    ") == NULL && strstr(text, "of peak") == NULL);
+}
+
+TEST(profiling_table_by_layer_names_their_kinds)
+{
+    static const char *const names[] = {"\nembedding ", "\nL00 la ", "\nL03 fa ", "\nhead ",
+                                        "\nall "};
+    const char *text = PROFILE(MODEL, "--dry-run", "--by", "layer"), *at = text;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        at = strstr(at, names[i]);
+        if (at == NULL)
+            test_fail(__FILE__, __LINE__, "no line%s behind the others: %s", names[i], text);
+    }
+}
+
+TEST(profiling_table_of_a_run_has_times)
+{
+    const char *text = PROFILE(MODEL, "--by", "role,kind", "-r", "2", "-t", "2", "--ctx", "9",
+                               "--bandwidth", "3", "--operand-bytes", "--mode", "verify");
+    CHECK_HAS(text, ": verify, 5 tokens behind 9; cpu, 2 threads, median of 2 runs\n");
+    CHECK_HAS(text, "; the clocks cost ");
+    CHECK_HAS(text, "operand MB        ms     GB/s  of peak  floor ms   lost ms\n");
+    CHECK_HAS(text, "\nrole ");
+    CHECK_HAS(text, "\ngdn.rule ");
+    CHECK_HAS(text, "\nMATMUL ");
+    CHECK_HAS(text, "\nlargest loss: ");
+}
+
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+TEST(profiling_refuses_what_means_nothing)
+{
+    CHECK_REFUSED(RUN_PROGRAM("profile"),
+                  "no model: name a GGUF file with --model or as first argument, or a public one "
+                  "with --size");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "a.gguf", "--size", "9B"),
+                  "--size is of a model that is not there, but a.gguf is");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "a.gguf", "--type", "q4_0"),
+                  "--type and --output-type belong to --size");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--mode", "train"),
+                  "--mode: 'train' is not one of decode|prefill|verify");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--ctx", "2147483647"),
+                  "2147483647 tokens and 1 more are more than any context holds, expected at most "
+                  "1073741824");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--mode", "verify", "-ub", "4"),
+                  "5 tokens are verified in one step, expected at most the 4 of -ub");
+    CHECK_HAS(RUN_PROGRAM("profile", "--size", "9C")->err, "error: unknown size \"9C\", expected");
+    CHECK_HAS(RUN_PROGRAM("profile", "--size", "9B", "--type", "q9")->err,
+              "error: unknown type \"q9\", expected");
+    CHECK_HAS(RUN_PROGRAM("profile", "--size", "9B", "--by", "byte")->err, "error: --by: ");
+}
+
+TEST(profiling_refuses_bandwidths_that_are_none)
+{
+    static const char *const values[] = {"",         "GB/s", "0",   "-1",      "410 GB/s",
+                                         "410GiB/s", "1e3",  "nan", "1000001", "4.1.0"};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        char text[128];
+        snprintf(text, sizeof text,
+                 "--bandwidth: '%s' is not a number of GB/s, as 410, 410GB/s or 3.35TB/s",
+                 values[i]);
+        CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "tiny", "--bandwidth", values[i]), text);
+    }
+    CHECK_HAS(PROFILE("--size", "tiny", "--bandwidth", "3.35TB/s"), " at 3350.00 GB/s, as given\n");
+}

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: MIT
+ * Tests of profiles: bytes against the sums of an evaluation and of the model specification, times
+ * against each other, models that are only a header. No time is judged by its length.
+ * Run alone: build/tests/weir-test profile_ */
+#include "golden/fixture.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+
+#define NANO    "golden/nano-f32.gguf"
+#define NANOMOE "golden/nanomoe-f32.gguf"
+
+static const char *const backends[] = {"ref", "cpu"};
+static const char *const models[] = {NANO, NANOMOE};
+enum { BACKENDS = 2, MODELS = 2 };
+
+static struct weir_profile_op op_of(const struct weir_profile *profile, uint32_t i)
+{
+    struct weir_profile_op op;
+    weir_profile_op(profile, i, &op);
+    return op;
+}
+
+static struct weir_profile_info info_of(const struct weir_profile *profile)
+{
+    struct weir_profile_info info;
+    weir_profile_info(profile, &info);
+    return info;
+}
+
+static struct weir_traffic sum_of(const struct weir_profile *profile)
+{
+    struct weir_traffic sum = {{0}, {0}};
+    for (uint32_t i = 0; i < info_of(profile).ops; i++) {
+        const struct weir_profile_op op = op_of(profile, i);
+        for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++) {
+            sum.read[class] += op.traffic.read[class];
+            sum.written[class] += op.traffic.written[class];
+        }
+    }
+    return sum;
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+static const struct weir_profile_shape shapes[] = {
+    {0, 1, WEIR_LOGITS_LAST},  {100, 1, WEIR_LOGITS_LAST},  {33, 5, WEIR_LOGITS_ALL},
+    {7, 40, WEIR_LOGITS_NONE}, {30, 150, WEIR_LOGITS_LAST}, /* in three steps */
+};
+enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+
+TEST(profile_sums_are_those_of_the_evaluation)
+{
+    for (int i = 0; i < MODELS * SHAPES; i++) {
+        const struct weir_profile_shape *shape = &shapes[i / MODELS];
+        struct weir_engine_options options;
+        struct fixture fixture;
+        struct weir_error err = {0};
+        struct weir_traffic expected = {{0}, {0}};
+        struct weir_profile *profile;
+        fixture_options(&options);
+        options.step_rows_max = 64;
+        fixture_open(&fixture, test_data(models[i % MODELS]), &options);
+        CHECK_OK(weir_profile_open_engine(&profile, fixture.engine, shape, 1, &err), &err);
+        CHECK_OK(weir_engine_traffic(fixture.engine, shape->cached, shape->rows, shape->logits,
+                                     &expected, &err),
+                 &err);
+        const struct weir_traffic sum = sum_of(profile);
+        CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+        CHECK_INT(info_of(profile).steps, shape->rows > 64 ? 3 : 1);
+        CHECK_INT(info_of(profile).runs, 0);
+        weir_profile_close(profile);
+        fixture_close(&fixture);
+    }
+}
+
+/* Ops of the head have rows in the last step alone. */
+TEST(profile_counts_the_steps_in_which_an_op_has_rows)
+{
+    struct weir_engine_options options;
+    struct weir_profile *profile;
+    struct weir_model *model;
+    struct weir_error err = {0};
+    fixture_options(&options);
+    options.step_rows_max = 64;
+    CHECK_OK(weir_model_open(&model, test_data(NANO), NULL, &err), &err);
+    CHECK_OK(weir_profile_open(&profile, model, &options, &shapes[4], &err), &err);
+    const uint32_t ops = info_of(profile).ops;
+    CHECK_INT(op_of(profile, 0).calls, 3);
+    CHECK_INT(op_of(profile, 0).layer, -1);
+    CHECK_TEXT(op_of(profile, 0).kind, "EMBED");
+    CHECK_INT(op_of(profile, 1).layer, 0);
+    CHECK_INT(op_of(profile, ops - 1).calls, 1);
+    CHECK_INT(op_of(profile, ops - 1).layer, -1);
+    weir_profile_close(profile);
+    weir_model_close(model);
+}
+
+static void check_same_bytes(const struct weir_profile *a, const struct weir_profile *b)
+{
+    CHECK_INT(info_of(a).ops, info_of(b).ops);
+    CHECK_INT(info_of(a).steps, info_of(b).steps);
+    for (uint32_t i = 0; i < info_of(a).ops; i++) {
+        const struct weir_profile_op left = op_of(a, i), right = op_of(b, i);
+        CHECK_TEXT(left.kind, right.kind);
+        CHECK_TEXT(left.role, right.role);
+        CHECK_INT(left.layer, right.layer);
+        CHECK_INT(left.calls, right.calls);
+        CHECK_INT(left.operand_bytes, right.operand_bytes);
+        CHECK(memcmp(&left.traffic, &right.traffic, sizeof left.traffic) == 0);
+    }
+}
+
+/* Whatever the room that the engine has. */
+TEST(profile_without_an_engine_has_the_same_bytes)
+{
+    for (int i = 0; i < MODELS * SHAPES; i++) {
+        struct weir_engine_options options;
+        struct fixture fixture;
+        struct weir_error err = {0};
+        struct weir_profile *loaded, *dry;
+        fixture_options(&options);
+        options.step_rows_max = 64;
+        options.fuse = i % 2 == 0 ? WEIR_ON : WEIR_OFF;
+        fixture_open(&fixture, test_data(models[i % MODELS]), &options);
+        CHECK_OK(weir_profile_open_engine(&loaded, fixture.engine, &shapes[i / MODELS], 1, &err),
+                 &err);
+        options.context = 400;
+        CHECK_OK(weir_profile_open(&dry, fixture.model, &options, &shapes[i / MODELS], &err), &err);
+        check_same_bytes(loaded, dry);
+        CHECK_INT(info_of(dry).threads, 0);
+        weir_profile_close(dry);
+        weir_profile_close(loaded);
+        fixture_close(&fixture);
+    }
+}
+
+/* ---- times ----------------------------------------------------------------------------------- */
+
+/* Clocks that nobody filled in would make times wrap around. */
+static void check_times(const struct weir_profile *profile, uint32_t runs)
+{
+    const struct weir_profile_info info = info_of(profile);
+    uint64_t ns = 0, wait_ns = 0;
+    CHECK_INT(info.runs, runs);
+    CHECK(info.ns_min <= info.ns && info.ns <= info.ns_max && info.ns > 0);
+    for (uint32_t i = 0; i < info.ops; i++) {
+        const struct weir_profile_op op = op_of(profile, i);
+        CHECK(op.ns <= info.ns);
+        CHECK(op.wait_ns <= info.ns * info.threads);
+        ns += op.ns;
+        wait_ns += op.wait_ns;
+    }
+    CHECK_INT(ns, info.ns);
+    CHECK(wait_ns < info.ns * info.threads);
+}
+
+static void check_profile(const char *model, const char *backend,
+                          const struct weir_profile_shape *shape)
+{
+    enum { RUNS = 4 };
+    struct weir_engine_options options;
+    struct fixture fixture;
+    struct weir_error err = {0};
+    struct weir_profile *profile;
+    uint32_t count;
+    int32_t *tokens = fixture_tokens(test_data("golden/tokens300.txt"), &count);
+    fixture_options(&options);
+    options.backend = backend;
+    options.step_rows_max = 64;
+    options.threads = 3;
+    fixture_open(&fixture, test_data(model), &options);
+    CHECK_OK(weir_profile_open_engine(&profile, fixture.engine, shape, RUNS, &err), &err);
+    for (int i = 0; i < RUNS; i++) {
+        weir_session_reset(fixture.session);
+        if (shape->cached > 0)
+            CHECK_OK(
+                weir_session_eval(fixture.session, tokens, shape->cached, WEIR_LOGITS_NONE, &err),
+                &err);
+        CHECK_NO_ALLOC(CHECK_OK(
+            weir_profile_run(profile, fixture.session, tokens + shape->cached, &err), &err));
+        check_times(profile, (uint32_t)i + 1);
+    }
+    CHECK(weir_profile_run(profile, fixture.session, tokens, &err) != WEIR_OK);
+    fixture_check_says(&err, WEIR_ERR_FULL, "it has room for 4 runs");
+    fixture_close(&fixture);
+    check_times(profile, RUNS);
+    weir_profile_close(profile);
+    free(tokens);
+}
+
+TEST(profile_times_of_ops_add_up_to_the_step)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        for (int i = 0; i < MODELS * SHAPES; i++)
+            check_profile(models[i % MODELS], backends[b], &shapes[i / MODELS]);
+    }
+}
+
+TEST(profile_changes_no_logits)
+{
+    const struct weir_profile_shape shape = {.rows = 9, .logits = WEIR_LOGITS_ALL};
+    for (int b = 0; b < BACKENDS; b++) {
+        struct weir_engine_options options;
+        struct fixture fixture;
+        struct weir_error err = {0};
+        struct weir_profile *profile;
+        uint32_t count;
+        int32_t *tokens = fixture_tokens(test_data("golden/tokens300.txt"), &count);
+        fixture_options(&options);
+        options.backend = backends[b];
+        fixture_open(&fixture, test_data(NANO), &options);
+        float *plain = fixture_logits(&fixture, tokens, shape.rows, false);
+        weir_session_reset(fixture.session);
+        CHECK_OK(weir_profile_open_engine(&profile, fixture.engine, &shape, 1, &err), &err);
+        CHECK_OK(weir_profile_run(profile, fixture.session, tokens, &err), &err);
+        for (uint32_t row = 0; row < shape.rows; row++)
+            CHECK(memcmp(weir_session_logits(fixture.session, row), plain + row * fixture.vocab,
+                         fixture.vocab * sizeof *plain) == 0);
+        free(plain);
+        free(tokens);
+        weir_profile_close(profile);
+        fixture_close(&fixture);
+    }
+}
+
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+TEST(profile_refuses_what_an_evaluation_refuses)
+{
+    static const struct {
+        struct weir_profile_shape shape;
+        uint32_t runs;
+        enum weir_status status;
+        const char *says;
+    } cases[] = {
+        {{0, 0, WEIR_LOGITS_LAST}, 1, WEIR_ERR_ARGUMENT, "no tokens"},
+        {{500, 13, WEIR_LOGITS_LAST}, 1, WEIR_ERR_FULL, "500 tokens and 13 more, it holds 512"},
+        {{0, 65, WEIR_LOGITS_ALL}, 1, WEIR_ERR_ARGUMENT, "expected at most 64"},
+        {{0, 1, (enum weir_logits)7}, 1, WEIR_ERR_ARGUMENT, "no such choice of logits: 7"},
+        {{0, 1, WEIR_LOGITS_LAST}, 0, WEIR_ERR_ARGUMENT, "0 runs, expected at least 1"},
+    };
+    struct weir_engine_options options;
+    struct fixture fixture;
+    fixture_options(&options);
+    fixture_open(&fixture, test_data(NANO), &options);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct weir_profile *profile = (void *)&fixture;
+        struct weir_error err = {0};
+        CHECK(weir_profile_open_engine(&profile, fixture.engine, &cases[i].shape, cases[i].runs,
+                                       &err) != WEIR_OK);
+        fixture_check_says(&err, cases[i].status, cases[i].says);
+        CHECK(profile == NULL);
+    }
+    fixture_close(&fixture);
+}
+
+static bool stop(void *user, enum weir_stage stage, uint64_t done, uint64_t total)
+{
+    (void)done, (void)total;
+    return stage != WEIR_STAGE_PREFILL || *(bool *)user;
+}
+
+TEST(profile_keeps_nothing_of_a_run_that_was_cut_short)
+{
+    bool proceeds = false;
+    const struct weir_profile_shape shape = {.rows = 3, .logits = WEIR_LOGITS_LAST};
+    const int32_t tokens[] = {1, 2, 3};
+    struct weir_engine_options options;
+    struct fixture fixture, other;
+    struct weir_error err = {0};
+    struct weir_profile *profile;
+    fixture_options(&options);
+    fixture_open(&other, test_data(NANO), &options);
+    options.progress = stop;
+    options.progress_user = &proceeds;
+    fixture_open(&fixture, test_data(NANO), &options);
+    CHECK_OK(weir_profile_open_engine(&profile, fixture.engine, &shape, 2, &err), &err);
+    CHECK_INT(weir_profile_run(profile, fixture.session, tokens, NULL), WEIR_ERR_CANCELLED);
+    CHECK_INT(info_of(profile).runs, 0);
+    proceeds = true;
+    CHECK_OK(weir_profile_run(profile, fixture.session, tokens, &err), &err);
+    check_times(profile, 1);
+    CHECK(weir_profile_run(profile, other.session, tokens, &err) != WEIR_OK);
+    fixture_check_says(&err, WEIR_ERR_ARGUMENT, "not opened for this engine");
+    weir_profile_close(profile);
+    fixture_close(&fixture);
+    fixture_close(&other);
+}
+
+/* ---- models that are not there --------------------------------------------------------------- */
+
+struct bytes {
+    uint8_t *data;
+    size_t size;
+};
+
+static void keep_bytes(void *user, const char *text, size_t length)
+{
+    struct bytes *bytes = user;
+    bytes->data = realloc(bytes->data, bytes->size + length);
+    CHECK(bytes->data != NULL);
+    memcpy(bytes->data + bytes->size, text, length);
+    bytes->size += length;
+}
+
+static struct weir_model *open_shape(const struct weir_synth_options *synth)
+{
+    struct bytes header = {NULL, 0};
+    struct weir_model *model;
+    struct weir_error err = {0};
+    CHECK_OK(weir_synth_header(synth, keep_bytes, &header, &err), &err);
+    CHECK_OK(weir_model_open_header(&model, header.data, header.size, synth->size, NULL, &err),
+             &err);
+    free(header.data);
+    return model;
+}
+
+TEST(profile_of_a_header_is_that_of_the_file)
+{
+    const char *path = test_scratch("profile-tiny.gguf");
+    const struct weir_profile_shape shape = {100, 3, WEIR_LOGITS_ALL};
+    struct weir_synth_options synth;
+    struct weir_profile *whole, *dry;
+    struct bytes header = {NULL, 0};
+    struct weir_model *file, *model;
+    struct weir_engine *engine;
+    struct weir_error err = {0};
+    size_t size;
+    weir_synth_options_init(&synth);
+    CHECK_OK(weir_synth(path, &synth, &err), &err);
+    CHECK_OK(weir_synth_header(&synth, keep_bytes, &header, &err), &err);
+    uint8_t *data = test_read_file(path, &size);
+    CHECK(header.size < size && memcmp(header.data, data, header.size) == 0);
+    free(data);
+    CHECK_OK(weir_model_open(&file, path, NULL, &err), &err);
+    CHECK_OK(weir_model_open_header(&model, header.data, header.size, "tiny", NULL, &err), &err);
+    free(header.data);
+    CHECK_OK(weir_profile_open(&whole, file, NULL, &shape, &err), &err);
+    CHECK_OK(weir_profile_open(&dry, model, NULL, &shape, &err), &err);
+    check_same_bytes(whole, dry);
+    CHECK(weir_engine_open(&engine, model, NULL, &err) != WEIR_OK);
+    fixture_check_says(&err, WEIR_ERR_UNSUPPORTED, "tiny: is only the header of a model");
+    weir_profile_close(whole);
+    weir_profile_close(dry);
+    weir_model_close(model);
+    weir_model_close(file);
+}
+
+TEST(profile_of_half_a_header_is_refused)
+{
+    struct weir_synth_options synth;
+    struct bytes header = {NULL, 0};
+    struct weir_model *model;
+    struct weir_error err = {0};
+    weir_synth_options_init(&synth);
+    CHECK_OK(weir_synth_header(&synth, keep_bytes, &header, &err), &err);
+    CHECK(weir_model_open_header(&model, header.data, header.size / 2, "half", NULL, &err) !=
+          WEIR_OK);
+    fixture_check_says(&err, WEIR_ERR_FORMAT, "half: ");
+    CHECK(model == NULL);
+    free(header.data);
+}
+
+/* The tables of the model specification: weights read for a token in MB, then all bytes in GB at
+ * five lengths, as published figures of these models are counted: no activations, no logits. */
+static const struct published {
+    const char *size, *type, *output_type;
+    double weights;
+    double all[5];
+} published[] = {
+    {"0.8B", "q4_0", "q6_k", 490.5, {0.533, 0.555, 0.631, 0.933, 3.751}},
+    {"0.8B", "q8_0", "q8_0", 800.9, {0.844, 0.866, 0.941, 1.243, 4.062}},
+    {"0.8B", "bf16", "bf16", 1505.8, {1.548, 1.570, 1.646, 1.948, 4.767}},
+    {"4B", "q4_0", "q6_k", 2532.9, {2.645, 2.704, 2.905, 3.710, 11.227}},
+    {"9B", "q4_0", "q6_k", 4730.3, {4.842, 4.901, 5.103, 5.908, 13.424}},
+    {"9B", "q8_0", "q8_0", 8435.8, {8.548, 8.607, 8.808, 9.613, 17.130}},
+    {"9B", "bf16", "bf16", 15875.5, {15.988, 16.046, 16.248, 17.053, 24.569}},
+    {"27B", "q4_0", "q6_k", 14750.7, {15.077, 15.195, 15.597, 17.208, 32.240}},
+    {"35B-A3B", "q4_0", "q6_k", 1864.8, {2.000, 2.037, 2.162, 2.666, 7.363}},
+};
+static const uint32_t lengths[] = {256, 2048, 8192, 32768, 262144};
+
+static double class_bytes(const struct weir_traffic *sum, enum weir_traffic_class class)
+{
+    return (double)(sum->read[class] + sum->written[class]);
+}
+
+/* The published count of a cache is one row shorter: that of the new token is written, and here
+ * also read. Figures are rounded in their last digit. */
+static void check_published(const struct published *figures, const struct weir_model *model, int i)
+{
+    const struct weir_profile_shape shape = {lengths[i] - 1, 1, WEIR_LOGITS_LAST};
+    struct weir_engine_options options;
+    struct weir_profile *profile;
+    struct weir_error err = {0};
+    weir_engine_options_init(&options);
+    options.context = lengths[i];
+    CHECK_OK(weir_profile_open(&profile, model, &options, &shape, &err), &err);
+    const struct weir_traffic sum = sum_of(profile);
+    const double weights =
+        class_bytes(&sum, WEIR_TRAFFIC_WEIGHTS) + class_bytes(&sum, WEIR_TRAFFIC_EMBEDDING);
+    const double row = (double)sum.written[WEIR_TRAFFIC_KV];
+    const double all = weights + class_bytes(&sum, WEIR_TRAFFIC_KV) - row +
+                       class_bytes(&sum, WEIR_TRAFFIC_STATE) + class_bytes(&sum, WEIR_TRAFFIC_CONV);
+    if (fabs(weights / 1e6 - figures->weights) > 0.05 || fabs(all / 1e9 - figures->all[i]) > 0.0005)
+        test_fail(__FILE__, __LINE__, "%s %s at %u: %.4f MB and %.6f GB, expected %.1f and %.3f",
+                  figures->size, figures->type, lengths[i], weights / 1e6, all / 1e9,
+                  figures->weights, figures->all[i]);
+    weir_profile_close(profile);
+}
+
+TEST(profile_of_public_sizes_has_the_published_bytes)
+{
+    for (size_t m = 0; m < sizeof published / sizeof published[0]; m++) {
+        struct weir_synth_options synth;
+        weir_synth_options_init(&synth);
+        synth.size = published[m].size;
+        synth.type = published[m].type;
+        synth.output_type = published[m].output_type;
+        struct weir_model *model = open_shape(&synth);
+        for (int i = 0; i < 5; i++)
+            check_published(&published[m], model, i);
+        weir_model_close(model);
+    }
+}
+
+/* What a token of the 9B model moves besides weights, to the byte: 24 layers with 32 heads of a
+ * state of 128 x 128 floats, in and out; rings of 3 rows of 8192 floats, of which one is written;
+ * 8 layers with 4 heads of 256 keys and values in 2 bytes. Unfused, a state is gathered and
+ * copied back: the copies are activations, read twice. */
+TEST(profile_of_9b_moves_state_once)
+{
+    const uint64_t state = 24ull * 32 * 128 * 128 * 4, ring_row = 24ull * 8192 * 4;
+    const uint64_t kv_row = 8ull * 2 * 4 * 256 * 2;
+    const struct weir_profile_shape shape = {8191, 1, WEIR_LOGITS_LAST};
+    struct weir_synth_options synth;
+    weir_synth_options_init(&synth);
+    synth.size = "9B";
+    struct weir_model *model = open_shape(&synth);
+    for (int is_fused = 0; is_fused < 2; is_fused++) {
+        struct weir_engine_options options;
+        struct weir_profile *profile;
+        struct weir_error err = {0};
+        weir_engine_options_init(&options);
+        options.context = 8192;
+        options.fused_gdn = is_fused ? WEIR_ON : WEIR_OFF;
+        CHECK_OK(weir_profile_open(&profile, model, &options, &shape, &err), &err);
+        const struct weir_traffic sum = sum_of(profile);
+        CHECK_INT(sum.read[WEIR_TRAFFIC_STATE], state);
+        CHECK_INT(sum.written[WEIR_TRAFFIC_STATE], state);
+        CHECK_INT(sum.read[WEIR_TRAFFIC_CONV], 3 * ring_row);
+        CHECK_INT(sum.written[WEIR_TRAFFIC_CONV], ring_row);
+        CHECK_INT(sum.read[WEIR_TRAFFIC_KV], 8192 * kv_row);
+        CHECK_INT(sum.written[WEIR_TRAFFIC_KV], kv_row);
+        CHECK((sum.read[WEIR_TRAFFIC_ACTIVATIONS] > 2 * state) == !is_fused);
+        weir_profile_close(profile);
+    }
+    weir_model_close(model);
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static void profile_a_shape(void *argument)
+{
+    const struct weir_profile_shape shape = {5, 2, WEIR_LOGITS_LAST};
+    const struct bytes *header = argument;
+    struct weir_model *model = NULL;
+    struct weir_profile *profile = NULL;
+    struct weir_error err = {0};
+    enum weir_status status =
+        weir_model_open_header(&model, header->data, header->size, "tiny", NULL, &err);
+    if (status == WEIR_OK)
+        status = weir_profile_open(&profile, model, NULL, &shape, &err);
+    weir_profile_close(profile);
+    weir_model_close(model);
+    /* How much memory is free, and which processors are cores, may stay unknown. */
+    if (!alloc_failed())
+        CHECK_OK(status, &err);
+    else if (status != WEIR_OK)
+        CHECK_INT(status, WEIR_ERR_MEMORY);
+}
+
+static void ignore_bytes(void *user, const char *text, size_t length)
+{
+    (void)user, (void)text, (void)length;
+}
+
+static void describe_a_shape(void *argument)
+{
+    struct weir_error err = {0};
+    const enum weir_status status = weir_synth_header(argument, ignore_bytes, NULL, &err);
+    CHECK_INT(status, alloc_failed() ? WEIR_ERR_MEMORY : WEIR_OK);
+}
+
+TEST(profile_alloc_failures_leave_nothing)
+{
+    struct weir_synth_options synth;
+    struct bytes header = {NULL, 0};
+    struct weir_error err = {0};
+    weir_synth_options_init(&synth);
+    synth.vocab = 965;
+    CHECK_OK(weir_synth_header(&synth, keep_bytes, &header, &err), &err);
+    alloc_test(profile_a_shape, &header);
+    alloc_test(describe_a_shape, &synth);
+    free(header.data);
+}
+
+static void profile_an_engine(void *argument)
+{
+    const struct fixture *fixture = argument;
+    const struct weir_profile_shape shape = {0, 2, WEIR_LOGITS_LAST};
+    const int32_t tokens[] = {1, 2};
+    struct weir_profile *profile = NULL;
+    struct weir_error err = {0};
+    enum weir_status status = weir_profile_open_engine(&profile, fixture->engine, &shape, 3, &err);
+    weir_session_reset(fixture->session);
+    if (status == WEIR_OK)
+        status = weir_profile_run(profile, fixture->session, tokens, &err);
+    weir_profile_close(profile);
+    CHECK_INT(status, alloc_failed() ? WEIR_ERR_MEMORY : WEIR_OK);
+}
+
+TEST(profile_alloc_failures_of_an_engine_leave_nothing)
+{
+    struct weir_engine_options options;
+    struct fixture fixture;
+    fixture_options(&options);
+    fixture_open(&fixture, test_data(NANO), &options);
+    alloc_test(profile_an_engine, &fixture);
+    fixture_close(&fixture);
+}
