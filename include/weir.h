@@ -448,8 +448,8 @@ struct weir_profile_op {
     struct weir_traffic traffic;
     uint64_t operand_bytes; /* whole operands, as other tools count; caches as long as they are
                                filled */
-    uint64_t ns;            /* until the next op begins, on the thread that called */
-    uint64_t wait_ns;       /* all threads together: from their end of the op to their next */
+    uint64_t ns;      /* until the next op begins, on the thread that is last at the barrier */
+    uint64_t wait_ns; /* all threads together: from their end of the op to their next */
 };
 
 WEIR_API void weir_profile_info(const struct weir_profile *profile, struct weir_profile_info *out);

@@ -231,28 +231,77 @@ void weir_profile_close(struct weir_profile *profile)
 
 /* ---- times ----------------------------------------------------------------------------------- */
 
+static const struct op_clock *clocks_of(const struct weir_profile *profile, uint32_t thread)
+{
+    return profile->clocks + (uint64_t)thread * profile->op_count;
+}
+
 /* How long all threads together waited behind op `op` of a step that ended at `end`. */
 static uint64_t wait_behind(const struct weir_profile *profile, uint32_t op, uint64_t end)
 {
     uint64_t wait = 0;
     for (uint32_t thread = 0; thread < profile->threads; thread++) {
-        const struct op_clock *clock = profile->clocks + (uint64_t)thread * profile->op_count + op;
+        const struct op_clock *clock = &clocks_of(profile, thread)[op];
         wait += (op + 1 < profile->op_count ? clock[1].begin : end) - clock->end;
     }
     return wait;
 }
 
-/* An op lasts until the next begins on thread 0, and the step begins with the first and ends with
+/* The thread that ended op `op` last: the others waited for it, if they waited. */
+static uint32_t last_thread(const struct weir_profile *profile, uint32_t op)
+{
+    uint32_t last = 0;
+    for (uint32_t thread = 1; thread < profile->threads; thread++) {
+        if (clocks_of(profile, thread)[op].end > clocks_of(profile, last)[op].end)
+            last = thread;
+    }
+    return last;
+}
+
+/* True if no thread began the op behind `op` before all had ended this one: as behind a barrier. */
+static bool ends_together(const struct weir_profile *profile, uint32_t op)
+{
+    const uint64_t end = clocks_of(profile, last_thread(profile, op))[op].end;
+    bool is_together = true;
+    for (uint32_t thread = 0; thread < profile->threads && op + 1 < profile->op_count; thread++)
+        is_together &= clocks_of(profile, thread)[op + 1].begin >= end;
+    return is_together;
+}
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+/* Ops [first, last] between two barriers, from `from` to `to`, last as long as on the thread that
+ * came to the barrier last: what another waited for there was one of these ops, not the barrier. */
+static void add_phase(struct weir_profile *profile, uint32_t first, uint32_t last, uint64_t from,
+                      uint64_t to)
+{
+    struct op_time *times = profile->times + (uint64_t)profile->runs * profile->op_count;
+    const struct op_clock *clocks = clocks_of(profile, last_thread(profile, last));
+    for (uint32_t i = first; i <= last; i++) {
+        const uint64_t next = i == last ? to : clamp(clocks[i + 1].begin, from, to);
+        times[i].ns += next - from;
+        from = next;
+    }
+}
+
+/* A phase lasts until the next begins on thread 0, and the step begins with the first and ends with
  * the last: so the ops' times add up to the step's. */
 static void add_times(struct weir_profile *profile, uint64_t begin, uint64_t end)
 {
     struct op_time *times = profile->times + (uint64_t)profile->runs * profile->op_count;
     const uint32_t count = profile->op_count;
-    for (uint32_t i = 0; i < count; i++) {
-        const uint64_t from = i == 0 ? begin : profile->clocks[i].begin;
-        const uint64_t to = i + 1 < count ? profile->clocks[i + 1].begin : end;
-        times[i].ns += to - from;
+    uint64_t from = begin;
+    for (uint32_t i = 0, first = 0; i < count; i++) {
         times[i].wait_ns += wait_behind(profile, i, end);
+        if (!ends_together(profile, i))
+            continue;
+        const uint64_t to = i + 1 < count ? profile->clocks[i + 1].begin : end;
+        add_phase(profile, first, i, from, to);
+        first = i + 1;
+        from = to;
     }
     profile->ns[profile->runs] += end - begin;
 }
