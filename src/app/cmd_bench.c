@@ -59,7 +59,7 @@ struct bench {
     struct probe probe;           /* once it is asked for */
     struct bench_table tables[2]; /* on standard output and on standard error */
     uint64_t tests, tests_done;
-    bool is_beyond; /* the peak that is kept: by more than a measurement varies */
+    double beyond; /* a peak that a test exceeded by more than a measurement varies; else 0 */
 };
 
 /* ---- what is to be done ---------------------------------------------------------------------- */
@@ -237,11 +237,11 @@ static void pause_between(const struct bench *bench)
 
 static void note_what_is_beyond(const struct bench *bench)
 {
-    if (bench->is_beyond)
+    if (bench->beyond > 0)
         log_print(bench->call->log, WEIR_LOG_WARNING,
                   "note: more than 100%% of what memory gives (%.2f GB/s): the model lies in the "
                   "caches, or the machine was busy when that was measured; --probe measures anew",
-                  bench->tables[0].peak);
+                  bench->beyond);
 }
 
 static enum weir_status run_test(struct bench *bench, const struct bench_test *test,
@@ -257,8 +257,8 @@ static enum weir_status run_test(struct bench *bench, const struct bench_test *t
     TRY(bench_run(&result, bench->loaded.engine, bench->loaded.session,
                   bench->call->options->warmup, show_progress, bench, err));
     TRY(put_row(bench, &result, err));
-    bench->is_beyond |=
-        bench->options->bytes && bench_gigabytes(&result) > BEYOND * bench->tables[0].peak;
+    if (bench->options->bytes && bench_gigabytes(&result) > BEYOND * bench->tables[0].peak)
+        bench->beyond = bench->tables[0].peak;
     bench->tests_done++;
 out:
     return status;

@@ -66,7 +66,8 @@ static enum weir_status open_size(struct profiling *p, struct weir_error *err)
     synth.output_type = p->options->output_type;
     TRY(weir_synth_header(&synth, header_put, &header, err));
     TRY(header.status);
-    TRY(weir_model_open_header(&p->loaded.model, header.data, header.size, p->options->size, NULL,
+    const struct weir_model_options model = loaded_model_options(p->call->options, p->call->log);
+    TRY(weir_model_open_header(&p->loaded.model, header.data, header.size, p->options->size, &model,
                                err));
 out:
     mem_free(header.data);

@@ -23,18 +23,23 @@ static enum weir_status check_targets(const struct weir_model *model, const stru
     return status;
 }
 
+struct weir_model_options loaded_model_options(const struct options *options, struct log *log)
+{
+    return (struct weir_model_options){
+        .overrides = (const char *const *)options->overrides.items,
+        .overrides_count = (uint32_t)options->overrides.count,
+        .log = log_sink,
+        .log_user = log,
+    };
+}
+
 enum weir_status loaded_open_model(struct loaded *loaded, const struct options *options,
                                    struct log *log, struct weir_error *err)
 {
     if (options->model == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "no model: name a GGUF file with --model or as first argument");
-    const struct weir_model_options model_options = {
-        .overrides = (const char *const *)options->overrides.items,
-        .overrides_count = (uint32_t)options->overrides.count,
-        .log = log_sink,
-        .log_user = log,
-    };
+    const struct weir_model_options model_options = loaded_model_options(options, log);
     struct weir_error inner = {0};
     const enum weir_status status =
         weir_model_open(&loaded->model, options->model, &model_options, &inner);

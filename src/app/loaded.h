@@ -13,6 +13,9 @@ struct loaded {
     struct weir_session *session;
 };
 
+/* What the flags say of opening a model. The overrides are borrowed. */
+struct weir_model_options loaded_model_options(const struct options *options, struct log *log);
+
 /* Opens the file of --model with the flags' overrides. Refuses flags that would write results to a
  * file that is read. */
 enum weir_status loaded_open_model(struct loaded *loaded, const struct options *options,

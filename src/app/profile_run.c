@@ -28,11 +28,13 @@ static enum weir_status draw_tokens(struct run *run, uint32_t vocab, struct weir
     return WEIR_OK;
 }
 
-/* Brings the session to the tokens that stand before, unless it is there or a little behind. */
+/* Brings the session to the tokens that stand before, unless it is there or, but for a prompt, a
+ * little behind. */
 static enum weir_status stand(const struct run *run, struct weir_error *err)
 {
     const uint32_t position = weir_session_position(run->session), cached = run->shape.cached;
-    const uint64_t last = (uint64_t)cached + PROFILE_DRIFT;
+    const bool is_prompt = run->shape.rows > 1 && run->shape.logits == WEIR_LOGITS_LAST;
+    const uint64_t last = (uint64_t)cached + (is_prompt ? 0 : PROFILE_DRIFT);
     if (position >= cached && position + (uint64_t)run->shape.rows <= last)
         return WEIR_OK;
     weir_session_reset(run->session);
@@ -71,14 +73,14 @@ static uint64_t median(uint64_t *ns, uint32_t count)
     return ns[(count - 1) / 2];
 }
 
-/* Each pair begins with the other one, so that neither always follows the tokens before. */
+/* Which of a pair comes first is drawn, so that neither always follows the tokens before. */
 static enum weir_status run_pairs(const struct run *run, uint32_t runs, uint64_t *with,
                                   uint64_t *without, struct weir_error *err)
 {
     enum weir_status status;
     TRY(run_once(run, NULL, &without[0], err));
     for (uint32_t i = 0; i < runs; i++) {
-        const bool is_clocked_first = i % 2 == 0;
+        const bool is_clocked_first = rng_bits(TOKEN_SEED, 1, i) % 2 == 0;
         TRY(run_once(run, is_clocked_first ? run->profile : NULL,
                      is_clocked_first ? &with[i] : &without[i], err));
         TRY(run_once(run, is_clocked_first ? NULL : run->profile,

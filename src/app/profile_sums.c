@@ -189,23 +189,26 @@ enum weir_status profile_sum_by(struct profile_sums *sums, const struct weir_pro
     return WEIR_OK;
 }
 
-static double loss(const struct profile_sum *sum, double peak)
+/* In ms of a profile that ran, beyond the floor; of another, or without a peak, in bytes. */
+static double loss(const struct profile_sum *sum, bool has_times, double peak)
 {
     const uint64_t bytes = profile_sum_bytes(sum);
-    return sum->ns == 0 || peak == 0 ? (double)bytes
-                                     : (double)sum->ns / 1e6 - profile_floor_ms(bytes, peak);
+    return !has_times || peak == 0 ? (double)bytes
+                                   : (double)sum->ns / 1e6 - profile_floor_ms(bytes, peak);
 }
 
 enum weir_status profile_sum_worst(struct profile_sum *out, const struct weir_profile *profile,
                                    double peak, struct weir_error *err)
 {
     struct profile_sums sums;
+    struct weir_profile_info info;
+    weir_profile_info(profile, &info);
     const enum weir_status status = sum_ops(&sums, profile, BY_KIND_AND_ROLE, err);
     if (status != WEIR_OK)
         return status;
     *out = sums.rows[0];
     for (uint32_t i = 1; i < sums.count; i++) {
-        if (loss(&sums.rows[i], peak) > loss(out, peak))
+        if (loss(&sums.rows[i], info.runs > 0, peak) > loss(out, info.runs > 0, peak))
             *out = sums.rows[i];
     }
     mem_free(sums.rows);

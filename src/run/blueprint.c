@@ -306,7 +306,8 @@ enum weir_status blueprint_check_fits(const struct blueprint *blueprint,
     const struct weir_memory *memory = &blueprint->memory;
     if (memory->available == 0 || memory->needed <= memory->available)
         return WEIR_OK;
-    const bool is_packed = options->load == WEIR_LOAD_MAP && !options->no_repack;
+    const bool is_packed =
+        options->load == WEIR_LOAD_MAP && !options->no_repack && memory->weights > memory->mapped;
     return err_set(
         err, WEIR_ERR_MEMORY,
         "a context of %u tokens in %u sessions needs %llu MiB, %llu of them for weights, "

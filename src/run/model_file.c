@@ -96,6 +96,9 @@ enum weir_status weir_model_open_header(struct weir_model **out, const void *hea
                                         struct weir_error *err)
 {
     const struct source source = {.name = name, .header = header, .length = length};
+    *out = NULL;
+    if (header == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s: no header", name);
     return model_open(out, &source, options, err);
 }
 

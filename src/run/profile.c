@@ -6,11 +6,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-/* An op in one run. */
-struct op_time {
-    uint64_t ns, wait_ns;
-};
-
 struct weir_profile {
     struct weir_profile_shape shape;
     const struct weir_engine *engine; /* that it was opened for; NULL: times are unknown */
@@ -61,12 +56,12 @@ static uint32_t visit_ops(const struct blueprint *blueprint, const struct weir_p
     uint32_t steps = 0;
     struct plan_limits limits = blueprint->limits;
     limits.slots = 1;
-    limits.context = shape->cached + shape->rows;
     for (uint32_t done = 0; done < shape->rows; steps++) {
         const uint32_t cached = shape->cached + done;
         const uint32_t rows = session_step_rows(&blueprint->limits, cached, shape->rows - done);
         const struct step_seq seq = {.cached = cached, .rows = rows};
         const bool is_last = done + rows == shape->rows;
+        limits.context = cached + rows;
         const struct step step = {.rows = rows,
                                   .seqs = 1,
                                   .seq = &seq,
@@ -231,78 +226,84 @@ void weir_profile_close(struct weir_profile *profile)
 
 /* ---- times ----------------------------------------------------------------------------------- */
 
-static const struct op_clock *clocks_of(const struct weir_profile *profile, uint32_t thread)
-{
-    return profile->clocks + (uint64_t)thread * profile->op_count;
-}
+/* The clocks of one step. */
+struct step_clocks {
+    const struct op_clock *all; /* [threads][ops] */
+    uint32_t threads, ops;
+    uint64_t end; /* of the step */
+};
 
-/* How long all threads together waited behind op `op` of a step that ended at `end`. */
-static uint64_t wait_behind(const struct weir_profile *profile, uint32_t op, uint64_t end)
+static const struct op_clock *clock_at(const struct step_clocks *clocks, uint32_t thread,
+                                       uint32_t op)
 {
-    uint64_t wait = 0;
-    for (uint32_t thread = 0; thread < profile->threads; thread++) {
-        const struct op_clock *clock = &clocks_of(profile, thread)[op];
-        wait += (op + 1 < profile->op_count ? clock[1].begin : end) - clock->end;
-    }
-    return wait;
+    return &clocks->all[(uint64_t)thread * clocks->ops + op];
 }
 
 /* The thread that ended op `op` last: the others waited for it, if they waited. */
-static uint32_t last_thread(const struct weir_profile *profile, uint32_t op)
+static uint32_t last_thread(const struct step_clocks *clocks, uint32_t op)
 {
     uint32_t last = 0;
-    for (uint32_t thread = 1; thread < profile->threads; thread++) {
-        if (clocks_of(profile, thread)[op].end > clocks_of(profile, last)[op].end)
+    for (uint32_t thread = 1; thread < clocks->threads; thread++) {
+        if (clock_at(clocks, thread, op)->end > clock_at(clocks, last, op)->end)
             last = thread;
     }
     return last;
 }
 
-/* True if no thread began the op behind `op` before all had ended this one: as behind a barrier. */
-static bool ends_together(const struct weir_profile *profile, uint32_t op)
+/* When the first thread began the op behind `op`. */
+static uint64_t next_begin(const struct step_clocks *clocks, uint32_t op)
 {
-    const uint64_t end = clocks_of(profile, last_thread(profile, op))[op].end;
-    bool is_together = true;
-    for (uint32_t thread = 0; thread < profile->threads && op + 1 < profile->op_count; thread++)
-        is_together &= clocks_of(profile, thread)[op + 1].begin >= end;
-    return is_together;
+    uint64_t first = clocks->end;
+    for (uint32_t thread = 0; thread < clocks->threads && op + 1 < clocks->ops; thread++) {
+        const uint64_t begin = clock_at(clocks, thread, op + 1)->begin;
+        first = begin < first ? begin : first;
+    }
+    return first;
 }
 
-static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+/* How long all threads together waited behind an op. */
+static uint64_t wait_behind(const struct step_clocks *clocks, uint32_t op)
 {
-    return value < low ? low : value > high ? high : value;
+    uint64_t wait = 0;
+    for (uint32_t thread = 0; thread < clocks->threads; thread++) {
+        const bool is_last = op + 1 == clocks->ops;
+        wait += (is_last ? clocks->end : clock_at(clocks, thread, op + 1)->begin) -
+                clock_at(clocks, thread, op)->end;
+    }
+    return wait;
 }
 
-/* Ops [first, last] between two barriers, from `from` to `to`, last as long as on the thread that
- * came to the barrier last: what another waited for there was one of these ops, not the barrier. */
-static void add_phase(struct weir_profile *profile, uint32_t first, uint32_t last, uint64_t from,
-                      uint64_t to)
+/* Ops [first, last] between two barriers, the second of which ends at `to`. */
+static void charge_phase(const struct step_clocks *clocks, uint32_t first, uint32_t last,
+                         uint64_t from, uint64_t to, struct op_time *times)
 {
-    struct op_time *times = profile->times + (uint64_t)profile->runs * profile->op_count;
-    const struct op_clock *clocks = clocks_of(profile, last_thread(profile, last));
+    const uint32_t thread = last_thread(clocks, last);
     for (uint32_t i = first; i <= last; i++) {
-        const uint64_t next = i == last ? to : clamp(clocks[i + 1].begin, from, to);
+        const uint64_t next = i == last ? to : clock_at(clocks, thread, i + 1)->begin;
         times[i].ns += next - from;
         from = next;
     }
 }
 
-/* A phase lasts until the next begins on thread 0, and the step begins with the first and ends with
- * the last: so the ops' times add up to the step's. */
+void profile_charge(const struct op_clock *all, uint32_t threads, uint32_t ops, uint64_t begin,
+                    uint64_t end, struct op_time *times)
+{
+    const struct step_clocks clocks = {all, threads, ops, end};
+    for (uint32_t i = 0, first = 0; i < ops; i++) {
+        const uint64_t next = next_begin(&clocks, i);
+        times[i].wait_ns += wait_behind(&clocks, i);
+        if (next < clock_at(&clocks, last_thread(&clocks, i), i)->end)
+            continue; /* no barrier behind it: a thread went on before all had ended */
+        charge_phase(&clocks, first, i, begin, next, times);
+        first = i + 1;
+        begin = next;
+    }
+}
+
 static void add_times(struct weir_profile *profile, uint64_t begin, uint64_t end)
 {
-    struct op_time *times = profile->times + (uint64_t)profile->runs * profile->op_count;
-    const uint32_t count = profile->op_count;
-    uint64_t from = begin;
-    for (uint32_t i = 0, first = 0; i < count; i++) {
-        times[i].wait_ns += wait_behind(profile, i, end);
-        if (!ends_together(profile, i))
-            continue;
-        const uint64_t to = i + 1 < count ? profile->clocks[i + 1].begin : end;
-        add_phase(profile, first, i, from, to);
-        first = i + 1;
-        from = to;
-    }
+    profile_charge(profile->clocks, profile->threads, profile->op_count, begin, end,
+                   profile->times + (uint64_t)profile->runs * profile->op_count);
     profile->ns[profile->runs] += end - begin;
 }
 
@@ -338,7 +339,10 @@ enum weir_status weir_profile_run(struct weir_profile *profile, struct weir_sess
                                   const int32_t *tokens, struct weir_error *err)
 {
     struct weir_engine *engine = session->engine;
-    if (profile->engine != engine)
+    const bool is_same = profile->engine == engine && /* or one at the address of a closed one */
+                         profile->threads == engine->blueprint.threads &&
+                         profile->op_count == engine->blueprint.plan->op_count;
+    if (!is_same)
         return err_set(err, WEIR_ERR_ARGUMENT, "a profile that was not opened for this engine");
     if (profile->runs == profile->runs_max)
         return err_set(err, WEIR_ERR_FULL, "the profile is full: it has room for %u runs",

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "run/profile.h"
 
 #define NANO    "golden/nano-f32.gguf"
 #define NANOMOE "golden/nanomoe-f32.gguf"
@@ -191,6 +192,36 @@ static void check_profile(const char *model, const char *backend,
     check_times(profile, RUNS);
     weir_profile_close(profile);
     free(tokens);
+}
+
+/* Two threads, three ops: a barrier behind the second one and at the end. */
+static void check_charge(const struct op_clock *clocks, uint32_t threads,
+                         const uint64_t expected[3])
+{
+    struct op_time times[3] = {{0, 0}};
+    profile_charge(clocks, threads, 3, 100, 200, times);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(times[i].ns, expected[i]);
+    CHECK_INT(times[0].ns + times[1].ns + times[2].ns, 100);
+}
+
+TEST(profile_charges_what_others_waited_for)
+{
+    /* thread 1 is slow in op 0, and thread 0 waits behind op 1 */
+    check_charge((struct op_clock[]){{101, 110},
+                                     {110, 115},
+                                     {152, 190}, /* thread 0 */
+                                     {102, 140},
+                                     {140, 150},
+                                     {151, 180}}, /* thread 1 */
+                 2, (uint64_t[]){40, 11, 49});
+    /* thread 0 wakes late behind the barrier: that is no time of op 1 */
+    check_charge(
+        (struct op_clock[]){{101, 120}, {120, 150}, {180, 190}, {101, 125}, {125, 149}, {151, 160}},
+        2, (uint64_t[]){20, 31, 49});
+    /* one thread: each op until the next */
+    check_charge((struct op_clock[]){{101, 120}, {121, 150}, {151, 190}}, 1,
+                 (uint64_t[]){21, 30, 49});
 }
 
 TEST(profile_times_of_ops_add_up_to_the_step)
