@@ -404,5 +404,6 @@ uint64_t pages_available(void)
     }
     fclose(stream);
     const uint64_t free_here = cgroup_memory_free("");
-    return kib * 1024 < free_here ? kib * 1024 : free_here;
+    const uint64_t least = kib * 1024 < free_here ? kib * 1024 : free_here;
+    return kib > 0 && least == 0 ? 1 : least; /* 0 is unknown */
 }
