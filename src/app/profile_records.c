@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * A profile as records for programs: JSON of the schema weir.profile/1, and CSV. weir-profile(1)
- * describes both. */
+ * describes both. Knows ops one by one, and no sums but those of all. */
 #include <stdio.h>
 
 #include "app/profile_report.h"

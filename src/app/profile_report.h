@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What weir profile prints: tables for people, records for programs. */
+ * What weir profile prints: tables for people, records for programs. Knows nothing of running. */
 #ifndef APP_PROFILE_REPORT_H
 #define APP_PROFILE_REPORT_H
 

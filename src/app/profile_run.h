@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Runs of one profile on a loaded engine. */
+ * Runs of one profile on a loaded engine. Knows no form of output. */
 #ifndef APP_PROFILE_RUN_H
 #define APP_PROFILE_RUN_H
 

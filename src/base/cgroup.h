@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What the control groups of a process (a container's, for one) leave it of the memory: Linux's, of
- * version 1 and 2. */
+ * version 1 and 2. Knows nothing of what the memory is for. */
 #ifndef BASE_CGROUP_H
 #define BASE_CGROUP_H
 

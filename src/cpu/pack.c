@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Between the blocks of the file and groups of 16 rows. For each type: where its fields are, and
- * how its codes are read and written; the rest is the same for all. */
+ * Between the blocks of the file and groups of 16 rows: lines, and for each type where its fields
+ * are. Where blocks have their codes is in pack_codes.h and pack_grids.h. */
 #include "cpu/pack.h"
 
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Where the blocks of the file have their codes: for each type `get`, and `put`, which is the way
- * back. */
+ * back. Knows neither lines nor fields: cpu/pack.c. */
 #ifndef CPU_PACK_CODES_H
 #define CPU_PACK_CODES_H
 

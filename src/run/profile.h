@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The profile of an evaluation from inside: what the engine hands its steps to. */
+ * The profile of an evaluation from inside: what the engine hands its steps to. Knows no op and no
+ * backend, but the clocks of both. */
 #ifndef RUN_PROFILE_H
 #define RUN_PROFILE_H
 

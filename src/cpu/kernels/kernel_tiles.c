@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Products of packed codes and of BF16 on tiles (AMX), for sequences with many rows in a step.
  * Weights and activations are rounded to BF16 and summed in F32: 32 rows of the matrix are unpacked
- * once, to tiles that stay in the second cache, and meet 32 rows of activations at a time. A row's
- * bits do not depend on the rows beside it. */
+ * to tiles that stay in the second cache, and meet up to 256 rows of activations, 32 at a time. The
+ * bits of a row do not depend on the rows beside it. */
 #include "cpu/kernels/tile.h"
 
 #include "cpu/kernels/product.h"
