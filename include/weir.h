@@ -239,6 +239,7 @@ struct weir_engine_options {
     const char *backend;   /* "cpu", "ref"; NULL is the best one of this build */
     const char *isa;       /* "v2" to "amx", "neon"... (weir-run(1)): no better; NULL: any */
     bool no_repack;        /* weights stay as they lie in the file: slow */
+    bool repack_late;      /* they do for the first step: see weir_engine_repack */
     uint32_t threads;      /* 0: physical cores */
     enum weir_switch bind; /* threads to processors, see WEIR_CPUS_MAX; off: the system's */
     uint64_t cpus[WEIR_CPUS_MAX / 64]; /* bit by processor: those to bind to; all 0: any */
@@ -273,6 +274,13 @@ WEIR_API enum weir_status weir_engine_open(struct weir_engine **out, struct weir
                                            const struct weir_engine_options *options,
                                            struct weir_error *err);
 WEIR_API void weir_engine_close(struct weir_engine *engine);
+
+/* The backend holds matrices in a layout of its own, and bringing all of them into it takes longer
+ * than a step. An engine opened with options->repack_late leaves them in the mapped file for its
+ * first step, if that is all of an evaluation, with the same results. This call moves them; the
+ * step that needs them elsewhere does so first. Reports to options->progress; when that ends it
+ * (WEIR_ERR_CANCELLED), the engine can be used as before. */
+WEIR_API enum weir_status weir_engine_repack(struct weir_engine *engine, struct weir_error *err);
 
 WEIR_API uint32_t weir_engine_vocab(const struct weir_engine *engine); /* floats of a logits row */
 WEIR_API uint32_t weir_engine_width(const struct weir_engine *engine); /* of a hidden state */

@@ -255,7 +255,7 @@ static enum weir_status run_test(struct bench *bench, const struct bench_test *t
     if (bench->options->bytes)
         TRY(bench_count_bytes(&result, bench->loaded.engine, err));
     TRY(bench_run(&result, bench->loaded.engine, bench->loaded.session,
-                  bench->call->options->warmup, show_progress, bench, err));
+                  !bench->options->no_warmup, show_progress, bench, err));
     TRY(put_row(bench, &result, err));
     if (bench->options->bytes && bench_gigabytes(&result) > BEYOND * bench->tables[0].peak)
         bench->beyond = bench->tables[0].peak;

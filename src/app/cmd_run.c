@@ -107,7 +107,7 @@ static enum weir_status open_sampler(struct run *run, struct options *options, c
     return status;
 }
 
-/* Touches the weights once, so that the first measured step does not load them. */
+/* Touches what a step needs once, so that the first measured one does not. */
 static enum weir_status warm_up(struct run *run, struct weir_error *err)
 {
     const int32_t any = 0;
@@ -126,7 +126,8 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
     TRY(loaded_open_model(&run->loaded, options, run->log, err));
     TRY(open_tokenizer(run, err));
     TRY(read_prompt(run, err));
-    const struct weir_engine_options engine = loaded_engine_options(options, 1, run->log);
+    struct weir_engine_options engine = loaded_engine_options(options, 1, run->log);
+    engine.repack_late = !options->warmup;
     TRY(loaded_open_engine(&run->loaded, &engine, run->log, err));
     const uint32_t context = weir_engine_context(run->loaded.engine);
     if (run->prompt.count > context)
@@ -247,16 +248,28 @@ static enum weir_status prefill(struct run *run, struct weir_error *err)
     return status;
 }
 
+/* What the first token did not wait for. Its text stands on the terminal: no progress there. */
+static enum weir_status repack(struct run *run, struct weir_error *err)
+{
+    const uint64_t begin = clock_ns();
+    run->log->progress_muted = true;
+    const enum weir_status status = weir_engine_repack(run->loaded.engine, err);
+    run->load_ns += clock_ns() - begin;
+    return status;
+}
+
 /* Evaluates a generated token, which gives the logits of the next. */
 static enum weir_status append(struct run *run, int32_t id, struct weir_error *err)
 {
+    enum weir_status status;
     if (interrupt_requested())
         return WEIR_ERR_CANCELLED;
+    TRY(repack(run, err));
     const uint64_t begin = clock_ns();
-    const enum weir_status status =
-        weir_session_eval(run->loaded.session, &id, 1, WEIR_LOGITS_LAST, err);
+    status = weir_session_eval(run->loaded.session, &id, 1, WEIR_LOGITS_LAST, err);
     run->eval_ns += clock_ns() - begin;
     run->evals += status == WEIR_OK;
+out:
     return status;
 }
 

@@ -9,7 +9,6 @@ void options_init(struct options *options)
 {
     *options = (struct options){
         .batch = 2048,
-        .warmup = true,
         .escape = true,
         .predict = -1,
         .show_prompt = true,

@@ -34,6 +34,7 @@ struct bench_options {
     bool progress;
     bool bytes;
     bool probe;
+    bool no_warmup;
 };
 
 enum profile_mode { PROFILE_DECODE, PROFILE_PREFILL, PROFILE_VERIFY };
@@ -76,7 +77,6 @@ struct options {
     struct text_list overrides;
     struct weir_engine_options engine;
     uint32_t batch; /* the logical batch of llama.cpp: bounds engine.step_rows_max */
-    bool warmup;
 
     /* input: at most one of the five is set */
     const char *prompt;
@@ -87,6 +87,7 @@ struct options {
     bool escape;
 
     /* run; predict of eval too */
+    bool warmup;
     int32_t predict; /* -1: until generation ends */
     bool ids;        /* tokenize too */
     bool special;

@@ -10,13 +10,17 @@ struct device; /* threads, or a GPU */
 struct memory; /* a block of the device's memory */
 struct exec;   /* a plan bound to weights and memory, ready to run */
 
+/* How a weight lies in memory. One that is late will come into the backend's form (`rebind`): until
+ * then it is used as if it were in it, to the same bits. */
+enum weight_form { WEIGHT_AS_FILE, WEIGHT_LATE, WEIGHT_HELD };
+
 /* What `prepare` binds a plan to. Borrowed until `release`. */
 struct backend_bind {
     const struct plan *plan;
     struct plan_limits limits;
-    const void *const *weights; /* host address of each weight of the model, by buf.source */
-    const bool *held;           /* by buf.source: in the backend's own form; NULL: none is */
-    struct memory *state;       /* laid out by plan_place_state */
+    const void *const *weights;   /* host address of each weight of the model, by buf.source */
+    const enum weight_form *form; /* by buf.source; NULL: all as in the file */
+    struct memory *state;         /* laid out by plan_place_state */
 };
 
 /* Rows of a matrix, columns of its product: a thread has whole units of them, since two groups of a
@@ -91,6 +95,8 @@ struct backend {
     enum weir_status (*prepare)(struct exec **out, struct device *device,
                                 const struct backend_bind *bind, struct weir_error *err);
     void (*release)(struct exec *exec);
+    /* Between two runs: a weight that was late is held, at `address`. NULL where `hold` is. */
+    void (*rebind)(struct exec *exec, uint32_t weight, const void *address);
 
     /* Runs one step within the limits. WEIR_ERR_CANCELLED when step->proceed said so. */
     enum weir_status (*run)(struct exec *exec, const struct step *step, struct weir_error *err);

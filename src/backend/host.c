@@ -143,6 +143,13 @@ out:
     return status;
 }
 
+void host_rebind(struct host_bound *bound, uint32_t number, const void *address)
+{
+    const struct buf *buf = &bound->plan->bufs[number];
+    bound->address[number] =
+        (uint8_t *)(uintptr_t)address + dtype_row_bytes(buf->dtype, buf->offset);
+}
+
 void host_release(struct host_bound *bound)
 {
     for (uint32_t i = 0; bound->vectors != NULL && i < bound->plan->buf_count; i++)

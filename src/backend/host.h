@@ -32,6 +32,8 @@ struct host_bound {
 enum weir_status host_bind(struct host_bound *bound, const struct backend_bind *bind,
                            const uint64_t *offsets, uint8_t *block, const char *name,
                            struct weir_error *err);
+/* Buffer `number`, a matrix, is at another address from now on. */
+void host_rebind(struct host_bound *bound, uint32_t number, const void *address);
 void host_release(struct host_bound *bound);
 
 /* An operand with its address. Row r of an activation begins at data + r * pitch; of a state, ring

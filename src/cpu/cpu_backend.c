@@ -92,6 +92,7 @@ const struct backend cpu_backend = {
     .measure = exec_measure,
     .prepare = exec_open,
     .release = exec_close,
+    .rebind = exec_rebind,
     .run = exec_run,
     .logits = cpu_logits,
     .hidden = cpu_hidden,

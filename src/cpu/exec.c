@@ -261,7 +261,7 @@ void exec_close(struct exec *exec)
         return;
     for (int i = 0; i < PROGRAMS; i++)
         program_close(&exec->program[i]);
-    mem_free(exec->packed);
+    mem_free(exec->form);
     mem_free(exec->taken);
     pages_free(exec->shared, exec->shared_bytes);
     mem_free(exec);
@@ -291,13 +291,14 @@ static enum weir_status exec_fill(struct exec *exec, const struct backend_bind *
     const struct plan *plan = bind->plan;
     const uint32_t threads = pool_threads(exec->device->pool);
     exec->plan = plan;
-    exec->packed = mem_alloc(plan->buf_count, sizeof *exec->packed, err);
+    exec->form = mem_alloc(plan->buf_count, sizeof *exec->form, err);
     exec->taken = mem_alloc(plan->op_count, threads * sizeof *exec->taken, err);
-    if (exec->packed == NULL || exec->taken == NULL || !open_shared(exec, threads, err))
+    if (exec->form == NULL || exec->taken == NULL || !open_shared(exec, threads, err))
         return WEIR_ERR_MEMORY;
-    for (uint32_t i = 0; i < plan->buf_count; i++)
-        exec->packed[i] = plan->bufs[i].kind == BUF_WEIGHT && bind->held != NULL &&
-                          bind->held[plan->bufs[i].source];
+    for (uint32_t i = 0; i < plan->buf_count && bind->form != NULL; i++) {
+        if (plan->bufs[i].kind == BUF_WEIGHT)
+            exec->form[i] = (uint8_t)bind->form[plan->bufs[i].source];
+    }
     for (int i = 0; i < programs_of(&bind->limits); i++) {
         const enum weir_status status = program_open(&exec->program[i], bind, i, threads, err);
         if (status != WEIR_OK)
@@ -321,4 +322,25 @@ enum weir_status exec_open(struct exec **out, struct device *device,
     }
     *out = exec;
     return WEIR_OK;
+}
+
+static void rebind(struct program *program, uint32_t threads, uint32_t number, const void *address)
+{
+    if (program->address == NULL)
+        return; /* no step is so large */
+    host_rebind(&program->bound, number, address);
+    for (uint32_t t = 0; t < threads; t++)
+        program->address[t][number] = program->bound.address[number];
+}
+
+void exec_rebind(struct exec *exec, uint32_t weight, const void *address)
+{
+    for (uint32_t i = 0; i < exec->plan->buf_count; i++) {
+        const struct buf *buf = &exec->plan->bufs[i];
+        if (buf->kind != BUF_WEIGHT || buf->source != weight)
+            continue;
+        exec->form[i] = WEIGHT_HELD;
+        for (int k = 0; k < PROGRAMS; k++)
+            rebind(&exec->program[k], pool_threads(exec->device->pool), i, address);
+    }
 }

@@ -41,7 +41,7 @@ struct exec {
     const struct plan *plan;
     struct program program[PROGRAMS];
     const struct program *last; /* that ran: where the results are */
-    bool *packed;               /* by buffer: a packed matrix */
+    uint8_t *form;              /* enum weight_form, by buffer */
     uint8_t *shared;            /* pages of what follows, each part of it in lines of its own */
     uint64_t shared_bytes;
     float *scratch; /* scratch_count floats for each thread */
@@ -58,6 +58,7 @@ enum weir_status exec_measure(const struct plan *plan, const struct plan_limits 
 enum weir_status exec_open(struct exec **out, struct device *device,
                            const struct backend_bind *bind, struct weir_error *err);
 void exec_close(struct exec *exec);
+void exec_rebind(struct exec *exec, uint32_t weight, const void *address);
 
 enum weir_status exec_run(struct exec *exec, const struct step *step, struct weir_error *err);
 

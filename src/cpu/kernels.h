@@ -7,6 +7,7 @@
 #include "backend/host.h"
 #include "cpu/attend.h"
 #include "cpu/gather.h"
+#include "cpu/pack.h"
 
 /* ---- activations of 8 bits ------------------------------------------------------------------- */
 
@@ -74,7 +75,13 @@ enum {
     TILES_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * 64, /* in BF16 */
     PRODUCT_SCRATCH_BYTES = TILES_SCRATCH_BYTES,            /* the larger */
     REPACK_ROWS = 64, /* of codes that are not held packed: packed behind it, so many at a time */
+    REPACK_FLOATS_ROWS = 16,
 };
+
+static inline uint32_t repack_rows(enum dtype dtype)
+{
+    return pack_has_codes(dtype) ? REPACK_ROWS : REPACK_FLOATS_ROWS;
+}
 
 struct cpu_call {
     const struct op *op;
@@ -83,6 +90,7 @@ struct cpu_call {
     struct quants quants;     /* of the operand that a product multiplies */
     struct gathered gathered; /* of the routing, for products of experts */
     bool is_packed;           /* the matrix is (cpu/pack.h) */
+    bool is_repacked;         /* it lies as in the file, and rows of it are packed on the way */
     bool is_outs;             /* rows of the result are rows whose logits are wanted */
     float *scratch;           /* the thread's own (scratch.h) */
     uint32_t thread;

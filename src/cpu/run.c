@@ -48,6 +48,15 @@ static struct gathered gathered_of(const struct turn_call *t)
     return gather_at(extra_of(t, 1), routing->rows, routing->width);
 }
 
+/* Codes that lie as in the file are packed on the way in any case; floats, whose sums have another
+ * order in the packed form, only where that form is yet to come. */
+static void find_form(struct cpu_call *call, enum weight_form form)
+{
+    call->is_packed = form == WEIGHT_HELD;
+    call->is_repacked =
+        form == WEIGHT_LATE || (form == WEIGHT_AS_FILE && pack_has_codes(call->at[0].dtype));
+}
+
 static void resolve(struct turn_call *t, uint32_t number)
 {
     const struct exec *exec = t->exec;
@@ -65,7 +74,7 @@ static void resolve(struct turn_call *t, uint32_t number)
     for (uint32_t i = 0; i < op_operands(call->op); i++)
         call->at[i] = host_operand(&bound, call->op, i, exec->step);
     t->result = op_result(exec->plan, call->op);
-    call->is_packed = exec->packed[call->op->operand[0]];
+    find_form(call, (enum weight_form)exec->form[call->op->operand[0]]);
     call->is_outs = plan_buf(exec->plan, call->op->operand[t->result])->extent == EXTENT_OUTS;
     if (call->op->kind == OP_MATMUL || call->op->kind == OP_EXPERT_MATMUL)
         call->quants = quants_of(t, call->op->kind == OP_MATMUL ? 1 : 2);
@@ -277,7 +286,7 @@ static void fetch_ahead(const struct exec *exec, uint32_t thread, uint32_t numbe
     uint64_t first, last;
     backend_share(buf->rows, BACKEND_ROWS_UNIT, thread, pool_threads(exec->device->pool), &first,
                   &last);
-    if (!exec->packed[matrix] || first == last)
+    if (exec->form[matrix] != WEIGHT_HELD || first == last)
         return;
     const uint8_t *group = program->address[thread][matrix] +
                            first / PACK_ROWS * pack_group_bytes(buf->dtype, buf->width);

@@ -15,12 +15,12 @@ static uint32_t heads_of(const struct plan *plan, const struct op *op)
     return plan_buf(plan, op->operand[0])->groups / plan_buf(plan, op->operand[1])->groups;
 }
 
-/* A matrix of codes may lie as in the file: rows of it are packed behind the rest. */
+/* A matrix may lie as in the file: rows of it are packed behind the rest. */
 static uint64_t product_floats(const struct buf *matrix)
 {
-    if (!pack_has_codes(matrix->dtype))
+    if (!pack_knows(matrix->dtype))
         return PRODUCT_FLOATS;
-    const uint64_t groups = REPACK_ROWS / PACK_ROWS;
+    const uint64_t groups = repack_rows(matrix->dtype) / PACK_ROWS;
     return PRODUCT_FLOATS + groups * pack_group_bytes(matrix->dtype, matrix->width) / sizeof(float);
 }
 

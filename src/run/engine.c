@@ -26,7 +26,7 @@ static enum weir_status engine_prepare(const struct weir_engine *engine, const s
     const struct backend_bind bind = {.plan = plan,
                                       .limits = engine->blueprint.limits,
                                       .weights = engine->loader.address,
-                                      .held = engine->loader.held,
+                                      .form = engine->loader.form,
                                       .state = state->memory};
     return engine->blueprint.backend->prepare(out, engine->device, &bind, err);
 }
@@ -121,6 +121,20 @@ void weir_engine_close(struct weir_engine *engine)
     mem_free(engine->hidden);
     blueprint_close(&engine->blueprint);
     mem_free(engine);
+}
+
+static void rebind(void *user, uint32_t weight)
+{
+    const struct weir_engine *engine = user;
+    const struct backend *backend = engine->blueprint.backend;
+    backend->rebind(engine->exec, weight, engine->loader.address[weight]);
+    if (engine->mtp_exec != NULL)
+        backend->rebind(engine->mtp_exec, weight, engine->loader.address[weight]);
+}
+
+enum weir_status weir_engine_repack(struct weir_engine *engine, struct weir_error *err)
+{
+    return loader_hold_late(&engine->loader, &engine->options, rebind, engine, err);
 }
 
 uint32_t weir_engine_vocab(const struct weir_engine *engine)
@@ -324,6 +338,12 @@ enum weir_status engine_check_logits(const struct weir_engine *engine, const str
     return WEIR_OK;
 }
 
+/* The first step, unless others of its evaluation follow, which want weights as the backend does. */
+static bool may_be_early(const struct weir_engine *engine, const struct step *step)
+{
+    return engine->step_count == 0 && engine->prefill_total == step->rows;
+}
+
 static enum weir_status run_plan(struct weir_engine *engine, struct step *step,
                                  struct weir_error *err)
 {
@@ -339,6 +359,8 @@ enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_s
     if (status != WEIR_OK)
         return status;
     struct step step = gather_step(engine, items, items_count);
+    if (!may_be_early(engine, &step))
+        TRY(weir_engine_repack(engine, err));
     if (engine->options.progress != NULL) {
         step.proceed = engine_proceeds;
         step.proceed_user = engine;
@@ -350,7 +372,9 @@ enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_s
         return status;
     }
     advance_sessions(engine, items, items_count);
-    return engine_check_logits(engine, engine->exec, step.outs, err);
+    status = engine_check_logits(engine, engine->exec, step.outs, err);
+out:
+    return status;
 }
 
 enum weir_status weir_engine_step(struct weir_engine *engine, const struct weir_step_item *items,

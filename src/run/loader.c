@@ -17,6 +17,14 @@ enum {
     HOLD_CHUNK = 1 << 20, /* of the file's pages that a thread keeps while it holds */
 };
 
+/* What is held behind the first step: by whom, and where. */
+struct late {
+    struct loader_task task;
+    struct pool *pool;
+    uint64_t bytes;  /* of the weights in the file */
+    uint8_t **place; /* by weight; NULL: it is not late */
+};
+
 /* What loader_open works on, to keep the helpers' arguments few. */
 struct loading {
     struct loader *loader;
@@ -24,6 +32,7 @@ struct loading {
     const struct weir_engine_options *options;
     struct pool *pool;    /* for what the backend holds in a form of its own; NULL if nothing is */
     bool holds;           /* that is, whether there is a pool */
+    bool is_late;         /* what can be held later is */
     uint64_t done, total; /* bytes, for the progress callback */
 };
 
@@ -204,8 +213,18 @@ static enum weir_status hold_tensor(struct loading *loading, uint32_t number, ui
     }
     pool_run(loading->pool, hold_share, &holding);
     mem_free(narrowed);
-    loading->loader->held[number] = true;
-    return report(loading, weight->bytes, err);
+    loading->loader->address[number] = to;
+    loading->loader->form[number] = WEIGHT_HELD;
+    return WEIR_OK;
+}
+
+/* Leaves a weight in the file that will be held at `to`. */
+static void put_late(struct loading *loading, uint32_t number, uint8_t *to)
+{
+    struct late *late = loading->loader->late;
+    late->place[number] = to;
+    late->bytes += loading->task->weights->list[number].bytes;
+    loading->loader->form[number] = WEIGHT_LATE;
 }
 
 /* Takes weight `number`, at *block if it is copied, which then moves behind it. */
@@ -217,16 +236,21 @@ static enum weir_status load_weight(struct loading *loading, uint32_t number, bo
     const uint64_t held = loading->task->held[number];
     const bool is_read = loading->options->load == WEIR_LOAD_READ;
     const uint64_t copied = copied_bytes(weight, held, loading->holds, loading->options->load);
-    if (copied == 0) {
+    const bool is_late = loading->is_late && held > 0 && !is_narrowed(weight);
+    uint8_t *to = *block;
+    *block += size_align(copied, LOADER_ALIGNMENT);
+    if (is_late)
+        put_late(loading, number, to);
+    if (copied == 0 || is_late) {
         const uint8_t *data = gguf_tensor_data(loading->task->gguf, tensor);
         loading->loader->address[number] = data;
         return map_tensor(loading, data, tensor->bytes, is_roomy, err);
     }
-    uint8_t *to = *block;
     loading->loader->address[number] = to;
-    *block += size_align(copied, LOADER_ALIGNMENT);
-    if (held > 0)
-        return hold_tensor(loading, number, to, err);
+    if (held > 0) {
+        const enum weir_status status = hold_tensor(loading, number, to, err);
+        return status == WEIR_OK ? report(loading, weight->bytes, err) : status;
+    }
     if (is_narrowed(weight)) {
         narrow_tensor(loading, weight, to);
         return report(loading, weight->bytes, err);
@@ -239,6 +263,7 @@ static enum weir_status load_weights(struct loading *loading, struct weir_error 
     struct loader *loader = loading->loader;
     const uint64_t available = pages_available();
     const bool is_roomy = available == 0 || loading->total <= available;
+    loading->is_late = loading->loader->late != NULL && is_roomy;
     const uint64_t copied = loader_copied_bytes(loading->task->weights, loading->task->used,
                                                 loading->task->held, loading->options->load);
     if (copied > 0) {
@@ -282,7 +307,7 @@ static enum weir_status check_weight(struct loading *loading, uint32_t number,
                                      struct weir_error *err)
 {
     const struct weight *weight = &loading->task->weights->list[number];
-    const bool is_held = loading->loader->held[number];
+    const bool is_held = loading->loader->form[number] == WEIGHT_HELD;
     const enum dtype dtype = is_held ? weight->tensor->dtype : weight->dtype;
     const uint64_t row_bytes = dtype_row_bytes(dtype, weight->width);
     const uint8_t *data = is_held ? gguf_tensor_data(loading->task->gguf, weight->tensor)
@@ -324,36 +349,112 @@ static void forget_copied(const struct loading *loading)
     }
 }
 
+static void late_close(struct late *late)
+{
+    if (late == NULL)
+        return;
+    pool_close(late->pool);
+    mem_free(late->place);
+    mem_free(late);
+}
+
+static enum weir_status late_open(struct late **out, const struct loader_task *task,
+                                  struct weir_error *err)
+{
+    struct late *late = mem_alloc(1, sizeof *late, err);
+    if (late == NULL)
+        return WEIR_ERR_MEMORY;
+    *out = late;
+    late->task = *task;
+    late->place = mem_alloc(task->weights->count, sizeof *late->place, err);
+    return late->place == NULL ? WEIR_ERR_MEMORY : WEIR_OK;
+}
+
+/* Weights can be late that are mapped and of which nothing else is asked at once. */
+static bool can_be_late(const struct loading *loading)
+{
+    const struct weir_engine_options *options = loading->options;
+    return options->repack_late && loading->holds && options->load == WEIR_LOAD_MAP &&
+           !options->lock && !options->check_tensors;
+}
+
+/* The pool stays for what is late, if anything is. */
+static void keep_late(struct loading *loading)
+{
+    struct loader *loader = loading->loader;
+    if (loader->late != NULL && loader->late->bytes > 0) {
+        loader->late->pool = loading->pool;
+        loading->pool = NULL;
+        return;
+    }
+    late_close(loader->late);
+    loader->late = NULL;
+}
+
 enum weir_status loader_open(struct loader *out, const struct loader_task *task,
                              const struct weir_engine_options *options, struct weir_error *err)
 {
     const uint32_t count = task->weights->count, passes = 1 + options->check_tensors;
     enum weir_status status = WEIR_OK;
     *out = (struct loader){.address = mem_alloc(count, sizeof *out->address, err),
-                           .held = mem_alloc(count, sizeof *out->held, err)};
+                           .form = mem_alloc(count, sizeof *out->form, err)};
     struct loading loading = {.loader = out,
                               .task = task,
                               .options = options,
                               .holds = holds_any(task->weights, task->used, task->held),
                               .total = passes * weights_bytes(task->weights, task->used)};
-    if (out->address == NULL || out->held == NULL)
+    if (out->address == NULL || out->form == NULL)
         status = WEIR_ERR_MEMORY;
+    if (status == WEIR_OK && can_be_late(&loading))
+        status = late_open(&out->late, task, err);
     if (status == WEIR_OK && loading.holds)
         status = pool_open_bound(&loading.pool, task->threads.count, task->threads.cpus, err);
     if (status == WEIR_OK)
         status = load(&loading, err);
-    if (status == WEIR_OK)
+    if (status == WEIR_OK) {
         forget_copied(&loading);
+        keep_late(&loading);
+    }
     pool_close(loading.pool);
     if (status != WEIR_OK)
         loader_close(out);
     return status;
 }
 
+enum weir_status loader_hold_late(struct loader *loader, const struct weir_engine_options *options,
+                                  loader_held_fn *fn, void *user, struct weir_error *err)
+{
+    struct late *late = loader->late;
+    if (late == NULL)
+        return WEIR_OK;
+    struct loading loading = {.loader = loader,
+                              .task = &late->task,
+                              .options = options,
+                              .pool = late->pool,
+                              .total = late->bytes};
+    enum weir_status status;
+    for (uint32_t i = 0; i < late->task.weights->count; i++) {
+        if (late->place[i] == NULL)
+            continue;
+        TRY(hold_tensor(&loading, i, late->place[i], err));
+        fn(user, i);
+        late->place[i] = NULL;
+        late->bytes -= late->task.weights->list[i].bytes;
+        TRY(report(&loading, late->task.weights->list[i].bytes, err));
+    }
+    forget_copied(&loading);
+    late_close(late);
+    loader->late = NULL;
+    return WEIR_OK;
+out:
+    return status;
+}
+
 void loader_close(struct loader *loader)
 {
+    late_close(loader->late);
     mem_free(loader->address);
-    mem_free(loader->held);
+    mem_free(loader->form);
     pages_free(loader->block, loader->block_bytes);
     *loader = (struct loader){0};
 }

@@ -37,6 +37,8 @@ enum weir_status weir_session_mtp_eval(struct weir_session *session, const int32
 {
     struct weir_engine *engine = session->engine;
     enum weir_status status = check(session, tokens, count, logits, err);
+    if (status == WEIR_OK)
+        status = weir_engine_repack(engine, err);
     if (status != WEIR_OK)
         return status;
     const struct step_seq seq = {

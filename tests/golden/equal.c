@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "format/gguf.h"
+#include "run/engine.h"
 
 /* What computes. A level that this processor has not is that below it. */
 static const struct {
@@ -21,7 +22,7 @@ static const struct {
 #include "cpu/levels.def"
 };
 
-enum { ENGINES = sizeof engines / sizeof engines[0] };
+enum { ENGINES = sizeof engines / sizeof engines[0], CPU = ENGINES - 1 };
 
 static void engine_options(struct weir_engine_options *options, int engine)
 {
@@ -168,6 +169,128 @@ TEST(equal_threads_and_loading_do_not_matter)
         check_threads_and_loading("golden/nano-q8_0.gguf", i);
         check_threads_and_loading("golden/nanomoe-q8_0.gguf", i);
     }
+}
+
+/* Logits of 24 tokens by steps of up to `rows` rows, then of a draft by the MTP block if it is
+ * there; malloc. */
+static float *logits_begun(struct fixture *fixture, const int32_t *tokens, uint32_t rows)
+{
+    struct weir_error err = {0};
+    const size_t row = fixture->vocab * sizeof(float);
+    char *logits = malloc((ALL + 1) * row);
+    CHECK(logits != NULL);
+    for (uint32_t i = 0; i < ALL; i += rows) {
+        const uint32_t now = ALL - i < rows ? ALL - i : rows;
+        CHECK_OK(weir_session_eval(fixture->session, tokens + i, now, WEIR_LOGITS_ALL, &err), &err);
+        memcpy(logits + i * row, weir_session_logits(fixture->session, 0), now * row);
+    }
+    if (fixture->engine->mtp_exec == NULL)
+        return (float *)(void *)realloc(logits, ALL * row);
+    CHECK_OK(weir_session_mtp_eval(fixture->session, tokens,
+                                   weir_session_hidden(fixture->session, 0), 1, WEIR_LOGITS_ALL,
+                                   &err),
+             &err);
+    memcpy(logits + ALL * row, weir_session_mtp_logits(fixture->session, 0), row);
+    return (float *)(void *)logits;
+}
+
+/* From weights as they lie in the file for one step, then from those that the backend holds. */
+static void check_late(const char *model, bool has_mtp, int engine, uint32_t rows)
+{
+    struct weir_engine_options options;
+    struct fixture at_once, late;
+    uint32_t count;
+    engine_options(&options, engine);
+    options.mtp = has_mtp;
+    int32_t *tokens = fixture_tokens(test_data("golden/tokens24.txt"), &count);
+    fixture_open(&at_once, model, &options);
+    options.repack_late = true;
+    fixture_open(&late, model, &options);
+    const bool holds = late.engine->blueprint.backend->hold != NULL;
+    CHECK_INT(late.engine->loader.late != NULL, holds);
+    float *expected = logits_begun(&at_once, tokens, rows);
+    float *logits = logits_begun(&late, tokens, rows);
+    CHECK(memcmp(logits, expected, (ALL + has_mtp) * late.vocab * sizeof *logits) == 0);
+    CHECK_INT(late.engine->loader.late != NULL, holds && rows == ALL && !has_mtp); /* one step */
+    free(logits);
+    free(expected);
+    free(tokens);
+    fixture_close(&at_once);
+    fixture_close(&late);
+}
+
+TEST(equal_late_weights_are_those_held_at_once)
+{
+    static const char *const models[] = {"golden/nano-q4_0.gguf", "golden/nanomoe-q4_0.gguf",
+                                         "golden/nano-f32.gguf", "golden/nanomoe-f32.gguf"};
+    for (int i = 0; i < 4 * ENGINES; i++) {
+        check_late(test_data(models[i % 4]), i % 4 > 1, i / 4, ALL);
+        check_late(test_data(models[i % 4]), i % 4 > 1, i / 4, EXACT);
+        check_late(test_data(models[i % 4]), i % 4 > 1, i / 4, ONE);
+    }
+}
+
+/* The first step of several of an evaluation, and a call, bring them in before it runs. */
+TEST(equal_late_weights_are_held_where_they_are_needed)
+{
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct fixture fixture;
+    uint32_t count;
+    int32_t *tokens = fixture_tokens(test_data("golden/tokens24.txt"), &count);
+    engine_options(&options, CPU);
+    options.repack_late = true;
+    fixture_open(&fixture, test_data(quantized[0]), &options);
+    CHECK_OK(weir_session_eval(fixture.session, tokens, ALL, WEIR_LOGITS_LAST, &err), &err);
+    CHECK(fixture.engine->loader.late != NULL);
+    CHECK_OK(weir_engine_repack(fixture.engine, &err), &err);
+    CHECK(fixture.engine->loader.late == NULL);
+    fixture_close(&fixture);
+    options.step_rows_max = options.logits_rows_max = EXACT;
+    fixture_open(&fixture, test_data(quantized[0]), &options);
+    CHECK(fixture.engine->loader.late != NULL);
+    CHECK_OK(weir_session_eval(fixture.session, tokens, ALL, WEIR_LOGITS_LAST, &err), &err);
+    CHECK(fixture.engine->loader.late == NULL);
+    fixture_close(&fixture);
+    free(tokens);
+}
+
+/* Who is asked how far it is, and ends it after some calls. */
+static bool proceeds(void *user, enum weir_stage stage, uint64_t done, uint64_t total)
+{
+    (void)stage;
+    CHECK(done <= total);
+    int *calls = user;
+    return --*calls != 0;
+}
+
+TEST(equal_late_weights_can_be_left_half_held)
+{
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct fixture at_once, late;
+    uint32_t count;
+    int calls = 0;
+    int32_t *tokens = fixture_tokens(test_data("golden/tokens24.txt"), &count);
+    engine_options(&options, CPU);
+    options.mtp = true;
+    fixture_open(&at_once, test_data(exact[1]), &options);
+    options.repack_late = true;
+    options.progress = proceeds;
+    options.progress_user = &calls;
+    fixture_open(&late, test_data(exact[1]), &options);
+    calls = 5;
+    CHECK_INT(weir_engine_repack(late.engine, &err), WEIR_ERR_CANCELLED);
+    CHECK(late.engine->loader.late != NULL);
+    calls = 0;
+    float *logits = logits_begun(&late, tokens, ONE);
+    float *expected = logits_begun(&at_once, tokens, ONE);
+    CHECK(memcmp(logits, expected, (ALL + 1) * late.vocab * sizeof *logits) == 0);
+    free(logits);
+    free(expected);
+    free(tokens);
+    fixture_close(&at_once);
+    fixture_close(&late);
 }
 
 /* Three sequences of different lengths, begun at different steps, interleaved in shared steps:

@@ -762,14 +762,16 @@ static void run_without_company(struct trial *t, const struct kernels *kernels)
 
 /* ---- as in the file -------------------------------------------------------------------------- */
 
-/* With codes that are not held packed, in parts. */
+/* With a matrix that is not held packed, in parts. */
 static void run_unpacked(struct trial *t, const struct kernels *kernels)
 {
     t->call.at[0].data = t->at[0].memory.data;
     t->call.is_packed = false;
+    t->call.is_repacked = true;
     run_shared(t, kernels, t->of.kind == OP_MATMUL ? 'c' : 'w');
     t->call.at[0].data = t->packed.data;
     t->call.is_packed = true;
+    t->call.is_repacked = false;
 }
 
 /* ---- trying ---------------------------------------------------------------------------------- */
@@ -796,7 +798,7 @@ void trial_check(struct trial *t, const struct kernels *kernels, struct trial_re
         run_shared(t, kernels, *share);
         compare_with_whole(t, result, "gives other bits in parts");
     }
-    if (t->call.is_packed && pack_has_codes(t->dtype)) {
+    if (t->call.is_packed && multiplied(t) != 0) {
         reset(t);
         run_unpacked(t, kernels);
         compare_with_whole(t, result, "gives other bits if the matrix is not packed");

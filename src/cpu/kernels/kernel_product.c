@@ -9,15 +9,16 @@ static product_fn *way_of(const struct cpu_call *call, enum dtype dtype)
 {
     if (pack_has_codes(dtype))
         return KERNEL(multiply_codes);
-    return call->is_packed ? KERNEL(multiply_floats) : KERNEL(multiply_plain);
+    const bool is_plain = !call->is_packed && !call->is_repacked;
+    return is_plain ? KERNEL(multiply_plain) : KERNEL(multiply_floats);
 }
 
-/* Codes that lie as in the file are packed on the way, some rows at a time: the same lines give the
+/* What lies as in the file may be packed on the way, some rows at a time: the same lines give the
  * same bits, and the layout is written down once. */
 static void multiply(const struct cpu_call *call, const struct product *product,
                      const struct meeting *meetings, uint32_t count, product_fn *way)
 {
-    if (call->is_packed || !pack_has_codes(product->dtype)) {
+    if (!call->is_repacked) {
         way(product, meetings, count);
         return;
     }
@@ -28,7 +29,7 @@ static void multiply(const struct cpu_call *call, const struct product *product,
     some.first = 0;
     memcpy(own, meetings, count * sizeof *own);
     for (uint32_t row = product->first; row < product->last; row += some.last) {
-        some.rows = some.last = least_of(REPACK_ROWS, product->last - row);
+        some.rows = some.last = least_of(repack_rows(product->dtype), product->last - row);
         for (uint32_t i = 0; i < some.last; i += PACK_ROWS)
             pack_group(product->dtype, product->matrix + (row + i) * pitch,
                        least_of(PACK_ROWS, some.last - i), product->width,
@@ -84,8 +85,8 @@ static struct product product_of(const struct cpu_call *call, const struct part 
 static bool is_tiled(const struct cpu_call *call, enum dtype dtype)
 {
     enum { FEW_ROWS = 512 };
-    return pack_has_codes(dtype) ||
-           (call->is_packed && dtype == DTYPE_BF16 && call->at[0].rows > FEW_ROWS);
+    return pack_has_codes(dtype) || (way_of(call, dtype) == KERNEL(multiply_floats) &&
+                                     dtype == DTYPE_BF16 && call->at[0].rows > FEW_ROWS);
 }
 
 /* Rows of the op that are the sequence's: of the head, those whose logits are wanted. It is their
