@@ -7,7 +7,6 @@
 #include "backend/host.h"
 #include "cpu/attend.h"
 #include "cpu/gather.h"
-#include "cpu/pack.h"
 
 /* ---- activations of 8 bits ------------------------------------------------------------------- */
 
@@ -74,14 +73,8 @@ enum {
     PANEL_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * X_BLOCK_BYTES,
     TILES_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * 64, /* in BF16 */
     PRODUCT_SCRATCH_BYTES = TILES_SCRATCH_BYTES,            /* the larger */
-    REPACK_ROWS = 64, /* of codes that are not held packed: packed behind it, so many at a time */
-    REPACK_FLOATS_ROWS = 16,
+    REPACK_ROWS = 64, /* of what is packed on the way: behind it, so many at a time */
 };
-
-static inline uint32_t repack_rows(enum dtype dtype)
-{
-    return pack_has_codes(dtype) ? REPACK_ROWS : REPACK_FLOATS_ROWS;
-}
 
 struct cpu_call {
     const struct op *op;

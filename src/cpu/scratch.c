@@ -20,7 +20,7 @@ static uint64_t product_floats(const struct buf *matrix)
 {
     if (!pack_knows(matrix->dtype))
         return PRODUCT_FLOATS;
-    const uint64_t groups = repack_rows(matrix->dtype) / PACK_ROWS;
+    const uint64_t groups = REPACK_ROWS / PACK_ROWS;
     return PRODUCT_FLOATS + groups * pack_group_bytes(matrix->dtype, matrix->width) / sizeof(float);
 }
 

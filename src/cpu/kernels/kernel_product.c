@@ -29,7 +29,7 @@ static void multiply(const struct cpu_call *call, const struct product *product,
     some.first = 0;
     memcpy(own, meetings, count * sizeof *own);
     for (uint32_t row = product->first; row < product->last; row += some.last) {
-        some.rows = some.last = least_of(repack_rows(product->dtype), product->last - row);
+        some.rows = some.last = least_of(REPACK_ROWS, product->last - row);
         for (uint32_t i = 0; i < some.last; i += PACK_ROWS)
             pack_group(product->dtype, product->matrix + (row + i) * pitch,
                        least_of(PACK_ROWS, some.last - i), product->width,
