@@ -254,8 +254,8 @@ static enum weir_status run_test(struct bench *bench, const struct bench_test *t
     pause_between(bench);
     if (bench->options->bytes)
         TRY(bench_count_bytes(&result, bench->loaded.engine, err));
-    TRY(bench_run(&result, bench->loaded.engine, bench->loaded.session,
-                  !bench->options->no_warmup, show_progress, bench, err));
+    TRY(bench_run(&result, bench->loaded.engine, bench->loaded.session, !bench->options->no_warmup,
+                  show_progress, bench, err));
     TRY(put_row(bench, &result, err));
     if (bench->options->bytes && bench_gigabytes(&result) > BEYOND * bench->tables[0].peak)
         bench->beyond = bench->tables[0].peak;

@@ -338,7 +338,7 @@ enum weir_status engine_check_logits(const struct weir_engine *engine, const str
     return WEIR_OK;
 }
 
-/* The first step, unless others of its evaluation follow, which want weights as the backend does. */
+/* The first step, unless others of its evaluation follow: those want weights held. */
 static bool may_be_early(const struct weir_engine *engine, const struct step *step)
 {
     return engine->step_count == 0 && engine->prefill_total == step->rows;
