@@ -181,16 +181,16 @@ out:
 static enum weir_status profile_context(struct profiling *p, struct weir_error *err)
 {
     struct weir_profile *profile = NULL;
-    struct profile_result result;
+    struct profile_result result = {.mode = (enum profile_mode)p->options->mode};
     const uint32_t runs = runs_of(p->options);
     enum weir_status status;
     if (p->is_dry) {
         TRY(weir_profile_open(&profile, p->loaded.model, &p->engine, &p->shape, err));
-        result = (struct profile_result){.profile = profile};
     } else {
         TRY(weir_profile_open_engine(&profile, p->loaded.engine, &p->shape, runs, err));
         TRY(profile_run(&result, profile, p->loaded.engine, p->loaded.session, runs, err));
     }
+    result.profile = profile;
     TRY(put_result(p, &result, err));
 out:
     weir_profile_close(profile);

@@ -6,6 +6,22 @@
 #include "app/profile_report.h"
 #include "app/profile_sums.h"
 
+const char *profile_mode_name(enum profile_mode mode)
+{
+    static const char *const names[] = {
+        [PROFILE_DECODE] = "decode", [PROFILE_PREFILL] = "prefill", [PROFILE_VERIFY] = "verify"};
+    return names[mode];
+}
+
+/* A number of what runs, or where nothing ran `none`. */
+static void put_count(struct output *output, uint32_t count, const char *none)
+{
+    if (count > 0)
+        output_print(output, "%u", count);
+    else
+        output_print(output, "%s", none);
+}
+
 /* "12.345678", or where nothing ran `none`. */
 static void put_ms(struct output *output, bool is_known, uint64_t ns, const char *none)
 {
@@ -70,7 +86,30 @@ static void json_op(struct output *output, const struct weir_profile_op *op, boo
     output_print(output,
                  ", \"operand_bytes\": %llu, \"ms\": ", (unsigned long long)op->operand_bytes);
     put_ms(output, has_times, op->ns, "null");
+    output_print(output, ", \"wait_ms\": ");
+    put_ms(output, has_times, op->wait_ns, "null");
     output_print(output, "}");
+}
+
+/* What step it is, and its time. */
+static void json_step(struct output *output, enum profile_mode mode,
+                      const struct weir_profile_info *info)
+{
+    const struct {
+        const char *name;
+        uint64_t ns;
+    } times[] = {{"ms", info->ns}, {"ms_min", info->ns_min}, {"ms_max", info->ns_max}};
+    output_print(output, "      \"context\": %u,\n      \"mode\": \"%s\",\n", info->shape.cached,
+                 profile_mode_name(mode));
+    output_print(output, "      \"rows\": %u,\n      \"sequences\": 1,\n      \"threads\": ",
+                 info->shape.rows);
+    put_count(output, info->threads, "null");
+    output_print(output, ",\n      \"runs\": %u,\n", info->runs);
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        output_print(output, "      \"%s\": ", times[i].name);
+        put_ms(output, info->runs > 0, times[i].ns, "null");
+        output_print(output, ",\n");
+    }
 }
 
 static enum weir_status json_put(struct profile_report *report, const struct profile_result *result,
@@ -81,10 +120,8 @@ static enum weir_status json_put(struct profile_report *report, const struct pro
     const struct weir_traffic traffic = profile_traffic(result->profile);
     struct weir_profile_info info;
     weir_profile_info(result->profile, &info);
-    output_print(output, "%s\n    {\n      \"context\": %u,\n      \"ms\": ",
-                 report->results == 0 ? "" : ",", info.shape.cached);
-    put_ms(output, info.runs > 0, info.ns, "null");
-    output_print(output, ",\n");
+    output_print(output, "%s\n    {\n", report->results == 0 ? "" : ",");
+    json_step(output, result->mode, &info);
     json_totals(output, &traffic);
     output_print(output, "      \"ops\": [\n");
     for (uint32_t i = 0; i < info.ops; i++) {
@@ -109,21 +146,33 @@ const struct profile_writer profile_json = {json_begin, json_put, json_end};
 static void csv_begin(struct profile_report *report)
 {
     output_print(report->output,
-                 "context,kind,role,layer,calls,read_bytes,write_bytes,operand_bytes,ms\n");
+                 "context,mode,rows,sequences,threads,kind,role,layer,calls,read_bytes,write_bytes,"
+                 "operand_bytes,ms,wait_ms\n");
 }
 
-static void csv_op(struct output *output, uint32_t context, const struct weir_profile_op *op,
-                   bool has_times)
+/* What step it is: the same for all its ops. */
+static void csv_step(struct output *output, enum profile_mode mode,
+                     const struct weir_profile_info *info)
+{
+    output_print(output, "%u,%s,%u,1,", info->shape.cached, profile_mode_name(mode),
+                 info->shape.rows);
+    put_count(output, info->threads, "");
+    output_print(output, ",");
+}
+
+static void csv_op(struct output *output, const struct weir_profile_op *op, bool has_times)
 {
     uint64_t read, written;
     char layer[16] = "";
     sum_traffic(&op->traffic, &read, &written);
     if (op->layer >= 0)
         snprintf(layer, sizeof layer, "%d", (int)op->layer);
-    output_print(output, "%u,%s,%s,%s,%u,%llu,%llu,%llu,", context, op->kind, op->role, layer,
-                 op->calls, (unsigned long long)read, (unsigned long long)written,
+    output_print(output, "%s,%s,%s,%u,%llu,%llu,%llu,", op->kind, op->role, layer, op->calls,
+                 (unsigned long long)read, (unsigned long long)written,
                  (unsigned long long)op->operand_bytes);
     put_ms(output, has_times, op->ns, "");
+    output_print(output, ",");
+    put_ms(output, has_times, op->wait_ns, "");
     output_print(output, "\n");
 }
 
@@ -136,7 +185,8 @@ static enum weir_status csv_put(struct profile_report *report, const struct prof
     for (uint32_t i = 0; i < info.ops; i++) {
         struct weir_profile_op op;
         weir_profile_op(result->profile, i, &op);
-        csv_op(report->output, info.shape.cached, &op, info.runs > 0);
+        csv_step(report->output, result->mode, &info);
+        csv_op(report->output, &op, info.runs > 0);
     }
     return WEIR_OK;
 }

@@ -9,6 +9,7 @@
 /* A profile and what stands around it. */
 struct profile_result {
     const struct weir_profile *profile;
+    enum profile_mode mode;
     uint64_t with_ns, without_ns; /* medians of whole evaluations with clocks and without; 0: none
                                      ran */
 };
@@ -31,6 +32,9 @@ struct profile_writer {
                             struct weir_error *err);
     void (*end)(struct profile_report *report);
 };
+
+/* "decode", "prefill", "verify"; static. */
+const char *profile_mode_name(enum profile_mode mode);
 
 extern const struct profile_writer profile_table, profile_json, profile_csv;
 

@@ -106,7 +106,8 @@ enum weir_status profile_run(struct profile_result *result, struct weir_profile 
     weir_session_reset(session); /* it may stand behind another profile */
     TRY(draw_tokens(&run, weir_engine_vocab(engine), err));
     TRY(run_pairs(&run, runs, with, without, err));
-    *result = (struct profile_result){profile, median(with, runs), median(without, runs)};
+    result->with_ns = median(with, runs);
+    result->without_ns = median(without, runs);
 out:
     mem_free(run.tokens);
     mem_free(with);

@@ -108,12 +108,12 @@ static enum weir_status put_table(const struct profile_report *report,
 
 /* ---- around the tables ----------------------------------------------------------------------- */
 
-static void put_subject(const struct profile_report *report, const struct weir_profile_info *info)
+static void put_subject(const struct profile_report *report, enum profile_mode mode,
+                        const struct weir_profile_info *info)
 {
-    static const char *const modes[] = {"decode", "prefill", "verify"};
     struct output *output = report->output;
     output_print(output, "%s%s: %s, %u token%s behind %u", report->results == 0 ? "" : "\n",
-                 report->model, modes[report->options->mode], info->shape.rows,
+                 report->model, profile_mode_name(mode), info->shape.rows,
                  info->shape.rows == 1 ? "" : "s", info->shape.cached);
     if (info->steps > 1)
         output_print(output, " in %u steps", info->steps);
@@ -194,7 +194,7 @@ static enum weir_status table_put(struct profile_report *report,
     struct weir_profile_info info;
     enum weir_status status = WEIR_OK;
     weir_profile_info(result->profile, &info);
-    put_subject(report, &info);
+    put_subject(report, result->mode, &info);
     if (info.runs > 0)
         put_measured(report, result, &info, &all);
     put_floor(report, &info, &all);

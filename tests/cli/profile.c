@@ -56,24 +56,24 @@ static int64_t integer_of(const json_t *object, const char *name)
 }
 
 /* Written with six digits of a millisecond: whole nanoseconds. */
-static int64_t ns_of(const json_t *object, bool has_times)
+static int64_t ns_of(const json_t *object, const char *name, bool has_times)
 {
-    const json_t *ms = json_object_get(object, "ms");
+    const json_t *ms = json_object_get(object, name);
     CHECK(has_times ? json_is_real(ms) : json_is_null(ms));
     return has_times ? llround(json_real_value(ms) * 1e6) : 0;
 }
 
 struct sums {
-    int64_t read, written, ns;
+    int64_t read, written, ns, wait_ns;
 };
 
 static struct sums check_ops(const json_t *ops, bool has_times)
 {
-    struct sums sums = {0, 0, 0};
+    struct sums sums = {0, 0, 0, 0};
     CHECK(json_array_size(ops) > 40);
     for (size_t i = 0; i < json_array_size(ops); i++) {
         const json_t *op = json_array_get(ops, i), *layer = json_object_get(op, "layer");
-        check_keys(op, "kind role layer calls read_bytes write_bytes operand_bytes ms");
+        check_keys(op, "kind role layer calls read_bytes write_bytes operand_bytes ms wait_ms");
         CHECK(json_is_string(json_object_get(op, "kind")));
         CHECK(json_is_string(json_object_get(op, "role")));
         CHECK(json_is_null(layer) || (json_is_integer(layer) && json_integer_value(layer) >= 0));
@@ -81,7 +81,8 @@ static struct sums check_ops(const json_t *ops, bool has_times)
         CHECK(integer_of(op, "operand_bytes") > 0);
         sums.read += integer_of(op, "read_bytes");
         sums.written += integer_of(op, "write_bytes");
-        sums.ns += ns_of(op, has_times);
+        sums.ns += ns_of(op, "ms", has_times);
+        sums.wait_ns += ns_of(op, "wait_ms", has_times);
     }
     return sums;
 }
@@ -89,7 +90,7 @@ static struct sums check_ops(const json_t *ops, bool has_times)
 static void check_totals(const json_t *totals, const struct sums *ops)
 {
     const json_t *by_class = json_object_get(totals, "by_class");
-    struct sums sums = {0, 0, 0};
+    struct sums sums = {0, 0, 0, 0};
     check_keys(totals, "read_bytes write_bytes by_class");
     check_keys(by_class, "weights embedding kv state conv activations logits");
     for (int i = 0; i < CLASSES; i++) {
@@ -104,7 +105,32 @@ static void check_totals(const json_t *totals, const struct sums *ops)
     CHECK_INT(sums.written, ops->written);
 }
 
-static void check_json(const json_t *root, const int64_t *contexts, size_t count, bool has_times)
+/* What was run, and how: of `threads` threads, `runs` times. */
+struct ran {
+    const char *mode;
+    int64_t rows, sequences, threads, runs;
+};
+
+static void check_step(const json_t *step, const struct ran *ran)
+{
+    const bool has_times = ran->runs > 0;
+    const json_t *threads = json_object_get(step, "threads");
+    const struct sums sums = check_ops(json_object_get(step, "ops"), has_times);
+    const int64_t ns = ns_of(step, "ms", has_times);
+    check_keys(step, "context mode rows sequences threads runs ms ms_min ms_max totals ops");
+    CHECK_TEXT(json_string_value(json_object_get(step, "mode")), ran->mode);
+    CHECK_INT(integer_of(step, "rows"), ran->rows);
+    CHECK_INT(integer_of(step, "sequences"), ran->sequences);
+    CHECK_INT(integer_of(step, "runs"), ran->runs);
+    CHECK(has_times ? integer_of(step, "threads") == ran->threads : json_is_null(threads));
+    CHECK(ns_of(step, "ms_min", has_times) <= ns && ns <= ns_of(step, "ms_max", has_times));
+    CHECK_INT(sums.ns, ns);
+    CHECK(sums.wait_ns <= ns * ran->threads);
+    check_totals(json_object_get(step, "totals"), &sums);
+}
+
+static void check_json(const json_t *root, const int64_t *contexts, size_t count,
+                       const struct ran *ran)
 {
     const json_t *steps = json_object_get(root, "steps");
     check_keys(root, "schema model steps");
@@ -112,13 +138,20 @@ static void check_json(const json_t *root, const int64_t *contexts, size_t count
     CHECK(json_is_string(json_object_get(root, "model")));
     CHECK_INT(json_array_size(steps), count);
     for (size_t i = 0; i < count; i++) {
-        const json_t *step = json_array_get(steps, i);
-        check_keys(step, "context ms totals ops");
-        CHECK_INT(integer_of(step, "context"), contexts[i]);
-        const struct sums sums = check_ops(json_object_get(step, "ops"), has_times);
-        CHECK_INT(sums.ns, ns_of(step, has_times));
-        check_totals(json_object_get(step, "totals"), &sums);
+        CHECK_INT(integer_of(json_array_get(steps, i), "context"), contexts[i]);
+        check_step(json_array_get(steps, i), ran);
     }
+}
+
+/* What is null without running, and the number of runs. */
+static bool is_of_running(const char *key)
+{
+    static const char *const keys[] = {"threads", "runs", "ms", "ms_min", "ms_max", "wait_ms"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (strcmp(key, keys[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* The same, but for the times: with running and without. */
@@ -134,7 +167,7 @@ static void check_same_but_times(json_t *a, json_t *b)
         json_t *value;
         json_object_foreach(a, key, value)
         {
-            if (strcmp(key, "ms") != 0)
+            if (!is_of_running(key))
                 check_same_but_times(value, json_object_get(b, key));
         }
     } else {
@@ -146,13 +179,16 @@ TEST(profiling_json_has_its_fields_and_the_bytes_of_the_plan)
 {
     static const int64_t contexts[] = {5, 0, 100};
     static const char *const modes[] = {"decode", "prefill", "verify"};
+    static const int64_t rows[] = {1, 40, 5};
     for (int i = 0; i < 3; i++) {
+        const struct ran nothing = {modes[i], rows[i], 1, 0, 0};
+        const struct ran thrice = {modes[i], rows[i], 1, 2, 3};
         json_t *dry = parse(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i],
                                     "--dry-run", "-o", "json", "-p", "40"));
         json_t *run = parse(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i], "-r",
                                     "3", "-t", "2", "-o", "json", "-p", "40"));
-        check_json(dry, contexts, 3, false);
-        check_json(run, contexts, 3, true);
+        check_json(dry, contexts, 3, &nothing);
+        check_json(run, contexts, 3, &thrice);
         check_same_but_times(dry, run);
         json_decref(dry);
         json_decref(run);
@@ -164,7 +200,7 @@ TEST(profiling_json_of_a_size_needs_no_file)
     static const int64_t contexts[] = {256, 262144};
     json_t *root = parse(PROFILE("--size", "27B", "--type", "q4_0", "--output-type", "q6_k",
                                  "--ctx", "256,262144", "-o", "json"));
-    check_json(root, contexts, 2, false);
+    check_json(root, contexts, 2, &(struct ran){"decode", 1, 1, 0, 0});
     CHECK_TEXT(json_string_value(json_object_get(root, "model")), "qwen35 27B Q4_0");
     json_decref(root);
 }
@@ -190,7 +226,8 @@ TEST(profiling_flags_of_the_engine_reach_the_plan)
 TEST(profiling_csv_has_the_ops_of_json)
 {
     static const char head[] =
-        "context,kind,role,layer,calls,read_bytes,write_bytes,operand_bytes,ms\n";
+        "context,mode,rows,sequences,threads,kind,role,layer,calls,read_bytes,write_bytes,"
+        "operand_bytes,ms,wait_ms\n";
     json_t *root = parse(PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "json"));
     const json_t *ops = json_object_get(json_array_get(json_object_get(root, "steps"), 0), "ops");
     const char *line = PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "csv");
@@ -201,7 +238,7 @@ TEST(profiling_csv_has_the_ops_of_json)
         char expected[256], number[16] = "";
         if (json_is_integer(layer))
             snprintf(number, sizeof number, "%d", (int)json_integer_value(layer));
-        snprintf(expected, sizeof expected, "7,%s,%s,%s,1,%lld,%lld,%lld,\n",
+        snprintf(expected, sizeof expected, "7,decode,1,1,,%s,%s,%s,1,%lld,%lld,%lld,,\n",
                  json_string_value(json_object_get(op, "kind")),
                  json_string_value(json_object_get(op, "role")), number,
                  (long long)integer_of(op, "read_bytes"), (long long)integer_of(op, "write_bytes"),
