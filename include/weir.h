@@ -406,15 +406,18 @@ WEIR_API const char *weir_traffic_class_name(enum weir_traffic_class kind);
  * plan of its own and has no profile. */
 struct weir_profile;
 
-/* A weir_session_eval of `rows` tokens in a session that holds `cached`. */
+/* A weir_session_eval of `rows` tokens in a session that holds `cached`; or, of several sequences,
+ * one weir_engine_step in which each of so many sessions that hold `cached` gets `rows` tokens. */
 struct weir_profile_shape {
     uint32_t cached;
-    uint32_t rows;
-    enum weir_logits logits;
+    uint32_t rows;           /* of each sequence */
+    enum weir_logits logits; /* of each sequence */
+    uint32_t sequences;      /* 0 counts as 1 */
 };
 
 /* The bytes alone, without loading anything. NULL options are the defaults. Errors as in
- * weir_engine_open, except for memory that is not free, and as in weir_session_eval. */
+ * weir_engine_open, except for memory that is not free, and as in weir_session_eval or, of several
+ * sequences, weir_engine_step. */
 WEIR_API enum weir_status weir_profile_open(struct weir_profile **out,
                                             const struct weir_model *model,
                                             const struct weir_engine_options *options,
@@ -430,11 +433,17 @@ WEIR_API void weir_profile_close(struct weir_profile *profile);
 
 /* Evaluates the shape's tokens[rows] in a session of the engine and keeps the times of all ops.
  * The session should hold the shape's tokens, or a few more: bytes stay those of the shape. Errors
- * as in weir_session_eval, WEIR_ERR_FULL also for more runs than there is room for; then nothing is
- * kept. */
+ * as in weir_session_eval, WEIR_ERR_ARGUMENT also for a shape of several sequences, WEIR_ERR_FULL
+ * also for more runs than there is room for; then nothing is kept. */
 WEIR_API enum weir_status weir_profile_run(struct weir_profile *profile,
                                            struct weir_session *session, const int32_t *tokens,
                                            struct weir_error *err);
+
+/* The same of a step: an item for each sequence of the shape, each with its rows and logits, else
+ * WEIR_ERR_ARGUMENT. Errors as in weir_engine_step, of the profile as above. */
+WEIR_API enum weir_status weir_profile_run_step(struct weir_profile *profile,
+                                                const struct weir_step_item *items,
+                                                uint32_t items_count, struct weir_error *err);
 
 /* Times are those of one run, the median by its whole time (of an even number, the shorter of the
  * two): so the times of the ops add up to `ns`, to the nanosecond, and were all taken together.

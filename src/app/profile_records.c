@@ -101,8 +101,8 @@ static void json_step(struct output *output, enum profile_mode mode,
     } times[] = {{"ms", info->ns}, {"ms_min", info->ns_min}, {"ms_max", info->ns_max}};
     output_print(output, "      \"context\": %u,\n      \"mode\": \"%s\",\n", info->shape.cached,
                  profile_mode_name(mode));
-    output_print(output, "      \"rows\": %u,\n      \"sequences\": 1,\n      \"threads\": ",
-                 info->shape.rows);
+    output_print(output, "      \"rows\": %u,\n      \"sequences\": %u,\n      \"threads\": ",
+                 info->shape.rows * info->shape.sequences, info->shape.sequences);
     put_count(output, info->threads, "null");
     output_print(output, ",\n      \"runs\": %u,\n", info->runs);
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
@@ -154,8 +154,8 @@ static void csv_begin(struct profile_report *report)
 static void csv_step(struct output *output, enum profile_mode mode,
                      const struct weir_profile_info *info)
 {
-    output_print(output, "%u,%s,%u,1,", info->shape.cached, profile_mode_name(mode),
-                 info->shape.rows);
+    output_print(output, "%u,%s,%u,%u,", info->shape.cached, profile_mode_name(mode),
+                 info->shape.rows * info->shape.sequences, info->shape.sequences);
     put_count(output, info->threads, "");
     output_print(output, ",");
 }

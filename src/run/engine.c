@@ -223,6 +223,22 @@ enum weir_status engine_check_tokens(const struct weir_engine *engine, uint32_t 
     return WEIR_OK;
 }
 
+enum weir_status engine_check_step(const struct plan_limits *limits, uint32_t seqs, uint64_t rows,
+                                   uint64_t outs, struct weir_error *err)
+{
+    if (seqs == 0 || seqs > limits->seqs)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a step of %u sessions, expected 1 to %u", seqs,
+                       limits->seqs);
+    if (rows > limits->rows)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a step of %llu tokens, expected at most %u",
+                       (unsigned long long)rows, limits->rows);
+    if (outs > limits->outs)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "a step with %llu rows of logits, expected at most %u",
+                       (unsigned long long)outs, limits->outs);
+    return WEIR_OK;
+}
+
 static enum weir_status check_item(const struct weir_engine *engine,
                                    const struct weir_step_item *item, struct weir_error *err)
 {
@@ -242,11 +258,8 @@ static enum weir_status check_items(struct weir_engine *engine, const struct wei
 {
     const struct plan_limits *limits = &engine->blueprint.limits;
     uint64_t rows = 0, outs = 0;
-    enum weir_status status = WEIR_OK;
+    enum weir_status status = engine_check_step(limits, count, 0, 0, err);
     uint32_t marked = 0;
-    if (count == 0 || count > limits->seqs)
-        return err_set(err, WEIR_ERR_ARGUMENT, "a step of %u sessions, expected 1 to %u", count,
-                       limits->seqs);
     for (; marked < count && status == WEIR_OK; marked++) {
         status = check_item(engine, &items[marked], err);
         if (status != WEIR_OK)
@@ -255,13 +268,8 @@ static enum weir_status check_items(struct weir_engine *engine, const struct wei
         rows += items[marked].count;
         outs += item_outs(&items[marked]);
     }
-    if (status == WEIR_OK && rows > limits->rows)
-        status = err_set(err, WEIR_ERR_ARGUMENT, "a step of %llu tokens, expected at most %u",
-                         (unsigned long long)rows, limits->rows);
-    if (status == WEIR_OK && outs > limits->outs)
-        status =
-            err_set(err, WEIR_ERR_ARGUMENT, "a step with %llu rows of logits, expected at most %u",
-                    (unsigned long long)outs, limits->outs);
+    if (status == WEIR_OK)
+        status = engine_check_step(limits, count, rows, outs, err);
     for (uint32_t i = 0; i < marked; i++)
         items[i].session->step_mark = 0;
     return status;

@@ -58,6 +58,9 @@ uint32_t engine_outs(enum weir_logits logits, uint32_t count);
 /* That `count` tokens are at least one and fit into the context behind `position`. */
 enum weir_status engine_check_count(const struct plan_limits *limits, uint32_t position,
                                     uint32_t count, struct weir_error *err);
+/* That a step of `seqs` sessions, of so many rows and rows of logits, is within the limits. */
+enum weir_status engine_check_step(const struct plan_limits *limits, uint32_t seqs, uint64_t rows,
+                                   uint64_t outs, struct weir_error *err);
 /* That logits of so many tokens have room. */
 enum weir_status engine_check_logits_rows(const struct plan_limits *limits, uint32_t count,
                                           enum weir_logits logits, struct weir_error *err);

@@ -48,24 +48,33 @@ static void visit_step(const struct blueprint *blueprint, const struct step *ste
     }
 }
 
-/* All ops of all steps that the evaluation takes; returns the number of steps. The sizes of whole
- * operands are those of one sequence, as long as it is behind the evaluation. */
+/* The sequences of a step one behind the other, each with so many tokens and rows. */
+static void fill_seqs(struct step_seq *seq, uint32_t count, uint32_t cached, uint32_t rows)
+{
+    for (uint32_t i = 0; i < count; i++)
+        seq[i] =
+            (struct step_seq){.slot = i, .cached = cached, .row_first = i * rows, .rows = rows};
+}
+
+/* All ops of all steps that the evaluation takes; returns the number of steps. `seq` is room for
+ * the shape's sequences. The sizes of whole operands are those of these sequences, each as long as
+ * it is behind the evaluation. */
 static uint32_t visit_ops(const struct blueprint *blueprint, const struct weir_profile_shape *shape,
-                          op_fn *fn, void *user)
+                          struct step_seq *seq, op_fn *fn, void *user)
 {
     uint32_t steps = 0;
     struct plan_limits limits = blueprint->limits;
-    limits.slots = 1;
+    limits.slots = shape->sequences;
     for (uint32_t done = 0; done < shape->rows; steps++) {
         const uint32_t cached = shape->cached + done;
         const uint32_t rows = session_step_rows(&blueprint->limits, cached, shape->rows - done);
-        const struct step_seq seq = {.cached = cached, .rows = rows};
-        const bool is_last = done + rows == shape->rows;
+        const uint32_t outs = done + rows == shape->rows ? engine_outs(shape->logits, rows) : 0;
         limits.context = cached + rows;
-        const struct step step = {.rows = rows,
-                                  .seqs = 1,
-                                  .seq = &seq,
-                                  .outs = is_last ? engine_outs(shape->logits, rows) : 0};
+        fill_seqs(seq, shape->sequences, cached, rows);
+        const struct step step = {.rows = shape->sequences * rows,
+                                  .seqs = shape->sequences,
+                                  .seq = seq,
+                                  .outs = shape->sequences * outs};
         visit_step(blueprint, &step, &limits, fn, user);
         done += rows;
     }
@@ -76,11 +85,15 @@ static enum weir_status check_shape(const struct blueprint *blueprint,
                                     const struct weir_profile_shape *shape, struct weir_error *err)
 {
     const struct plan_limits *limits = &blueprint->limits;
+    const uint64_t sequences = shape->sequences;
     enum weir_status status;
     if ((unsigned)shape->logits > WEIR_LOGITS_ALL)
         return err_set(err, WEIR_ERR_ARGUMENT, "no such choice of logits: %d", (int)shape->logits);
     TRY(engine_check_logits_rows(limits, shape->rows, shape->logits, err));
     TRY(engine_check_count(limits, shape->cached, shape->rows, err));
+    if (sequences > 1) /* one may take several steps */
+        TRY(engine_check_step(limits, shape->sequences, sequences * shape->rows,
+                              sequences * engine_outs(shape->logits, shape->rows), err));
 out:
     return status;
 }
@@ -103,10 +116,12 @@ enum weir_status weir_engine_traffic(const struct weir_engine *engine, uint32_t 
                                      uint32_t count, enum weir_logits logits,
                                      struct weir_traffic *sum, struct weir_error *err)
 {
-    const struct weir_profile_shape shape = {.cached = cached, .rows = count, .logits = logits};
+    const struct weir_profile_shape shape = {
+        .cached = cached, .rows = count, .logits = logits, .sequences = 1};
+    struct step_seq seq;
     const enum weir_status status = check_shape(&engine->blueprint, &shape, err);
     if (status == WEIR_OK)
-        visit_ops(&engine->blueprint, &shape, add_to_sum, sum);
+        visit_ops(&engine->blueprint, &shape, &seq, add_to_sum, sum);
     return status;
 }
 
@@ -131,26 +146,40 @@ static void name_ops(struct weir_profile *profile, const struct plan *plan)
     }
 }
 
+static enum weir_status count_bytes(struct weir_profile *profile, const struct blueprint *blueprint,
+                                    struct weir_error *err)
+{
+    struct step_seq *seq = mem_alloc(profile->shape.sequences, sizeof *seq, err);
+    profile->ops = mem_alloc(profile->op_count, sizeof *profile->ops, err);
+    const bool has_room = seq != NULL && profile->ops != NULL;
+    if (has_room) {
+        name_ops(profile, blueprint->plan);
+        profile->steps = visit_ops(blueprint, &profile->shape, seq, add_to_op, profile);
+    }
+    mem_free(seq);
+    return has_room ? WEIR_OK : WEIR_ERR_MEMORY;
+}
+
 /* Without room for times. */
 static enum weir_status profile_create(struct weir_profile **out, const struct blueprint *blueprint,
                                        const struct weir_profile_shape *shape,
                                        struct weir_error *err)
 {
-    const enum weir_status status = check_shape(blueprint, shape, err);
+    struct weir_profile_shape whole = *shape;
+    whole.sequences += whole.sequences == 0;
+    enum weir_status status = check_shape(blueprint, &whole, err);
     if (status != WEIR_OK)
         return status;
     struct weir_profile *profile = mem_alloc(1, sizeof *profile, err);
     if (profile == NULL)
         return WEIR_ERR_MEMORY;
-    profile->shape = *shape;
+    profile->shape = whole;
     profile->op_count = blueprint->plan->op_count;
-    profile->ops = mem_alloc(profile->op_count, sizeof *profile->ops, err);
-    if (profile->ops == NULL) {
+    status = count_bytes(profile, blueprint, err);
+    if (status != WEIR_OK) {
         weir_profile_close(profile);
-        return WEIR_ERR_MEMORY;
+        return status;
     }
-    name_ops(profile, blueprint->plan);
-    profile->steps = visit_ops(blueprint, shape, add_to_op, profile);
     *out = profile;
     return WEIR_OK;
 }
@@ -318,12 +347,14 @@ enum weir_status profile_run_step(struct weir_profile *profile, struct weir_engi
     return status;
 }
 
-static void forget_run(struct weir_profile *profile)
+/* From here on the engine's steps belong to a new run. */
+static void begin_run(struct weir_profile *profile, struct weir_engine *engine)
 {
     struct op_time *times = profile->times + (uint64_t)profile->runs * profile->op_count;
     for (uint32_t i = 0; i < profile->op_count; i++)
         times[i] = (struct op_time){0, 0};
     profile->ns[profile->runs] = 0;
+    engine->profile = profile;
 }
 
 static void sort_in_run(struct weir_profile *profile)
@@ -335,10 +366,19 @@ static void sort_in_run(struct weir_profile *profile)
     profile->order[place] = profile->runs++;
 }
 
-enum weir_status weir_profile_run(struct weir_profile *profile, struct weir_session *session,
-                                  const int32_t *tokens, struct weir_error *err)
+/* A run that was cut short is not kept. */
+static void end_run(struct weir_profile *profile, struct weir_engine *engine,
+                    enum weir_status status)
 {
-    struct weir_engine *engine = session->engine;
+    engine->profile = NULL;
+    if (status == WEIR_OK)
+        sort_in_run(profile);
+}
+
+/* That the profile can be told of a run of this engine. */
+static enum weir_status check_engine(const struct weir_profile *profile,
+                                     const struct weir_engine *engine, struct weir_error *err)
+{
     const bool is_same = profile->engine == engine && /* or one at the address of a closed one */
                          profile->threads == engine->blueprint.threads &&
                          profile->op_count == engine->blueprint.plan->op_count;
@@ -347,13 +387,56 @@ enum weir_status weir_profile_run(struct weir_profile *profile, struct weir_sess
     if (profile->runs == profile->runs_max)
         return err_set(err, WEIR_ERR_FULL, "the profile is full: it has room for %u runs",
                        profile->runs_max);
-    forget_run(profile);
-    engine->profile = profile;
-    const enum weir_status status =
-        weir_session_eval(session, tokens, profile->shape.rows, profile->shape.logits, err);
-    engine->profile = NULL;
-    if (status == WEIR_OK)
-        sort_in_run(profile);
+    return WEIR_OK;
+}
+
+enum weir_status weir_profile_run(struct weir_profile *profile, struct weir_session *session,
+                                  const int32_t *tokens, struct weir_error *err)
+{
+    struct weir_engine *engine = session->engine;
+    enum weir_status status;
+    TRY(check_engine(profile, engine, err));
+    if (profile->shape.sequences > 1)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a profile of %u sequences is run with one",
+                       profile->shape.sequences);
+    begin_run(profile, engine);
+    status = weir_session_eval(session, tokens, profile->shape.rows, profile->shape.logits, err);
+    end_run(profile, engine, status);
+out:
+    return status;
+}
+
+static enum weir_status check_items(const struct weir_profile *profile,
+                                    const struct weir_step_item *items, uint32_t count,
+                                    struct weir_error *err)
+{
+    const struct weir_profile_shape *shape = &profile->shape;
+    if (count != shape->sequences)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a profile of %u sequences is run with %u",
+                       shape->sequences, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (items[i].count != shape->rows || items[i].logits != shape->logits)
+            return err_set(err, WEIR_ERR_ARGUMENT,
+                           "item %u of the step has %u tokens and logits %d, expected %u and %d as "
+                           "the profile",
+                           i, items[i].count, (int)items[i].logits, shape->rows,
+                           (int)shape->logits);
+    }
+    return WEIR_OK;
+}
+
+enum weir_status weir_profile_run_step(struct weir_profile *profile,
+                                       const struct weir_step_item *items, uint32_t items_count,
+                                       struct weir_error *err)
+{
+    enum weir_status status;
+    TRY(check_items(profile, items, items_count, err));
+    struct weir_engine *engine = items[0].session->engine;
+    TRY(check_engine(profile, engine, err));
+    begin_run(profile, engine);
+    status = weir_engine_step(engine, items, items_count, err);
+    end_run(profile, engine, status);
+out:
     return status;
 }
 

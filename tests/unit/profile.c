@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "run/blueprint.h"
 #include "run/profile.h"
 
 #define NANO    "golden/nano-f32.gguf"
@@ -49,10 +50,24 @@ static struct weir_traffic sum_of(const struct weir_profile *profile)
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
 static const struct weir_profile_shape shapes[] = {
-    {0, 1, WEIR_LOGITS_LAST},  {100, 1, WEIR_LOGITS_LAST},  {33, 5, WEIR_LOGITS_ALL},
-    {7, 40, WEIR_LOGITS_NONE}, {30, 150, WEIR_LOGITS_LAST}, /* in three steps */
+    {0, 1, WEIR_LOGITS_LAST, 0},  {100, 1, WEIR_LOGITS_LAST, 1},  {33, 5, WEIR_LOGITS_ALL, 1},
+    {7, 40, WEIR_LOGITS_NONE, 1}, {30, 150, WEIR_LOGITS_LAST, 0}, /* in three steps */
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+
+/* Decodes, verifications and prompts of several sequences: one step each. */
+static const struct weir_profile_shape joint_shapes[] = {
+    {50, 1, WEIR_LOGITS_LAST, 3}, {12, 5, WEIR_LOGITS_ALL, 2},   {9, 2, WEIR_LOGITS_ALL, 3},
+    {0, 21, WEIR_LOGITS_LAST, 3}, {33, 20, WEIR_LOGITS_NONE, 2}, {5, 18, WEIR_LOGITS_LAST, 1},
+};
+enum { JOINT_SHAPES = sizeof joint_shapes / sizeof joint_shapes[0], SEQUENCES_MAX = 3 };
+
+static void joint_options(struct weir_engine_options *options)
+{
+    fixture_options(options);
+    options->sessions_max = SEQUENCES_MAX;
+    options->step_rows_max = 64;
+}
 
 TEST(profile_sums_are_those_of_the_evaluation)
 {
@@ -76,6 +91,103 @@ TEST(profile_sums_are_those_of_the_evaluation)
         CHECK_INT(info_of(profile).runs, 0);
         weir_profile_close(profile);
         fixture_close(&fixture);
+    }
+}
+
+/* What the ops of one step touch, its sequences in the places from the last to the first. */
+static struct weir_traffic traffic_of_step(const struct blueprint *blueprint,
+                                           const struct weir_profile_shape *shape)
+{
+    struct weir_traffic sum = {{0}, {0}};
+    struct traffic touched = {0};
+    struct step_seq seq[SEQUENCES_MAX];
+    struct step step = {.seq = seq, .seqs = shape->sequences};
+    for (uint32_t i = 0; i < shape->sequences; i++) {
+        seq[i] = (struct step_seq){.slot = SEQUENCES_MAX - 1 - i,
+                                   .cached = shape->cached,
+                                   .row_first = step.rows,
+                                   .rows = shape->rows};
+        step.rows += shape->rows;
+        step.outs += shape->logits == WEIR_LOGITS_ALL    ? shape->rows
+                     : shape->logits == WEIR_LOGITS_LAST ? 1
+                                                         : 0;
+    }
+    for (uint32_t i = 0; i < blueprint->plan->op_count; i++)
+        op_traffic(blueprint->plan, &blueprint->plan->ops[i], &step, &blueprint->limits, &touched);
+    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++) {
+        sum.read[class] = touched.read[class];
+        sum.written[class] = touched.written[class];
+    }
+    return sum;
+}
+
+static struct weir_traffic dry_sum(const struct weir_model *model,
+                                   const struct weir_engine_options *options,
+                                   const struct weir_profile_shape *shape)
+{
+    struct weir_profile *profile;
+    struct weir_error err = {0};
+    CHECK_OK(weir_profile_open(&profile, model, options, shape, &err), &err);
+    CHECK_INT(info_of(profile).shape.sequences, shape->sequences);
+    CHECK_INT(info_of(profile).steps, 1);
+    const struct weir_traffic sum = sum_of(profile);
+    weir_profile_close(profile);
+    return sum;
+}
+
+/* Fused and unfused, each of both rewrites. */
+TEST(profile_sums_of_sequences_are_those_of_their_step)
+{
+    for (int i = 0; i < MODELS * 4; i++) {
+        struct weir_engine_options options;
+        struct weir_model *model;
+        struct blueprint blueprint;
+        struct weir_error err = {0};
+        joint_options(&options);
+        options.fuse = i & 1 ? WEIR_ON : WEIR_OFF;
+        options.fused_gdn = i & 2 ? WEIR_ON : WEIR_OFF;
+        CHECK_OK(weir_model_open(&model, test_data(models[i / 4]), NULL, &err), &err);
+        CHECK_OK(blueprint_open(&blueprint, model, &options, &err), &err);
+        for (int k = 0; k < JOINT_SHAPES; k++) {
+            const struct weir_traffic sum = dry_sum(model, &options, &joint_shapes[k]);
+            const struct weir_traffic expected = traffic_of_step(&blueprint, &joint_shapes[k]);
+            CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+        }
+        blueprint_close(&blueprint);
+        weir_model_close(model);
+    }
+}
+
+/* Of several sequences caches and states are touched by each, weights once: as often as by one
+ * sequence that has the rows of all. */
+TEST(profile_of_sequences_has_weights_once_and_each_state)
+{
+    static const enum weir_traffic_class own[] = {WEIR_TRAFFIC_KV, WEIR_TRAFFIC_STATE,
+                                                  WEIR_TRAFFIC_CONV};
+    for (int i = 0; i < MODELS * JOINT_SHAPES; i++) {
+        const struct weir_profile_shape *shape = &joint_shapes[i / MODELS];
+        struct weir_profile_shape single = *shape, long_one = *shape;
+        struct weir_engine_options options;
+        struct weir_model *model;
+        struct weir_error err = {0};
+        joint_options(&options);
+        CHECK_OK(weir_model_open(&model, test_data(models[i % MODELS]), NULL, &err), &err);
+        single.sequences = long_one.sequences = 1;
+        long_one.rows *= shape->sequences;
+        const struct weir_traffic all = dry_sum(model, &options, shape);
+        const struct weir_traffic one = dry_sum(model, &options, &single);
+        const struct weir_traffic rows = dry_sum(model, &options, &long_one);
+        for (size_t k = 0; k < sizeof own / sizeof own[0]; k++) {
+            CHECK_INT(all.read[own[k]], shape->sequences * one.read[own[k]]);
+            CHECK_INT(all.written[own[k]], shape->sequences * one.written[own[k]]);
+        }
+        CHECK_INT(all.read[WEIR_TRAFFIC_EMBEDDING], rows.read[WEIR_TRAFFIC_EMBEDDING]);
+        /* The last layer may have the rows of the logits alone, and so fewer experts. */
+        if (shape->logits != WEIR_LOGITS_LAST || i % MODELS == 0)
+            CHECK_INT(all.read[WEIR_TRAFFIC_WEIGHTS], rows.read[WEIR_TRAFFIC_WEIGHTS]);
+        CHECK_INT(all.written[WEIR_TRAFFIC_LOGITS],
+                  shape->sequences * one.written[WEIR_TRAFFIC_LOGITS]);
+        weir_model_close(model);
     }
 }
 
@@ -160,38 +272,82 @@ static void check_times(const struct weir_profile *profile, uint32_t runs)
     CHECK(wait_ns < info.ns * info.threads);
 }
 
+/* An engine of three threads with a session for each sequence. */
+struct joint {
+    struct fixture fixture;
+    struct weir_session *sessions[SEQUENCES_MAX];
+    struct weir_step_item items[SEQUENCES_MAX];
+    int32_t *tokens;
+};
+
+static void joint_open(struct joint *joint, const char *model, const char *backend)
+{
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    uint32_t count;
+    joint_options(&options);
+    options.backend = backend;
+    options.threads = 3;
+    fixture_open(&joint->fixture, test_data(model), &options);
+    joint->tokens = fixture_tokens(test_data("golden/tokens300.txt"), &count);
+    joint->sessions[0] = joint->fixture.session;
+    for (int i = 1; i < SEQUENCES_MAX; i++)
+        CHECK_OK(weir_session_open(&joint->sessions[i], joint->fixture.engine, &err), &err);
+}
+
+static void joint_close(struct joint *joint)
+{
+    for (int i = 1; i < SEQUENCES_MAX; i++)
+        weir_session_close(joint->sessions[i]);
+    fixture_close(&joint->fixture);
+    free(joint->tokens);
+}
+
+/* Each session to the shape's tokens, and an item for it. */
+static void joint_stand(struct joint *joint, const struct weir_profile_shape *shape)
+{
+    struct weir_error err = {0};
+    for (uint32_t i = 0; i < shape->sequences || i == 0; i++) {
+        struct weir_session *session = joint->sessions[i];
+        weir_session_reset(session);
+        if (shape->cached > 0)
+            CHECK_OK(
+                weir_session_eval(session, joint->tokens, shape->cached, WEIR_LOGITS_NONE, &err),
+                &err);
+        joint->items[i] = (struct weir_step_item){.session = session,
+                                                  .tokens = joint->tokens + shape->cached,
+                                                  .count = shape->rows,
+                                                  .logits = shape->logits};
+    }
+}
+
+static enum weir_status joint_run(const struct joint *joint, struct weir_profile *profile,
+                                  uint32_t sequences, struct weir_error *err)
+{
+    if (sequences > 1)
+        return weir_profile_run_step(profile, joint->items, sequences, err);
+    return weir_profile_run(profile, joint->items[0].session, joint->items[0].tokens, err);
+}
+
 static void check_profile(const char *model, const char *backend,
                           const struct weir_profile_shape *shape)
 {
     enum { RUNS = 4 };
-    struct weir_engine_options options;
-    struct fixture fixture;
+    struct joint joint;
     struct weir_error err = {0};
     struct weir_profile *profile;
-    uint32_t count;
-    int32_t *tokens = fixture_tokens(test_data("golden/tokens300.txt"), &count);
-    fixture_options(&options);
-    options.backend = backend;
-    options.step_rows_max = 64;
-    options.threads = 3;
-    fixture_open(&fixture, test_data(model), &options);
-    CHECK_OK(weir_profile_open_engine(&profile, fixture.engine, shape, RUNS, &err), &err);
+    joint_open(&joint, model, backend);
+    CHECK_OK(weir_profile_open_engine(&profile, joint.fixture.engine, shape, RUNS, &err), &err);
     for (int i = 0; i < RUNS; i++) {
-        weir_session_reset(fixture.session);
-        if (shape->cached > 0)
-            CHECK_OK(
-                weir_session_eval(fixture.session, tokens, shape->cached, WEIR_LOGITS_NONE, &err),
-                &err);
-        CHECK_NO_ALLOC(CHECK_OK(
-            weir_profile_run(profile, fixture.session, tokens + shape->cached, &err), &err));
+        joint_stand(&joint, shape);
+        CHECK_NO_ALLOC(CHECK_OK(joint_run(&joint, profile, shape->sequences, &err), &err));
         check_times(profile, (uint32_t)i + 1);
     }
-    CHECK(weir_profile_run(profile, fixture.session, tokens, &err) != WEIR_OK);
+    CHECK(joint_run(&joint, profile, shape->sequences, &err) != WEIR_OK);
     fixture_check_says(&err, WEIR_ERR_FULL, "it has room for 4 runs");
-    fixture_close(&fixture);
+    joint_close(&joint);
     check_times(profile, RUNS);
     weir_profile_close(profile);
-    free(tokens);
 }
 
 /* Two threads, three ops: a barrier behind the second one and at the end. */
@@ -229,6 +385,8 @@ TEST(profile_times_of_ops_add_up_to_the_step)
     for (int b = 0; b < BACKENDS; b++) {
         for (int i = 0; i < MODELS * SHAPES; i++)
             check_profile(models[i % MODELS], backends[b], &shapes[i / MODELS]);
+        for (int i = 0; i < MODELS * JOINT_SHAPES; i++)
+            check_profile(models[i % MODELS], backends[b], &joint_shapes[i / MODELS]);
     }
 }
 
@@ -269,15 +427,24 @@ TEST(profile_refuses_what_an_evaluation_refuses)
         enum weir_status status;
         const char *says;
     } cases[] = {
-        {{0, 0, WEIR_LOGITS_LAST}, 1, WEIR_ERR_ARGUMENT, "no tokens"},
-        {{500, 13, WEIR_LOGITS_LAST}, 1, WEIR_ERR_FULL, "500 tokens and 13 more, it holds 512"},
-        {{0, 65, WEIR_LOGITS_ALL}, 1, WEIR_ERR_ARGUMENT, "expected at most 64"},
-        {{0, 1, (enum weir_logits)7}, 1, WEIR_ERR_ARGUMENT, "no such choice of logits: 7"},
-        {{0, 1, WEIR_LOGITS_LAST}, 0, WEIR_ERR_ARGUMENT, "0 runs, expected at least 1"},
+        {{0, 0, WEIR_LOGITS_LAST, 0}, 1, WEIR_ERR_ARGUMENT, "no tokens"},
+        {{500, 13, WEIR_LOGITS_LAST, 0}, 1, WEIR_ERR_FULL, "500 tokens and 13 more, it holds 512"},
+        {{0, 65, WEIR_LOGITS_ALL, 0}, 1, WEIR_ERR_ARGUMENT, "expected at most 64"},
+        {{0, 1, (enum weir_logits)7, 0}, 1, WEIR_ERR_ARGUMENT, "no such choice of logits: 7"},
+        {{0, 1, WEIR_LOGITS_LAST, 0}, 0, WEIR_ERR_ARGUMENT, "0 runs, expected at least 1"},
+        {{0, 1, WEIR_LOGITS_LAST, 4}, 1, WEIR_ERR_ARGUMENT, "of 4 sessions, expected 1 to 3"},
+        {{0, 171, WEIR_LOGITS_LAST, 3},
+         1,
+         WEIR_ERR_ARGUMENT,
+         "of 513 tokens, expected at most 512"},
+        {{0, 22, WEIR_LOGITS_ALL, 3}, 1, WEIR_ERR_ARGUMENT, "66 rows of logits, expected at most"},
+        {{512, 1, WEIR_LOGITS_LAST, 3}, 1, WEIR_ERR_FULL, "512 tokens and 1 more, it holds 512"},
+        {{0, UINT32_MAX, WEIR_LOGITS_LAST, 3}, 1, WEIR_ERR_FULL, "4294967295 more, it holds 512"},
     };
     struct weir_engine_options options;
     struct fixture fixture;
     fixture_options(&options);
+    options.sessions_max = SEQUENCES_MAX;
     fixture_open(&fixture, test_data(NANO), &options);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct weir_profile *profile = (void *)&fixture;
@@ -288,6 +455,41 @@ TEST(profile_refuses_what_an_evaluation_refuses)
         CHECK(profile == NULL);
     }
     fixture_close(&fixture);
+}
+
+/* And changes nothing: the profile can be run behind it. */
+TEST(profile_refuses_another_step_than_its_own)
+{
+    static const struct {
+        uint32_t sequences, count; /* of the step, and of its last item */
+        enum weir_logits logits;
+        const char *says;
+    } cases[] = {
+        {1, 2, WEIR_LOGITS_ALL, "a profile of 2 sequences is run with 1"},
+        {2, 1, WEIR_LOGITS_ALL, "item 1 of the step has 1 tokens and logits 2, expected 2 and 2"},
+        {2, 2, WEIR_LOGITS_LAST, "item 1 of the step has 2 tokens and logits 1, expected 2 and 2"},
+    };
+    const struct weir_profile_shape shape = {3, 2, WEIR_LOGITS_ALL, 2};
+    struct joint joint;
+    struct weir_error err = {0};
+    struct weir_profile *profile;
+    joint_open(&joint, NANO, "ref");
+    CHECK_OK(weir_profile_open_engine(&profile, joint.fixture.engine, &shape, 1, &err), &err);
+    joint_stand(&joint, &shape);
+    CHECK(weir_profile_run(profile, joint.sessions[0], joint.tokens, &err) != WEIR_OK);
+    fixture_check_says(&err, WEIR_ERR_ARGUMENT, "a profile of 2 sequences is run with one");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct weir_error refusal = {0};
+        joint.items[1].count = cases[i].count;
+        joint.items[1].logits = cases[i].logits;
+        CHECK(weir_profile_run_step(profile, joint.items, cases[i].sequences, &refusal) != WEIR_OK);
+        fixture_check_says(&refusal, WEIR_ERR_ARGUMENT, cases[i].says);
+    }
+    joint_stand(&joint, &shape);
+    CHECK_OK(weir_profile_run_step(profile, joint.items, 2, &err), &err);
+    check_times(profile, 1);
+    joint_close(&joint);
+    weir_profile_close(profile);
 }
 
 static bool stop(void *user, enum weir_stage stage, uint64_t done, uint64_t total)
@@ -354,7 +556,7 @@ static struct weir_model *open_shape(const struct weir_synth_options *synth)
 TEST(profile_of_a_header_is_that_of_the_file)
 {
     const char *path = test_scratch("profile-tiny.gguf");
-    const struct weir_profile_shape shape = {100, 3, WEIR_LOGITS_ALL};
+    const struct weir_profile_shape shape = {100, 3, WEIR_LOGITS_ALL, 1};
     struct weir_synth_options synth;
     struct weir_profile *whole, *dry;
     struct bytes header = {NULL, 0};
@@ -425,7 +627,7 @@ static double class_bytes(const struct weir_traffic *sum, enum weir_traffic_clas
  * also read. Figures are rounded in their last digit. */
 static void check_published(const struct published *figures, const struct weir_model *model, int i)
 {
-    const struct weir_profile_shape shape = {lengths[i] - 1, 1, WEIR_LOGITS_LAST};
+    const struct weir_profile_shape shape = {lengths[i] - 1, 1, WEIR_LOGITS_LAST, 1};
     struct weir_engine_options options;
     struct weir_profile *profile;
     struct weir_error err = {0};
@@ -468,7 +670,7 @@ TEST(profile_of_9b_moves_state_once)
 {
     const uint64_t state = 24ull * 32 * 128 * 128 * 4, ring_row = 24ull * 8192 * 4;
     const uint64_t kv_row = 8ull * 2 * 4 * 256 * 2;
-    const struct weir_profile_shape shape = {8191, 1, WEIR_LOGITS_LAST};
+    const struct weir_profile_shape shape = {8191, 1, WEIR_LOGITS_LAST, 1};
     struct weir_synth_options synth;
     weir_synth_options_init(&synth);
     synth.size = "9B";
@@ -498,7 +700,7 @@ TEST(profile_of_9b_moves_state_once)
 
 static void profile_a_shape(void *argument)
 {
-    const struct weir_profile_shape shape = {5, 2, WEIR_LOGITS_LAST};
+    const struct weir_profile_shape shape = {5, 2, WEIR_LOGITS_LAST, 1};
     const struct bytes *header = argument;
     struct weir_model *model = NULL;
     struct weir_profile *profile = NULL;
@@ -544,7 +746,7 @@ TEST(profile_alloc_failures_leave_nothing)
 static void profile_an_engine(void *argument)
 {
     const struct fixture *fixture = argument;
-    const struct weir_profile_shape shape = {0, 2, WEIR_LOGITS_LAST};
+    const struct weir_profile_shape shape = {0, 2, WEIR_LOGITS_LAST, 1};
     const int32_t tokens[] = {1, 2};
     struct weir_profile *profile = NULL;
     struct weir_error err = {0};
