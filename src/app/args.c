@@ -146,6 +146,17 @@ static enum weir_status set_threads(struct options *options, const char *value,
     return WEIR_OK;
 }
 
+/* Replaces what the environment, or a flag before, has said. */
+static enum weir_status set_thread_list(struct options *options, const char *value,
+                                        struct weir_error *err)
+{
+    struct number_list *threads = &options->profile.threads;
+    threads->count = 0;
+    if (strcmp(value, "-1") == 0)
+        return number_list_add(threads, 0, err);
+    return number_list_read(threads, value, 1, INT32_MAX, err);
+}
+
 static void allow_cpu(struct options *options, uint32_t cpu)
 {
     options->engine.cpus[cpu / 64] |= UINT64_C(1) << cpu % 64;
@@ -511,7 +522,7 @@ static const struct flag *flag_find(enum command_id command, const char *word, s
 }
 
 static enum weir_status parse_environment(struct options *options, enum command_id command,
-                                          bool *given, struct weir_error *err)
+                                          enum given *given, struct weir_error *err)
 {
     static const char negative[] = "LLAMA_ARG_NO_";
     for (uint32_t i = 0; i < flag_count; i++) {
@@ -525,7 +536,7 @@ static enum weir_status parse_environment(struct options *options, enum command_
         const enum weir_status status = flag_apply_from(options, flag, flag->env, value, err);
         if (status != WEIR_OK)
             return status;
-        given[i] = true;
+        given[i] = GIVEN_BY_ENVIRONMENT;
     }
     return WEIR_OK;
 }
@@ -537,7 +548,7 @@ struct words {
 
 /* Reads the flag `word`, and its value from the same or the next word. */
 static enum weir_status parse_flag(struct options *options, enum command_id command,
-                                   const char *word, struct words *words, bool *given,
+                                   const char *word, struct words *words, enum given *given,
                                    struct weir_error *err)
 {
     const char *value = NULL;
@@ -560,7 +571,7 @@ static enum weir_status parse_flag(struct options *options, enum command_id comm
         return err_set(err, WEIR_ERR_ARGUMENT, "%s: needs a value: %s", name, flag->value);
     if (needs_value)
         value = *words->next++;
-    given[flag - flag_table] = true;
+    given[flag - flag_table] = GIVEN_BY_WORD;
     return flag_apply_from(options, flag, name, value, err);
 }
 
@@ -594,8 +605,8 @@ static enum weir_status bare_add(struct bare *bare, const char *word, struct wei
     return WEIR_OK;
 }
 
-static enum weir_status bare_apply(const struct bare *bare, struct options *options, bool *given,
-                                   struct weir_error *err)
+static enum weir_status bare_apply(const struct bare *bare, struct options *options,
+                                   enum given *given, struct weir_error *err)
 {
     for (uint32_t i = 0; i < bare->count; i++) {
         const struct flag *flag = bare->flag[i];
@@ -603,7 +614,7 @@ static enum weir_status bare_apply(const struct bare *bare, struct options *opti
         if (already != bare->inherited[i])
             return err_set(err, WEIR_ERR_ARGUMENT, "%s may be given once, not as %s and %s",
                            flag->names, already, bare->word[i]);
-        given[flag - flag_table] = true;
+        given[flag - flag_table] = GIVEN_BY_WORD;
         const enum weir_status status =
             flag_apply_from(options, flag, flag->names, bare->word[i], err);
         if (status != WEIR_OK)
@@ -613,7 +624,7 @@ static enum weir_status bare_apply(const struct bare *bare, struct options *opti
 }
 
 enum weir_status args_parse(struct options *options, enum command_id command,
-                            const char *const *bare_flags, int argc, char **argv, bool *given,
+                            const char *const *bare_flags, int argc, char **argv, enum given *given,
                             struct weir_error *err)
 {
     enum weir_status status = parse_environment(options, command, given, err);
@@ -634,7 +645,14 @@ enum weir_status args_parse(struct options *options, enum command_id command,
     return status == WEIR_OK ? bare_apply(&bare, options, given, err) : status;
 }
 
-void args_adopt_sampling(struct options *options, const bool *given, const struct weir_model *model)
+enum given args_given(const enum given *given, enum command_id command, const char *name)
+{
+    const struct flag *flag = flag_find(command, name, strlen(name));
+    return flag == NULL ? GIVEN_NOT : given[flag - flag_table];
+}
+
+void args_adopt_sampling(struct options *options, const enum given *given,
+                         const struct weir_model *model)
 {
     const size_t first = offsetof(struct options, sampler);
     struct weir_sampler_options adopted = options->sampler;

@@ -56,16 +56,22 @@ extern const uint32_t flag_count;
 
 enum { BARE_MAX = 4 };
 
+/* Where a flag's value comes from. */
+enum given { GIVEN_NOT, GIVEN_BY_ENVIRONMENT, GIVEN_BY_WORD };
+
 /* Sets `options` (after options_init) from the environment, then from the words, by the flags that
  * `command` knows. Every flag that was given is marked in given[flag_count]. The i-th word that is
  * no flag is the value of flag bare_flags[i]: at most BARE_MAX names of the command's
  * flags. */
 enum weir_status args_parse(struct options *options, enum command_id command,
-                            const char *const *bare_flags, int argc, char **argv, bool *given,
+                            const char *const *bare_flags, int argc, char **argv, enum given *given,
                             struct weir_error *err);
 
+/* Where the value of the command's flag of this name comes from. */
+enum given args_given(const enum given *given, enum command_id command, const char *name);
+
 /* Takes the model's recommended sampling for each sampling flag that was not given. */
-void args_adopt_sampling(struct options *options, const bool *given,
+void args_adopt_sampling(struct options *options, const enum given *given,
                          const struct weir_model *model);
 
 #endif

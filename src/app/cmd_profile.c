@@ -5,6 +5,7 @@
 
 #include "app/loaded.h"
 #include "app/machine.h"
+#include "app/profile_points.h"
 #include "app/profile_report.h"
 #include "app/profile_run.h"
 #include "base/cpu.h"
@@ -19,12 +20,23 @@ static const struct profile_writer *const forms[] = {
     [PROFILE_CSV] = &profile_csv,
 };
 
+/* By total. */
+static const struct profile_writer *const total_forms[] = {
+    [PROFILE_TABLE] = &profile_total_table,
+    [PROFILE_JSON] = &profile_json,
+    [PROFILE_CSV] = &profile_total_csv,
+};
+
 struct profiling {
     const struct call *call;
     const struct profile_options *options;
     struct loaded loaded;
-    struct weir_profile_shape shape;
     struct weir_engine_options engine;
+    struct weir_session **sessions; /* [engine.sessions_max]; the first is that of `loaded` */
+    struct profile_progress progress;
+    const struct profile_writer *form;
+    bool is_total;
+    uint64_t points, points_done; /* of all numbers of threads */
     char model[MODEL_TEXT_MAX];
     bool is_dry;
     struct output output;
@@ -74,18 +86,20 @@ out:
     return status;
 }
 
+/* A model that only the environment names gives way to --size. */
 static enum weir_status check_source(const struct profiling *p, struct weir_error *err)
 {
     const struct profile_options *options = p->options;
-    const bool has_file = p->call->options->model != NULL;
-    if (has_file && options->size != NULL)
+    const char *file = p->call->options->model;
+    const bool is_named = args_given(p->call->given, COMMAND_PROFILE, "--model") == GIVEN_BY_WORD;
+    if (is_named && options->size != NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "--size is of a model that is not there, but %s is",
-                       p->call->options->model);
-    if (!has_file && options->size == NULL)
+                       file);
+    if (file == NULL && options->size == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "no model: name a GGUF file with --model or as first argument, or a public "
                        "one with --size");
-    if (has_file && (options->type != NULL || options->output_type != NULL))
+    if (options->size == NULL && (options->type != NULL || options->output_type != NULL))
         return err_set(err, WEIR_ERR_ARGUMENT, "--type and --output-type belong to --size");
     return WEIR_OK;
 }
@@ -94,7 +108,6 @@ static enum weir_status open_model(struct profiling *p, struct weir_error *err)
 {
     struct weir_model_info info;
     enum weir_status status;
-    TRY(check_source(p, err));
     if (p->options->size != NULL)
         TRY(open_size(p, err));
     else
@@ -108,101 +121,75 @@ out:
 
 /* ---- what is profiled ------------------------------------------------------------------------ */
 
-static struct weir_profile_shape shape_of(const struct profile_options *options)
-{
-    switch ((enum profile_mode)options->mode) {
-    case PROFILE_DECODE: return (struct weir_profile_shape){.rows = 1, .logits = WEIR_LOGITS_LAST};
-    case PROFILE_PREFILL:
-        return (struct weir_profile_shape){.rows = (uint32_t)options->rows,
-                                           .logits = WEIR_LOGITS_LAST};
-    case PROFILE_VERIFY:
-        return (struct weir_profile_shape){.rows = (uint32_t)options->drafts + 1,
-                                           .logits = WEIR_LOGITS_ALL};
-    }
-    return (struct weir_profile_shape){.rows = 1};
-}
-
-static uint32_t runs_of(const struct profile_options *options)
+static uint32_t runs_of(const struct profile_options *options, enum profile_mode mode)
 {
     static const uint32_t usual[] = {
         [PROFILE_DECODE] = 64, [PROFILE_PREFILL] = 5, [PROFILE_VERIFY] = 16};
-    return options->repetitions > 0 ? (uint32_t)options->repetitions : usual[options->mode];
+    return options->repetitions > 0 ? (uint32_t)options->repetitions : usual[mode];
 }
 
-static enum weir_status fill_contexts(struct profiling *p, struct weir_error *err)
+static enum weir_status choose_form(struct profiling *p, struct weir_error *err)
 {
-    struct number_list *contexts = &p->call->options->profile.contexts;
-    return contexts->count > 0 ? WEIR_OK : number_list_add(contexts, 256, err);
-}
-
-/* Room for the longest of the contexts, the profile's tokens and some to go on with. */
-static enum weir_status size_engine(struct profiling *p, struct weir_error *err)
-{
-    const struct number_list *contexts = &p->options->contexts;
-    int64_t longest = 0;
-    for (uint64_t i = 0; i < contexts->count; i++)
-        longest = contexts->items[i] > longest ? contexts->items[i] : longest;
-    const int64_t held = longest + p->shape.rows + (p->is_dry ? 0 : PROFILE_DRIFT);
-    if (held > 1 << 30)
-        return err_set(
-            err, WEIR_ERR_ARGUMENT,
-            "%lld tokens and %u more are more than any context holds, expected at most %d",
-            (long long)longest, p->shape.rows, 1 << 30);
-    const uint32_t outs = p->shape.logits == WEIR_LOGITS_ALL ? p->shape.rows : 1;
-    p->engine = p->call->options->engine;
-    p->engine.context = (uint32_t)held;
-    p->engine.logits_rows_max = outs;
-    p->engine.progress = log_progress;
-    p->engine.progress_user = p->call->log;
-    if (p->engine.step_rows_max < outs)
+    const struct number_list *by = &p->options->by;
+    for (uint64_t i = 0; i < by->count; i++)
+        p->is_total = p->is_total || by->items[i] == PROFILE_BY_TOTAL;
+    if (p->is_total && by->count > 1)
         return err_set(err, WEIR_ERR_ARGUMENT,
-                       "%u tokens are verified in one step, expected at most the %u of -ub",
-                       p->shape.rows, p->engine.step_rows_max);
+                       "--by total is one table of all profiles, and stands alone");
+    p->form = (p->is_total ? total_forms : forms)[p->options->form];
     return WEIR_OK;
 }
 
-/* ---- profiles -------------------------------------------------------------------------------- */
-
-static enum weir_status put_result(struct profiling *p, const struct profile_result *result,
-                                   struct weir_error *err)
+static enum weir_status choose_points(struct profiling *p, struct weir_error *err)
 {
-    struct profile_report *report = &p->report;
+    struct profile_options *options = &p->call->options->profile;
     enum weir_status status;
-    if (report->results == 0 && forms[p->options->form]->begin != NULL)
-        forms[p->options->form]->begin(report);
-    TRY(forms[p->options->form]->put(report, result, err));
-    report->results++;
-    output_flush(&p->output);
-    TRY(output_failed(&p->output, err));
+    p->is_dry = p->call->options->dry_run || options->size != NULL;
+    TRY(profile_points_fill(options, err));
+    if (p->is_dry && options->threads.count > 1)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "-t names %llu numbers of threads, but nothing is run: bytes are the same "
+                       "for all",
+                       (unsigned long long)options->threads.count);
+    p->points = profile_points_count(options) * options->threads.count;
+    p->engine = p->call->options->engine;
+    p->engine.progress = profile_progress_ask;
+    p->engine.progress_user = &p->progress;
+    TRY(profile_points_size(options, p->is_dry ? 0 : PROFILE_DRIFT, &p->engine, err));
 out:
     return status;
 }
 
-static enum weir_status profile_context(struct profiling *p, struct weir_error *err)
+/* ---- the engine ------------------------------------------------------------------------------ */
+
+static enum weir_status open_sessions(struct profiling *p, struct weir_error *err)
 {
-    struct weir_profile *profile = NULL;
-    struct profile_result result = {.mode = (enum profile_mode)p->options->mode};
-    const uint32_t runs = runs_of(p->options);
-    enum weir_status status;
-    if (p->is_dry) {
-        TRY(weir_profile_open(&profile, p->loaded.model, &p->engine, &p->shape, err));
-    } else {
-        TRY(weir_profile_open_engine(&profile, p->loaded.engine, &p->shape, runs, err));
-        TRY(profile_run(&result, profile, p->loaded.engine, p->loaded.session, runs, err));
-    }
-    result.profile = profile;
-    TRY(put_result(p, &result, err));
-out:
-    weir_profile_close(profile);
+    enum weir_status status = WEIR_OK;
+    p->sessions = mem_alloc(p->engine.sessions_max, sizeof *p->sessions, err);
+    if (p->sessions == NULL)
+        return WEIR_ERR_MEMORY;
+    p->sessions[0] = p->loaded.session;
+    for (uint32_t i = 1; i < p->engine.sessions_max && status == WEIR_OK; i++)
+        status = weir_session_open(&p->sessions[i], p->loaded.engine, err);
     return status;
+}
+
+static void close_engine(struct profiling *p)
+{
+    for (uint32_t i = 1; p->sessions != NULL && i < p->engine.sessions_max; i++)
+        weir_session_close(p->sessions[i]);
+    mem_free(p->sessions);
+    p->sessions = NULL;
+    loaded_close_engine(&p->loaded);
 }
 
 /* A bandwidth that is given is another machine's, or a better knowledge of this one. */
 static enum weir_status find_peak(struct profiling *p, struct weir_error *err)
 {
     struct probe probe;
+    const bool is_shown = p->options->form == PROFILE_TABLE || p->is_total;
     p->report.peak = p->options->bandwidth;
-    if (p->is_dry || p->options->bandwidth > 0 || p->options->form != PROFILE_TABLE)
+    if (p->is_dry || p->options->bandwidth > 0 || !is_shown)
         return WEIR_OK;
     const enum weir_status status = machine_probe(&probe, cpu_cores(), false, p->call->log, err);
     if (status == WEIR_OK) {
@@ -212,11 +199,13 @@ static enum weir_status find_peak(struct profiling *p, struct weir_error *err)
     return status;
 }
 
-static enum weir_status load(struct profiling *p, struct weir_error *err)
+static enum weir_status open_engine(struct profiling *p, uint32_t threads, struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
+    p->engine.threads = threads;
     if (!p->is_dry) {
         TRY(loaded_open_engine(&p->loaded, &p->engine, p->call->log, err));
+        TRY(open_sessions(p, err));
         p->report.backend = weir_engine_backend(p->loaded.engine);
     }
     TRY(find_peak(p, err));
@@ -224,20 +213,92 @@ out:
     return status;
 }
 
+/* ---- profiles -------------------------------------------------------------------------------- */
+
+static void show_progress(const struct profiling *p, const struct profile_point *point)
+{
+    const struct weir_profile_shape *shape = &point->shape;
+    if (p->is_dry || p->points == 1)
+        return;
+    log_print(p->call->log, WEIR_LOG_INFO,
+              "weir profile: %llu of %llu: %s, %u token%s behind %u, sequences: %u, threads: %u",
+              (unsigned long long)p->points_done + 1, (unsigned long long)p->points,
+              profile_mode_name(point->mode), shape->rows, shape->rows == 1 ? "" : "s",
+              shape->cached, shape->sequences, weir_engine_threads(p->loaded.engine));
+}
+
+static enum weir_status put_result(struct profiling *p, const struct profile_result *result,
+                                   struct weir_error *err)
+{
+    struct profile_report *report = &p->report;
+    enum weir_status status;
+    if (report->results == 0 && p->form->begin != NULL)
+        p->form->begin(report);
+    TRY(p->form->put(report, result, err));
+    report->results++;
+    output_flush(&p->output);
+    TRY(output_failed(&p->output, err));
+out:
+    return status;
+}
+
+static enum weir_status run_point(struct profiling *p, struct profile_result *result,
+                                  struct weir_profile **profile, const struct profile_point *point,
+                                  struct weir_error *err)
+{
+    const struct profile_bench bench = {p->loaded.engine, p->sessions, &p->progress};
+    const uint32_t runs = runs_of(p->options, point->mode);
+    const enum weir_status status =
+        weir_profile_open_engine(profile, p->loaded.engine, &point->shape, runs, err);
+    return status == WEIR_OK ? profile_run(result, *profile, &bench, runs, err) : status;
+}
+
+static enum weir_status profile_point(struct profiling *p, const struct profile_point *point,
+                                      struct weir_error *err)
+{
+    struct weir_profile *profile = NULL;
+    struct profile_result result = {.mode = point->mode};
+    enum weir_status status;
+    show_progress(p, point);
+    if (p->is_dry)
+        TRY(weir_profile_open(&profile, p->loaded.model, &p->engine, &point->shape, err));
+    else
+        TRY(run_point(p, &result, &profile, point, err));
+    result.profile = profile;
+    TRY(put_result(p, &result, err));
+    p->points_done++;
+out:
+    weir_profile_close(profile);
+    return status;
+}
+
+static enum weir_status profile_threads(struct profiling *p, uint32_t threads,
+                                        struct weir_error *err)
+{
+    const uint64_t count = profile_points_count(p->options);
+    enum weir_status status;
+    TRY(open_engine(p, threads, err));
+    for (uint64_t i = 0; i < count; i++) {
+        const struct profile_point point = profile_points_take(p->options, i);
+        TRY(profile_point(p, &point, err));
+    }
+out:
+    close_engine(p);
+    return status;
+}
+
 static enum weir_status profile_all(struct profiling *p, struct weir_error *err)
 {
-    const struct number_list *contexts = &p->options->contexts;
+    const struct number_list *threads = &p->options->threads;
     enum weir_status status;
     TRY(output_open(&p->output, NULL, err));
     p->report.output = &p->output;
     p->report.options = p->options;
     p->report.model = p->model;
-    for (uint64_t i = 0; i < contexts->count; i++) {
-        p->shape.cached = (uint32_t)contexts->items[i];
-        TRY(profile_context(p, err));
-    }
-    if (forms[p->options->form]->end != NULL)
-        forms[p->options->form]->end(&p->report);
+    for (uint64_t i = 0; i < threads->count; i++)
+        TRY(profile_threads(p, (uint32_t)threads->items[i], err));
+    if (p->form->end != NULL)
+        p->form->end(&p->report);
     TRY(output_finish(&p->output, err));
 out:
     return status;
@@ -245,14 +306,13 @@ out:
 
 enum weir_status command_profile(const struct call *call, struct weir_error *err)
 {
-    struct profiling p = {.call = call, .options = &call->options->profile};
+    struct profiling p = {
+        .call = call, .options = &call->options->profile, .progress = {.log = call->log}};
     enum weir_status status;
-    p.shape = shape_of(p.options);
-    p.is_dry = call->options->dry_run || p.options->size != NULL;
-    TRY(fill_contexts(&p, err));
+    TRY(choose_form(&p, err));
+    TRY(check_source(&p, err));
+    TRY(choose_points(&p, err));
     TRY(open_model(&p, err));
-    TRY(size_engine(&p, err));
-    TRY(load(&p, err));
     TRY(profile_all(&p, err));
 out:
     output_abandon(&p.output);

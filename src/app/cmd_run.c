@@ -85,8 +85,8 @@ static enum weir_status read_prompt(struct run *run, struct weir_error *err)
     return status;
 }
 
-static enum weir_status open_sampler(struct run *run, struct options *options, const bool *given,
-                                     struct weir_error *err)
+static enum weir_status open_sampler(struct run *run, struct options *options,
+                                     const enum given *given, struct weir_error *err)
 {
     args_adopt_sampling(options, given, run->loaded.model);
     struct weir_sampler_options *sampling = &options->sampler;

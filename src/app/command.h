@@ -9,7 +9,7 @@
 
 struct call {
     struct options *options;
-    const bool *given; /* which flags, by their place in flag_table */
+    const enum given *given; /* which flags, by their place in flag_table */
     struct log *log;
 };
 

@@ -85,10 +85,17 @@ enum weir_status loaded_open_engine(struct loaded *loaded,
     return WEIR_OK;
 }
 
-void loaded_close(struct loaded *loaded)
+void loaded_close_engine(struct loaded *loaded)
 {
     weir_session_close(loaded->session);
     weir_engine_close(loaded->engine);
+    loaded->session = NULL;
+    loaded->engine = NULL;
+}
+
+void loaded_close(struct loaded *loaded)
+{
+    loaded_close_engine(loaded);
     weir_tokenizer_close(loaded->tokenizer);
     weir_model_close(loaded->model);
     *loaded = (struct loaded){0};

@@ -30,6 +30,9 @@ enum weir_status loaded_open_engine(struct loaded *loaded,
                                     const struct weir_engine_options *engine_options,
                                     struct log *log, struct weir_error *err);
 
+/* The model stays open, so that another engine can be opened on it. */
+void loaded_close_engine(struct loaded *loaded);
+
 void loaded_close(struct loaded *loaded);
 
 #endif

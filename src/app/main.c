@@ -215,7 +215,7 @@ static enum weir_status program_run(int argc, char **argv, struct weir_error *er
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
-static void warn_of_ignored(struct log *log, const bool *given)
+static void warn_of_ignored(struct log *log, const enum given *given)
 {
     for (uint32_t i = 0; i < flag_count; i++) {
         if (given[i] && flag_table[i].kind == FLAG_IGNORED)
@@ -250,7 +250,7 @@ static enum weir_status command_call(const struct command *command, int argc, ch
     struct options options;
     options_init(&options);
     options.engine.cache_k = options.engine.cache_v = command->cache;
-    bool *given = mem_alloc(flag_count, sizeof *given, err);
+    enum given *given = mem_alloc(flag_count, sizeof *given, err);
     if (given == NULL)
         goto out;
     TRY(args_parse(&options, command->id, command->bare, argc, argv, given, err));

@@ -19,7 +19,6 @@ void options_init(struct options *options)
         .chunks = -1,
         .mtp_chain = -1,
         .bench = {.repetitions = 5, .format = BENCH_MD, .format_errors = BENCH_NONE},
-        .profile = {.rows = 512, .drafts = 4},
         .log = {.level = WEIR_LOG_INFO},
     };
     weir_engine_options_init(&options->engine);
@@ -47,6 +46,16 @@ static void bench_release(struct bench_options *bench)
     text_list_release(&bench->models);
 }
 
+static void profile_release(struct profile_options *profile)
+{
+    const struct number_list *const lists[] = {
+        &profile->modes,  &profile->contexts, &profile->sequences, &profile->prompts,
+        &profile->drafts, &profile->threads,  &profile->by,
+    };
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        mem_free(lists[i]->items);
+}
+
 void options_release(struct options *options)
 {
     text_list_release(&options->overrides);
@@ -57,8 +66,7 @@ void options_release(struct options *options)
     text_list_release(&options->include_weights);
     text_list_release(&options->exclude_weights);
     bench_release(&options->bench);
-    mem_free(options->profile.contexts.items);
-    mem_free(options->profile.by.items);
+    profile_release(&options->profile);
     mem_free(options->biases.items);
 }
 

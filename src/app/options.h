@@ -38,22 +38,30 @@ struct bench_options {
 };
 
 enum profile_mode { PROFILE_DECODE, PROFILE_PREFILL, PROFILE_VERIFY };
-enum profile_by { PROFILE_BY_KIND, PROFILE_BY_ROLE, PROFILE_BY_LAYER, PROFILE_BY_CLASS };
+enum profile_by {
+    PROFILE_BY_KIND,
+    PROFILE_BY_ROLE,
+    PROFILE_BY_LAYER,
+    PROFILE_BY_CLASS,
+    PROFILE_BY_TOTAL,
+};
 enum profile_form { PROFILE_TABLE, PROFILE_JSON, PROFILE_CSV };
 
 /* Lists that are empty have their default. */
 struct profile_options {
-    const char *size;        /* of a public model that is not there; NULL: the model is a file */
-    const char *type;        /* of its matrices; NULL: as weir_synth_options_init says */
-    const char *output_type; /* of its head and a tied embedding; NULL: the same */
-    int32_t mode;            /* enum profile_mode */
-    int32_t rows;            /* of a prefill */
-    int32_t drafts;          /* that a verification checks */
-    int32_t repetitions;     /* 0: by the mode */
-    int32_t form;            /* enum profile_form */
-    struct number_list contexts; /* tokens that stand before */
-    struct number_list by;       /* enum profile_by */
-    double bandwidth;            /* GB/s that replaces what is measured; 0: not given */
+    const char *size;         /* of a public model that is not there; NULL: the model is a file */
+    const char *type;         /* of its matrices; NULL: as weir_synth_options_init says */
+    const char *output_type;  /* of its head and a tied embedding; NULL: the same */
+    struct number_list modes; /* enum profile_mode */
+    struct number_list contexts;  /* tokens that stand before */
+    struct number_list sequences; /* of a step */
+    struct number_list prompts;   /* tokens of a prefill */
+    struct number_list drafts;    /* that a verification checks */
+    struct number_list threads;   /* 0: one for each core */
+    int32_t repetitions;          /* 0: by the mode */
+    int32_t form;                 /* enum profile_form */
+    struct number_list by;        /* enum profile_by */
+    double bandwidth;             /* GB/s that replaces what is measured; 0: not given */
     bool operand_bytes;
 };
 

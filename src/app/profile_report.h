@@ -37,5 +37,6 @@ struct profile_writer {
 const char *profile_mode_name(enum profile_mode mode);
 
 extern const struct profile_writer profile_table, profile_json, profile_csv;
+extern const struct profile_writer profile_total_table, profile_total_csv; /* by total */
 
 #endif

@@ -4,60 +4,123 @@
 
 #include <stdlib.h>
 
+#include "app/interrupt.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
-enum { TOKEN_SEED = 1 };
+enum { TOKEN_SEED = 1, PAIR_STREAM = 1 };
 
 struct run {
-    struct weir_profile *profile; /* NULL: without clocks */
+    const struct profile_bench *bench;
+    struct weir_profile *profile;
     struct weir_profile_shape shape;
-    struct weir_session *session;
-    int32_t *tokens; /* those before, then those of the shape */
+    int32_t *tokens;              /* of each sequence: those before, then those of the shape */
+    struct weir_step_item *items; /* of a step of several sequences: one for each */
 };
 
-static enum weir_status draw_tokens(struct run *run, uint32_t vocab, struct weir_error *err)
+bool profile_progress_ask(void *user, enum weir_stage stage, uint64_t done, uint64_t total)
 {
-    const uint64_t count = (uint64_t)run->shape.cached + run->shape.rows;
-    run->tokens = mem_alloc(count, sizeof *run->tokens, err);
+    const struct profile_progress *progress = user;
+    return progress->is_timed ? !interrupt_requested()
+                              : log_progress(progress->log, stage, done, total);
+}
+
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+static uint64_t tokens_of_sequence(const struct run *run)
+{
+    return (uint64_t)run->shape.cached + run->shape.rows;
+}
+
+/* Each sequence has tokens of its own: experts would not be asked as often by the same ones. */
+static enum weir_status draw_tokens(struct run *run, struct weir_error *err)
+{
+    const uint32_t vocab = weir_engine_vocab(run->bench->engine);
+    const uint64_t count = tokens_of_sequence(run);
+    uint64_t all;
+    if (!size_mul(count, run->shape.sequences, &all))
+        return err_set(err, WEIR_ERR_MEMORY, "%u sequences of %llu tokens are too many",
+                       run->shape.sequences, (unsigned long long)count);
+    run->tokens = mem_alloc(all, sizeof *run->tokens, err);
     if (run->tokens == NULL)
         return WEIR_ERR_MEMORY;
-    for (uint64_t i = 0; i < count; i++)
-        run->tokens[i] = (int32_t)(rng_bits(TOKEN_SEED, 0, i) % vocab);
+    for (uint64_t i = 0; i < all; i++)
+        run->tokens[i] = (int32_t)(rng_bits(TOKEN_SEED, 2 * (i / count), i % count) % vocab);
     return WEIR_OK;
 }
 
-/* Brings the session to the tokens that stand before, unless it is there or, but for a prompt, a
- * little behind. */
-static enum weir_status stand(const struct run *run, struct weir_error *err)
+static enum weir_status make_items(struct run *run, struct weir_error *err)
 {
-    const uint32_t position = weir_session_position(run->session), cached = run->shape.cached;
+    run->items = mem_alloc(run->shape.sequences, sizeof *run->items, err);
+    if (run->items == NULL)
+        return WEIR_ERR_MEMORY;
+    for (uint32_t i = 0; i < run->shape.sequences; i++)
+        run->items[i] = (struct weir_step_item){
+            .session = run->bench->sessions[i],
+            .tokens = run->tokens + i * tokens_of_sequence(run) + run->shape.cached,
+            .count = run->shape.rows,
+            .logits = run->shape.logits};
+    return WEIR_OK;
+}
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+/* Brings a session to the tokens that stand before, unless it is there or, but for a prompt, a
+ * little behind. */
+static enum weir_status stand(const struct run *run, uint32_t sequence, struct weir_error *err)
+{
+    struct weir_session *session = run->bench->sessions[sequence];
+    const uint32_t position = weir_session_position(session), cached = run->shape.cached;
     const bool is_prompt = run->shape.rows > 1 && run->shape.logits == WEIR_LOGITS_LAST;
     const uint64_t last = (uint64_t)cached + (is_prompt ? 0 : PROFILE_DRIFT);
     if (position >= cached && position + (uint64_t)run->shape.rows <= last)
         return WEIR_OK;
-    weir_session_reset(run->session);
+    weir_session_reset(session);
     if (cached == 0)
         return WEIR_OK;
-    return weir_session_eval(run->session, run->tokens, cached, WEIR_LOGITS_NONE, err);
+    return weir_session_eval(session, run->tokens + sequence * tokens_of_sequence(run), cached,
+                             WEIR_LOGITS_NONE, err);
 }
 
-/* One evaluation; *ns, of all of it, the caller's way included. */
+static enum weir_status stand_all(const struct run *run, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < run->shape.sequences && status == WEIR_OK; i++)
+        status = stand(run, i, err);
+    return status;
+}
+
+/* One sequence may take several steps, several take one. */
+static enum weir_status evaluate(const struct run *run, struct weir_profile *profile,
+                                 struct weir_error *err)
+{
+    const struct weir_step_item *item = &run->items[0];
+    const uint32_t count = run->shape.sequences;
+    if (count > 1 && profile != NULL)
+        return weir_profile_run_step(profile, run->items, count, err);
+    if (count > 1)
+        return weir_engine_step(run->bench->engine, run->items, count, err);
+    if (profile != NULL)
+        return weir_profile_run(profile, item->session, item->tokens, err);
+    return weir_session_eval(item->session, item->tokens, item->count, item->logits, err);
+}
+
+/* One evaluation, with clocks if there is a profile; *ns, of all of it, the caller's way
+ * included. */
 static enum weir_status run_once(const struct run *run, struct weir_profile *profile, uint64_t *ns,
                                  struct weir_error *err)
 {
-    const int32_t *tokens = run->tokens + run->shape.cached;
-    enum weir_status status = stand(run, err);
+    enum weir_status status = stand_all(run, err);
     if (status != WEIR_OK)
         return status;
+    run->bench->progress->is_timed = true;
     const uint64_t begin = clock_ns();
-    if (profile != NULL)
-        status = weir_profile_run(profile, run->session, tokens, err);
-    else
-        status = weir_session_eval(run->session, tokens, run->shape.rows, run->shape.logits, err);
+    status = evaluate(run, profile, err);
     *ns = clock_ns() - begin;
     *ns += *ns == 0; /* a clock too coarse to see it */
+    run->bench->progress->is_timed = false;
     return status;
 }
 
@@ -80,7 +143,7 @@ static enum weir_status run_pairs(const struct run *run, uint32_t runs, uint64_t
     enum weir_status status;
     TRY(run_once(run, NULL, &without[0], err));
     for (uint32_t i = 0; i < runs; i++) {
-        const bool is_clocked_first = rng_bits(TOKEN_SEED, 1, i) % 2 == 0;
+        const bool is_clocked_first = rng_bits(TOKEN_SEED, PAIR_STREAM, i) % 2 == 0;
         TRY(run_once(run, is_clocked_first ? run->profile : NULL,
                      is_clocked_first ? &with[i] : &without[i], err));
         TRY(run_once(run, is_clocked_first ? NULL : run->profile,
@@ -90,11 +153,26 @@ out:
     return status;
 }
 
-enum weir_status profile_run(struct profile_result *result, struct weir_profile *profile,
-                             const struct weir_engine *engine, struct weir_session *session,
-                             uint32_t runs, struct weir_error *err)
+static enum weir_status run_all(struct run *run, uint32_t runs, uint64_t *with, uint64_t *without,
+                                struct weir_error *err)
 {
-    struct run run = {.profile = profile, .session = session};
+    enum weir_status status;
+    TRY(draw_tokens(run, err));
+    TRY(make_items(run, err));
+    for (uint32_t i = 0; i < run->shape.sequences; i++)
+        weir_session_reset(run->bench->sessions[i]); /* it may stand behind another profile */
+    TRY(run_pairs(run, runs, with, without, err));
+out:
+    mem_free(run->tokens);
+    mem_free(run->items);
+    return status;
+}
+
+enum weir_status profile_run(struct profile_result *result, struct weir_profile *profile,
+                             const struct profile_bench *bench, uint32_t runs,
+                             struct weir_error *err)
+{
+    struct run run = {.bench = bench, .profile = profile};
     struct weir_profile_info info;
     uint64_t *with = mem_alloc(runs, sizeof *with, err);
     uint64_t *without = mem_alloc(runs, sizeof *without, err);
@@ -103,13 +181,10 @@ enum weir_status profile_run(struct profile_result *result, struct weir_profile 
     run.shape = info.shape;
     if (with == NULL || without == NULL)
         goto out;
-    weir_session_reset(session); /* it may stand behind another profile */
-    TRY(draw_tokens(&run, weir_engine_vocab(engine), err));
-    TRY(run_pairs(&run, runs, with, without, err));
+    TRY(run_all(&run, runs, with, without, err));
     result->with_ns = median(with, runs);
     result->without_ns = median(without, runs);
 out:
-    mem_free(run.tokens);
     mem_free(with);
     mem_free(without);
     return status;

@@ -112,16 +112,26 @@ static void put_subject(const struct profile_report *report, enum profile_mode m
                         const struct weir_profile_info *info)
 {
     struct output *output = report->output;
-    output_print(output, "%s%s: %s, %u token%s behind %u", report->results == 0 ? "" : "\n",
-                 report->model, profile_mode_name(mode), info->shape.rows,
-                 info->shape.rows == 1 ? "" : "s", info->shape.cached);
+    const struct weir_profile_shape *shape = &info->shape;
+    output_print(output, "%s%s: %s, ", report->results == 0 ? "" : "\n", report->model,
+                 profile_mode_name(mode));
+    if (shape->sequences > 1)
+        output_print(output, "%u sequences of ", shape->sequences);
+    output_print(output, "%u token%s behind %u", shape->rows, shape->rows == 1 ? "" : "s",
+                 shape->cached);
     if (info->steps > 1)
         output_print(output, " in %u steps", info->steps);
     if (info->runs == 0)
         output_print(output, "; nothing was run\n");
     else
-        output_print(output, "; %s, %u threads, median of %u runs\n", report->backend,
-                     info->threads, info->runs);
+        output_print(output, "; %s, %u thread%s, median of %u runs\n", report->backend,
+                     info->threads, info->threads == 1 ? "" : "s", info->runs);
+}
+
+/* All that are evaluated. */
+static double tokens_of(const struct weir_profile_info *info)
+{
+    return (double)info->shape.rows * info->shape.sequences;
 }
 
 static void put_measured(const struct profile_report *report, const struct profile_result *result,
@@ -130,7 +140,7 @@ static void put_measured(const struct profile_report *report, const struct profi
     struct output *output = report->output;
     output_print(output, "%.3f ms (%.3f to %.3f), %.2f tokens/s; waiting %.1f%% of all threads\n",
                  milliseconds(info->ns), milliseconds(info->ns_min), milliseconds(info->ns_max),
-                 info->shape.rows * 1e9 / (double)info->ns,
+                 tokens_of(info) * 1e9 / (double)info->ns,
                  100 * (double)all->wait_ns / (double)info->ns / info->threads);
     output_print(output,
                  "with all around the ops %.3f ms; the clocks cost %+.2f%% (%.3f ms without)\n",
@@ -146,7 +156,7 @@ static void put_floor(const struct profile_report *report, const struct weir_pro
         return;
     const double floor_ms = profile_floor_ms(profile_sum_bytes(all), report->peak);
     output_print(report->output, "floor %.3f ms, %.2f tokens/s: %.3f MB at %.2f GB/s, %s\n",
-                 floor_ms, info->shape.rows * 1e3 / floor_ms, megabytes(profile_sum_bytes(all)),
+                 floor_ms, tokens_of(info) * 1e3 / floor_ms, megabytes(profile_sum_bytes(all)),
                  report->peak, report->is_measured ? "which the machine can read" : "as given");
 }
 
@@ -160,8 +170,9 @@ static void put_crossing(const struct profile_report *report, const struct weir_
     const uint64_t per_token = traffic.read[WEIR_TRAFFIC_KV] / tokens;
     if (info->steps > 1 || per_token == 0)
         return;
-    output_print(report->output, "KV reads equal weight reads at %llu tokens\n",
-                 (unsigned long long)(traffic.read[WEIR_TRAFFIC_WEIGHTS] / per_token));
+    output_print(report->output, "KV reads equal weight reads at %llu tokens%s\n",
+                 (unsigned long long)(traffic.read[WEIR_TRAFFIC_WEIGHTS] / per_token),
+                 info->shape.sequences > 1 ? " in each sequence" : "");
 }
 
 static enum weir_status put_advice(const struct profile_report *report,
