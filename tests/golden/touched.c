@@ -19,8 +19,8 @@
 /* One operand of the op that runs: where it lies, and one byte of flags for each of its bytes. */
 struct watched {
     const struct host_operand *operand;
-    const uint8_t *first;
-    uint64_t bytes;
+    uintptr_t first, bytes;
+    bool has_gaps; /* between its elements lie those of another, whose view it is */
     uint8_t *flags;
 };
 
@@ -33,9 +33,12 @@ static struct {
     struct watched at[OP_OPERANDS_MAX];
 } recorder;
 
-/* True if byte `offset` from the operand's start is one of its elements: a view has gaps. */
-static bool in_view(const struct host_operand *operand, uint64_t offset)
+/* True if byte `offset` from the operand's start is one of its elements. */
+static bool in_view(const struct watched *watched, uint64_t offset)
 {
+    const struct host_operand *operand = watched->operand;
+    if (!watched->has_gaps)
+        return true;
     const uint64_t column = offset % operand->pitch;
     const uint64_t width = dtype_row_bytes(operand->dtype, operand->width);
     if (operand->groups == 1)
@@ -44,23 +47,38 @@ static bool in_view(const struct host_operand *operand, uint64_t offset)
     return column / stride < operand->groups && column % stride < width;
 }
 
+/* The bytes of a piece of at most 64 that lie within the operand's rows, a bit for each; those of
+ * its elements are flagged, and *elements has their bits. */
+static uint64_t record_operand(struct watched *watched, uintptr_t first, uint64_t size,
+                               uint8_t flag, uint64_t *elements)
+{
+    uint64_t near = 0;
+    if (first + size <= watched->first || first >= watched->first + watched->bytes)
+        return 0;
+    for (uint64_t b = 0; b < size; b++) {
+        const uintptr_t offset = first + b - watched->first; /* before it: beyond all its bytes */
+        if (offset >= watched->bytes)
+            continue;
+        near |= UINT64_C(1) << b;
+        if (in_view(watched, offset)) {
+            *elements |= UINT64_C(1) << b;
+            watched->flags[offset] |= flag;
+        }
+    }
+    return near;
+}
+
 static void record(const void *address, uint64_t size, uint8_t flag)
 {
-    const uint8_t *first = address;
-    for (uint64_t b = 0; recorder.is_on && b < size; b++) {
-        bool is_near = false, is_element = false;
-        for (uint32_t i = 0; i < recorder.count; i++) {
-            struct watched *watched = &recorder.at[i];
-            const uint64_t offset = (uint64_t)(first + b - watched->first);
-            if (first + b < watched->first || offset >= watched->bytes)
-                continue;
-            is_near = true;
-            if (in_view(watched->operand, offset)) {
-                is_element = true;
-                watched->flags[offset] |= flag;
-            }
-        }
-        recorder.strays += is_near && !is_element;
+    uintptr_t first = (uintptr_t)address;
+    while (recorder.is_on && size > 0) {
+        const uint64_t piece = size < 64 ? size : 64;
+        uint64_t near = 0, elements = 0;
+        for (uint32_t i = 0; i < recorder.count; i++)
+            near |= record_operand(&recorder.at[i], first, piece, flag, &elements);
+        recorder.strays += (uint64_t)__builtin_popcountll(near & ~elements);
+        first += piece;
+        size -= piece;
     }
 }
 
@@ -177,9 +195,12 @@ static void watch(const struct ref_call *call, uint32_t operands, uint32_t slots
     recorder.count = operands;
     for (uint32_t i = 0; i < operands; i++) {
         struct watched *watched = &recorder.at[i];
-        watched->operand = &call->at[i];
-        watched->first = call->at[i].data;
-        watched->bytes = operand_bytes(&call->at[i], slots);
+        const struct host_operand *operand = &call->at[i];
+        const uint64_t elements = (uint64_t)operand->groups * operand->width;
+        watched->operand = operand;
+        watched->first = (uintptr_t)operand->data;
+        watched->bytes = operand_bytes(operand, slots);
+        watched->has_gaps = dtype_row_bytes(operand->dtype, elements) != operand->pitch;
         watched->flags = calloc(1, watched->bytes + 1);
         CHECK(watched->flags != NULL);
     }
@@ -263,23 +284,43 @@ static uint32_t prove_step(const struct proof *proof, const struct step *shape)
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-/* Four steps: a prompt; one token; two sequences of unlike length, one of them new; a step that
- * wants no logits. Of the plan of the model and, if the engine has it, that of the MTP block. */
+enum { ROWS_MAX = 8, SEQUENCES_MAX = 3 };
+
+/* A prompt; one token; two sequences of unlike length, one of them new; a prompt that fills a ring,
+ * a token and a verification in one; a token of each of three; two that want no logits. */
+static const struct shape {
+    uint32_t seqs, rows, outs;
+    struct step_seq seq[SEQUENCES_MAX]; /* slot, cached, row_first, rows */
+    uint32_t out_row[ROWS_MAX];
+} shapes[] = {
+    {1, 5, 1, {{1, 0, 0, 5}}, {4}},
+    {1, 1, 1, {{1, 5, 0, 1}}, {0}},
+    {2, 5, 2, {{1, 6, 0, 2}, {0, 0, 2, 3}}, {1, 4}},
+    {3, 8, 4, {{2, 0, 0, 4}, {0, 3, 4, 1}, {1, 8, 5, 3}}, {4, 5, 6, 7}},
+    {3, 3, 3, {{1, 11, 0, 1}, {2, 4, 1, 1}, {0, 4, 2, 1}}, {0, 1, 2}},
+    {2, 3, 0, {{0, 5, 0, 2}, {2, 5, 2, 1}}, {0}},
+};
+
+static void prove_plan(const struct proof *proof, const float *hidden)
+{
+    static const int32_t token[ROWS_MAX] = {5, 17, 29, 41, 53, 65, 77, 89};
+    uint32_t ops = 0;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        const struct step step = {.rows = shapes[i].rows,
+                                  .token = token,
+                                  .seqs = shapes[i].seqs,
+                                  .seq = shapes[i].seq,
+                                  .outs = shapes[i].outs,
+                                  .out_row = shapes[i].out_row,
+                                  .hidden = hidden};
+        ops += prove_step(proof, &step);
+    }
+    CHECK(ops > 90);
+}
+
+/* The plan of the model and, if the engine has it, that of the MTP block. */
 static void prove_model(const char *path, const struct weir_engine_options *options)
 {
-    enum { ROWS_MAX = 5 };
-    static const int32_t token[] = {5, 17, 29, 41, 53, 65, 77, 89};
-    static const uint32_t out_row[] = {4}, out_rows[] = {1, 4}, first_row[] = {0};
-    const struct step_seq prompt[] = {{.slot = 1, .cached = 0, .row_first = 0, .rows = 5}};
-    const struct step_seq single[] = {{.slot = 1, .cached = 5, .row_first = 0, .rows = 1}};
-    const struct step_seq both[] = {{.slot = 1, .cached = 6, .row_first = 0, .rows = 2},
-                                    {.slot = 0, .cached = 0, .row_first = 2, .rows = 3}};
-    struct step steps[] = {
-        {.rows = 5, .token = token, .seqs = 1, .seq = prompt, .outs = 1, .out_row = out_row},
-        {.rows = 1, .token = token, .seqs = 1, .seq = single, .outs = 1, .out_row = first_row},
-        {.rows = 5, .token = token, .seqs = 2, .seq = both, .outs = 2, .out_row = out_rows},
-        {.rows = 1, .token = token, .seqs = 1, .seq = single, .outs = 0, .out_row = NULL},
-    };
     struct fixture fixture;
     fixture_open(&fixture, path, options);
     const struct weir_engine *engine = fixture.engine;
@@ -288,67 +329,155 @@ static void prove_model(const char *path, const struct weir_engine_options *opti
     CHECK(hidden != NULL);
     for (size_t i = 0; i < ROWS_MAX * (size_t)blueprint->config.width; i++)
         hidden[i] = (float)(i % 7) - 3;
-    uint32_t ops = 0;
-    for (int mtp = 0; mtp <= options->mtp; mtp++) {
-        const struct proof proof = {mtp ? blueprint->mtp : blueprint->plan,
-                                    mtp ? engine->mtp_exec : engine->exec, &blueprint->limits};
-        for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-            steps[i].hidden = mtp ? hidden : NULL;
-            ops += prove_step(&proof, &steps[i]);
-        }
-    }
-    CHECK(ops > 100);
+    prove_plan(&(struct proof){blueprint->plan, engine->exec, &blueprint->limits}, NULL);
+    if (options->mtp)
+        prove_plan(&(struct proof){blueprint->mtp, engine->mtp_exec, &blueprint->limits}, hidden);
     free(hidden);
     fixture_close(&fixture);
 }
 
-static void prove_options(const char *path, enum weir_switch fuse, enum weir_cache_type cache,
-                          bool mtp)
+static void proof_options(struct weir_engine_options *options)
+{
+    fixture_options(options);
+    options->threads = 1;
+    options->context = 16;
+    options->sessions_max = SEQUENCES_MAX;
+}
+
+/* ---- plans ----------------------------------------------------------------------------------- */
+
+/* What is done with a model and the options of its plan. */
+typedef void model_fn(const char *path, const struct weir_engine_options *options);
+
+/* Which of the four ways to rewrite the plan: bit 0 is the fusing of the state's ops, bit 1 that of
+ * all others. */
+enum rewrites { REWRITES_ALL = 1, REWRITES_NONE_AND_BOTH = 3 };
+
+static void each_rewrite(model_fn *fn, const char *path, const struct weir_engine_options *options,
+                         enum rewrites rewrites)
+{
+    struct weir_engine_options rewritten = *options;
+    for (unsigned i = 0; i < 4; i += rewrites) {
+        rewritten.fused_gdn = i & 1 ? WEIR_ON : WEIR_OFF;
+        rewritten.fuse = i & 2 ? WEIR_ON : WEIR_OFF;
+        fn(path, &rewritten);
+    }
+}
+
+static void each_plan(model_fn *fn, const char *path, enum weir_cache_type cache, bool mtp,
+                      enum rewrites rewrites)
 {
     struct weir_engine_options options;
-    fixture_options(&options);
-    options.threads = 1;
-    options.context = 16;
-    options.sessions_max = 2;
+    proof_options(&options);
     options.mtp = mtp;
-    options.fuse = options.fused_gdn = fuse;
     options.cache_k = options.cache_v = cache;
-    prove_model(path, &options);
+    each_rewrite(fn, path, &options, rewrites);
 }
 
-TEST(touched_bytes_of_fused_plans)
+static void each_dense(model_fn *fn)
 {
-    prove_options(test_data("golden/nano-f32.gguf"), WEIR_ON, WEIR_CACHE_F32, true);
-    prove_options(test_data("golden/nano-q4_0.gguf"), WEIR_ON, WEIR_CACHE_F16, false);
+    each_plan(fn, test_data("golden/nano-f32.gguf"), WEIR_CACHE_F16, true, REWRITES_ALL);
+    each_plan(fn, test_data("golden/nano-q4_0.gguf"), WEIR_CACHE_F32, false,
+              REWRITES_NONE_AND_BOTH);
+    each_plan(fn, test_data("golden/nano-q8_0.gguf"), WEIR_CACHE_F32, false,
+              REWRITES_NONE_AND_BOTH);
 }
 
-TEST(touched_bytes_of_unfused_plans)
+static void each_cache(model_fn *fn)
 {
-    prove_options(test_data("golden/nano-f32.gguf"), WEIR_OFF, WEIR_CACHE_F16, true);
-    prove_options(test_data("golden/nano-q8_0.gguf"), WEIR_OFF, WEIR_CACHE_F32, false);
+    struct weir_engine_options options;
+    proof_options(&options);
+    for (int type = WEIR_CACHE_BF16; type <= WEIR_CACHE_Q4_0; type++) {
+        options.cache_k = options.cache_v = (enum weir_cache_type)type;
+        fn(test_data("golden/nano-f32.gguf"), &options);
+    }
+}
+
+static void each_with_experts(model_fn *fn)
+{
+    each_plan(fn, test_data("golden/nanomoe-f32.gguf"), WEIR_CACHE_F16, true, REWRITES_ALL);
+    each_plan(fn, test_data("golden/nanomoe-q4_0.gguf"), WEIR_CACHE_F32, false,
+              REWRITES_NONE_AND_BOTH);
+}
+
+static void each_layout(model_fn *fn)
+{
+    each_plan(fn, variant_next(VARIANT_SPLIT), WEIR_CACHE_F32, false, REWRITES_NONE_AND_BOTH);
+    each_plan(fn, variant_next(VARIANT_LEGACY), WEIR_CACHE_F16, false, REWRITES_NONE_AND_BOTH);
+    each_plan(fn, variant_gate_up(test_data("golden/nanomoe-f32.gguf")), WEIR_CACHE_F32, true,
+              REWRITES_NONE_AND_BOTH);
+    each_plan(fn, variant_scaled(test_data("golden/nanomoe-f32.gguf"), DTYPE_F32), WEIR_CACHE_F32,
+              true, REWRITES_NONE_AND_BOTH);
+}
+
+/* Sums are about the rows of all sequences. */
+static void each_collecting(model_fn *fn)
+{
+    struct weir_engine_options options;
+    proof_options(&options);
+    options.collect = WEIR_COLLECT_ALL;
+    options.mtp = true;
+    each_rewrite(fn, test_data("golden/nano-f32.gguf"), &options, REWRITES_NONE_AND_BOTH);
+    each_rewrite(fn, test_data("golden/nanomoe-f32.gguf"), &options, REWRITES_NONE_AND_BOTH);
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+TEST(touched_bytes_of_dense_plans)
+{
+    each_dense(prove_model);
 }
 
 TEST(touched_bytes_of_smaller_caches)
 {
-    for (int type = WEIR_CACHE_BF16; type <= WEIR_CACHE_Q4_0; type++)
-        prove_options(test_data("golden/nano-f32.gguf"), WEIR_ON, (enum weir_cache_type)type,
-                      false);
+    each_cache(prove_model);
 }
 
 TEST(touched_bytes_of_experts)
 {
-    prove_options(test_data("golden/nanomoe-f32.gguf"), WEIR_ON, WEIR_CACHE_F16, true);
-    prove_options(test_data("golden/nanomoe-f32.gguf"), WEIR_OFF, WEIR_CACHE_F32, true);
-    prove_options(test_data("golden/nanomoe-q4_0.gguf"), WEIR_ON, WEIR_CACHE_F32, false);
+    each_with_experts(prove_model);
 }
 
 TEST(touched_bytes_of_other_layouts)
 {
-    prove_options(variant_next(VARIANT_SPLIT), WEIR_ON, WEIR_CACHE_F32, false);
-    prove_options(variant_next(VARIANT_LEGACY), WEIR_ON, WEIR_CACHE_F32, false);
-    prove_options(variant_next(VARIANT_LEGACY), WEIR_OFF, WEIR_CACHE_F16, false);
-    prove_options(variant_gate_up(test_data("golden/nanomoe-f32.gguf")), WEIR_ON, WEIR_CACHE_F32,
-                  true);
-    prove_options(variant_scaled(test_data("golden/nanomoe-f32.gguf"), DTYPE_F32), WEIR_ON,
-                  WEIR_CACHE_F32, true);
+    each_layout(prove_model);
+}
+
+TEST(touched_bytes_of_collecting_plans)
+{
+    each_collecting(prove_model);
+}
+
+static bool is_proved[OP_COUNT];
+
+static void mark_plan(const struct plan *plan)
+{
+    for (uint32_t i = 0; plan != NULL && i < plan->op_count; i++)
+        is_proved[plan->ops[i].kind] = true;
+}
+
+static void mark_ops(const char *path, const struct weir_engine_options *options)
+{
+    struct weir_error err = {0};
+    struct weir_model *model;
+    struct blueprint blueprint;
+    CHECK_OK(weir_model_open(&model, path, NULL, &err), &err);
+    CHECK_OK(blueprint_open(&blueprint, model, options, &err), &err);
+    mark_plan(blueprint.plan);
+    mark_plan(blueprint.mtp);
+    blueprint_close(&blueprint);
+    weir_model_close(model);
+}
+
+TEST(touched_bytes_are_those_of_every_op)
+{
+    static void (*const groups[])(model_fn * fn) = {each_dense, each_cache, each_with_experts,
+                                                    each_layout, each_collecting};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
+        groups[i](mark_ops);
+    for (int kind = 0; kind < OP_COUNT; kind++) {
+        if (!is_proved[kind])
+            test_fail(__FILE__, __LINE__, "no plan of these tests has %s",
+                      op_info((enum op_kind)kind)->name);
+    }
 }
