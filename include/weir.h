@@ -447,7 +447,12 @@ WEIR_API enum weir_status weir_profile_run_step(struct weir_profile *profile,
 
 /* Times are those of one run, the median by its whole time (of an even number, the shorter of the
  * two): so the times of the ops add up to `ns`, to the nanosecond, and were all taken together.
- * Medians of each op would not add up, and belong to a run that never was. */
+ * Medians of each op would not add up, and belong to a run that never was.
+ *
+ * ns_low to ns_high is the 95% confidence interval of a median over all runs, of the step's time or
+ * of the op's own: from the k-th shortest to the k-th longest, by order statistics, whatever the
+ * times are distributed like. Of fewer than 6 runs it is their whole range, and less sure. The time
+ * of an op in the median run may lie outside of it. */
 struct weir_profile_info {
     struct weir_profile_shape shape;
     uint32_t ops;                /* for weir_profile_op */
@@ -455,6 +460,7 @@ struct weir_profile_info {
     uint32_t threads;            /* 0 without an engine */
     uint32_t runs;               /* kept; 0: there are no times */
     uint64_t ns, ns_min, ns_max; /* the median, shortest and longest run of the plan's steps */
+    uint64_t ns_low, ns_high;
 };
 
 struct weir_profile_op {
@@ -467,6 +473,7 @@ struct weir_profile_op {
                                filled */
     uint64_t ns;      /* until the next op begins, on the thread that is last at the barrier */
     uint64_t wait_ns; /* all threads together: from their end of the op to their next */
+    uint64_t ns_low, ns_high; /* of the median of the op's times, not of the run that `ns` is of */
 };
 
 WEIR_API void weir_profile_info(const struct weir_profile *profile, struct weir_profile_info *out);

@@ -88,6 +88,10 @@ static void json_op(struct output *output, const struct weir_profile_op *op, boo
     put_ms(output, has_times, op->ns, "null");
     output_print(output, ", \"wait_ms\": ");
     put_ms(output, has_times, op->wait_ns, "null");
+    output_print(output, ", \"ms_low\": ");
+    put_ms(output, has_times, op->ns_low, "null");
+    output_print(output, ", \"ms_high\": ");
+    put_ms(output, has_times, op->ns_high, "null");
     output_print(output, "}");
 }
 
@@ -98,7 +102,11 @@ static void json_step(struct output *output, enum profile_mode mode,
     const struct {
         const char *name;
         uint64_t ns;
-    } times[] = {{"ms", info->ns}, {"ms_min", info->ns_min}, {"ms_max", info->ns_max}};
+    } times[] = {{"ms", info->ns},
+                 {"ms_min", info->ns_min},
+                 {"ms_max", info->ns_max},
+                 {"ms_low", info->ns_low},
+                 {"ms_high", info->ns_high}};
     output_print(output, "      \"context\": %u,\n      \"mode\": \"%s\",\n", info->shape.cached,
                  profile_mode_name(mode));
     output_print(output, "      \"rows\": %u,\n      \"sequences\": %u,\n      \"threads\": ",
@@ -147,7 +155,7 @@ static void csv_begin(struct profile_report *report)
 {
     output_print(report->output,
                  "context,mode,rows,sequences,threads,kind,role,layer,calls,read_bytes,write_bytes,"
-                 "operand_bytes,ms,wait_ms\n");
+                 "operand_bytes,ms,wait_ms,ms_low,ms_high\n");
 }
 
 /* What step it is: the same for all its ops. */
@@ -173,6 +181,10 @@ static void csv_op(struct output *output, const struct weir_profile_op *op, bool
     put_ms(output, has_times, op->ns, "");
     output_print(output, ",");
     put_ms(output, has_times, op->wait_ns, "");
+    output_print(output, ",");
+    put_ms(output, has_times, op->ns_low, "");
+    output_print(output, ",");
+    put_ms(output, has_times, op->ns_high, "");
     output_print(output, "\n");
 }
 

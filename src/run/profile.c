@@ -5,6 +5,19 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "run/interval.h"
+
+/* The confidence interval of an op's median over all runs. */
+struct op_spread {
+    uint64_t low, high; /* ns */
+};
+
+/* Found when they are first asked for after a run: reading a profile changes nothing else. */
+struct spreads {
+    uint32_t runs;         /* that they are of; 0: not found yet */
+    struct op_spread *ops; /* [op_count] */
+    uint64_t *sorted;      /* [runs_max]: room for the times of an op */
+};
 
 struct weir_profile {
     struct weir_profile_shape shape;
@@ -17,6 +30,7 @@ struct weir_profile {
     struct op_time *times;       /* [runs_max][op_count] */
     uint64_t *ns;                /* [runs_max] */
     uint32_t *order;             /* [runs]: runs from the shortest to the longest */
+    struct spreads *spreads;     /* NULL without an engine */
 };
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
@@ -201,6 +215,27 @@ enum weir_status weir_profile_open(struct weir_profile **out, const struct weir_
     return status;
 }
 
+static enum weir_status make_spreads(struct weir_profile *profile, uint32_t runs,
+                                     struct weir_error *err)
+{
+    struct spreads *spreads = mem_alloc(1, sizeof *spreads, err);
+    profile->spreads = spreads;
+    if (spreads == NULL)
+        return WEIR_ERR_MEMORY;
+    spreads->ops = mem_alloc(profile->op_count, sizeof *spreads->ops, err);
+    spreads->sorted = mem_alloc(runs, sizeof *spreads->sorted, err);
+    return spreads->ops != NULL && spreads->sorted != NULL ? WEIR_OK : WEIR_ERR_MEMORY;
+}
+
+static void free_spreads(struct spreads *spreads)
+{
+    if (spreads == NULL)
+        return;
+    mem_free(spreads->ops);
+    mem_free(spreads->sorted);
+    mem_free(spreads);
+}
+
 static enum weir_status make_room(struct weir_profile *profile, uint32_t runs,
                                   struct weir_error *err)
 {
@@ -215,7 +250,7 @@ static enum weir_status make_room(struct weir_profile *profile, uint32_t runs,
     profile->runs_max = runs;
     const bool is_complete = profile->clocks != NULL && profile->times != NULL &&
                              profile->ns != NULL && profile->order != NULL;
-    return is_complete ? WEIR_OK : WEIR_ERR_MEMORY;
+    return is_complete ? make_spreads(profile, runs, err) : WEIR_ERR_MEMORY;
 }
 
 enum weir_status weir_profile_open_engine(struct weir_profile **out,
@@ -250,6 +285,7 @@ void weir_profile_close(struct weir_profile *profile)
     mem_free(profile->times);
     mem_free(profile->ns);
     mem_free(profile->order);
+    free_spreads(profile->spreads);
     mem_free(profile);
 }
 
@@ -448,6 +484,19 @@ static uint32_t median_run(const struct weir_profile *profile)
     return profile->order[(profile->runs - 1) / 2];
 }
 
+static const struct op_spread *spread_of(const struct weir_profile *profile, uint32_t op)
+{
+    struct spreads *spreads = profile->spreads;
+    for (uint32_t i = 0; spreads->runs != profile->runs && i < profile->op_count; i++) {
+        for (uint32_t run = 0; run < profile->runs; run++)
+            spreads->sorted[run] = profile->times[(uint64_t)run * profile->op_count + i].ns;
+        interval_of_median(spreads->sorted, profile->runs, &spreads->ops[i].low,
+                           &spreads->ops[i].high);
+    }
+    spreads->runs = profile->runs;
+    return &spreads->ops[op];
+}
+
 void weir_profile_info(const struct weir_profile *profile, struct weir_profile_info *out)
 {
     *out = (struct weir_profile_info){.shape = profile->shape,
@@ -460,6 +509,9 @@ void weir_profile_info(const struct weir_profile *profile, struct weir_profile_i
     out->ns = profile->ns[median_run(profile)];
     out->ns_min = profile->ns[profile->order[0]];
     out->ns_max = profile->ns[profile->order[profile->runs - 1]];
+    const uint32_t rank = interval_rank(profile->runs), outer = rank == 0 ? 0 : rank - 1;
+    out->ns_low = profile->ns[profile->order[outer]];
+    out->ns_high = profile->ns[profile->order[profile->runs - 1 - outer]];
 }
 
 void weir_profile_op(const struct weir_profile *profile, uint32_t op, struct weir_profile_op *out)
@@ -471,4 +523,7 @@ void weir_profile_op(const struct weir_profile *profile, uint32_t op, struct wei
         &profile->times[(uint64_t)median_run(profile) * profile->op_count + op];
     out->ns = time->ns;
     out->wait_ns = time->wait_ns;
+    const struct op_spread *spread = spread_of(profile, op);
+    out->ns_low = spread->low;
+    out->ns_high = spread->high;
 }

@@ -73,7 +73,8 @@ static struct sums check_ops(const json_t *ops, bool has_times)
     CHECK(json_array_size(ops) > 40);
     for (size_t i = 0; i < json_array_size(ops); i++) {
         const json_t *op = json_array_get(ops, i), *layer = json_object_get(op, "layer");
-        check_keys(op, "kind role layer calls read_bytes write_bytes operand_bytes ms wait_ms");
+        check_keys(op, "kind role layer calls read_bytes write_bytes operand_bytes ms wait_ms "
+                       "ms_low ms_high");
         CHECK(json_is_string(json_object_get(op, "kind")));
         CHECK(json_is_string(json_object_get(op, "role")));
         CHECK(json_is_null(layer) || (json_is_integer(layer) && json_integer_value(layer) >= 0));
@@ -83,6 +84,7 @@ static struct sums check_ops(const json_t *ops, bool has_times)
         sums.written += integer_of(op, "write_bytes");
         sums.ns += ns_of(op, "ms", has_times);
         sums.wait_ns += ns_of(op, "wait_ms", has_times);
+        CHECK(ns_of(op, "ms_low", has_times) <= ns_of(op, "ms_high", has_times));
     }
     return sums;
 }
@@ -117,13 +119,16 @@ static void check_step(const json_t *step, const struct ran *ran)
     const json_t *threads = json_object_get(step, "threads");
     const struct sums sums = check_ops(json_object_get(step, "ops"), has_times);
     const int64_t ns = ns_of(step, "ms", has_times);
-    check_keys(step, "context mode rows sequences threads runs ms ms_min ms_max totals ops");
+    check_keys(step, "context mode rows sequences threads runs ms ms_min ms_max "
+                     "ms_low ms_high totals ops");
     CHECK_TEXT(json_string_value(json_object_get(step, "mode")), ran->mode);
     CHECK_INT(integer_of(step, "rows"), ran->rows);
     CHECK_INT(integer_of(step, "sequences"), ran->sequences);
     CHECK_INT(integer_of(step, "runs"), ran->runs);
     CHECK(has_times ? integer_of(step, "threads") == ran->threads : json_is_null(threads));
-    CHECK(ns_of(step, "ms_min", has_times) <= ns && ns <= ns_of(step, "ms_max", has_times));
+    CHECK(ns_of(step, "ms_min", has_times) <= ns_of(step, "ms_low", has_times));
+    CHECK(ns_of(step, "ms_low", has_times) <= ns && ns <= ns_of(step, "ms_high", has_times));
+    CHECK(ns_of(step, "ms_high", has_times) <= ns_of(step, "ms_max", has_times));
     CHECK_INT(sums.ns, ns);
     CHECK(sums.wait_ns <= ns * ran->threads);
     check_totals(json_object_get(step, "totals"), &sums);
@@ -146,7 +151,8 @@ static void check_json(const json_t *root, const int64_t *contexts, size_t count
 /* What is null without running, and the number of runs. */
 static bool is_of_running(const char *key)
 {
-    static const char *const keys[] = {"threads", "runs", "ms", "ms_min", "ms_max", "wait_ms"};
+    static const char *const keys[] = {"threads", "runs",   "ms",      "ms_min",
+                                       "ms_max",  "ms_low", "ms_high", "wait_ms"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (strcmp(key, keys[i]) == 0)
             return true;
@@ -227,7 +233,7 @@ TEST(profiling_csv_has_the_ops_of_json)
 {
     static const char head[] =
         "context,mode,rows,sequences,threads,kind,role,layer,calls,read_bytes,write_bytes,"
-        "operand_bytes,ms,wait_ms\n";
+        "operand_bytes,ms,wait_ms,ms_low,ms_high\n";
     json_t *root = parse(PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "json"));
     const json_t *ops = json_object_get(json_array_get(json_object_get(root, "steps"), 0), "ops");
     const char *line = PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "csv");
@@ -238,7 +244,7 @@ TEST(profiling_csv_has_the_ops_of_json)
         char expected[256], number[16] = "";
         if (json_is_integer(layer))
             snprintf(number, sizeof number, "%d", (int)json_integer_value(layer));
-        snprintf(expected, sizeof expected, "7,decode,1,1,,%s,%s,%s,1,%lld,%lld,%lld,,\n",
+        snprintf(expected, sizeof expected, "7,decode,1,1,,%s,%s,%s,1,%lld,%lld,%lld,,,,\n",
                  json_string_value(json_object_get(op, "kind")),
                  json_string_value(json_object_get(op, "role")), number,
                  (long long)integer_of(op, "read_bytes"), (long long)integer_of(op, "write_bytes"),

@@ -260,10 +260,13 @@ static void check_times(const struct weir_profile *profile, uint32_t runs)
     const struct weir_profile_info info = info_of(profile);
     uint64_t ns = 0, wait_ns = 0;
     CHECK_INT(info.runs, runs);
-    CHECK(info.ns_min <= info.ns && info.ns <= info.ns_max && info.ns > 0);
+    CHECK(info.ns_min <= info.ns_low && info.ns_low <= info.ns && info.ns > 0);
+    CHECK(info.ns <= info.ns_high && info.ns_high <= info.ns_max);
     for (uint32_t i = 0; i < info.ops; i++) {
         const struct weir_profile_op op = op_of(profile, i);
         CHECK(op.ns <= info.ns);
+        CHECK(op.ns_low <= op.ns_high && op.ns_high <= info.ns_max);
+        CHECK(runs >= 6 || (op.ns_low <= op.ns && op.ns <= op.ns_high)); /* else the whole range */
         CHECK(op.wait_ns <= info.ns * info.threads);
         ns += op.ns;
         wait_ns += op.wait_ns;
