@@ -269,6 +269,15 @@ static enum weir_status set_bandwidth(struct options *options, const char *value
     return WEIR_OK;
 }
 
+static enum weir_status add_diff(struct options *options, const char *value, struct weir_error *err)
+{
+    if (value[0] == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "the name of the file is empty");
+    if (options->profile.diff.count == 2)
+        return err_set(err, WEIR_ERR_ARGUMENT, "compares two files, and may be given once");
+    return text_list_add(&options->profile.diff, value, strlen(value), err);
+}
+
 static enum weir_status add_model(struct options *options, const char *value,
                                   struct weir_error *err)
 {
@@ -572,7 +581,12 @@ static enum weir_status parse_flag(struct options *options, enum command_id comm
     if (needs_value)
         value = *words->next++;
     given[flag - flag_table] = GIVEN_BY_WORD;
-    return flag_apply_from(options, flag, name, value, err);
+    const enum weir_status status = flag_apply_from(options, flag, name, value, err);
+    if (status != WEIR_OK || flag->value == NULL || strchr(flag->value, ' ') == NULL)
+        return status;
+    if (words->next == words->end) /* a placeholder of two words: two values */
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s: needs two values: %s", name, flag->value);
+    return flag_apply_from(options, flag, name, *words->next++, err);
 }
 
 /* The text that the flag has set, or the environment for it; NULL if there is none. */

@@ -309,6 +309,8 @@ enum weir_status command_profile(const struct call *call, struct weir_error *err
     struct profiling p = {
         .call = call, .options = &call->options->profile, .progress = {.log = call->log}};
     enum weir_status status;
+    if (p.options->diff.count > 0)
+        return profile_compare_run(call, err);
     TRY(choose_form(&p, err));
     TRY(check_source(&p, err));
     TRY(choose_points(&p, err));

@@ -11,6 +11,7 @@ struct call {
     struct options *options;
     const enum given *given; /* which flags, by their place in flag_table */
     struct log *log;
+    int *exit_status; /* of the program if all goes well: 0, unless the command sets another */
 };
 
 typedef enum weir_status command_fn(const struct call *call, struct weir_error *err);
@@ -39,5 +40,8 @@ void quantize_help(struct output *output);
 /* For command_eval: the perplexity of a text or of token ids, saved to options->kl_base if that is
  * given; the comparison with a base that was saved so. */
 command_fn perplexity_run, kl_compare_run;
+
+/* For command_profile: compares two files. Sets the exit status to 3 if the newer is worse. */
+command_fn profile_compare_run;
 
 #endif

@@ -76,5 +76,6 @@ void help_print_program(struct output *output, const struct command *commands, s
     for (size_t i = 0; i < count; i++)
         output_print(output, "  %-10s%s\n", commands[i].name, commands[i].summary);
     output_print(output, "\n\"weir COMMAND --help\" lists the flags of a command.\n"
-                         "Exit status: 0 success, 1 usage or load error, 130 interrupted.\n");
+                         "Exit status: 0 success, 1 usage or load error, 3 worse than before "
+                         "(profile --diff),\n130 interrupted.\n");
 }

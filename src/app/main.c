@@ -78,7 +78,8 @@ static const struct command commands[] = {
         .cache = WEIR_CACHE_F16,
         .run = command_profile,
         .usage = "[-m] FILE [--mode MODE] [--ctx N,...] [flags]\n"
-                 "       weir profile --size SIZE [--type TYPE] [--bandwidth X] [flags]",
+                 "       weir profile --size SIZE [--type TYPE] [--bandwidth X] [flags]\n"
+                 "       weir profile --diff OLD NEW [--by X] [--tolerance PERCENT] [-o FORM]",
         .summary = "show where the bytes and the time of a step go",
         .details = "Runs steps of a model and prints, op by op summed up, the bytes that they "
                    "touch, the time that\nthey take and what the machine could do; or the bytes "
@@ -244,7 +245,7 @@ out:
 }
 
 static enum weir_status command_call(const struct command *command, int argc, char **argv,
-                                     struct log *log, struct weir_error *err)
+                                     struct log *log, int *exit_status, struct weir_error *err)
 {
     enum weir_status status = WEIR_ERR_MEMORY;
     struct options options;
@@ -254,7 +255,8 @@ static enum weir_status command_call(const struct command *command, int argc, ch
     if (given == NULL)
         goto out;
     TRY(args_parse(&options, command->id, command->bare, argc, argv, given, err));
-    const struct call call = {.options = &options, .given = given, .log = log};
+    const struct call call = {
+        .options = &options, .given = given, .log = log, .exit_status = exit_status};
     TRY(command_start(command, &call, err));
 out:
     mem_free(given);
@@ -268,18 +270,19 @@ int main(int argc, char **argv)
     struct log log = {0};
     interrupt_install();
     const struct command *command = argc > 0 ? command_of_link(argv[0]) : NULL;
-    int words_from = 1;
+    int words_from = 1, exit_status = EXIT_OK;
     if (command == NULL && argc > 1) {
         command = command_find(argv[1]);
         words_from = 2;
     }
     const enum weir_status status =
-        command == NULL ? program_run(argc, argv, &err)
-                        : command_call(command, argc - words_from, argv + words_from, &log, &err);
+        command == NULL
+            ? program_run(argc, argv, &err)
+            : command_call(command, argc - words_from, argv + words_from, &log, &exit_status, &err);
     const bool interrupted =
         status == WEIR_ERR_CANCELLED || (status != WEIR_OK && interrupt_requested());
     if (status != WEIR_OK && !interrupted)
         log_error(&log, err.text);
     log_close(&log);
-    return status == WEIR_OK ? EXIT_OK : interrupted ? EXIT_INTERRUPTED : EXIT_ERROR;
+    return status == WEIR_OK ? exit_status : interrupted ? EXIT_INTERRUPTED : EXIT_ERROR;
 }

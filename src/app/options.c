@@ -19,6 +19,7 @@ void options_init(struct options *options)
         .chunks = -1,
         .mtp_chain = -1,
         .bench = {.repetitions = 5, .format = BENCH_MD, .format_errors = BENCH_NONE},
+        .profile = {.tolerance = 5},
         .log = {.level = WEIR_LOG_INFO},
     };
     weir_engine_options_init(&options->engine);
@@ -54,6 +55,7 @@ static void profile_release(struct profile_options *profile)
     };
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         mem_free(lists[i]->items);
+    text_list_release(&profile->diff);
 }
 
 void options_release(struct options *options)

@@ -62,6 +62,8 @@ struct profile_options {
     int32_t form;                 /* enum profile_form */
     struct number_list by;        /* enum profile_by */
     double bandwidth;             /* GB/s that replaces what is measured; 0: not given */
+    struct text_list diff;        /* none, or two files to compare: an older and a newer one */
+    float tolerance;              /* percent by which the newer may be worse */
     bool operand_bytes;
 };
 

@@ -128,6 +128,16 @@ TEST(fuzz_replay_kl_base)
     replay(&(struct target){fuzz_kl_base, "../fuzz/corpus/kl_base", 3, NULL, 0});
 }
 
+TEST(fuzz_replay_profile)
+{
+    static const char *const words[] = {
+        "\"ms\":", "\"layer\":", "\"kind\":", "\"ops\":", "[",  "]",  "{",    "}",
+        "\"",      ",",          "7",         "-",        "e9", ".5", "null", "9223372036",
+    };
+    replay(&(struct target){fuzz_profile, "../fuzz/corpus/profile", 3, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_hf_tokenizer)
 {
     static const char *const words[] = {
