@@ -115,6 +115,12 @@ part_bench()
     count_one $?
 }
 
+# What no noise hides: a step's instructions, compared with those that were recorded.
+part_instructions()
+{
+    configure build gcc -Dtests=enabled && ninja -C build && tools/instructions.sh build
+}
+
 # Leaves leaks out, as a skipped check, where the system forbids what the search for them needs: it
 # stops all threads by ptrace.
 choose_leak_check()
@@ -249,7 +255,7 @@ run_part()
 {
     part=$1
     log=$logs/$part.log
-    printf '%-8s ' "$part"
+    printf '%-12s ' "$part"
     began=$(date +%s%N)
     part_"$part" >"$log" 2>&1
     status=$?
@@ -269,7 +275,7 @@ run_part()
 
 mkdir -p "$logs"
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] || set -- rooms style train gcc symbols bench clang asan tsan fuzz install
+[ $# -gt 0 ] || set -- rooms style train gcc symbols bench instructions clang asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"
 done

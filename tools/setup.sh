@@ -27,6 +27,7 @@ check  universal-ctags    measures functions
 check  binutils           looks for mutable globals and stray exports
 check  python3            the independent model that makes reference values
 check  python3-numpy      the same
+check  valgrind           counts instructions
 check  git                the commit in the version
 check  mawk|gawk          the scripts under tools
 arm    gcc-aarch64-linux-gnu  the compiler for 64-bit Arm
