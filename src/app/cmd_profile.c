@@ -34,6 +34,7 @@ struct profiling {
     struct weir_engine_options engine;
     struct weir_session **sessions; /* [engine.sessions_max]; the first is that of `loaded` */
     struct profile_progress progress;
+    struct counters counters; /* opened with the engine, if they are asked for */
     const struct profile_writer *form;
     bool is_total;
     uint64_t points, points_done; /* of all numbers of threads */
@@ -136,6 +137,9 @@ static enum weir_status choose_form(struct profiling *p, struct weir_error *err)
     if (p->is_total && by->count > 1)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "--by total is one table of all profiles, and stands alone");
+    if (p->options->check && (p->is_total || p->options->form == PROFILE_CSV))
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "what --check counts has no place by total, nor in csv");
     p->form = (p->is_total ? total_forms : forms)[p->options->form];
     return WEIR_OK;
 }
@@ -145,6 +149,9 @@ static enum weir_status choose_points(struct profiling *p, struct weir_error *er
     struct profile_options *options = &p->call->options->profile;
     enum weir_status status;
     p->is_dry = p->call->options->dry_run || options->size != NULL;
+    if (p->is_dry && options->check)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "--check counts while steps run, but nothing is run");
     TRY(profile_points_fill(options, err));
     if (p->is_dry && options->threads.count > 1)
         return err_set(err, WEIR_ERR_ARGUMENT,
@@ -181,6 +188,7 @@ static void close_engine(struct profiling *p)
     mem_free(p->sessions);
     p->sessions = NULL;
     loaded_close_engine(&p->loaded);
+    counters_close(&p->counters);
 }
 
 /* A bandwidth that is given is another machine's, or a better knowledge of this one. */
@@ -199,11 +207,23 @@ static enum weir_status find_peak(struct profiling *p, struct weir_error *err)
     return status;
 }
 
+/* Before the engine makes its threads, which are then counted too. */
+static void open_counters(struct profiling *p)
+{
+    if (!p->options->check)
+        return;
+    counters_open(&p->counters, NULL, "");
+    if (p->counters.source == COUNTERS_NONE)
+        log_print(p->call->log, WEIR_LOG_INFO, "--check: there are no hardware counters: %s",
+                  p->counters.why);
+}
+
 static enum weir_status open_engine(struct profiling *p, uint32_t threads, struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
     p->engine.threads = threads;
     if (!p->is_dry) {
+        open_counters(p);
         TRY(loaded_open_engine(&p->loaded, &p->engine, p->call->log, err));
         TRY(open_sessions(p, err));
         p->report.backend = weir_engine_backend(p->loaded.engine);
@@ -246,7 +266,8 @@ static enum weir_status run_point(struct profiling *p, struct profile_result *re
                                   struct weir_profile **profile, const struct profile_point *point,
                                   struct weir_error *err)
 {
-    const struct profile_bench bench = {p->loaded.engine, p->sessions, &p->progress};
+    const struct counters *counters = p->counters.source == COUNTERS_NONE ? NULL : &p->counters;
+    const struct profile_bench bench = {p->loaded.engine, p->sessions, &p->progress, counters};
     const uint32_t runs = runs_of(p->options, point->mode);
     const enum weir_status status =
         weir_profile_open_engine(profile, p->loaded.engine, &point->shape, runs, err);

@@ -64,6 +64,7 @@ struct profile_options {
     double bandwidth;             /* GB/s that replaces what is measured; 0: not given */
     struct text_list diff;        /* none, or two files to compare: an older and a newer one */
     float tolerance;              /* percent by which the newer may be worse */
+    bool check;
     bool operand_bytes;
 };
 

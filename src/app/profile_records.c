@@ -131,6 +131,11 @@ static enum weir_status json_put(struct profile_report *report, const struct pro
     output_print(output, "%s\n    {\n", report->results == 0 ? "" : ",");
     json_step(output, result->mode, &info);
     json_totals(output, &traffic);
+    if (report->options->check) {
+        output_print(output, "      \"counted\": ");
+        profile_counted_json(&result->counted, output);
+        output_print(output, ",\n");
+    }
     output_print(output, "      \"ops\": [\n");
     for (uint32_t i = 0; i < info.ops; i++) {
         struct weir_profile_op op;

@@ -4,7 +4,7 @@
 #define APP_PROFILE_REPORT_H
 
 #include "app/options.h"
-#include "app/output.h"
+#include "app/profile_counted.h"
 
 /* A profile and what stands around it. */
 struct profile_result {
@@ -12,6 +12,7 @@ struct profile_result {
     enum profile_mode mode;
     uint64_t with_ns, without_ns; /* medians of whole evaluations with clocks and without; 0: none
                                      ran */
+    struct profile_counted counted;
 };
 
 struct profile_report {

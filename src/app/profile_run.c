@@ -18,6 +18,7 @@ struct run {
     struct weir_profile_shape shape;
     int32_t *tokens;              /* of each sequence: those before, then those of the shape */
     struct weir_step_item *items; /* of a step of several sequences: one for each */
+    struct profile_counting counting;
 };
 
 bool profile_progress_ask(void *user, enum weir_stage stage, uint64_t done, uint64_t total)
@@ -109,17 +110,21 @@ static enum weir_status evaluate(const struct run *run, struct weir_profile *pro
 
 /* One evaluation, with clocks if there is a profile; *ns, of all of it, the caller's way
  * included. */
-static enum weir_status run_once(const struct run *run, struct weir_profile *profile, uint64_t *ns,
+static enum weir_status run_once(struct run *run, struct weir_profile *profile, uint64_t *ns,
                                  struct weir_error *err)
 {
     enum weir_status status = stand_all(run, err);
     if (status != WEIR_OK)
         return status;
     run->bench->progress->is_timed = true;
+    if (profile != NULL)
+        profile_counting_start(&run->counting);
     const uint64_t begin = clock_ns();
     status = evaluate(run, profile, err);
     *ns = clock_ns() - begin;
     *ns += *ns == 0; /* a clock too coarse to see it */
+    if (profile != NULL)
+        profile_counting_stop(&run->counting);
     run->bench->progress->is_timed = false;
     return status;
 }
@@ -137,8 +142,8 @@ static uint64_t median(uint64_t *ns, uint32_t count)
 }
 
 /* Which of a pair comes first is drawn, so that neither always follows the tokens before. */
-static enum weir_status run_pairs(const struct run *run, uint32_t runs, uint64_t *with,
-                                  uint64_t *without, struct weir_error *err)
+static enum weir_status run_pairs(struct run *run, uint32_t runs, uint64_t *with, uint64_t *without,
+                                  struct weir_error *err)
 {
     enum weir_status status;
     TRY(run_once(run, NULL, &without[0], err));
@@ -181,7 +186,9 @@ enum weir_status profile_run(struct profile_result *result, struct weir_profile 
     run.shape = info.shape;
     if (with == NULL || without == NULL)
         goto out;
+    profile_counting_begin(&run.counting, bench->counters);
     TRY(run_all(&run, runs, with, without, err));
+    result->counted = profile_counting_end(&run.counting, runs);
     result->with_ns = median(with, runs);
     result->without_ns = median(without, runs);
 out:

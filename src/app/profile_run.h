@@ -23,10 +23,12 @@ struct profile_bench {
     struct weir_engine *engine;
     struct weir_session *const *sessions;
     struct profile_progress *progress; /* of the engine */
+    const struct counters *counters;   /* NULL: nothing is counted */
 };
 
 /* Runs the profile `runs` times, in turn with as many evaluations that no clock is read in, behind
- * one of both that does not count; sets the medians of the result. */
+ * one of both that does not count; sets the medians of the result, and what hardware counted in the
+ * runs of the profile. */
 enum weir_status profile_run(struct profile_result *result, struct weir_profile *profile,
                              const struct profile_bench *bench, uint32_t runs,
                              struct weir_error *err);

@@ -209,6 +209,7 @@ static enum weir_status table_put(struct profile_report *report,
     if (info.runs > 0)
         put_measured(report, result, &info, &all);
     put_floor(report, &info, &all);
+    profile_counted_print(&result->counted, all.read, all.written, report->output);
     put_crossing(report, result->profile, &info);
     for (uint64_t i = 0; i < count && status == WEIR_OK; i++)
         status = put_table(report, result->profile,

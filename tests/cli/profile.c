@@ -327,6 +327,28 @@ TEST(profiling_refuses_what_means_nothing)
     CHECK_HAS(RUN_PROGRAM("profile", "--size", "9B", "--by", "byte")->err, "error: --by: ");
 }
 
+/* Where there are counters they have counted something, else a line says so; the status is 0. */
+TEST(profiling_checks_bytes_by_hardware_if_it_can)
+{
+    const struct program_result *result =
+        RUN_PROGRAM("profile", MODEL, "--check", "-r", "2", "-o", "json");
+    CHECK_INT(result->status, 0);
+    const bool is_missing =
+        strstr(result->err, "--check: there are no hardware counters: ") != NULL;
+    json_t *root = parse(result->out);
+    const json_t *step = json_array_get(json_object_get(root, "steps"), 0);
+    const json_t *counted = json_object_get(step, "counted");
+    CHECK(json_is_null(counted) || (!is_missing && integer_of(counted, "read_bytes") >= 0));
+    json_decref(root);
+    result = RUN_PROGRAM("profile", MODEL, "--check", "-r", "2");
+    CHECK_INT(result->status, 0);
+    CHECK(!is_missing || strstr(result->out, "counted by ") == NULL);
+    CHECK_REFUSED(RUN_PROGRAM("profile", MODEL, "--check", "--dry-run"),
+                  "--check counts while steps run, but nothing is run");
+    CHECK_REFUSED(RUN_PROGRAM("profile", MODEL, "--check", "-o", "csv"),
+                  "what --check counts has no place by total, nor in csv");
+}
+
 TEST(profiling_refuses_bandwidths_that_are_none)
 {
     static const char *const values[] = {"",         "GB/s", "0",   "-1",      "410 GB/s",

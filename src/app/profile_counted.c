@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ * Counts by hardware beside counts by the plan. Knows no op. */
+#include "app/profile_counted.h"
+
+void profile_counting_begin(struct profile_counting *counting, const struct counters *counters)
+{
+    *counting = (struct profile_counting){.counters = counters};
+    if (counters != NULL)
+        counting->is_broken = !counters_read(counters, &counting->read, &counting->written);
+}
+
+void profile_counting_start(struct profile_counting *counting)
+{
+    if (counting->counters != NULL)
+        counting->is_broken |= !counters_start(counting->counters);
+}
+
+void profile_counting_stop(struct profile_counting *counting)
+{
+    if (counting->counters != NULL)
+        counting->is_broken |= !counters_stop(counting->counters);
+}
+
+struct profile_counted profile_counting_end(struct profile_counting *counting, uint32_t runs)
+{
+    const struct counters *counters = counting->counters;
+    uint64_t read, written;
+    if (counters == NULL || counting->is_broken || runs == 0 ||
+        !counters_read(counters, &read, &written))
+        return (struct profile_counted){.source = COUNTERS_NONE};
+    /* What was scaled up for a time without a counter may have been scaled up too far before. */
+    return (struct profile_counted){
+        .source = counters->source,
+        .read = read > counting->read ? (read - counting->read) / runs : 0,
+        .written = written > counting->written ? (written - counting->written) / runs : 0};
+}
+
+static void put_difference(struct output *output, uint64_t counted, uint64_t touched)
+{
+    if (touched > 0)
+        output_print(output, " (%+.1f%%)", 100 * ((double)counted / (double)touched - 1));
+}
+
+void profile_counted_print(const struct profile_counted *counted, uint64_t read, uint64_t written,
+                           struct output *output)
+{
+    if (counted->source == COUNTERS_NONE)
+        return;
+    output_print(output, "counted by %s: %.3f MB read", counters_name(counted->source),
+                 (double)counted->read / 1e6);
+    put_difference(output, counted->read, read);
+    if (counted->source == COUNTERS_CONTROLLERS) {
+        output_print(output, ", %.3f MB written", (double)counted->written / 1e6);
+        put_difference(output, counted->written, written);
+    }
+    output_print(output, "; touched: %.3f MB read, %.3f MB written\n", (double)read / 1e6,
+                 (double)written / 1e6);
+}
+
+void profile_counted_json(const struct profile_counted *counted, struct output *output)
+{
+    if (counted->source == COUNTERS_NONE) {
+        output_print(output, "null");
+        return;
+    }
+    const bool has_both = counted->source == COUNTERS_CONTROLLERS;
+    output_print(output, "{\"source\": \"%s\", \"read_bytes\": %llu, \"write_bytes\": ",
+                 has_both ? "controllers" : "misses", (unsigned long long)counted->read);
+    if (has_both)
+        output_print(output, "%llu}", (unsigned long long)counted->written);
+    else
+        output_print(output, "null}");
+}
