@@ -423,8 +423,9 @@ WEIR_API enum weir_status weir_profile_open(struct weir_profile **out,
                                             const struct weir_engine_options *options,
                                             const struct weir_profile_shape *shape,
                                             struct weir_error *err);
-/* The same of an engine, with room for the times of `runs` evaluations: running allocates nothing.
- * After the engine is closed the profile can still be read. */
+/* The same of an engine, with room for the times of `runs` evaluations, 24 bytes an op, and for the
+ * spans of one, 16 bytes for each op, thread and step: running allocates nothing. After the engine
+ * is closed the profile can still be read. */
 WEIR_API enum weir_status weir_profile_open_engine(struct weir_profile **out,
                                                    const struct weir_engine *engine,
                                                    const struct weir_profile_shape *shape,
@@ -461,6 +462,7 @@ struct weir_profile_info {
     uint32_t runs;               /* kept; 0: there are no times */
     uint64_t ns, ns_min, ns_max; /* the median, shortest and longest run of the plan's steps */
     uint64_t ns_low, ns_high;
+    uint32_t span_steps;         /* that the last run took, for their spans; 0: none is kept */
 };
 
 struct weir_profile_op {
@@ -474,12 +476,30 @@ struct weir_profile_op {
     uint64_t ns;      /* until the next op begins, on the thread that is last at the barrier */
     uint64_t wait_ns; /* all threads together: from their end of the op to their next */
     uint64_t ns_low, ns_high; /* of the median of the op's times, not of the run that `ns` is of */
+    uint64_t gap_ns;  /* of `ns`: what that thread was not in the op, but waited around it */
 };
 
 WEIR_API void weir_profile_info(const struct weir_profile *profile, struct weir_profile_info *out);
 /* In the order of the plan, op < info.ops. */
 WEIR_API void weir_profile_op(const struct weir_profile *profile, uint32_t op,
                               struct weir_profile_op *out);
+
+/* When something began and ended, in ns since the first step of its run began, and what it touched
+ * between, all threads together, by the shape. */
+struct weir_profile_span {
+    uint64_t begin, end;
+    uint64_t read, written; /* bytes */
+};
+
+/* The last run, be it the median or not, thread by thread: a step < info.span_steps, and the ops of
+ * each thread in it, thread < info.threads. Ops of a thread follow each other. What lies between
+ * the end of one and the begin of the next, or of the step, is waiting: for the threads to wake
+ * before the first op, at a barrier or for memory asked for in advance behind each. An op that has
+ * no rows in a step has a span too, a short one. Nothing is kept of a run that failed. */
+WEIR_API void weir_profile_step_span(const struct weir_profile *profile, uint32_t step,
+                                     struct weir_profile_span *out);
+WEIR_API void weir_profile_op_span(const struct weir_profile *profile, uint32_t step,
+                                   uint32_t thread, uint32_t op, struct weir_profile_span *out);
 
 /* ---- multi-token prediction ------------------------------------------------------------------ */
 

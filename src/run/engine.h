@@ -68,6 +68,8 @@ enum weir_status engine_check_logits_rows(const struct plan_limits *limits, uint
 /* Tokens of the next step of `left` that stand behind `position`: all, or as many as end where
  * chunked kernels may cut. */
 uint32_t session_step_rows(const struct plan_limits *limits, uint32_t position, uint32_t left);
+/* The most steps that `count` tokens take, wherever their session stands. */
+uint32_t session_steps_max(const struct plan_limits *limits, uint32_t count);
 
 /* The same, and that they are in the vocabulary. */
 enum weir_status engine_check_tokens(const struct weir_engine *engine, uint32_t position,

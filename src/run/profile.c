@@ -19,6 +19,16 @@ struct spreads {
     uint64_t *sorted;      /* [runs_max]: room for the times of an op */
 };
 
+/* What an op touches in one step. */
+struct op_bytes {
+    uint64_t read, written;
+};
+
+/* When a step of the plan began and ended, on the clock of the ops. */
+struct step_span {
+    uint64_t begin, end;
+};
+
 struct weir_profile {
     struct weir_profile_shape shape;
     const struct weir_engine *engine; /* that it was opened for; NULL: times are unknown */
@@ -26,7 +36,11 @@ struct weir_profile {
     uint32_t op_count, steps;
     uint32_t runs, runs_max;
     struct weir_profile_op *ops; /* [op_count], without times */
-    struct op_clock *clocks;     /* [threads][op_count], of a step */
+    uint32_t steps_max;          /* of a run, wherever its session stands */
+    uint32_t steps_done;         /* of the run under way, or of the last one */
+    struct step_span *spans;     /* [steps_max], of that run */
+    struct op_clock *clocks;     /* [steps_max][threads][op_count], the same */
+    struct op_bytes *bytes;      /* [steps_max][op_count], of the shape */
     struct op_time *times;       /* [runs_max][op_count] */
     uint64_t *ns;                /* [runs_max] */
     uint32_t *order;             /* [runs]: runs from the shortest to the longest */
@@ -49,16 +63,16 @@ const char *weir_traffic_class_name(enum weir_traffic_class class)
     return traffic_class_name((enum traffic_class) class);
 }
 
-/* Told what op `op` touches in one step. */
-typedef void op_fn(void *user, uint32_t op, const struct traffic *touched);
+/* Told what op `op` touches in one step of the evaluation. */
+typedef void op_fn(void *user, uint32_t step, uint32_t op, const struct traffic *touched);
 
-static void visit_step(const struct blueprint *blueprint, const struct step *step,
+static void visit_step(const struct blueprint *blueprint, uint32_t number, const struct step *step,
                        const struct plan_limits *limits, op_fn *fn, void *user)
 {
     for (uint32_t i = 0; i < blueprint->plan->op_count; i++) {
         struct traffic touched = {0};
         op_traffic(blueprint->plan, &blueprint->plan->ops[i], step, limits, &touched);
-        fn(user, i, &touched);
+        fn(user, number, i, &touched);
     }
 }
 
@@ -89,7 +103,7 @@ static uint32_t visit_ops(const struct blueprint *blueprint, const struct weir_p
                                   .seqs = shape->sequences,
                                   .seq = seq,
                                   .outs = shape->sequences * outs};
-        visit_step(blueprint, &step, &limits, fn, user);
+        visit_step(blueprint, steps, &step, &limits, fn, user);
         done += rows;
     }
     return steps;
@@ -120,9 +134,9 @@ static void add_classes(struct weir_traffic *sum, const struct traffic *touched)
     }
 }
 
-static void add_to_sum(void *user, uint32_t op, const struct traffic *touched)
+static void add_to_sum(void *user, uint32_t step, uint32_t op, const struct traffic *touched)
 {
-    (void)op;
+    (void)step, (void)op;
     add_classes(user, touched);
 }
 
@@ -140,9 +154,15 @@ enum weir_status weir_engine_traffic(const struct weir_engine *engine, uint32_t 
 }
 
 /* A step in which an op has no rows is no call of it. */
-static void add_to_op(void *user, uint32_t op, const struct traffic *touched)
+static void add_to_op(void *user, uint32_t step, uint32_t op, const struct traffic *touched)
 {
-    struct weir_profile_op *sum = &((struct weir_profile *)user)->ops[op];
+    const struct weir_profile *profile = user;
+    struct weir_profile_op *sum = &profile->ops[op];
+    struct op_bytes *bytes = &profile->bytes[(uint64_t)step * profile->op_count + op];
+    for (int class = 0; class < TRAFFIC_CLASSES; class ++) {
+        bytes->read += touched->read[class];
+        bytes->written += touched->written[class];
+    }
     add_classes(&sum->traffic, touched);
     sum->operand_bytes += touched->operand;
     sum->calls += touched->operand > 0;
@@ -164,8 +184,11 @@ static enum weir_status count_bytes(struct weir_profile *profile, const struct b
                                     struct weir_error *err)
 {
     struct step_seq *seq = mem_alloc(profile->shape.sequences, sizeof *seq, err);
+    profile->steps_max = session_steps_max(&blueprint->limits, profile->shape.rows);
     profile->ops = mem_alloc(profile->op_count, sizeof *profile->ops, err);
-    const bool has_room = seq != NULL && profile->ops != NULL;
+    profile->bytes =
+        mem_alloc((uint64_t)profile->steps_max * profile->op_count, sizeof *profile->bytes, err);
+    const bool has_room = seq != NULL && profile->ops != NULL && profile->bytes != NULL;
     if (has_room) {
         name_ops(profile, blueprint->plan);
         profile->steps = visit_ops(blueprint, &profile->shape, seq, add_to_op, profile);
@@ -239,17 +262,20 @@ static void free_spreads(struct spreads *spreads)
 static enum weir_status make_room(struct weir_profile *profile, uint32_t runs,
                                   struct weir_error *err)
 {
-    uint64_t clocks, times;
-    if (!size_mul(profile->threads, profile->op_count, &clocks) ||
-        !size_mul(runs, profile->op_count, &times))
-        return err_set(err, WEIR_ERR_MEMORY, "times of %u runs do not fit in 64 bits", runs);
+    const uint64_t times = (uint64_t)runs * profile->op_count;
+    uint64_t clocks;
+    if (!size_mul((uint64_t)profile->steps_max * profile->op_count, profile->threads, &clocks))
+        return err_set(err, WEIR_ERR_MEMORY, "spans of %u steps do not fit in 64 bits",
+                       profile->steps_max);
+    profile->spans = mem_alloc(profile->steps_max, sizeof *profile->spans, err);
     profile->clocks = mem_alloc(clocks, sizeof *profile->clocks, err);
     profile->times = mem_alloc(times, sizeof *profile->times, err);
     profile->ns = mem_alloc(runs, sizeof *profile->ns, err);
     profile->order = mem_alloc(runs, sizeof *profile->order, err);
     profile->runs_max = runs;
-    const bool is_complete = profile->clocks != NULL && profile->times != NULL &&
-                             profile->ns != NULL && profile->order != NULL;
+    const bool is_complete = profile->spans != NULL && profile->clocks != NULL &&
+                             profile->times != NULL && profile->ns != NULL &&
+                             profile->order != NULL;
     return is_complete ? make_spreads(profile, runs, err) : WEIR_ERR_MEMORY;
 }
 
@@ -281,7 +307,9 @@ void weir_profile_close(struct weir_profile *profile)
     if (profile == NULL)
         return;
     mem_free(profile->ops);
+    mem_free(profile->spans);
     mem_free(profile->clocks);
+    mem_free(profile->bytes);
     mem_free(profile->times);
     mem_free(profile->ns);
     mem_free(profile->order);
@@ -344,8 +372,10 @@ static void charge_phase(const struct step_clocks *clocks, uint32_t first, uint3
 {
     const uint32_t thread = last_thread(clocks, last);
     for (uint32_t i = first; i <= last; i++) {
+        const struct op_clock *clock = clock_at(clocks, thread, i);
         const uint64_t next = i == last ? to : clock_at(clocks, thread, i + 1)->begin;
         times[i].ns += next - from;
+        times[i].gap_ns += next - from - (clock->end - clock->begin);
         from = next;
     }
 }
@@ -365,31 +395,39 @@ void profile_charge(const struct op_clock *all, uint32_t threads, uint32_t ops, 
     }
 }
 
-static void add_times(struct weir_profile *profile, uint64_t begin, uint64_t end)
+/* The clocks of a step of the run under way or the last one. */
+static struct op_clock *clocks_of(const struct weir_profile *profile, uint32_t step)
 {
-    profile_charge(profile->clocks, profile->threads, profile->op_count, begin, end,
-                   profile->times + (uint64_t)profile->runs * profile->op_count);
-    profile->ns[profile->runs] += end - begin;
+    return profile->clocks + (uint64_t)step * profile->threads * profile->op_count;
 }
 
 enum weir_status profile_run_step(struct weir_profile *profile, struct weir_engine *engine,
                                   struct step *step, struct weir_error *err)
 {
-    step->clocks = profile->clocks;
-    const uint64_t begin = clock_ns();
+    struct step_span *span = &profile->spans[profile->steps_done];
+    step->clocks = clocks_of(profile, profile->steps_done++);
+    span->begin = clock_ns();
     const enum weir_status status = engine->blueprint.backend->run(engine->exec, step, err);
-    if (status == WEIR_OK)
-        add_times(profile, begin, clock_ns());
+    span->end = clock_ns();
     return status;
+}
+
+/* What all steps of the run took. */
+static void charge_run(struct weir_profile *profile)
+{
+    struct op_time *times = profile->times + (uint64_t)profile->runs * profile->op_count;
+    for (uint32_t step = 0; step < profile->steps_done; step++) {
+        const struct step_span *span = &profile->spans[step];
+        profile_charge(clocks_of(profile, step), profile->threads, profile->op_count, span->begin,
+                       span->end, times);
+        profile->ns[profile->runs] += span->end - span->begin;
+    }
 }
 
 /* From here on the engine's steps belong to a new run. */
 static void begin_run(struct weir_profile *profile, struct weir_engine *engine)
 {
-    struct op_time *times = profile->times + (uint64_t)profile->runs * profile->op_count;
-    for (uint32_t i = 0; i < profile->op_count; i++)
-        times[i] = (struct op_time){0, 0};
-    profile->ns[profile->runs] = 0;
+    profile->steps_done = 0;
     engine->profile = profile;
 }
 
@@ -407,8 +445,12 @@ static void end_run(struct weir_profile *profile, struct weir_engine *engine,
                     enum weir_status status)
 {
     engine->profile = NULL;
-    if (status == WEIR_OK)
-        sort_in_run(profile);
+    if (status != WEIR_OK) {
+        profile->steps_done = 0;
+        return;
+    }
+    charge_run(profile);
+    sort_in_run(profile);
 }
 
 /* That the profile can be told of a run of this engine. */
@@ -503,7 +545,8 @@ void weir_profile_info(const struct weir_profile *profile, struct weir_profile_i
                                       .ops = profile->op_count,
                                       .steps = profile->steps,
                                       .threads = profile->threads,
-                                      .runs = profile->runs};
+                                      .runs = profile->runs,
+                                      .span_steps = profile->steps_done};
     if (profile->runs == 0)
         return;
     out->ns = profile->ns[median_run(profile)];
@@ -526,4 +569,31 @@ void weir_profile_op(const struct weir_profile *profile, uint32_t op, struct wei
     const struct op_spread *spread = spread_of(profile, op);
     out->ns_low = spread->low;
     out->ns_high = spread->high;
+    out->gap_ns = time->gap_ns;
+}
+
+void weir_profile_step_span(const struct weir_profile *profile, uint32_t step,
+                            struct weir_profile_span *out)
+{
+    const struct step_span *span = &profile->spans[step];
+    const uint64_t begin = profile->spans[0].begin;
+    *out = (struct weir_profile_span){.begin = span->begin - begin, .end = span->end - begin};
+    for (uint32_t op = 0; op < profile->op_count; op++) {
+        const struct op_bytes *bytes = &profile->bytes[(uint64_t)step * profile->op_count + op];
+        out->read += bytes->read;
+        out->written += bytes->written;
+    }
+}
+
+void weir_profile_op_span(const struct weir_profile *profile, uint32_t step, uint32_t thread,
+                          uint32_t op, struct weir_profile_span *out)
+{
+    const struct op_bytes *bytes = &profile->bytes[(uint64_t)step * profile->op_count + op];
+    const uint64_t begin = profile->spans[0].begin;
+    const struct op_clock *clock =
+        clocks_of(profile, step) + (uint64_t)thread * profile->op_count + op;
+    *out = (struct weir_profile_span){.begin = clock->begin - begin,
+                                      .end = clock->end - begin,
+                                      .read = bytes->read,
+                                      .written = bytes->written};
 }

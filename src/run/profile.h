@@ -10,6 +10,7 @@
 struct op_time {
     uint64_t ns;      /* of the step's */
     uint64_t wait_ns; /* of all threads together, behind it */
+    uint64_t gap_ns;  /* of `ns`: in which the thread that is last at the barrier was not in it */
 };
 
 /* Adds to times[ops] what each op of a step from `begin` to `end` took, by clocks [threads][ops].
@@ -19,7 +20,7 @@ struct op_time {
 void profile_charge(const struct op_clock *clocks, uint32_t threads, uint32_t ops, uint64_t begin,
                     uint64_t end, struct op_time *times);
 
-/* Runs a step of the engine with clocks and adds its times to the run under way. */
+/* Runs a step of the engine with clocks that the run under way keeps. */
 enum weir_status profile_run_step(struct weir_profile *profile, struct weir_engine *engine,
                                   struct step *step, struct weir_error *err);
 

@@ -51,6 +51,18 @@ uint32_t session_step_rows(const struct plan_limits *limits, uint32_t position, 
     return end > position ? end - position : limits->rows;
 }
 
+uint32_t session_steps_max(const struct plan_limits *limits, uint32_t count)
+{
+    uint32_t most = 1;
+    for (uint32_t first = 0; first < CHUNK_ALIGNMENT && count > limits->rows; first++) {
+        uint32_t steps = 0;
+        for (uint32_t done = 0; done < count; steps++)
+            done += session_step_rows(limits, first + done, count - done);
+        most = steps > most ? steps : most;
+    }
+    return most;
+}
+
 static enum weir_status check_eval(const struct weir_session *session, const int32_t *tokens,
                                    uint32_t count, enum weir_logits logits, struct weir_error *err)
 {

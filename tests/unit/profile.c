@@ -267,6 +267,7 @@ static void check_times(const struct weir_profile *profile, uint32_t runs)
         CHECK(op.ns <= info.ns);
         CHECK(op.ns_low <= op.ns_high && op.ns_high <= info.ns_max);
         CHECK(runs >= 6 || (op.ns_low <= op.ns && op.ns <= op.ns_high)); /* else the whole range */
+        CHECK(op.gap_ns <= op.ns);
         CHECK(op.wait_ns <= info.ns * info.threads);
         ns += op.ns;
         wait_ns += op.wait_ns;
@@ -332,6 +333,70 @@ static enum weir_status joint_run(const struct joint *joint, struct weir_profile
     return weir_profile_run(profile, joint->items[0].session, joint->items[0].tokens, err);
 }
 
+/* What a thread did in a step of the last run: its ops one behind the other, and what it waited
+ * behind each, added to `wait`. */
+static void check_thread(const struct weir_profile *profile, uint32_t step, uint32_t thread,
+                         uint64_t *wait)
+{
+    struct weir_profile_span whole, span, next;
+    const uint32_t ops = info_of(profile).ops;
+    weir_profile_step_span(profile, step, &whole);
+    weir_profile_op_span(profile, step, thread, 0, &span);
+    CHECK(whole.begin <= span.begin);
+    for (uint32_t i = 0; i < ops; i++, span = next) {
+        next.begin = whole.end;
+        if (i + 1 < ops)
+            weir_profile_op_span(profile, step, thread, i + 1, &next);
+        CHECK(span.begin <= span.end && span.end <= next.begin);
+        wait[i] += next.begin - span.end;
+    }
+}
+
+static void check_steps(const struct weir_profile *profile, uint64_t *wait, uint64_t *ns)
+{
+    const struct weir_profile_info info = info_of(profile);
+    struct weir_profile_span last = {0}, span;
+    CHECK_INT(info.span_steps, info.steps);
+    for (uint32_t step = 0; step < info.span_steps; step++, last = span) {
+        weir_profile_step_span(profile, step, &span);
+        CHECK(step == 0 ? span.begin == 0 : span.begin >= last.end);
+        CHECK(span.begin < span.end);
+        *ns += span.end - span.begin;
+        for (uint32_t thread = 0; thread < info.threads; thread++)
+            check_thread(profile, step, thread, wait);
+    }
+}
+
+/* The bytes of an op in all steps are those of the evaluation. */
+static void check_span_bytes(const struct weir_profile *profile, uint32_t i)
+{
+    const struct weir_profile_op op = op_of(profile, i);
+    uint64_t bytes = 0;
+    for (uint32_t step = 0; step < info_of(profile).steps; step++) {
+        struct weir_profile_span span;
+        weir_profile_op_span(profile, step, 0, i, &span);
+        bytes += span.read + span.written;
+    }
+    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++)
+        bytes -= op.traffic.read[class] + op.traffic.written[class];
+    CHECK_INT(bytes, 0);
+}
+
+/* Of a profile with one run, which is the last one and the median. */
+static void check_spans(const struct weir_profile *profile)
+{
+    const uint32_t ops = info_of(profile).ops;
+    uint64_t *wait = calloc(ops, sizeof *wait), ns = 0;
+    CHECK(wait != NULL);
+    check_steps(profile, wait, &ns);
+    CHECK_INT(ns, info_of(profile).ns);
+    for (uint32_t i = 0; i < ops; i++) {
+        CHECK_INT(wait[i], op_of(profile, i).wait_ns);
+        check_span_bytes(profile, i);
+    }
+    free(wait);
+}
+
 static void check_profile(const char *model, const char *backend,
                           const struct weir_profile_shape *shape)
 {
@@ -345,6 +410,8 @@ static void check_profile(const char *model, const char *backend,
         joint_stand(&joint, shape);
         CHECK_NO_ALLOC(CHECK_OK(joint_run(&joint, profile, shape->sequences, &err), &err));
         check_times(profile, (uint32_t)i + 1);
+        if (i == 0)
+            check_spans(profile);
     }
     CHECK(joint_run(&joint, profile, shape->sequences, &err) != WEIR_OK);
     fixture_check_says(&err, WEIR_ERR_FULL, "it has room for 4 runs");
@@ -355,12 +422,14 @@ static void check_profile(const char *model, const char *backend,
 
 /* Two threads, three ops: a barrier behind the second one and at the end. */
 static void check_charge(const struct op_clock *clocks, uint32_t threads,
-                         const uint64_t expected[3])
+                         const uint64_t expected[3], const uint64_t gaps[3])
 {
-    struct op_time times[3] = {{0, 0}};
+    struct op_time times[3] = {{0}};
     profile_charge(clocks, threads, 3, 100, 200, times);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         CHECK_INT(times[i].ns, expected[i]);
+        CHECK_INT(times[i].gap_ns, gaps[i]);
+    }
     CHECK_INT(times[0].ns + times[1].ns + times[2].ns, 100);
 }
 
@@ -373,14 +442,14 @@ TEST(profile_charges_what_others_waited_for)
                                      {102, 140},
                                      {140, 150},
                                      {151, 180}}, /* thread 1 */
-                 2, (uint64_t[]){40, 11, 49});
+                 2, (uint64_t[]){40, 11, 49}, (uint64_t[]){2, 1, 11});
     /* thread 0 wakes late behind the barrier: that is no time of op 1 */
     check_charge(
         (struct op_clock[]){{101, 120}, {120, 150}, {180, 190}, {101, 125}, {125, 149}, {151, 160}},
-        2, (uint64_t[]){20, 31, 49});
+        2, (uint64_t[]){20, 31, 49}, (uint64_t[]){1, 1, 39});
     /* one thread: each op until the next */
     check_charge((struct op_clock[]){{101, 120}, {121, 150}, {151, 190}}, 1,
-                 (uint64_t[]){21, 30, 49});
+                 (uint64_t[]){21, 30, 49}, (uint64_t[]){2, 1, 10});
 }
 
 TEST(profile_times_of_ops_add_up_to_the_step)
@@ -391,6 +460,38 @@ TEST(profile_times_of_ops_add_up_to_the_step)
         for (int i = 0; i < MODELS * JOINT_SHAPES; i++)
             check_profile(models[i % MODELS], backends[b], &joint_shapes[i / MODELS]);
     }
+}
+
+/* Steps end at multiples of 64, so where a session stands decides how many there are. */
+TEST(profile_has_room_for_the_steps_of_any_position)
+{
+    const struct weir_profile_shape shape = {.cached = 30, .rows = 150};
+    static const struct {
+        uint32_t position, steps;
+    } cases[] = {{30, 3}, {63, 4}, {64, 3}, {0, 3}, {106, 3}};
+    struct weir_engine_options options;
+    struct fixture fixture;
+    struct weir_error err = {0};
+    struct weir_profile *profile;
+    uint32_t count;
+    int32_t *tokens = fixture_tokens(test_data("golden/tokens300.txt"), &count);
+    fixture_options(&options);
+    options.step_rows_max = 64;
+    fixture_open(&fixture, test_data(NANO), &options);
+    CHECK_OK(weir_profile_open_engine(&profile, fixture.engine, &shape, 5, &err), &err);
+    for (uint32_t i = 0; i < 5; i++) {
+        weir_session_reset(fixture.session);
+        if (cases[i].position > 0)
+            CHECK_OK(weir_session_eval(fixture.session, tokens, cases[i].position, WEIR_LOGITS_NONE,
+                                       &err),
+                     &err);
+        CHECK_OK(weir_profile_run(profile, fixture.session, tokens, &err), &err);
+        CHECK_INT(info_of(profile).span_steps, cases[i].steps);
+        check_times(profile, i + 1);
+    }
+    weir_profile_close(profile);
+    fixture_close(&fixture);
+    free(tokens);
 }
 
 TEST(profile_changes_no_logits)
@@ -518,6 +619,7 @@ TEST(profile_keeps_nothing_of_a_run_that_was_cut_short)
     CHECK_OK(weir_profile_open_engine(&profile, fixture.engine, &shape, 2, &err), &err);
     CHECK_INT(weir_profile_run(profile, fixture.session, tokens, NULL), WEIR_ERR_CANCELLED);
     CHECK_INT(info_of(profile).runs, 0);
+    CHECK_INT(info_of(profile).span_steps, 0);
     proceeds = true;
     CHECK_OK(weir_profile_run(profile, fixture.session, tokens, &err), &err);
     check_times(profile, 1);
