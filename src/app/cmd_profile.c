@@ -15,16 +15,16 @@
 enum { MODEL_TEXT_MAX = 128 };
 
 static const struct profile_writer *const forms[] = {
-    [PROFILE_TABLE] = &profile_table,
-    [PROFILE_JSON] = &profile_json,
-    [PROFILE_CSV] = &profile_csv,
+    [PROFILE_TABLE] = &profile_table,   [PROFILE_JSON] = &profile_json,
+    [PROFILE_CSV] = &profile_csv,       [PROFILE_TRACE] = &profile_trace,
+    [PROFILE_FOLDED] = &profile_folded,
 };
 
 /* By total. */
 static const struct profile_writer *const total_forms[] = {
-    [PROFILE_TABLE] = &profile_total_table,
-    [PROFILE_JSON] = &profile_json,
-    [PROFILE_CSV] = &profile_total_csv,
+    [PROFILE_TABLE] = &profile_total_table, [PROFILE_JSON] = &profile_json,
+    [PROFILE_CSV] = &profile_total_csv,     [PROFILE_TRACE] = &profile_trace,
+    [PROFILE_FOLDED] = &profile_folded,
 };
 
 struct profiling {
@@ -141,6 +141,16 @@ static enum weir_status choose_form(struct profiling *p, struct weir_error *err)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "what --check counts has no place by total, nor in csv");
     p->form = (p->is_total ? total_forms : forms)[p->options->form];
+    return WEIR_OK;
+}
+
+static enum weir_status check_form(const struct profiling *p, struct weir_error *err)
+{
+    const bool needs_times = p->form == &profile_trace || p->form == &profile_folded;
+    if (needs_times && p->is_dry)
+        return err_set(err, WEIR_ERR_ARGUMENT, "-o %s shows when ops ran, but with %s nothing runs",
+                       p->form == &profile_trace ? "trace" : "folded",
+                       p->options->size != NULL ? "--size" : "--dry-run");
     return WEIR_OK;
 }
 
@@ -335,6 +345,7 @@ enum weir_status command_profile(const struct call *call, struct weir_error *err
     TRY(choose_form(&p, err));
     TRY(check_source(&p, err));
     TRY(choose_points(&p, err));
+    TRY(check_form(&p, err));
     TRY(open_model(&p, err));
     TRY(profile_all(&p, err));
 out:

@@ -81,16 +81,18 @@ static const char *layer_kind(const struct weir_profile *profile, uint32_t ops, 
 }
 
 /* "L03 fa"; what belongs to no layer is the embedding if it stands before them, else the head. */
-static void name_layer(const struct weir_profile *profile, uint32_t ops, uint32_t number,
-                       int32_t layer, char *out, size_t size)
+void profile_layer_name(const struct weir_profile *profile, uint32_t number, char *out, size_t size)
 {
+    struct weir_profile_info info;
+    struct weir_profile_op op;
     bool is_behind = false;
-    if (layer >= 0) {
-        snprintf(out, size, "L%02d%s", (int)layer, layer_kind(profile, ops, layer));
+    weir_profile_info(profile, &info);
+    weir_profile_op(profile, number, &op);
+    if (op.layer >= 0) {
+        snprintf(out, size, "L%02d%s", (int)op.layer, layer_kind(profile, info.ops, op.layer));
         return;
     }
     for (uint32_t i = 0; i < number && !is_behind; i++) {
-        struct weir_profile_op op;
         weir_profile_op(profile, i, &op);
         is_behind = op.layer >= 0;
     }
@@ -99,13 +101,13 @@ static void name_layer(const struct weir_profile *profile, uint32_t ops, uint32_
 
 enum { BY_KIND_AND_ROLE = PROFILE_BY_CLASS + 1 };
 
-static void name_group(const struct weir_profile *profile, uint32_t ops, uint32_t number, int by,
-                       char *out, size_t size)
+static void name_group(const struct weir_profile *profile, uint32_t number, int by, char *out,
+                       size_t size)
 {
     struct weir_profile_op op;
     weir_profile_op(profile, number, &op);
     if (by == PROFILE_BY_LAYER)
-        name_layer(profile, ops, number, op.layer, out, size);
+        profile_layer_name(profile, number, out, size);
     else if (by == BY_KIND_AND_ROLE)
         snprintf(out, size, "%s %s", op.kind, op.role);
     else
@@ -169,7 +171,7 @@ static enum weir_status sum_ops(struct profile_sums *sums, const struct weir_pro
     for (uint32_t i = 0; status == WEIR_OK && i < info.ops; i++) {
         struct weir_profile_op op;
         char name[sizeof sums->rows->name];
-        name_group(profile, info.ops, i, by, name, sizeof name);
+        name_group(profile, i, by, name, sizeof name);
         weir_profile_op(profile, i, &op);
         add_op(find_row(sums, name), &op);
     }

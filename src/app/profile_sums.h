@@ -28,6 +28,13 @@ enum weir_status profile_sum_by(struct profile_sums *sums, const struct weir_pro
 enum weir_status profile_sum_worst(struct profile_sum *out, const struct weir_profile *profile,
                                    double peak, struct weir_error *err);
 
+/* Room for the name of a layer. */
+enum { PROFILE_LAYER_MAX = 16 };
+
+/* What the layer of op `number` is called: "embedding", "L00 la", "L03 fa", ..., "head". */
+void profile_layer_name(const struct weir_profile *profile, uint32_t number, char *out,
+                        size_t size);
+
 /* Bytes by class, and all ops together. */
 struct weir_traffic profile_traffic(const struct weir_profile *profile);
 struct profile_sum profile_sum_all(const struct weir_profile *profile);
