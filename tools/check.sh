@@ -191,6 +191,46 @@ part_fuzz()
     [ $bad -eq 0 ]
 }
 
+# A trace of each mode, two contexts each; the prompt in three steps.
+write_traces()
+{
+    model=tests/data/golden/nanomoe-f32.gguf
+    for mode in decode prefill verify; do
+        build/weir profile $model -o trace --mode $mode -p 150 -ub 64 --ctx 5,30 -t 2 -r 3 \
+            >"$logs/$mode.json" || return 1
+    done
+}
+
+# Two threads with one number overlap: that must be seen.
+find_traces()
+{
+    sed 's/"tid": 10001/"tid": 10000/' $logs/decode.json >$logs/overlapping.json
+    if node tools/perfetto/check.mjs $logs/overlapping.json >$logs/overlapping.txt; then
+        echo 'the reader understood a trace whose slices overlap'
+        return 1
+    fi
+    node tools/perfetto/check.mjs $logs/decode.json $logs/prefill.json $logs/verify.json
+}
+
+# That Perfetto's own reader finds in a trace what the file says, slice by slice.
+part_trace()
+{
+    command -v node || sh tools/setup.sh nodejs
+    command -v npm || sh tools/setup.sh npm
+    status=3
+    if command -v node npm; then
+        status=0
+        tools/perfetto/fetch.sh || status=$?
+    fi
+    if [ $status -eq 3 ]; then
+        echo 'no node and npm, or no connection to fetch the reader with'
+        echo '0 passed, 0 failed, 1 skipped'
+        return 0
+    fi
+    [ $status -eq 0 ] && configure build gcc -Dtests=enabled && ninja -C build weir &&
+        write_traces && find_traces
+}
+
 # The program for 64-bit Arm, by a cross compiler and an emulator: all kernels, and whole models.
 test_arm()
 {
@@ -275,7 +315,7 @@ run_part()
 
 mkdir -p "$logs"
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] || set -- rooms style train gcc symbols bench instructions clang asan tsan fuzz install
+[ $# -gt 0 ] || set -- rooms style train gcc symbols trace bench instructions clang asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"
 done

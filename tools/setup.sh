@@ -3,6 +3,7 @@
 # Installs the Debian packages that are missing, and nothing when none is:
 #     tools/setup.sh build      what `make` needs
 #     tools/setup.sh check      what `make check` needs besides
+#     tools/setup.sh trace      what the part `trace` of it needs besides
 #     tools/setup.sh arm        what builds and runs programs for 64-bit Arm
 #     tools/setup.sh train      what `make train` needs besides
 #     tools/setup.sh PACKAGE    one package of the table
@@ -30,6 +31,8 @@ check  python3-numpy      the same
 check  valgrind           counts instructions
 check  git                the commit in the version
 check  mawk|gawk          the scripts under tools
+trace  nodejs             runs the reader of traces
+trace  npm                fetches it
 arm    gcc-aarch64-linux-gnu  the compiler for 64-bit Arm
 arm    libc6-dev-arm64-cross  its C library
 arm    qemu-user              runs what it makes
@@ -68,7 +71,7 @@ missing()
     done
 }
 
-[ $# -gt 0 ] || fail 'which set? (build, check, arm, train, or a package of the table)'
+[ $# -gt 0 ] || fail 'which set? (build, check, trace, arm, train, or a package of the table)'
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo 'setup: not a Debian system; the packages are listed in tools/setup.sh' >&2
     exit 0
