@@ -473,6 +473,8 @@ struct weir_profile_op {
     struct weir_traffic traffic;
     uint64_t operand_bytes; /* whole operands, as other tools count; caches as long as they are
                                filled */
+    uint64_t flops;   /* operations on floats that its definition takes, a multiply-add counting 2:
+                         src/plan/work.c has the formulas */
     uint64_t ns;      /* until the next op begins, on the thread that is last at the barrier */
     uint64_t wait_ns; /* all threads together: from their end of the op to their next */
     uint64_t ns_low, ns_high; /* of the median of the op's times, not of the run that `ns` is of */

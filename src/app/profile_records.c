@@ -83,8 +83,8 @@ static void json_op(struct output *output, const struct weir_profile_op *op, boo
         output_print(output, "%d", (int)op->layer);
     output_print(output, ", \"calls\": %u, ", op->calls);
     json_bytes(output, read, written);
-    output_print(output,
-                 ", \"operand_bytes\": %llu, \"ms\": ", (unsigned long long)op->operand_bytes);
+    output_print(output, ", \"operand_bytes\": %llu, \"flops\": %llu, \"ms\": ",
+                 (unsigned long long)op->operand_bytes, (unsigned long long)op->flops);
     put_ms(output, has_times, op->ns, "null");
     output_print(output, ", \"wait_ms\": ");
     put_ms(output, has_times, op->wait_ns, "null");
@@ -160,7 +160,7 @@ static void csv_begin(struct profile_report *report)
 {
     output_print(report->output,
                  "context,mode,rows,sequences,threads,kind,role,layer,calls,read_bytes,write_bytes,"
-                 "operand_bytes,ms,wait_ms,ms_low,ms_high\n");
+                 "operand_bytes,flops,ms,wait_ms,ms_low,ms_high\n");
 }
 
 /* What step it is: the same for all its ops. */
@@ -180,9 +180,9 @@ static void csv_op(struct output *output, const struct weir_profile_op *op, bool
     sum_traffic(&op->traffic, &read, &written);
     if (op->layer >= 0)
         snprintf(layer, sizeof layer, "%d", (int)op->layer);
-    output_print(output, "%s,%s,%s,%u,%llu,%llu,%llu,", op->kind, op->role, layer, op->calls,
+    output_print(output, "%s,%s,%s,%u,%llu,%llu,%llu,%llu,", op->kind, op->role, layer, op->calls,
                  (unsigned long long)read, (unsigned long long)written,
-                 (unsigned long long)op->operand_bytes);
+                 (unsigned long long)op->operand_bytes, (unsigned long long)op->flops);
     put_ms(output, has_times, op->ns, "");
     output_print(output, ",");
     put_ms(output, has_times, op->wait_ns, "");

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "plan/work.h"
 #include "run/interval.h"
 
 /* The confidence interval of an op's median over all runs. */
@@ -63,16 +64,18 @@ const char *weir_traffic_class_name(enum weir_traffic_class class)
     return traffic_class_name((enum traffic_class) class);
 }
 
-/* Told what op `op` touches in one step of the evaluation. */
-typedef void op_fn(void *user, uint32_t step, uint32_t op, const struct traffic *touched);
+/* Told what op `op` touches in one step of the evaluation, and its arithmetic. */
+typedef void op_fn(void *user, uint32_t step, uint32_t op, const struct traffic *touched,
+                   uint64_t flops);
 
 static void visit_step(const struct blueprint *blueprint, uint32_t number, const struct step *step,
                        const struct plan_limits *limits, op_fn *fn, void *user)
 {
-    for (uint32_t i = 0; i < blueprint->plan->op_count; i++) {
+    const struct plan *plan = blueprint->plan;
+    for (uint32_t i = 0; i < plan->op_count; i++) {
         struct traffic touched = {0};
-        op_traffic(blueprint->plan, &blueprint->plan->ops[i], step, limits, &touched);
-        fn(user, number, i, &touched);
+        op_traffic(plan, &plan->ops[i], step, limits, &touched);
+        fn(user, number, i, &touched, op_work(plan, &plan->ops[i], step));
     }
 }
 
@@ -134,9 +137,10 @@ static void add_classes(struct weir_traffic *sum, const struct traffic *touched)
     }
 }
 
-static void add_to_sum(void *user, uint32_t step, uint32_t op, const struct traffic *touched)
+static void add_to_sum(void *user, uint32_t step, uint32_t op, const struct traffic *touched,
+                       uint64_t flops)
 {
-    (void)step, (void)op;
+    (void)step, (void)op, (void)flops;
     add_classes(user, touched);
 }
 
@@ -154,7 +158,8 @@ enum weir_status weir_engine_traffic(const struct weir_engine *engine, uint32_t 
 }
 
 /* A step in which an op has no rows is no call of it. */
-static void add_to_op(void *user, uint32_t step, uint32_t op, const struct traffic *touched)
+static void add_to_op(void *user, uint32_t step, uint32_t op, const struct traffic *touched,
+                      uint64_t flops)
 {
     const struct weir_profile *profile = user;
     struct weir_profile_op *sum = &profile->ops[op];
@@ -165,6 +170,7 @@ static void add_to_op(void *user, uint32_t step, uint32_t op, const struct traff
     }
     add_classes(&sum->traffic, touched);
     sum->operand_bytes += touched->operand;
+    sum->flops += flops;
     sum->calls += touched->operand > 0;
 }
 

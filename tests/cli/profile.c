@@ -73,13 +73,14 @@ static struct sums check_ops(const json_t *ops, bool has_times)
     CHECK(json_array_size(ops) > 40);
     for (size_t i = 0; i < json_array_size(ops); i++) {
         const json_t *op = json_array_get(ops, i), *layer = json_object_get(op, "layer");
-        check_keys(op, "kind role layer calls read_bytes write_bytes operand_bytes ms wait_ms "
-                       "ms_low ms_high");
+        check_keys(op, "kind role layer calls read_bytes write_bytes operand_bytes flops ms "
+                       "wait_ms ms_low ms_high");
         CHECK(json_is_string(json_object_get(op, "kind")));
         CHECK(json_is_string(json_object_get(op, "role")));
         CHECK(json_is_null(layer) || (json_is_integer(layer) && json_integer_value(layer) >= 0));
         CHECK_INT(integer_of(op, "calls"), 1);
         CHECK(integer_of(op, "operand_bytes") > 0);
+        CHECK(integer_of(op, "flops") >= 0);
         sums.read += integer_of(op, "read_bytes");
         sums.written += integer_of(op, "write_bytes");
         sums.ns += ns_of(op, "ms", has_times);
@@ -233,7 +234,7 @@ TEST(profiling_csv_has_the_ops_of_json)
 {
     static const char head[] =
         "context,mode,rows,sequences,threads,kind,role,layer,calls,read_bytes,write_bytes,"
-        "operand_bytes,ms,wait_ms,ms_low,ms_high\n";
+        "operand_bytes,flops,ms,wait_ms,ms_low,ms_high\n";
     json_t *root = parse(PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "json"));
     const json_t *ops = json_object_get(json_array_get(json_object_get(root, "steps"), 0), "ops");
     const char *line = PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "csv");
@@ -244,11 +245,11 @@ TEST(profiling_csv_has_the_ops_of_json)
         char expected[256], number[16] = "";
         if (json_is_integer(layer))
             snprintf(number, sizeof number, "%d", (int)json_integer_value(layer));
-        snprintf(expected, sizeof expected, "7,decode,1,1,,%s,%s,%s,1,%lld,%lld,%lld,,,,\n",
+        snprintf(expected, sizeof expected, "7,decode,1,1,,%s,%s,%s,1,%lld,%lld,%lld,%lld,,,,\n",
                  json_string_value(json_object_get(op, "kind")),
                  json_string_value(json_object_get(op, "role")), number,
                  (long long)integer_of(op, "read_bytes"), (long long)integer_of(op, "write_bytes"),
-                 (long long)integer_of(op, "operand_bytes"));
+                 (long long)integer_of(op, "operand_bytes"), (long long)integer_of(op, "flops"));
         CHECK(strncmp(line, expected, strlen(expected)) == 0);
         line += strlen(expected);
     }
