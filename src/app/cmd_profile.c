@@ -15,16 +15,16 @@
 enum { MODEL_TEXT_MAX = 128 };
 
 static const struct profile_writer *const forms[] = {
-    [PROFILE_TABLE] = &profile_table,   [PROFILE_JSON] = &profile_json,
-    [PROFILE_CSV] = &profile_csv,       [PROFILE_TRACE] = &profile_trace,
-    [PROFILE_FOLDED] = &profile_folded,
+    [PROFILE_TABLE] = &profile_table, [PROFILE_JSON] = &profile_json,
+    [PROFILE_CSV] = &profile_csv,     [PROFILE_HTML] = &profile_page,
+    [PROFILE_TRACE] = &profile_trace, [PROFILE_FOLDED] = &profile_folded,
 };
 
 /* By total. */
 static const struct profile_writer *const total_forms[] = {
     [PROFILE_TABLE] = &profile_total_table, [PROFILE_JSON] = &profile_json,
-    [PROFILE_CSV] = &profile_total_csv,     [PROFILE_TRACE] = &profile_trace,
-    [PROFILE_FOLDED] = &profile_folded,
+    [PROFILE_CSV] = &profile_total_csv,     [PROFILE_HTML] = &profile_page,
+    [PROFILE_TRACE] = &profile_trace,       [PROFILE_FOLDED] = &profile_folded,
 };
 
 struct profiling {
@@ -204,14 +204,14 @@ static void close_engine(struct profiling *p)
 /* A bandwidth that is given is another machine's, or a better knowledge of this one. */
 static enum weir_status find_peak(struct profiling *p, struct weir_error *err)
 {
-    struct probe probe;
-    const bool is_shown = p->options->form == PROFILE_TABLE || p->is_total;
+    struct probe *probe = &p->report.probe;
+    const bool is_shown = p->options->form != PROFILE_CSV || p->is_total;
     p->report.peak = p->options->bandwidth;
     if (p->is_dry || p->options->bandwidth > 0 || !is_shown)
         return WEIR_OK;
-    const enum weir_status status = machine_probe(&probe, cpu_cores(), false, p->call->log, err);
+    const enum weir_status status = machine_probe(probe, cpu_cores(), false, p->call->log, err);
     if (status == WEIR_OK) {
-        p->report.peak = probe_read_rate(&probe, weir_engine_threads(p->loaded.engine));
+        p->report.peak = probe_read_rate(probe, weir_engine_threads(p->loaded.engine));
         p->report.is_measured = true;
     }
     return status;

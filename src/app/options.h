@@ -45,7 +45,14 @@ enum profile_by {
     PROFILE_BY_CLASS,
     PROFILE_BY_TOTAL,
 };
-enum profile_form { PROFILE_TABLE, PROFILE_JSON, PROFILE_CSV, PROFILE_TRACE, PROFILE_FOLDED };
+enum profile_form {
+    PROFILE_TABLE,
+    PROFILE_JSON,
+    PROFILE_CSV,
+    PROFILE_HTML,
+    PROFILE_TRACE,
+    PROFILE_FOLDED,
+};
 
 /* Lists that are empty have their default. */
 struct profile_options {

@@ -49,12 +49,38 @@ static void fail(struct output *output)
             strerror(errno));
 }
 
-void output_put(struct output *output, const void *data, size_t size)
+void output_in_script(struct output *output, bool is_script)
+{
+    output->is_script = is_script;
+}
+
+static void put_bytes(struct output *output, const char *data, size_t size)
 {
     if (output->err.status != WEIR_OK || size == 0)
         return;
     if (fwrite(data, 1, size, output->stream) != size)
         fail(output);
+}
+
+static void put_script(struct output *output, const char *data, size_t size)
+{
+    size_t begin = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (data[i] != '<')
+            continue;
+        put_bytes(output, data + begin, i - begin);
+        put_bytes(output, "\\u003c", 6);
+        begin = i + 1;
+    }
+    put_bytes(output, data + begin, size - begin);
+}
+
+void output_put(struct output *output, const void *data, size_t size)
+{
+    if (output->is_script)
+        put_script(output, data, size);
+    else
+        put_bytes(output, data, size);
 }
 
 void output_sink(void *user, const char *text, size_t length)

@@ -10,6 +10,7 @@ struct output {
     struct file_writer writer; /* of a file */
     FILE *stream;
     bool is_file;
+    bool is_script; /* what is put is JSON within a page */
     struct weir_error err;
 };
 
@@ -21,6 +22,9 @@ enum weir_status output_check_target(const char *target, const char *input, stru
 enum weir_status output_open(struct output *output, const char *path, struct weir_error *err);
 /* Standard error. */
 void output_open_errors(struct output *output);
+/* Until it is called with false, all that is put is JSON in a <script> of HTML: "<", which JSON has
+ * in texts alone, is put as an escape, so that no text can end the script. */
+void output_in_script(struct output *output, bool is_script);
 void output_put(struct output *output, const void *data, size_t size);
 void output_print(struct output *output, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -2,6 +2,7 @@
  * A profile as records for programs: JSON of the schema weir.profile/1, and CSV. weir-profile(1)
  * describes both. Knows ops one by one, and no sums but those of all. */
 #include <stdio.h>
+#include <string.h>
 
 #include "app/profile_report.h"
 #include "app/profile_sums.h"
@@ -31,6 +32,15 @@ static void put_ms(struct output *output, bool is_known, uint64_t ns, const char
         output_print(output, "%s", none);
 }
 
+/* GB/s or the like, or null if it is not known. */
+static void put_rate(struct output *output, double rate)
+{
+    if (rate > 0)
+        output_print(output, "%.4f", rate);
+    else
+        output_print(output, "null");
+}
+
 static void sum_traffic(const struct weir_traffic *traffic, uint64_t *read, uint64_t *written)
 {
     *read = *written = 0;
@@ -42,11 +52,54 @@ static void sum_traffic(const struct weir_traffic *traffic, uint64_t *read, uint
 
 /* ---- json ------------------------------------------------------------------------------------ */
 
+/* The best of the ways to multiply a type. */
+static double compute_rate(const struct probe *probe, const char *type)
+{
+    double best = 0;
+    for (uint32_t i = 0; i < probe->peaks_count; i++) {
+        const struct probe_peak *peak = &probe->peaks[i];
+        if (strcmp(peak->type, type) == 0 && peak->rate.median > best)
+            best = peak->rate.median;
+    }
+    return best;
+}
+
+static void json_measured(struct output *output, const struct probe *probe)
+{
+    static const char *const types[] = {"int8", "bf16", "f32"};
+    output_print(output, "    \"threads\": %u,\n    \"reads\": [", probe->threads);
+    for (uint32_t i = 0; i < probe->reads_count; i++)
+        output_print(output, "%s{\"threads\": %u, \"gb_s\": %.4f}", i == 0 ? "" : ", ",
+                     probe->reads[i].threads, probe->reads[i].rate.median);
+    output_print(output, "],\n    \"compute_gop_s\": {");
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        output_print(output, "%s\"%s\": ", i == 0 ? "" : ", ", types[i]);
+        put_rate(output, compute_rate(probe, types[i]));
+    }
+    output_print(output, "}\n");
+}
+
+static void json_machine(const struct profile_report *report)
+{
+    struct output *output = report->output;
+    output_print(output, "  \"machine\": {\n    \"read_gb_s\": ");
+    put_rate(output, report->peak);
+    output_print(output, ",\n");
+    if (report->is_measured)
+        json_measured(output, &report->probe);
+    else
+        output_print(output,
+                     "    \"threads\": null,\n    \"reads\": null,\n    \"compute_gop_s\": null\n");
+    output_print(output, "  },\n");
+}
+
 static void json_begin(struct profile_report *report)
 {
     output_print(report->output, "{\n  \"schema\": \"weir.profile/1\",\n  \"model\": ");
     output_json_text(report->output, report->model);
-    output_print(report->output, ",\n  \"steps\": [");
+    output_print(report->output, ",\n");
+    json_machine(report);
+    output_print(report->output, "  \"steps\": [");
 }
 
 static void json_bytes(struct output *output, uint64_t read, uint64_t written)
@@ -71,6 +124,23 @@ static void json_totals(struct output *output, const struct weir_traffic *traffi
     output_print(output, "\n        }\n      },\n");
 }
 
+/* The classes that it touches. */
+static void json_classes(struct output *output, const struct weir_traffic *traffic)
+{
+    const char *before = "";
+    output_print(output, ", \"by_class\": {");
+    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++) {
+        if (traffic->read[class] + traffic->written[class] == 0)
+            continue;
+        output_print(output, "%s\"%s\": {", before,
+                     weir_traffic_class_name((enum weir_traffic_class) class));
+        json_bytes(output, traffic->read[class], traffic->written[class]);
+        output_print(output, "}");
+        before = ", ";
+    }
+    output_print(output, "}");
+}
+
 static void json_op(struct output *output, const struct weir_profile_op *op, bool has_times)
 {
     uint64_t read, written;
@@ -92,6 +162,7 @@ static void json_op(struct output *output, const struct weir_profile_op *op, boo
     put_ms(output, has_times, op->ns_low, "null");
     output_print(output, ", \"ms_high\": ");
     put_ms(output, has_times, op->ns_high, "null");
+    json_classes(output, &op->traffic);
     output_print(output, "}");
 }
 

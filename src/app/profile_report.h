@@ -4,7 +4,9 @@
 #define APP_PROFILE_REPORT_H
 
 #include "app/options.h"
+#include "app/output.h"
 #include "app/profile_counted.h"
+#include "base/probe.h"
 
 /* A profile and what stands around it. */
 struct profile_result {
@@ -22,6 +24,7 @@ struct profile_report {
     const char *backend; /* NULL: nothing runs */
     double peak;         /* GB/s; 0: not known */
     bool is_measured;    /* the peak, on this machine */
+    struct probe probe;  /* what else was measured of it, if is_measured */
     uint32_t results;    /* printed so far */
 };
 
@@ -37,7 +40,7 @@ struct profile_writer {
 /* "decode", "prefill", "verify"; static. */
 const char *profile_mode_name(enum profile_mode mode);
 
-extern const struct profile_writer profile_table, profile_json, profile_csv;
+extern const struct profile_writer profile_table, profile_json, profile_csv, profile_page;
 extern const struct profile_writer profile_total_table, profile_total_csv; /* by total */
 extern const struct profile_writer profile_trace, profile_folded;
 

@@ -555,6 +555,21 @@ static double peak_of_run(const char *environment, bool *measured)
     return 100 * speed / percent;
 }
 
+/* The same file is what weir profile knows of the machine. */
+static void check_profile(const char *environment)
+{
+    const struct program_call call = {
+        .words = {"profile", MODEL, "-r", "1", "-t", "1", "-o", "json"},
+        .environment = environment,
+    };
+    const struct program_result *result = run_program(&call);
+    CHECK_INT(result->status, 0);
+    CHECK_HAS(result->out, "\n    \"read_gb_s\": 4096.0000,\n");
+    CHECK_HAS(result->out, "\n    \"reads\": [{\"threads\": 1, \"gb_s\": 4096.0000}],\n");
+    CHECK_HAS(result->out,
+              "\n    \"compute_gop_s\": {\"int8\": null, \"bf16\": null, \"f32\": 1.0000}\n");
+}
+
 /* The numbers of the file are believed if it is whole and of this machine, and only then. */
 TEST(bench_peaks_are_kept_and_checked)
 {
@@ -578,6 +593,7 @@ TEST(bench_peaks_are_kept_and_checked)
     free(kept);
     write_file(cache_file(folder), text);
     CHECK(fabs(peak_of_run(environment, &measured) / 4096 - 1) < 0.05 && !measured);
+    check_profile(environment);
     for (int i = 0; i < 2; i++) {
         if (i == 0) /* cut short */
             snprintf(changed, sizeof changed, "%.*s", (int)strlen(text) - 4, text);

@@ -67,6 +67,37 @@ struct sums {
     int64_t read, written, ns, wait_ns;
 };
 
+/* Those that an op touches, and no others. */
+static void check_classes(const json_t *op)
+{
+    const char *name;
+    json_t *class;
+    struct sums sums = {0, 0, 0, 0};
+    json_object_foreach(json_object_get(op, "by_class"), name, class)
+    {
+        check_keys(class, "read_bytes write_bytes");
+        CHECK(integer_of(class, "read_bytes") + integer_of(class, "write_bytes") > 0);
+        sums.read += integer_of(class, "read_bytes");
+        sums.written += integer_of(class, "write_bytes");
+    }
+    CHECK_INT(sums.read, integer_of(op, "read_bytes"));
+    CHECK_INT(sums.written, integer_of(op, "write_bytes"));
+}
+
+/* Of one class, over all ops. */
+static void check_class(const json_t *class, const json_t *ops, const char *name)
+{
+    struct sums sums = {0, 0, 0, 0};
+    for (size_t i = 0; i < json_array_size(ops); i++) {
+        const json_t *touched =
+            json_object_get(json_object_get(json_array_get(ops, i), "by_class"), name);
+        sums.read += touched == NULL ? 0 : integer_of(touched, "read_bytes");
+        sums.written += touched == NULL ? 0 : integer_of(touched, "write_bytes");
+    }
+    CHECK_INT(integer_of(class, "read_bytes"), sums.read);
+    CHECK_INT(integer_of(class, "write_bytes"), sums.written);
+}
+
 static struct sums check_ops(const json_t *ops, bool has_times)
 {
     struct sums sums = {0, 0, 0, 0};
@@ -74,13 +105,14 @@ static struct sums check_ops(const json_t *ops, bool has_times)
     for (size_t i = 0; i < json_array_size(ops); i++) {
         const json_t *op = json_array_get(ops, i), *layer = json_object_get(op, "layer");
         check_keys(op, "kind role layer calls read_bytes write_bytes operand_bytes flops ms "
-                       "wait_ms ms_low ms_high");
+                       "wait_ms ms_low ms_high by_class");
         CHECK(json_is_string(json_object_get(op, "kind")));
         CHECK(json_is_string(json_object_get(op, "role")));
         CHECK(json_is_null(layer) || (json_is_integer(layer) && json_integer_value(layer) >= 0));
         CHECK_INT(integer_of(op, "calls"), 1);
         CHECK(integer_of(op, "operand_bytes") > 0);
         CHECK(integer_of(op, "flops") >= 0);
+        check_classes(op);
         sums.read += integer_of(op, "read_bytes");
         sums.written += integer_of(op, "write_bytes");
         sums.ns += ns_of(op, "ms", has_times);
@@ -90,8 +122,9 @@ static struct sums check_ops(const json_t *ops, bool has_times)
     return sums;
 }
 
-static void check_totals(const json_t *totals, const struct sums *ops)
+static void check_totals(const json_t *step, const struct sums *ops)
 {
+    const json_t *totals = json_object_get(step, "totals");
     const json_t *by_class = json_object_get(totals, "by_class");
     struct sums sums = {0, 0, 0, 0};
     check_keys(totals, "read_bytes write_bytes by_class");
@@ -99,6 +132,7 @@ static void check_totals(const json_t *totals, const struct sums *ops)
     for (int i = 0; i < CLASSES; i++) {
         const json_t *class = json_object_get(by_class, classes[i]);
         check_keys(class, "read_bytes write_bytes");
+        check_class(class, json_object_get(step, "ops"), classes[i]);
         sums.read += integer_of(class, "read_bytes");
         sums.written += integer_of(class, "write_bytes");
     }
@@ -132,14 +166,15 @@ static void check_step(const json_t *step, const struct ran *ran)
     CHECK(ns_of(step, "ms_high", has_times) <= ns_of(step, "ms_max", has_times));
     CHECK_INT(sums.ns, ns);
     CHECK(sums.wait_ns <= ns * ran->threads);
-    check_totals(json_object_get(step, "totals"), &sums);
+    check_totals(step, &sums);
 }
 
 static void check_json(const json_t *root, const int64_t *contexts, size_t count,
                        const struct ran *ran)
 {
     const json_t *steps = json_object_get(root, "steps");
-    check_keys(root, "schema model steps");
+    check_keys(root, "schema model machine steps");
+    check_keys(json_object_get(root, "machine"), "read_gb_s threads reads compute_gop_s");
     CHECK_TEXT(json_string_value(json_object_get(root, "schema")), "weir.profile/1");
     CHECK(json_is_string(json_object_get(root, "model")));
     CHECK_INT(json_array_size(steps), count);
@@ -191,9 +226,9 @@ TEST(profiling_json_has_its_fields_and_the_bytes_of_the_plan)
         const struct ran nothing = {modes[i], rows[i], 1, 0, 0};
         const struct ran thrice = {modes[i], rows[i], 1, 2, 3};
         json_t *dry = parse(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i],
-                                    "--dry-run", "-o", "json", "-p", "40"));
+                                    "--dry-run", "-o", "json", "-p", "40", "--bandwidth", "3"));
         json_t *run = parse(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i], "-r",
-                                    "3", "-t", "2", "-o", "json", "-p", "40"));
+                                    "3", "-t", "2", "-o", "json", "-p", "40", "--bandwidth", "3"));
         check_json(dry, contexts, 3, &nothing);
         check_json(run, contexts, 3, &thrice);
         check_same_but_times(dry, run);
@@ -226,6 +261,41 @@ TEST(profiling_flags_of_the_engine_reach_the_plan)
     }
     CHECK_INT(read[0] - read[1], 8193 * 8 * 4 * 256 * 2 - 8193 * 8 * 4 * 256 / 32 * 34);
     CHECK(read[2] > read[0]);
+}
+
+/* A bandwidth that is given is all that is known; without running nothing is measured. */
+TEST(profiling_json_tells_what_is_known_of_the_machine)
+{
+    static const char unknown[] = "    \"threads\": null,\n    \"reads\": null,\n"
+                                  "    \"compute_gop_s\": null\n  },\n";
+    char expected[256];
+    snprintf(expected, sizeof expected, "  \"machine\": {\n    \"read_gb_s\": null,\n%s", unknown);
+    CHECK_HAS(PROFILE("--size", "tiny", "-o", "json"), expected);
+    CHECK_HAS(PROFILE(MODEL, "--dry-run", "-o", "json"), expected);
+    snprintf(expected, sizeof expected, "  \"machine\": {\n    \"read_gb_s\": 410.5000,\n%s",
+             unknown);
+    CHECK_HAS(PROFILE("--size", "tiny", "-o", "json", "--bandwidth", "410.5"), expected);
+    CHECK_HAS(PROFILE(MODEL, "-r", "1", "-o", "json", "--bandwidth", "410.5"), expected);
+}
+
+/* ---- page ------------------------------------------------------------------------------------ */
+
+/* What the page draws are the records of JSON; tools/check.sh draws it in a browser. */
+TEST(profiling_page_holds_the_records)
+{
+    static const char begin[] = "<script type=\"application/json\" id=\"profile\">\n";
+    char *records = strdup(PROFILE(MODEL, "--dry-run", "--ctx", "7,100", "-o", "json"));
+    const char *page = PROFILE(MODEL, "--dry-run", "--ctx", "7,100", "-o", "html");
+    const char *at = strstr(page, begin);
+    CHECK(strncmp(page, "<!DOCTYPE html>\n", 16) == 0);
+    CHECK_TEXT(strstr(page, "</html>"), "</html>\n");
+    CHECK(at != NULL && strstr(at + 1, begin) == NULL);
+    at += sizeof begin - 1;
+    CHECK(strncmp(at, records, strlen(records)) == 0);
+    CHECK(strncmp(at + strlen(records), "</script>\n<script>\n", 19) == 0);
+    CHECK_HAS(page, "default-src 'none'");
+    CHECK(strstr(page, "@include") == NULL && strstr(page, "src=") == NULL);
+    free(records);
 }
 
 /* ---- csv ------------------------------------------------------------------------------------- */
