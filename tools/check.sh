@@ -106,6 +106,18 @@ part_clang()
         run_tests build-clang
 }
 
+# The page of weir profile, opened in a browser.
+part_page()
+{
+    if ! command -v chromium-headless-shell; then
+        echo 'no chromium-headless-shell to open pages with'
+        echo '0 passed, 0 failed, 1 skipped'
+        return 0
+    fi
+    configure build gcc -Dtests=enabled && ninja -C build weir &&
+        python3 -B tests/page/test_page.py build/weir chromium-headless-shell "$logs/page"
+}
+
 # That every row runs; figures are for `make bench` on a machine without other work.
 part_bench()
 {
@@ -315,7 +327,8 @@ run_part()
 
 mkdir -p "$logs"
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] || set -- rooms style train gcc symbols trace bench instructions clang asan tsan fuzz install
+[ $# -gt 0 ] ||
+    set -- rooms style train gcc symbols trace page bench instructions clang asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"
 done

@@ -374,7 +374,7 @@ function roofKind(step, peak) {
 }
 
 /* The slope of memory and the flats of arithmetic, with their names; and the places of these. */
-function drawRoofs(box, scales, peak, ceilings) {
+function drawRoofs(box, scales, peak, ceilings, whose) {
   const {x, y} = scales, lines = [], taken = [];
   const top = ceilings.length > 0 ? Math.max(...ceilings.map(c => c[1])) : y.high;
   const bend = Math.min(top / peak, x.high), start = Math.max(x.low, y.low / peak);
@@ -390,7 +390,8 @@ function drawRoofs(box, scales, peak, ceilings) {
   lines.push(text(left, at - 7, words, {class: 'soft halo', 'text-anchor': 'middle',
     transform: 'rotate(' + Math.atan(slope) * 180 / Math.PI + ' ' + left + ' ' + at + ')'}));
   for (const [type, rate] of ceilings) {
-    const from = Math.max(x.low, Math.min(rate / peak, x.high)), name = type + ' ' + figure(rate);
+    const from = Math.max(x.low, Math.min(rate / peak, x.high)), name = type + ' ' + figure(rate) +
+      whose;
     lines.push(shape('path', {class: 'roof', d: 'M' + x(from) + ' ' + y(rate) + 'H' + box.right}));
     lines.push(text(box.right, y(rate) - 5, name, {class: 'soft halo', 'text-anchor': 'end'}));
     taken.push({left: box.right - textWidth(name), right: box.right, top: y(rate) - 18,
@@ -456,7 +457,8 @@ function drawRoofline(step, machine, peak, width) {
     box.right);
   const y = logScale(points.map(p => p.height).concat(ceilings.map(c => c[1])), box.bottom, box.top);
   points.forEach(p => Object.assign(p, {x: x(p.intensity), y: y(p.height)}));
-  const roofs = peak ? drawRoofs(box, {x: x, y: y}, peak, ceilings) : {lines: [], taken: []};
+  const roofs = peak ? drawRoofs(box, {x: x, y: y}, peak, ceilings,
+    machine.threads === step.threads ? '' : ' of all ' + plural(machine.threads || 0, 'thread')) : {lines: [], taken: []};
   const svg = picture(width, box.bottom + 40, [].concat(
     valueAxis(box, y, y.ticks, tickText, kind.name),
     x.ticks.map(tick => text(x(tick), box.bottom + 16, tickText(tick), {class: 'soft',
