@@ -23,7 +23,7 @@ import zlib
 
 FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
          '--disable-background-networking', '--disable-component-update', '--disable-sync',
-         '--hide-scrollbars']
+         '--disable-dev-shm-usage', '--hide-scrollbars']
 CLASSES = ['weights', 'embedding', 'kv', 'state', 'conv', 'activations', 'logits']
 SECTIONS = ['waterfall', 'roofline', 'layers', 'treemap', 'bytes', 'speed']
 STAIRS_MAX = 8  # of the waterfall, before all others are one
@@ -40,6 +40,9 @@ PAGES = [
     ('size', ['--size', '27B', '--output-type', 'q6_k', '--ctx', '256,8192,262143',
               '--bandwidth', '410']),
     ('size-bytes', ['--size', '35B-A3B', '--ctx', '256,8192']),
+    ('size-sweep', ['--size', '0.8B', '--ctx', '0,1024', '--mode', 'decode,verify', '-npl', '1,4',
+                    '--bandwidth', '100']),
+    ('run-sweep', [NANO, '--ctx', '0,50', '-t', '1,2', '-r', '1']),
 ]
 
 passed = failed = 0
@@ -357,7 +360,8 @@ def main():
         (folder / f'{name}.html').write_text(text)
         check_page(browser, name, text)
     check_spoilt(browser, (folder / 'run.html').read_text())
-    for name, width, is_dark in (('run', 640, False), ('run', 400, True), ('size', 400, False)):
+    for name, width, is_dark in (('dry-bandwidth', 640, False), ('dry-bandwidth', 400, True),
+                                 ('size', 400, False)):
         check_picture(browser, name, width, is_dark)
     print(f'{passed} passed, {failed} failed')
     return failed > 0
