@@ -281,7 +281,8 @@ function subjectOf(step) {
 function drawAll(profile) {
   const step = profile.steps[Number(byId('step').value) || 0];
   const machine = profile.machine || {read_gb_s: null};
-  const peak = readPeak(machine, step), width = byId('summary').clientWidth;
+  const peak = readPeak(machine, step);
+  const width = Math.max(byId('summary').clientWidth, 300); // 0 where the page is not shown
   byId('subject').textContent = subjectOf(step);
   drawSummary(step, peak);
   drawWaterfall(step, peak, width);

@@ -339,6 +339,10 @@ def check_spoilt(browser, text):
     (folder / 'broken.html').write_text(text.replace('"ops": [', '"ops": 7, "was": [', 1))
     document, _ = browser.document('broken', 1280)
     check('broken', 'an error is told', document.is_shown('error') and document.texts['error'])
+    (folder / 'hidden.html').write_text(text.replace('<body>', '<body style="display: none">'))
+    document, _ = browser.document('hidden', 1280)
+    check('hidden', 'pictures are drawn all the same', document.marks['layers'] and
+          not document.is_shown('error'), document.texts.get('error'))
     image = '<img src="http://127.0.0.1:9/image.png"></body>'
     for name, policy in (('asking', ''), ('forbidden', None)):
         page = text.replace('</body>', image)
