@@ -384,18 +384,20 @@ function drawTreemap(step, width) {
 function drawBytes(steps, width) {
   const fields = ['mode', 'rows', 'sequences', 'context'], seen = new Map();
   steps.forEach(step => seen.set(fields.map(f => step[f]).join(), step));
-  const bars = [...seen.values()].sort((a, b) => a.context - b.context);
+  const bars = [...seen.values()].sort((a, b) => a.mode.localeCompare(b.mode) ||
+    a.rows - b.rows || a.sequences - b.sequences || a.context - b.context);
   if (bars.length < 2)
     return show('bytes', null);
   const differ = varying(bars, fields), name = step => describe(step, differ);
   const perToken = (step, c) => bytesOf(step.totals.by_class[c]) / step.rows;
   const all = step => sum(CLASSES, c => perToken(step, c)), high = Math.max(...bars.map(all));
-  const isNarrow = width < 600, top = 4, left = isNarrow ? 0 : 210, right = width - 74;
+  const names = Math.max(...bars.map(step => textWidth(name(step)))) + 12;
+  const isNarrow = names > width * 0.35, top = 4, left = isNarrow ? 0 : names, right = width - 74;
   const scale = v => left + v / high * (right - left), pitch = isNarrow ? 40 : 30, out = [];
   bars.forEach((step, i) => {
     const y = top + i * pitch + (isNarrow ? 16 : 2);
     out.push(isNarrow ? text(0, y - 4, name(step)) : text(left - 8, y + 16,
-      shorten(name(step), left - 10), {'text-anchor': 'end'}));
+      name(step), {'text-anchor': 'end'}));
     let at = 0;
     for (const c of CLASSES) {
       const bytes = perToken(step, c);
@@ -414,6 +416,8 @@ function drawBytes(steps, width) {
 }
 
 const SERIES = ['--weights', '--kv', '--state', '--logits', '--conv', '--activations', '--total'];
+
+const seriesColour = i => 'var(' + SERIES[i % SERIES.length] + ')';
 
 /* Tokens a second over the context, a line for all else that tells steps apart. */
 function seriesOf(steps, machine) {
@@ -444,32 +448,36 @@ function spread(heights, gap, bottom) {
   return out;
 }
 
+/* A line and its points; figures beside these if it is the only one. */
+function drawSeries(series, i, x, y, isNamed) {
+  const at = series.points.map(p => Object.assign({x: x(p.context), y: y(p.speed)}, p));
+  const line = shape('path', {class: 'series', style: 'stroke: ' + seriesColour(i),
+    'stroke-dasharray': i < SERIES.length ? 'none' : '5 3',
+    d: at.map((p, k) => (k ? 'L' : 'M') + p.x + ' ' + p.y).join('')});
+  const points = at.map(p => mark('circle', {cx: p.x, cy: p.y, r: 4,
+    style: 'fill: ' + seriesColour(i)}, p.speed, (isNamed ? series.name + '\n' : '') + 'behind ' +
+    plural(p.context, 'token') + '\n' + figure(p.speed) + ' tokens/s'));
+  const figures = isNamed ? [] : at.map(p => text(p.x, p.y - 9, figure(p.speed), {class: 'halo',
+    'text-anchor': 'middle'}));
+  return [line].concat(points, figures);
+}
+
 function drawSpeed(steps, machine, width) {
   const isTimed = steps.every(step => step.ms !== null);
   const contexts = [...new Set(steps.map(step => step.context))].sort((a, b) => a - b);
   if (steps.length < 2 || !(isTimed || steps.every(step => readPeak(machine, step))))
     return show('speed', null);
-  const series = seriesOf(steps, machine), isNamed = series.length > 1;
-  const room = isNamed ? Math.min(width * 0.4, Math.max(...series.map(s => textWidth(s.name))) + 14)
-    : 14;
+  const series = seriesOf(steps, machine), names = series.map(s => textWidth(s.name));
+  const isNamed = series.length > 1, isBeside = isNamed && Math.max(...names) < width * 0.35;
+  const room = isBeside ? Math.max(...names) + 14 : 14;
   const box = {top: 42, left: 52, right: width - room, bottom: 300};
   const high = Math.max(...[].concat(...series.map(s => s.points.map(p => p.speed))));
   const y = v => box.bottom - v / high * (box.bottom - box.top);
   const pitch = (box.right - box.left - 40) / Math.max(contexts.length - 1, 1);
   const x = context => box.left + 20 + contexts.indexOf(context) * pitch;
   const ends = spread(series.map(s => y(s.points[s.points.length - 1].speed) + 4), 14, box.bottom);
-  const out = series.map((s, i) => {
-    const colour = 'var(' + SERIES[i % SERIES.length] + ')';
-    return [shape('path', {class: 'series', style: 'stroke: ' + colour, 'stroke-dasharray':
-        i < SERIES.length ? 'none' : '5 3',
-      d: s.points.map((p, k) => (k ? 'L' : 'M') + x(p.context) + ' ' + y(p.speed)).join('')})]
-      .concat(s.points.map(p => mark('circle', {cx: x(p.context), cy: y(p.speed), r: 4,
-        style: 'fill: ' + colour}, p.speed, (isNamed ? s.name + '\n' : '') + 'behind ' +
-        plural(p.context, 'token') + '\n' + figure(p.speed) + ' tokens/s')),
-      isNamed ? text(box.right - 8, ends[i], shorten(s.name, room), {style: 'fill: ' + colour})
-        : s.points.map(p => text(x(p.context), y(p.speed) - 9, figure(p.speed), {class: 'halo',
-          'text-anchor': 'middle'})));
-  });
+  const out = series.map((s, i) => drawSeries(s, i, x, y, isNamed).concat(isBeside
+    ? text(box.right - 8, ends[i], s.name, {style: 'fill: ' + seriesColour(i)}) : []));
   const every = Math.max(1, Math.ceil(52 / pitch));
   const svg = picture(width, box.bottom + 40, [].concat(
     valueAxis(box, y, ticksTo(high, 5), tickText, 'tokens/s'), ...out,
@@ -480,6 +488,8 @@ function drawSpeed(steps, machine, width) {
   show('speed', {title: isTimed ? 'Speed over the context' : 'Speed at best over the context',
     note: isTimed ? 'Of the median runs. Contexts stand side by side, not to scale.'
       : 'What the bandwidth allows: nothing was run. Contexts stand side by side, not to scale.',
-    picture: [svg], table: tableOf(['step', 'context', 'tokens/s'], [].concat(...series.map(s =>
+    picture: (isNamed && !isBeside ? [legend(series.map((s, i) => [s.name, seriesColour(i)]))] : [])
+      .concat(svg),
+    table: tableOf(['step', 'context', 'tokens/s'], [].concat(...series.map(s =>
       s.points.map(p => [s.name, p.context.toLocaleString('en-US'), figure(p.speed)]))))});
 }
