@@ -462,7 +462,7 @@ struct weir_profile_info {
     uint32_t runs;               /* kept; 0: there are no times */
     uint64_t ns, ns_min, ns_max; /* the median, shortest and longest run of the plan's steps */
     uint64_t ns_low, ns_high;
-    uint32_t span_steps;         /* that the last run took, for their spans; 0: none is kept */
+    uint32_t span_steps; /* that the last run took, for their spans; 0: none is kept */
 };
 
 struct weir_profile_op {
@@ -478,7 +478,7 @@ struct weir_profile_op {
     uint64_t ns;      /* until the next op begins, on the thread that is last at the barrier */
     uint64_t wait_ns; /* all threads together: from their end of the op to their next */
     uint64_t ns_low, ns_high; /* of the median of the op's times, not of the run that `ns` is of */
-    uint64_t gap_ns;  /* of `ns`: what that thread was not in the op, but waited around it */
+    uint64_t gap_ns; /* of `ns`: what that thread was not in the op, but waited around it */
 };
 
 WEIR_API void weir_profile_info(const struct weir_profile *profile, struct weir_profile_info *out);
