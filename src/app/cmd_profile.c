@@ -201,13 +201,25 @@ static void close_engine(struct profiling *p)
     counters_close(&p->counters);
 }
 
+static bool shows_peak(const struct profiling *p)
+{
+    switch ((enum profile_form)p->options->form) {
+    case PROFILE_TABLE:
+    case PROFILE_JSON:
+    case PROFILE_HTML: return true;
+    case PROFILE_CSV: return p->is_total;
+    case PROFILE_TRACE:
+    case PROFILE_FOLDED: break;
+    }
+    return false;
+}
+
 /* A bandwidth that is given is another machine's, or a better knowledge of this one. */
 static enum weir_status find_peak(struct profiling *p, struct weir_error *err)
 {
     struct probe *probe = &p->report.probe;
-    const bool is_shown = p->options->form != PROFILE_CSV || p->is_total;
     p->report.peak = p->options->bandwidth;
-    if (p->is_dry || p->options->bandwidth > 0 || !is_shown)
+    if (p->is_dry || p->options->bandwidth > 0 || !shows_peak(p))
         return WEIR_OK;
     const enum weir_status status = machine_probe(probe, cpu_cores(), false, p->call->log, err);
     if (status == WEIR_OK) {

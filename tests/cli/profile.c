@@ -278,6 +278,23 @@ TEST(profiling_json_tells_what_is_known_of_the_machine)
     CHECK_HAS(PROFILE(MODEL, "-r", "1", "-o", "json", "--bandwidth", "410.5"), expected);
 }
 
+/* It takes seconds, so only what shows a peak has one. */
+TEST(profiling_measures_no_machine_for_what_shows_no_peak)
+{
+    static const char *const forms[] = {"csv", "trace", "folded"};
+    static char environment[256];
+    snprintf(environment, sizeof environment, "XDG_CACHE_HOME=%s", test_scratch("no-cache"));
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        const struct program_call call = {
+            .words = {"profile", MODEL, "-r", "1", "--ctx", "3", "-o", forms[i]},
+            .environment = environment,
+        };
+        const struct program_result *result = run_program(&call);
+        CHECK_INT(result->status, 0);
+        CHECK(strstr(result->err, "measuring the machine") == NULL);
+    }
+}
+
 /* ---- page ------------------------------------------------------------------------------------ */
 
 /* What the page draws are the records of JSON; tools/check.sh draws it in a browser. */
