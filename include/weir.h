@@ -646,8 +646,8 @@ WEIR_API uint64_t weir_sampler_seed(const struct weir_sampler *sampler); /* the 
 
 struct weir_synth_options {
     const char *size;        /* "0.8B", ...: weir_synth_sizes */
-    const char *type;        /* "q4_0", ...: type of the matrices */
-    const char *output_type; /* of the head and a tied embedding; NULL: type */
+    const char *type;        /* "q4_0", ...: type of the matrices; or a mixture of weir_quantize */
+    const char *output_type; /* of the head and a tied embedding; NULL: type, or the mixture's */
     uint64_t seed;
     uint32_t layers;            /* trunk layers, a multiple of 4; 0: as the public model */
     uint32_t vocab;             /* 0: as the public model */

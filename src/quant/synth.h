@@ -6,6 +6,8 @@
 
 #include "format/gguf.h"
 
+struct recipe;
+
 /* A row of synth_sizes.def. */
 struct synth_size {
     const char *name;
@@ -40,7 +42,9 @@ struct synth_tensor {
 
 struct synth_model {
     const struct synth_size *size;
-    const struct synth_type *type, *output_type;
+    const struct synth_type *type;        /* of a mixture, of what stays as it was computed */
+    const struct synth_type *output_type; /* of a mixture, NULL: by its rules */
+    const struct recipe *mixture;         /* NULL: all matrices have the type */
     uint64_t seed;
     uint32_t layers; /* of the trunk */
     uint32_t blocks; /* with the MTP block, if there is one */
@@ -54,6 +58,15 @@ struct synth_model {
 enum weir_status synth_model_init(struct synth_model *model,
                                   const struct weir_synth_options *options, struct weir_error *err);
 void synth_model_release(struct synth_model *model);
+
+/* NULL: blocks of that type are never made up. */
+const struct synth_type *synth_type_of(enum dtype dtype);
+
+/* The mixture of that name, or NULL. */
+const struct recipe *synth_mixture_find(const char *name);
+/* Gives all listed tensors the types of the mixture. */
+enum weir_status synth_mixture_apply(struct synth_model *model, const struct recipe *recipe,
+                                     struct weir_error *err);
 
 /* Blocks of its type in the tensor: elements, for a float type. */
 uint64_t synth_tensor_blocks(const struct synth_tensor *tensor);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The metadata of a made-up model: the keys of the public files in their order. Knows nothing of
  * tensors. */
+#include "quant/recipe.h"
 #include "quant/synth.h"
 
 #include <string.h>
@@ -38,13 +39,17 @@ static enum weir_status write_general(struct gguf_writer *writer, const struct s
                                       struct weir_error *err)
 {
     char name[128];
-    snprintf(name, sizeof name, "synthetic %s %s seed %llu", model->size->name, model->type->name,
+    const struct recipe *mixture = model->mixture;
+    const char *type_name = mixture != NULL ? mixture->name : model->type->name;
+    const uint32_t file_type =
+        mixture != NULL ? (uint32_t)mixture->file_type : model->type->file_type;
+    snprintf(name, sizeof name, "synthetic %s %s seed %llu", model->size->name, type_name,
              (unsigned long long)model->seed);
     enum weir_status status;
     TRY(gguf_writer_text(writer, "general.architecture", model->size->architecture, err));
     TRY(gguf_writer_text(writer, "general.type", "model", err));
     TRY(gguf_writer_text(writer, "general.name", name, err));
-    TRY(gguf_writer_u32(writer, "general.file_type", model->type->file_type, err));
+    TRY(gguf_writer_u32(writer, "general.file_type", file_type, err));
     TRY(gguf_writer_u32(writer, "general.quantization_version", GGUF_QUANTIZATION_VERSION, err));
 out:
     return status;

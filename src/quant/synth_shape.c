@@ -31,6 +31,9 @@ static const struct synth_type types[] = {
 #include "quant/synth_types.def"
 };
 
+/* Of what a mixture leaves as it was computed. */
+static const enum dtype SOURCE_DTYPE = DTYPE_BF16;
+
 static const char *const type_names[] = {
 #define SYNTH_TYPE(name, ...) name,
 #include "quant/synth_types.def"
@@ -159,10 +162,11 @@ static bool row_occurs(const struct synth_model *model, enum where where, int64_
 static const struct synth_type *type_of(const struct synth_model *model, enum type_role role)
 {
     const struct synth_type *f32 = &types[0];
+    const struct synth_type *head = model->mixture != NULL ? model->type : model->output_type;
     switch (role) {
     case TYPE_MATRIX: return model->type;
-    case TYPE_HEAD: return model->output_type;
-    case TYPE_EMBEDDING: return model->size->tied ? model->output_type : model->type;
+    case TYPE_HEAD: return head;
+    case TYPE_EMBEDDING: return model->size->tied ? head : model->type;
     case TYPE_GATES: return model->f32_gates ? f32 : model->type;
     case TYPE_F32: break;
     }
@@ -243,20 +247,45 @@ static enum weir_status name_find(const char *const *names, const char *name, co
                    name == NULL ? "" : name, known);
 }
 
+const struct synth_type *synth_type_of(enum dtype dtype)
+{
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (types[i].dtype == dtype)
+            return &types[i];
+    }
+    return NULL;
+}
+
+/* The type of all matrices; or a mixture, which is known by no name of a type. */
+static enum weir_status type_resolve(struct synth_model *model, const char *name,
+                                     struct weir_error *err)
+{
+    size_t type = 0;
+    struct weir_error refusal = {0};
+    if (name_find(type_names, name, "type", &type, &refusal) == WEIR_OK) {
+        model->type = model->output_type = &types[type];
+        return WEIR_OK;
+    }
+    model->mixture = synth_mixture_find(name);
+    model->type = synth_type_of(SOURCE_DTYPE);
+    if (model->mixture == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s, or a mixture as q4_k_m", refusal.text);
+    return WEIR_OK;
+}
+
 static enum weir_status names_resolve(struct synth_model *model,
                                       const struct weir_synth_options *options,
                                       struct weir_error *err)
 {
-    size_t size = 0, type = 0, output_type = 0;
+    size_t size = 0, output_type = 0;
     enum weir_status status;
     TRY(name_find(size_names, options->size, "size", &size, err));
-    TRY(name_find(type_names, options->type, "type", &type, err));
-    output_type = type;
-    if (options->output_type != NULL)
-        TRY(name_find(type_names, options->output_type, "output type", &output_type, err));
     model->size = &sizes[size];
-    model->type = &types[type];
-    model->output_type = &types[output_type];
+    TRY(type_resolve(model, options->type, err));
+    if (options->output_type != NULL) {
+        TRY(name_find(type_names, options->output_type, "output type", &output_type, err));
+        model->output_type = &types[output_type];
+    }
 out:
     return status;
 }
@@ -292,6 +321,8 @@ enum weir_status synth_model_init(struct synth_model *model,
                        model->vocab, VOCAB_MIN, VOCAB_MAX);
     model->blocks = model->layers + (options->mtp ? 1 : 0);
     TRY(tensors_list(model, err));
+    if (model->mixture != NULL)
+        TRY(synth_mixture_apply(model, model->mixture, err));
     TRY(blocks_check(model, err));
 out:
     if (status != WEIR_OK)

@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "format/codec.h"
 #include "format/gguf.h"
+#include "quant/quantize_plan.h"
 #include "quant/synth.h"
 
 static struct weir_synth_options options_for(const char *size, const char *type)
@@ -439,6 +440,47 @@ static int folder_count(const char *folder)
     return count;
 }
 
+/* The types of a mixture are those that weir quantize gives the same model in BF16. */
+TEST(synth_mixtures_are_those_of_quantize)
+{
+    static const char *const sizes[] = {"tiny", "tinymoe", "tinynext"};
+    static const char *const mixtures[] = {"Q4_K_M", "q5_k_m", "Q3_K_L", "Q4_K_H", "iq3_m"};
+    enum { SIZES = 3, MIXTURES = sizeof mixtures / sizeof mixtures[0] };
+    for (int i = 0; i < SIZES * MIXTURES; i++) {
+        struct weir_synth_options options = {
+            .size = sizes[i % SIZES], .type = "bf16", .mtp = i % 2 == 0, .f32_gates = i == 3};
+        struct weir_quantize_options quantize;
+        struct quantize_plan plan;
+        struct weir_error err = {0};
+        char *source = strdup(test_scratch("synth-source.gguf"));
+        char *mixed = strdup(test_scratch("synth-mixed.gguf"));
+        struct gguf *gguf;
+        uint32_t file_type = 0;
+        weir_quantize_options_init(&quantize);
+        CHECK_OK(weir_synth(source, &options, &err), &err);
+        options.type = mixtures[i / SIZES];
+        CHECK_OK(weir_synth(mixed, &options, &err), &err);
+        CHECK_OK(quantize_plan_open(&plan, source, options.type, &quantize, &err), &err);
+        CHECK_OK(gguf_open(&gguf, mixed, &err), &err);
+        CHECK_INT(gguf->tensor_count, plan.count);
+        for (uint64_t k = 0; k < plan.count; k++) {
+            const struct gguf_tensor *tensor = gguf_find_tensor(gguf, plan.rows[k].tensor->name);
+            const bool is_gate = options.f32_gates && strstr(tensor->name, ".ssm_") != NULL &&
+                                 plan.rows[k].tensor->dtype == DTYPE_F32;
+            if (tensor->dtype != (is_gate ? DTYPE_F32 : plan.rows[k].dtype))
+                test_fail(__FILE__, __LINE__, "%s of %s %s is %s, expected %s", tensor->name,
+                          options.size, options.type, dtype_info(tensor->dtype)->name,
+                          dtype_info(plan.rows[k].dtype)->name);
+        }
+        CHECK_OK(gguf_get_u32(gguf, "general.file_type", &file_type, &err), &err);
+        CHECK_INT(file_type, plan.recipe->file_type);
+        gguf_close(gguf);
+        quantize_plan_close(&plan);
+        free(source);
+        free(mixed);
+    }
+}
+
 TEST(synth_refuses_options)
 {
     static const struct {
@@ -449,6 +491,9 @@ TEST(synth_refuses_options)
          "unknown size \"1B\", expected one of nano, nanomoe, tiny"},
         {{.size = NULL, .type = "q4_0"}, "unknown size \"\""},
         {{.size = "nano", .type = "q9_9"}, "unknown type \"q9_9\", expected one of f32, f16, bf16"},
+        {{.size = "nano", .type = "15"}, "or a mixture as q4_k_m"},
+        {{.size = "nano", .type = "copy"}, "or a mixture as q4_k_m"},
+        {{.size = "tinymoe", .type = "mxfp4_moe"}, "of type MXFP4, of which no model can be made"},
         {{.size = "nano", .type = "f32", .output_type = "x"}, "unknown output type \"x\""},
         {{.size = "nano", .type = "f32", .layers = 6}, "layers are 6, expected a multiple of 4"},
         {{.size = "nano", .type = "f32", .layers = 512},
