@@ -462,6 +462,7 @@ struct weir_profile_info {
     uint32_t runs;               /* kept; 0: there are no times */
     uint64_t ns, ns_min, ns_max; /* the median, shortest and longest run of the plan's steps */
     uint64_t ns_low, ns_high;
+    uint64_t eval_ns;    /* the last run from outside: what is around its steps too */
     uint32_t span_steps; /* that the last run took, for their spans; 0: none is kept */
 };
 

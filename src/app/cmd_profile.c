@@ -20,13 +20,6 @@ static const struct profile_writer *const forms[] = {
     [PROFILE_TRACE] = &profile_trace, [PROFILE_FOLDED] = &profile_folded,
 };
 
-/* By total. */
-static const struct profile_writer *const total_forms[] = {
-    [PROFILE_TABLE] = &profile_total_table, [PROFILE_JSON] = &profile_json,
-    [PROFILE_CSV] = &profile_total_csv,     [PROFILE_HTML] = &profile_page,
-    [PROFILE_TRACE] = &profile_trace,       [PROFILE_FOLDED] = &profile_folded,
-};
-
 struct profiling {
     const struct call *call;
     const struct profile_options *options;
@@ -140,7 +133,11 @@ static enum weir_status choose_form(struct profiling *p, struct weir_error *err)
     if (p->options->check && (p->is_total || p->options->form == PROFILE_CSV))
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "what --check counts has no place by total, nor in csv");
-    p->form = (p->is_total ? total_forms : forms)[p->options->form];
+    p->form = forms[p->options->form];
+    if (p->is_total && p->form == &profile_table)
+        p->form = &profile_total_table;
+    if (p->is_total && p->form == &profile_csv)
+        p->form = &profile_total_csv;
     return WEIR_OK;
 }
 

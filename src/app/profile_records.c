@@ -41,15 +41,6 @@ static void put_rate(struct output *output, double rate)
         output_print(output, "null");
 }
 
-static void sum_traffic(const struct weir_traffic *traffic, uint64_t *read, uint64_t *written)
-{
-    *read = *written = 0;
-    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++) {
-        *read += traffic->read[class];
-        *written += traffic->written[class];
-    }
-}
-
 /* ---- json ------------------------------------------------------------------------------------ */
 
 /* The best of the ways to multiply a type. */
@@ -110,8 +101,8 @@ static void json_bytes(struct output *output, uint64_t read, uint64_t written)
 
 static void json_totals(struct output *output, const struct weir_traffic *traffic)
 {
-    uint64_t read, written;
-    sum_traffic(traffic, &read, &written);
+    const uint64_t read = profile_sum_classes(traffic->read);
+    const uint64_t written = profile_sum_classes(traffic->written);
     output_print(output, "      \"totals\": {\n        ");
     json_bytes(output, read, written);
     output_print(output, ",\n        \"by_class\": {");
@@ -143,8 +134,8 @@ static void json_classes(struct output *output, const struct weir_traffic *traff
 
 static void json_op(struct output *output, const struct weir_profile_op *op, bool has_times)
 {
-    uint64_t read, written;
-    sum_traffic(&op->traffic, &read, &written);
+    const uint64_t read = profile_sum_classes(op->traffic.read);
+    const uint64_t written = profile_sum_classes(op->traffic.written);
     output_print(output, "        {\"kind\": \"%s\", \"role\": \"%s\", \"layer\": ", op->kind,
                  op->role);
     if (op->layer < 0)
@@ -246,9 +237,9 @@ static void csv_step(struct output *output, enum profile_mode mode,
 
 static void csv_op(struct output *output, const struct weir_profile_op *op, bool has_times)
 {
-    uint64_t read, written;
+    const uint64_t read = profile_sum_classes(op->traffic.read);
+    const uint64_t written = profile_sum_classes(op->traffic.written);
     char layer[16] = "";
-    sum_traffic(&op->traffic, &read, &written);
     if (op->layer >= 0)
         snprintf(layer, sizeof layer, "%d", (int)op->layer);
     output_print(output, "%s,%s,%s,%u,%llu,%llu,%llu,%llu,", op->kind, op->role, layer, op->calls,

@@ -10,16 +10,22 @@
 
 /* ---- a sum ----------------------------------------------------------------------------------- */
 
+uint64_t profile_sum_classes(const uint64_t bytes[WEIR_TRAFFIC_CLASSES])
+{
+    uint64_t sum = 0;
+    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++)
+        sum += bytes[class];
+    return sum;
+}
+
 static void add_op(struct profile_sum *sum, const struct weir_profile_op *op)
 {
     sum->calls += op->calls;
     sum->operand += op->operand_bytes;
     sum->ns += op->ns;
     sum->wait_ns += op->wait_ns;
-    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++) {
-        sum->read += op->traffic.read[class];
-        sum->written += op->traffic.written[class];
-    }
+    sum->read += profile_sum_classes(op->traffic.read);
+    sum->written += profile_sum_classes(op->traffic.written);
 }
 
 uint64_t profile_sum_bytes(const struct profile_sum *sum)
@@ -99,7 +105,7 @@ void profile_layer_name(const struct weir_profile *profile, uint32_t number, cha
     snprintf(out, size, "%s", is_behind ? "head" : "embedding");
 }
 
-enum { BY_KIND_AND_ROLE = PROFILE_BY_CLASS + 1 };
+enum { BY_KIND_AND_ROLE = PROFILE_BY_TOTAL + 1 };
 
 static void name_group(const struct weir_profile *profile, uint32_t number, int by, char *out,
                        size_t size)

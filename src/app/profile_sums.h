@@ -35,6 +35,9 @@ enum { PROFILE_LAYER_MAX = 16 };
 void profile_layer_name(const struct weir_profile *profile, uint32_t number, char *out,
                         size_t size);
 
+/* Of all classes: bytes that are read, or bytes that are written. */
+uint64_t profile_sum_classes(const uint64_t bytes[WEIR_TRAFFIC_CLASSES]);
+
 /* Bytes by class, and all ops together. */
 struct weir_traffic profile_traffic(const struct weir_profile *profile);
 struct profile_sum profile_sum_all(const struct weir_profile *profile);

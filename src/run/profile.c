@@ -46,6 +46,9 @@ struct weir_profile {
     uint64_t *ns;                /* [runs_max] */
     uint32_t *order;             /* [runs]: runs from the shortest to the longest */
     struct spreads *spreads;     /* NULL without an engine */
+
+    /* When the run under way, or the last one, began, and what all of it took. */
+    uint64_t eval_begin, eval_ns;
 };
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
@@ -434,7 +437,9 @@ static void charge_run(struct weir_profile *profile)
 static void begin_run(struct weir_profile *profile, struct weir_engine *engine)
 {
     profile->steps_done = 0;
+    profile->eval_ns = 0;
     engine->profile = profile;
+    profile->eval_begin = clock_ns();
 }
 
 static void sort_in_run(struct weir_profile *profile)
@@ -450,11 +455,13 @@ static void sort_in_run(struct weir_profile *profile)
 static void end_run(struct weir_profile *profile, struct weir_engine *engine,
                     enum weir_status status)
 {
+    const uint64_t end = clock_ns();
     engine->profile = NULL;
     if (status != WEIR_OK) {
         profile->steps_done = 0;
         return;
     }
+    profile->eval_ns = end - profile->eval_begin;
     charge_run(profile);
     sort_in_run(profile);
 }
@@ -552,6 +559,7 @@ void weir_profile_info(const struct weir_profile *profile, struct weir_profile_i
                                       .steps = profile->steps,
                                       .threads = profile->threads,
                                       .runs = profile->runs,
+                                      .eval_ns = profile->eval_ns,
                                       .span_steps = profile->steps_done};
     if (profile->runs == 0)
         return;

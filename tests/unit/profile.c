@@ -260,6 +260,7 @@ static void check_times(const struct weir_profile *profile, uint32_t runs)
     const struct weir_profile_info info = info_of(profile);
     uint64_t ns = 0, wait_ns = 0;
     CHECK_INT(info.runs, runs);
+    CHECK(info.eval_ns >= info.ns_min);
     CHECK(info.ns_min <= info.ns_low && info.ns_low <= info.ns && info.ns > 0);
     CHECK(info.ns <= info.ns_high && info.ns_high <= info.ns_max);
     for (uint32_t i = 0; i < info.ops; i++) {
