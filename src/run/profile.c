@@ -41,7 +41,7 @@ struct weir_profile {
     uint32_t steps_done;         /* of the run under way, or of the last one */
     struct step_span *spans;     /* [steps_max], of that run */
     struct op_clock *clocks;     /* [steps_max][threads][op_count], the same */
-    struct op_bytes *bytes;      /* [steps_max][op_count], of the shape */
+    struct op_bytes *bytes;      /* [steps_max][op_count], of the shape, with an engine */
     struct op_time *times;       /* [runs_max][op_count] */
     uint64_t *ns;                /* [runs_max] */
     uint32_t *order;             /* [runs]: runs from the shortest to the longest */
@@ -160,17 +160,22 @@ enum weir_status weir_engine_traffic(const struct weir_engine *engine, uint32_t 
     return status;
 }
 
+static void add_bytes(struct op_bytes *sum, const struct traffic *touched)
+{
+    for (int class = 0; class < TRAFFIC_CLASSES; class ++) {
+        sum->read += touched->read[class];
+        sum->written += touched->written[class];
+    }
+}
+
 /* A step in which an op has no rows is no call of it. */
 static void add_to_op(void *user, uint32_t step, uint32_t op, const struct traffic *touched,
                       uint64_t flops)
 {
     const struct weir_profile *profile = user;
     struct weir_profile_op *sum = &profile->ops[op];
-    struct op_bytes *bytes = &profile->bytes[(uint64_t)step * profile->op_count + op];
-    for (int class = 0; class < TRAFFIC_CLASSES; class ++) {
-        bytes->read += touched->read[class];
-        bytes->written += touched->written[class];
-    }
+    if (profile->engine != NULL)
+        add_bytes(&profile->bytes[(uint64_t)step * profile->op_count + op], touched);
     add_classes(&sum->traffic, touched);
     sum->operand_bytes += touched->operand;
     sum->flops += flops;
@@ -193,7 +198,6 @@ static enum weir_status count_bytes(struct weir_profile *profile, const struct b
                                     struct weir_error *err)
 {
     struct step_seq *seq = mem_alloc(profile->shape.sequences, sizeof *seq, err);
-    profile->steps_max = session_steps_max(&blueprint->limits, profile->shape.rows);
     profile->ops = mem_alloc(profile->op_count, sizeof *profile->ops, err);
     profile->bytes =
         mem_alloc((uint64_t)profile->steps_max * profile->op_count, sizeof *profile->bytes, err);
@@ -206,8 +210,10 @@ static enum weir_status count_bytes(struct weir_profile *profile, const struct b
     return has_room ? WEIR_OK : WEIR_ERR_MEMORY;
 }
 
-/* Without room for times. */
+/* Without room for times. The engine is NULL if nothing is to run; then the bytes of each step are
+ * not kept, since nobody asks for them. */
 static enum weir_status profile_create(struct weir_profile **out, const struct blueprint *blueprint,
+                                       const struct weir_engine *engine,
                                        const struct weir_profile_shape *shape,
                                        struct weir_error *err)
 {
@@ -221,6 +227,11 @@ static enum weir_status profile_create(struct weir_profile **out, const struct b
         return WEIR_ERR_MEMORY;
     profile->shape = whole;
     profile->op_count = blueprint->plan->op_count;
+    profile->engine = engine;
+    if (engine != NULL) {
+        profile->threads = blueprint->threads;
+        profile->steps_max = session_steps_max(&blueprint->limits, whole.rows);
+    }
     status = count_bytes(profile, blueprint, err);
     if (status != WEIR_OK) {
         weir_profile_close(profile);
@@ -242,7 +253,7 @@ enum weir_status weir_profile_open(struct weir_profile **out, const struct weir_
         blueprint_open(&blueprint, model, options != NULL ? options : &defaults, err);
     if (status != WEIR_OK)
         return status;
-    status = profile_create(out, &blueprint, shape, err);
+    status = profile_create(out, &blueprint, NULL, shape, err);
     blueprint_close(&blueprint);
     return status;
 }
@@ -297,11 +308,9 @@ enum weir_status weir_profile_open_engine(struct weir_profile **out,
     if (runs == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "a profile of 0 runs, expected at least 1");
     struct weir_profile *profile = NULL;
-    enum weir_status status = profile_create(&profile, &engine->blueprint, shape, err);
+    enum weir_status status = profile_create(&profile, &engine->blueprint, engine, shape, err);
     if (status != WEIR_OK)
         return status;
-    profile->engine = engine;
-    profile->threads = engine->blueprint.threads;
     status = make_room(profile, runs, err);
     if (status != WEIR_OK) {
         weir_profile_close(profile);
