@@ -27,7 +27,7 @@ struct profile_bench {
 };
 
 /* Runs the profile `runs` times, in turn with as many evaluations that no clock is read in, behind
- * one of both that does not count; sets the medians of the result, and what hardware counted in the
+ * one of both that does not count; sets the times of the result, and what hardware counted in the
  * runs of the profile. */
 enum weir_status profile_run(struct profile_result *result, struct weir_profile *profile,
                              const struct profile_bench *bench, uint32_t runs,

@@ -90,9 +90,9 @@ static void put_thread(struct output *output, uint64_t process, uint32_t thread)
     output_print(output, "%u}}", thread);
 }
 
-/* Microseconds. Viewers add begin and length as floats, and where the sum is beyond the begin of
- * the next slice by a rounding they take that one for a part of this one. So a length is a
- * picosecond short; who rounds to nanoseconds, as Perfetto does, finds them whole. */
+/* In microseconds. Viewers add begin and length as floats, and take a slice for a part of the one
+ * before if that sum is beyond its begin by a rounding. So a length is a picosecond short; who
+ * rounds to nanoseconds, as Perfetto does, finds it whole. */
 static void put_times(struct output *output, uint64_t begin, uint64_t end)
 {
     const uint64_t ps = (end - begin) * 1000 - (end > begin);
