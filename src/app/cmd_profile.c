@@ -130,9 +130,10 @@ static enum weir_status choose_form(struct profiling *p, struct weir_error *err)
     if (p->is_total && by->count > 1)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "--by total is one table of all profiles, and stands alone");
-    if (p->options->check && (p->is_total || p->options->form == PROFILE_CSV))
+    if (p->options->check &&
+        (p->is_total || (p->options->form != PROFILE_TABLE && p->options->form != PROFILE_JSON)))
         return err_set(err, WEIR_ERR_ARGUMENT,
-                       "what --check counts has no place by total, nor in csv");
+                       "what --check counts is printed by tables of ops and by json alone");
     p->form = forms[p->options->form];
     if (p->is_total && p->form == &profile_table)
         p->form = &profile_total_table;

@@ -434,7 +434,9 @@ TEST(profiling_checks_bytes_by_hardware_if_it_can)
     CHECK_REFUSED(RUN_PROGRAM("profile", MODEL, "--check", "--dry-run"),
                   "--check counts while steps run, but nothing is run");
     CHECK_REFUSED(RUN_PROGRAM("profile", MODEL, "--check", "-o", "csv"),
-                  "what --check counts has no place by total, nor in csv");
+                  "what --check counts is printed by tables of ops and by json alone");
+    CHECK_REFUSED(RUN_PROGRAM("profile", MODEL, "--check", "-o", "trace"),
+                  "what --check counts is printed by tables of ops and by json alone");
 }
 
 TEST(profiling_refuses_bandwidths_that_are_none)
