@@ -6,6 +6,7 @@
 #include <math.h>
 #include <time.h>
 
+#include "app/bill.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -53,7 +54,7 @@ struct bench_mean bench_mean_speed(const struct bench_result *result)
 
 double bench_gigabytes(const struct bench_result *result)
 {
-    return (double)result->bytes / bench_mean_ns(result).mean;
+    return bill_rate(result->bytes, bench_mean_ns(result).mean);
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
@@ -74,9 +75,7 @@ enum weir_status bench_count_bytes(struct bench_result *result, const struct wei
     }
     for (uint32_t i = 0; i < test->generate; i++)
         TRY(weir_engine_traffic(engine, cached++, 1, WEIR_LOGITS_LAST, &sum, err));
-    result->bytes = 0;
-    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++)
-        result->bytes += sum.read[class] + sum.written[class];
+    result->bytes = bill_bytes(&sum);
 out:
     return status;
 }

@@ -2,6 +2,7 @@
  * weir run: continues a prompt and streams the text. Knows no op and no format. */
 #include "app/command.h"
 
+#include "app/bill.h"
 #include "app/interrupt.h"
 #include "app/loaded.h"
 #include "app/output.h"
@@ -233,6 +234,17 @@ static void print_timings(const struct run *run)
               tokens + runs);
 }
 
+/* Of the token in the middle of the answer, as if it had taken the mean time. What the plan says of
+ * a token that was evaluated cannot fail. */
+static void print_bill(const struct run *run)
+{
+    struct bill bill;
+    if (run->evals > 0 &&
+        bill_make(&bill, run->loaded.engine, run->prompt_evals + (run->evals - 1) / 2,
+                  (double)run->eval_ns / run->evals, NULL) == WEIR_OK)
+        bill_print(&bill, run->log);
+}
+
 /* ---- generating ------------------------------------------------------------------------------ */
 
 static enum weir_status prefill(struct run *run, struct weir_error *err)
@@ -311,8 +323,10 @@ static enum weir_status run_prompt(struct run *run, struct weir_error *err)
 out:
     if (status == WEIR_OK || status == WEIR_ERR_CANCELLED) {
         const enum weir_status end = end_output(run, status == WEIR_OK, err);
-        if (run->options->show_timings)
+        if (run->options->show_timings) {
             print_timings(run);
+            print_bill(run);
+        }
         if (end != WEIR_OK)
             status = end;
     }

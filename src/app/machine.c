@@ -251,6 +251,13 @@ static void keep_better(struct probe *probe, const struct probe *before)
     }
 }
 
+bool machine_kept(struct probe *out, uint32_t threads)
+{
+    struct machine machine;
+    name_machine(&machine, threads);
+    return read_kept(&machine, out);
+}
+
 static bool proceed(void)
 {
     return !interrupt_requested();

@@ -12,4 +12,7 @@
 enum weir_status machine_probe(struct probe *out, uint32_t threads, bool anew, struct log *log,
                                struct weir_error *err);
 
+/* Those that were kept; false if there are none. */
+bool machine_kept(struct probe *out, uint32_t threads);
+
 #endif

@@ -3,6 +3,7 @@
  * ops. */
 #include <stdio.h>
 
+#include "app/bill.h"
 #include "app/profile_report.h"
 #include "app/profile_sums.h"
 #include "base/mem.h"
@@ -39,7 +40,7 @@ static void put_heads(const struct profile_report *report, const char *what, boo
 /* An op that touches next to nothing has a time and hardly a rate. */
 static void put_times(const struct profile_report *report, const struct profile_sum *sum)
 {
-    const double rate = sum->ns == 0 ? 0 : (double)profile_sum_bytes(sum) / (double)sum->ns;
+    const double rate = sum->ns == 0 ? 0 : bill_rate(profile_sum_bytes(sum), (double)sum->ns);
     output_print(report->output, " %9.3f %8.2f", milliseconds(sum->ns), rate);
     if (report->peak > 0)
         output_print(report->output, " %7.1f%%", 100 * rate / report->peak);
