@@ -280,8 +280,13 @@ install_and_use()
     flags=$(PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$(dirname "$pc") \
         pkg-config --cflags --libs weir) || return 1
     gcc -std=c11 -Wall -Wextra -Werror -o "$root/main" tests/install/main.c $flags || return 1
-    "$root/main" || return 1
     program=$(find "$root" -path '*/bin/weir')
+    model=$(find "$root" -name '*.gguf')
+    # By the library, and by the program: the same bytes.
+    "$root/main" "$model" >"$root/bytes" || return 1
+    bytes=$(awk '$1 == "weights" { print $2 }' "$root/bytes")
+    "$program" profile "$model" --ctx 1000 --dry-run -o json |
+        grep "\"weights\": {\"read_bytes\": $bytes," || return 1
     # The installed model, and no other: the message tells which it is.
     "$program" run -p Once -n 8 2>"$root/messages" && grep "this is $root/" "$root/messages"
 }
