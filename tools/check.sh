@@ -118,6 +118,14 @@ part_page()
         python3 -B tests/page/test_page.py build/weir chromium-headless-shell "$logs/page"
 }
 
+# What docs/profiling.md says weir prints, it prints.
+part_docs()
+{
+    configure build gcc -Dtests=enabled && ninja -C build weir &&
+        python3 -B tools/transcripts.py build/weir docs/profiling.md
+    count_one $?
+}
+
 # That every row runs; figures are for `make bench` on a machine without other work.
 part_bench()
 {
@@ -332,8 +340,8 @@ run_part()
 
 mkdir -p "$logs"
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] ||
-    set -- rooms style train gcc symbols trace page bench instructions clang asan tsan fuzz install
+[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page bench instructions clang \
+    asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"
 done

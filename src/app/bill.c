@@ -65,6 +65,7 @@ void bill_print(const struct bill *bill, struct log *log)
               bill->threads == 1 ? "" : "s");
     const double floor_ms = profile_floor_ms(bytes, bill->peak);
     log_print(log, WEIR_LOG_INFO,
-              "weir:      token floor = %10.2f ms at that rate; a token took %.2f times as long",
-              floor_ms, bill->ns / 1e6 / floor_ms);
+              "weir:      token floor = %10.2f ms at that rate; a token took %.2f times as long%s",
+              floor_ms, bill->ns / 1e6 / floor_ms,
+              rate > bill->peak ? ": from caches, or memory was busy when it was measured" : "");
 }
