@@ -126,8 +126,8 @@ static uint64_t count_step(struct weir_engine *engine, struct weir_session *sess
     weir_profile_close(profile);
     if (info.ops != json_array_size(json_object_get(step, "ops")) || info.steps != 1)
         fail(1, "the engine has %u ops and %u steps, not those of the file", info.ops, info.steps);
-    if (calls - first != 2 * (uint64_t)info.ops + 2)
-        fail(1, "%" PRIu64 " calls of the clock, expected two for each of %u ops and two more",
+    if (calls - first != 2 * (uint64_t)info.ops + 4)
+        fail(1, "%" PRIu64 " calls of the clock, expected two for each of %u ops and four more",
              calls - first, info.ops);
     return first;
 }
@@ -159,13 +159,13 @@ static uint64_t *read_counts(const char *path)
     return counts;
 }
 
-/* Calls of a step: its begin, begin and end of each op, its end. */
+/* Calls of an evaluation: its begin, that of the step, begin and end of each op, both ends. */
 static void put_counts(json_t *step, const uint64_t *counts)
 {
     json_t *ops = json_object_get(step, "ops");
     for (size_t i = 0; i < json_array_size(ops); i++)
         json_object_set_new(json_array_get(ops, i), "instructions",
-                            json_integer((json_int_t)counts[2 * i + 2]));
+                            json_integer((json_int_t)counts[2 * i + 3]));
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
