@@ -19,7 +19,7 @@ enum {
     X_ROWS = LANES == 16  ? 12
              : LANES == 8 ? 6
                           : 4,
-    /* rows and columns of activations that stay in the second cache */
+    /* rows and columns of activations that stay in the second cache, or others of that product */
     NEAR_ROWS = 132,
     NEAR_COLUMNS = 768,
 };
@@ -249,14 +249,21 @@ static void multiply_groups(const struct product *product, uint32_t row, uint32_
     }
 }
 
+/* Few rows of activations are laid out whole, and stay for the calls that follow with other rows of
+ * the matrix. */
 static void multiply_by_panels(const struct product *product, const struct meeting *meetings,
                                uint32_t count)
 {
+    const uint64_t rows_laid = (count + X_ROWS - 1) / X_ROWS * X_ROWS;
+    const bool is_whole = rows_laid * product->width <= NEAR_ROWS * NEAR_COLUMNS;
+    const uint32_t near = is_whole ? product->width : NEAR_COLUMNS;
     for (uint32_t at = 0; at < count; at += NEAR_ROWS) {
         const uint32_t rows = least_of(NEAR_ROWS, count - at);
-        for (uint32_t first = 0; first < product->width; first += NEAR_COLUMNS) {
-            const uint32_t columns = least_of(NEAR_COLUMNS, product->width - first);
-            fill_tiles(meetings + at, rows, first, columns, (x_column *)(void *)product->scratch);
+        for (uint32_t first = 0; first < product->width; first += near) {
+            const uint32_t columns = least_of(near, product->width - first);
+            if (!is_whole || !product->is_further)
+                fill_tiles(meetings + at, rows, first, columns,
+                           (x_column *)(void *)product->scratch);
             for (uint32_t row = product->first; row < product->last; row += PANEL_ROWS)
                 multiply_groups(product, row, first, columns, meetings + at, rows);
         }
