@@ -7,9 +7,10 @@
 #include "format/codec.h"
 
 enum {
-    PREFETCH_BYTES = 2048,       /* as for codes */
-    VECTORS = PACK_ROWS / LANES, /* of a column */
-    DIRECT_ROWS = 4,
+    PREFETCH_BYTES = 2048,             /* as for codes */
+    VECTORS = PACK_ROWS / LANES,       /* of a column */
+    DIRECT_ROWS = LANES == 16 ? 8 : 4, /* whose sums stay in registers */
+    FEW_ROWS = 16, /* in several goes, for which a group of the matrix stays in a near cache */
 
     /* of a panel, whose sums with X_ROWS rows of activations stay in registers */
     PANEL_GROUPS = LANES == 16 ? 2 : 1,
@@ -84,7 +85,8 @@ INLINE void multiply_columns(load_fn *load, uint32_t bytes, const struct group *
     }
 }
 
-/* Few rows, which lie as they are; of 3, the last is repeated. */
+/* Few rows, which lie as they are; where none of the numbers below is theirs, the last is
+ * repeated. */
 INLINE void multiply_few(load_fn *load, uint32_t bytes, const struct group *group,
                          const struct meeting *m, uint32_t row, uint32_t rows)
 {
@@ -98,6 +100,8 @@ INLINE void multiply_few(load_fn *load, uint32_t bytes, const struct group *grou
         multiply_columns(load, bytes, group, x, out, 1);
     else if (rows == 2)
         multiply_columns(load, bytes, group, x, out, 2);
+    else if (rows <= 4)
+        multiply_columns(load, bytes, group, x, out, 4);
     else
         multiply_columns(load, bytes, group, x, out, DIRECT_ROWS);
 }
@@ -116,16 +120,23 @@ static struct group group_at(const struct product *product, uint32_t row)
     };
 }
 
+static void multiply_group(const struct product *product, const struct group *group,
+                           const struct meeting *m, uint32_t row, uint32_t count)
+{
+    switch (product->dtype) {
+    case DTYPE_F16: multiply_few(load_f16, 2, group, m, row, count); break;
+    case DTYPE_BF16: multiply_few(load_bf16, 2, group, m, row, count); break;
+    default: multiply_few(load_f32, 4, group, m, row, count); break;
+    }
+}
+
 static void multiply_directly(const struct product *product, const struct meeting *m,
                               uint32_t count)
 {
     for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
         const struct group group = group_at(product, row);
-        switch (product->dtype) {
-        case DTYPE_F16: multiply_few(load_f16, 2, &group, m, row, count); break;
-        case DTYPE_BF16: multiply_few(load_bf16, 2, &group, m, row, count); break;
-        default: multiply_few(load_f32, 4, &group, m, row, count); break;
-        }
+        for (uint32_t at = 0; at < count; at += DIRECT_ROWS)
+            multiply_group(product, &group, m + at, row, least_of(DIRECT_ROWS, count - at));
     }
 }
 
@@ -273,7 +284,7 @@ static void multiply_by_panels(const struct product *product, const struct meeti
 void KERNEL(multiply_floats)(const struct product *product, const struct meeting *meetings,
                              uint32_t count)
 {
-    if (count <= DIRECT_ROWS)
+    if (count <= FEW_ROWS)
         multiply_directly(product, meetings, count);
     else
         multiply_by_panels(product, meetings, count);
