@@ -360,8 +360,9 @@ struct weir_step_item {
 
 /* Runs all items in one step: the counts must sum to at most step_rows_max, the rows of logits to
  * at most logits_rows_max, else WEIR_ERR_ARGUMENT and nothing has changed. After
- * WEIR_ERR_CANCELLED the sessions of the step are empty: a state cannot go back. WEIR_ERR_FORMAT
- * says that logits are not finite, as weights with Inf or NaN make them. */
+ * WEIR_ERR_CANCELLED the sessions of the step are empty, since a state cannot go back, or as before
+ * if the step was still waiting for weights (weir_engine_repack): see weir_session_position.
+ * WEIR_ERR_FORMAT says that logits are not finite, as weights with Inf or NaN make them. */
 WEIR_API enum weir_status weir_engine_step(struct weir_engine *engine,
                                            const struct weir_step_item *items, uint32_t items_count,
                                            struct weir_error *err);
@@ -423,8 +424,9 @@ WEIR_API enum weir_status weir_profile_open(struct weir_profile **out,
                                             const struct weir_engine_options *options,
                                             const struct weir_profile_shape *shape,
                                             struct weir_error *err);
-/* The same of an engine, with room for the times of `runs` evaluations, 24 bytes an op, and for the
- * spans of one, 16 bytes for each op, thread and step: running allocates nothing. After the engine
+/* The same of an engine, with room for the times of `runs` evaluations, 24 bytes an op, and for one
+ * of them by step: of each op the span on each thread and the bytes, 16 bytes each. Running
+ * allocates nothing. After the engine
  * is closed the profile can still be read. */
 WEIR_API enum weir_status weir_profile_open_engine(struct weir_profile **out,
                                                    const struct weir_engine *engine,
@@ -479,7 +481,7 @@ struct weir_profile_op {
     uint64_t ns;      /* until the next op begins, on the thread that is last at the barrier */
     uint64_t wait_ns; /* all threads together: from their end of the op to their next */
     uint64_t ns_low, ns_high; /* of the median of the op's times, not of the run that `ns` is of */
-    uint64_t gap_ns; /* of `ns`: what that thread was not in the op, but waited around it */
+    uint64_t gap_ns;          /* of `ns`: in which that thread waited around the op */
 };
 
 WEIR_API void weir_profile_info(const struct weir_profile *profile, struct weir_profile_info *out);
@@ -496,7 +498,7 @@ struct weir_profile_span {
 
 /* The last run, be it the median or not, thread by thread: a step < info.span_steps, and the ops of
  * each thread in it, thread < info.threads. Ops of a thread follow each other. What lies between
- * the end of one and the begin of the next, or of the step, is waiting: for the threads to wake
+ * the end of one and the start of the next, or of the step, is waiting: for the threads to wake
  * before the first op, at a barrier or for memory asked for in advance behind each. An op that has
  * no rows in a step has a span too, a short one. Nothing is kept of a run that failed. */
 WEIR_API void weir_profile_step_span(const struct weir_profile *profile, uint32_t step,

@@ -128,7 +128,8 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
     TRY(open_tokenizer(run, err));
     TRY(read_prompt(run, err));
     struct weir_engine_options engine = loaded_engine_options(options, 1, run->log);
-    engine.repack_late = !options->warmup;
+    engine.repack_late =
+        !options->warmup && run->prompt.count <= engine.step_rows_max; /* else a step waits */
     TRY(loaded_open_engine(&run->loaded, &engine, run->log, err));
     const uint32_t context = weir_engine_context(run->loaded.engine);
     if (run->prompt.count > context)

@@ -73,7 +73,7 @@ enum {
     PANEL_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * X_BLOCK_BYTES,
     TILES_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * 64, /* in BF16 */
     PRODUCT_SCRATCH_BYTES = TILES_SCRATCH_BYTES,            /* the larger */
-    REPACK_ROWS = 64, /* of what is packed on the way: behind it, so many at a time */
+    REPACK_ROWS = 32, /* of what is packed on the way: behind it, so many at a time */
 };
 
 struct cpu_call {

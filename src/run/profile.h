@@ -10,7 +10,7 @@
 struct op_time {
     uint64_t ns;      /* of the step's */
     uint64_t wait_ns; /* of all threads together, behind it */
-    uint64_t gap_ns;  /* of `ns`: in which the thread that is last at the barrier was not in it */
+    uint64_t gap_ns;  /* of `ns`: in which the thread that is last at the barrier waited */
 };
 
 /* Adds to times[ops] what each op of a step from `begin` to `end` took, by clocks [threads][ops].

@@ -282,6 +282,12 @@ TEST(equal_late_weights_can_be_left_half_held)
     calls = 5;
     CHECK_INT(weir_engine_repack(late.engine, &err), WEIR_ERR_CANCELLED);
     CHECK(late.engine->loader.late != NULL);
+    CHECK_OK(weir_session_eval(late.session, tokens, 3, WEIR_LOGITS_NONE, &err), &err);
+    calls = 3; /* a step that waits for weights leaves its session as it was */
+    const struct weir_step_item item = {late.session, tokens + 3, 1, WEIR_LOGITS_LAST};
+    CHECK_INT(weir_engine_step(late.engine, &item, 1, &err), WEIR_ERR_CANCELLED);
+    CHECK_INT(weir_session_position(late.session), 3);
+    weir_session_reset(late.session);
     calls = 0;
     float *logits = logits_begun(&late, tokens, ONE);
     float *expected = logits_begun(&at_once, tokens, ONE);

@@ -52,6 +52,8 @@ static void check_failures(const char *backend)
     fixture_options(&options);
     options.backend = backend;
     alloc_test(use_a_model, &options);
+    options.repack_late = true;
+    alloc_test(use_a_model, &options);
     options.load = WEIR_LOAD_READ;
     options.fuse = options.fused_gdn = WEIR_OFF;
     options.sessions_max = 3;
