@@ -54,7 +54,7 @@ static void put_heads(struct output *output, enum diff_measure measure)
         [DIFF_TIME] = "ms", [DIFF_INSTRUCTIONS] = "Minstr", [DIFF_BYTES] = "MB"};
     if (measure != DIFF_BYTES)
         output_print(output, "%-34s %7s %-6s %7s %-6s %10s%s", "", "old", names[measure], "new",
-                     names[measure], "change", measure == DIFF_TIME ? "     95% intervals" : "");
+                     names[measure], "change", measure == DIFF_TIME ? "      90% interval" : "");
     else
         output_print(output, "%-34s", "");
     output_print(output, " %11s %11s %9s\n", "old MB", "new MB", "change");
