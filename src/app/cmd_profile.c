@@ -118,7 +118,7 @@ out:
 static uint32_t runs_of(const struct profile_options *options, enum profile_mode mode)
 {
     static const uint32_t usual[] = {
-        [PROFILE_DECODE] = 64, [PROFILE_PREFILL] = 5, [PROFILE_VERIFY] = 16};
+        [PROFILE_DECODE] = 64, [PROFILE_PREFILL] = 6, [PROFILE_VERIFY] = 16};
     return options->repetitions > 0 ? (uint32_t)options->repetitions : usual[mode];
 }
 

@@ -225,10 +225,23 @@ out:
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
+static void drop_interval(struct cost *cost)
+{
+    cost->has_interval = false;
+    cost->ns_low = cost->ns_high = 0;
+}
+
+static void drop_intervals(struct file_step *step)
+{
+    drop_interval(&step->cost);
+    for (uint32_t i = 0; i < step->op_count; i++)
+        drop_interval(&step->ops[i].cost);
+}
+
 static enum weir_status parse_step(struct file_step *step, const struct place *place,
                                    struct weir_error *err)
 {
-    int64_t context = 0;
+    int64_t context = 0, runs = PROFILE_FILE_RUNS_MIN;
     enum weir_status status;
     if (!json_is_object(place->object))
         return refuse(place, "steps", "made of objects", err);
@@ -237,10 +250,13 @@ static enum weir_status parse_step(struct file_step *step, const struct place *p
     TRY(get_integer(place, "rows", false, UINT32_MAX, &step->rows, err));
     TRY(get_integer(place, "sequences", false, UINT32_MAX, &step->sequences, err));
     TRY(get_integer(place, "threads", false, UINT32_MAX, &step->threads, err));
+    TRY(get_integer(place, "runs", false, UINT32_MAX, &runs, err));
     if (json_object_get(place->object, "mode") != NULL)
         TRY(get_name(place, "mode", &step->mode, err));
     TRY(get_times(place, &step->cost, err));
     TRY(parse_ops(step, place, err));
+    if (runs < PROFILE_FILE_RUNS_MIN)
+        drop_intervals(step);
     step->context = (uint32_t)context;
 out:
     return status;

@@ -10,6 +10,8 @@
 
 /* Beyond what any model and sweep has. */
 enum { PROFILE_FILE_STEPS_MAX = 4096, PROFILE_FILE_NAME_MAX = 63, PROFILE_FILE_MODEL_MAX = 255 };
+/* The range of fewer runs holds their median with a chance below 95%: it is no interval. */
+enum { PROFILE_FILE_RUNS_MIN = 6 };
 #define PROFILE_FILE_BYTES_MAX (UINT64_C(64) << 20)
 
 /* What an op costs, several together, or a step. */

@@ -66,6 +66,7 @@ static json_t *timed(void)
         for (size_t i = 0; i < count; i++)
             set_ms(op_of(root, step, i), 0.25 * (double)(1 + i % 3), 1);
         set_step_ms(root, step, 1);
+        json_object_set_new(step_of(root, step), "runs", json_integer(64));
     }
     return root;
 }
@@ -227,6 +228,34 @@ TEST(comparing_judges_by_intervals_and_shares)
     const struct program_result *result = compare(before, after, "-o", "table");
     CHECK_INT(result->status, 3);
     CHECK_HAS(result->out, "\nworse: all takes more time: decode behind 5, ");
+    json_decref(before);
+    json_decref(after);
+}
+
+static void set_runs(json_t *root, json_int_t runs)
+{
+    for (size_t step = 0; step < 2; step++)
+        json_object_set_new(step_of(root, step), "runs", json_integer(runs));
+}
+
+/* The ends that a file gives for fewer than 6 runs are their range, of one run a point: nothing is
+ * known of how sure they are. */
+TEST(comparing_judges_no_times_of_few_runs)
+{
+    json_t *before = timed(), *after = timed();
+    set_ms(op_of(after, 0, 7), 10 * number_of(op_of(before, 0, 7), "ms"), 0);
+    set_step_ms(after, 0, 0);
+    for (json_int_t runs = 1; runs <= 6; runs++) {
+        set_runs(before, runs);
+        set_runs(after, 64);
+        CHECK_INT(compare(before, after, "-o", "table")->status, runs < 6 ? 0 : 3);
+        set_runs(before, 64);
+        set_runs(after, runs);
+        const struct program_result *result = compare(before, after, "-o", "table");
+        CHECK_INT(result->status, runs < 6 ? 0 : 3);
+        CHECK((strstr(result->out, "\ntimes without intervals are not judged\n") != NULL) ==
+              (runs < 6));
+    }
     json_decref(before);
     json_decref(after);
 }
