@@ -181,6 +181,9 @@ static void put_verdict(const struct profile_diff *diff, struct output *output)
         if (step->measure == DIFF_TIME &&
             !(step->all.before.has_interval && step->all.after.has_interval))
             output_print(output, "times without intervals are not judged\n");
+        if (step->measure == DIFF_BYTES &&
+            step->all.before.has_instructions != step->all.after.has_instructions)
+            output_print(output, "instructions of one file alone are not judged\n");
     }
     output_print(output, "%s than before, beyond %g%%\n",
                  diff->is_worse ? "worse" : "nothing is worse", diff->tolerance);
