@@ -93,6 +93,8 @@ static enum weir_status check_source(const struct profiling *p, struct weir_erro
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "no model: name a GGUF file with --model or as first argument, or a public "
                        "one with --size");
+    if (args_given(p->call->given, COMMAND_PROFILE, "--tolerance") == GIVEN_BY_WORD)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--tolerance belongs to --diff");
     if (options->size == NULL && (options->type != NULL || options->output_type != NULL))
         return err_set(err, WEIR_ERR_ARGUMENT, "--type and --output-type belong to --size");
     return WEIR_OK;

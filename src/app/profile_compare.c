@@ -2,10 +2,28 @@
  * weir profile --diff: two files of weir.profile/1, and whether the newer is worse. */
 #include "app/command.h"
 
+#include <string.h>
+
 #include "app/profile_diff_report.h"
 #include "base/err.h"
 
 enum { EXIT_WORSE = 3 };
+
+/* A flag that is given and of no use to a comparison, or NULL. Those that merging files takes too
+ * are of messages. */
+static const struct flag *find_idle(const struct call *call)
+{
+    static const char *const used[] = {"--diff", "--by", "-o, --output", "--tolerance"};
+    for (uint32_t i = 0; i < flag_count; i++) {
+        const struct flag *flag = &flag_table[i];
+        bool is_used = call->given[i] != GIVEN_BY_WORD || (flag->commands & COMMAND_MERGE) != 0;
+        for (size_t j = 0; j < sizeof used / sizeof used[0]; j++)
+            is_used |= strcmp(flag->names, used[j]) == 0;
+        if (!is_used)
+            return flag;
+    }
+    return NULL;
+}
 
 static enum weir_status check_flags(const struct call *call, const struct profile_options *options,
                                     struct weir_error *err)
@@ -14,6 +32,10 @@ static enum weir_status check_flags(const struct call *call, const struct profil
     if (options->size != NULL || has_model)
         return err_set(err, WEIR_ERR_ARGUMENT, "--diff compares two files, and takes no model: %s",
                        has_model ? call->options->model : options->size);
+    const struct flag *idle = find_idle(call);
+    if (idle != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--diff compares two files, and has no use for %s",
+                       idle->names);
     if (options->by.count > 1 ||
         (options->by.count == 1 && options->by.items[0] > PROFILE_BY_LAYER))
         return err_set(err, WEIR_ERR_ARGUMENT, "--diff goes --by kind, role or layer, one of them");

@@ -2,32 +2,47 @@
  * Counts by hardware beside counts by the plan. Knows no op. */
 #include "app/profile_counted.h"
 
+/* Keeps the first reason. */
+static void check(struct profile_counting *counting, bool is_done, const char *why)
+{
+    if (!is_done && counting->why == NULL)
+        counting->why = why;
+}
+
+static void read_all(struct profile_counting *counting, uint64_t *read, uint64_t *written)
+{
+    check(counting, counters_read(counting->counters, read, written),
+          "the system refused to read them, or gave them no time");
+}
+
 void profile_counting_begin(struct profile_counting *counting, const struct counters *counters)
 {
     *counting = (struct profile_counting){.counters = counters};
     if (counters != NULL)
-        counting->is_broken = !counters_read(counters, &counting->read, &counting->written);
+        read_all(counting, &counting->read, &counting->written);
 }
 
 void profile_counting_start(struct profile_counting *counting)
 {
     if (counting->counters != NULL)
-        counting->is_broken |= !counters_start(counting->counters);
+        check(counting, counters_start(counting->counters), "the system refused to start them");
 }
 
 void profile_counting_stop(struct profile_counting *counting)
 {
     if (counting->counters != NULL)
-        counting->is_broken |= !counters_stop(counting->counters);
+        check(counting, counters_stop(counting->counters), "the system refused to stop them");
 }
 
 struct profile_counted profile_counting_end(struct profile_counting *counting, uint32_t runs)
 {
     const struct counters *counters = counting->counters;
-    uint64_t read, written;
-    if (counters == NULL || counting->is_broken || runs == 0 ||
-        !counters_read(counters, &read, &written))
+    uint64_t read = 0, written = 0;
+    if (counters == NULL || runs == 0)
         return (struct profile_counted){.source = COUNTERS_NONE};
+    read_all(counting, &read, &written);
+    if (counting->why != NULL)
+        return (struct profile_counted){.source = COUNTERS_NONE, .why = counting->why};
     /* What was scaled up for a time without a counter may have been scaled up too far before. */
     return (struct profile_counted){
         .source = counters->source,
@@ -44,6 +59,8 @@ static void put_difference(struct output *output, uint64_t counted, uint64_t tou
 void profile_counted_print(const struct profile_counted *counted, uint64_t read, uint64_t written,
                            struct output *output)
 {
+    if (counted->why != NULL)
+        output_print(output, "counters counted nothing: %s\n", counted->why);
     if (counted->source == COUNTERS_NONE)
         return;
     output_print(output, "counted by %s: %.3f MB read", counters_name(counted->source),

@@ -498,6 +498,15 @@ TEST(comparing_refuses_what_means_nothing)
                   "--diff goes --by kind, role or layer, one of them");
     CHECK_REFUSED(RUN_PROGRAM("profile", "--diff", path, path, "--tolerance", "-1"),
                   "--tolerance: '-1' is not a number from 0 to 1000");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--diff", path, path, "--check"),
+                  "--diff compares two files, and has no use for --check");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--diff", path, path, "-t", "2"),
+                  "--diff compares two files, and has no use for -t, --threads");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--diff", path, path, "--bandwidth", "7"),
+                  "--diff compares two files, and has no use for --bandwidth");
+    CHECK_INT(RUN_PROGRAM("profile", "--diff", path, path, "-lv", "1", "--by", "kind")->status, 0);
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--tolerance", "3"),
+                  "--tolerance belongs to --diff");
     CHECK_HAS(RUN_PROGRAM("profile", "--diff", MODEL, path)->err, ": not JSON: ");
     json_decref(before);
     json_decref(after);

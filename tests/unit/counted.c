@@ -12,7 +12,7 @@ enum { FD = 7 };
 
 /* Of a counter of misses; reads of it. */
 static uint64_t count;
-static bool is_broken;
+static bool is_broken, is_idle;
 
 static int fake_open(uint32_t type, uint64_t config, int cpu)
 {
@@ -31,7 +31,8 @@ static bool fake_read(int fd, uint64_t values[3])
 {
     CHECK_INT(fd, FD);
     values[0] = count;
-    values[1] = values[2] = 5;
+    values[1] = 5;
+    values[2] = is_idle ? 0 : 5;
     return true;
 }
 
@@ -87,6 +88,23 @@ TEST(counted_is_the_mean_of_the_runs)
     profile_counting_stop(&counting);
     counted = profile_counting_end(&counting, 1);
     CHECK_INT(counted.source, COUNTERS_NONE);
+    CHECK_TEXT(text_of(&counted, false),
+               "counters counted nothing: the system refused to start them\n");
+    CHECK_TEXT(text_of(&counted, true), "null");
+    profile_counting_begin(&counting, &counters);
+    profile_counting_start(&counting);
+    is_broken = true;
+    profile_counting_stop(&counting);
+    counted = profile_counting_end(&counting, 1);
+    CHECK_TEXT(text_of(&counted, false),
+               "counters counted nothing: the system refused to stop them\n");
+    is_broken = false;
+    profile_counting_begin(&counting, &counters);
+    is_idle = true; /* other events had the counters all the time */
+    counted = profile_counting_end(&counting, 1);
+    is_idle = false;
+    CHECK_TEXT(text_of(&counted, false),
+               "counters counted nothing: the system refused to read them, or gave them no time\n");
     counters_close(&counters);
 }
 
@@ -104,8 +122,8 @@ TEST(counted_of_nothing_is_nothing)
 
 TEST(counted_stands_beside_touched)
 {
-    const struct profile_counted misses = {COUNTERS_MISSES, 125000, 0};
-    const struct profile_counted both = {COUNTERS_CONTROLLERS, 95000, 5000000};
+    const struct profile_counted misses = {COUNTERS_MISSES, 125000, 0, NULL};
+    const struct profile_counted both = {COUNTERS_CONTROLLERS, 95000, 5000000, NULL};
     CHECK_TEXT(text_of(&misses, false), "counted by misses of the last cache: 0.125 MB read "
                                         "(+25.0%); touched: 0.100 MB read, 4.000 MB written\n");
     CHECK_TEXT(
