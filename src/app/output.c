@@ -99,16 +99,35 @@ void output_print(struct output *output, const char *format, ...)
         output_put(output, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
 }
 
+/* Bytes of the character of UTF-8 that a text begins with; 0: it begins with none. */
+static size_t character_bytes(const char *text)
+{
+    const uint8_t *c = (const uint8_t *)text;
+    const bool is_lead = c[0] < 0x80 || (c[0] >= 0xc2 && c[0] < 0xf5);
+    const size_t bytes = !is_lead ? 0 : c[0] < 0x80 ? 1 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+    for (size_t i = 1; i < bytes; i++) {
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    const bool is_overlong = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xf0 && c[1] < 0x90);
+    const bool is_none = (c[0] == 0xed && c[1] > 0x9f) || (c[0] == 0xf4 && c[1] > 0x8f);
+    return is_overlong || is_none ? 0 : bytes;
+}
+
 void output_json_text(struct output *output, const char *text)
 {
+    size_t bytes;
     output_print(output, "\"");
-    for (const char *c = text; *c != 0; c++) {
+    for (const char *c = text; *c != 0; c += bytes == 0 ? 1 : bytes) {
+        bytes = character_bytes(c);
         if (*c == '"' || *c == '\\')
             output_print(output, "\\%c", *c);
         else if ((unsigned char)*c < 0x20)
             output_print(output, "\\u%04x", *c);
+        else if (bytes == 0)
+            output_print(output, "\\ufffd");
         else
-            output_put(output, c, 1);
+            output_put(output, c, bytes);
     }
     output_print(output, "\"");
 }

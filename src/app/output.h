@@ -28,7 +28,8 @@ void output_in_script(struct output *output, bool is_script);
 void output_put(struct output *output, const void *data, size_t size);
 void output_print(struct output *output, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* As a string of JSON, with its quotes. */
+/* As a string of JSON, with its quotes. A byte that is of no character of UTF-8, as paths may have
+ * them, is put as U+FFFD. */
 void output_json_text(struct output *output, const char *text);
 /* A weir_write_fn; `user` is the output. */
 void output_sink(void *user, const char *text, size_t length);
