@@ -846,6 +846,8 @@ TEST(profile_alloc_failures_leave_nothing)
     CHECK_OK(weir_synth_header(&synth, keep_bytes, &header, &err), &err);
     alloc_test(profile_a_shape, &header);
     alloc_test(describe_a_shape, &synth);
+    synth.type = "q4_k_m"; /* a mixture chooses types */
+    alloc_test(describe_a_shape, &synth);
     free(header.data);
 }
 
