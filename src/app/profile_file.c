@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #define SCHEMA "weir.profile/1"
 
@@ -241,6 +242,7 @@ static void drop_intervals(struct file_step *step)
 static enum weir_status parse_step(struct file_step *step, const struct place *place,
                                    struct weir_error *err)
 {
+    const json_t *mode = json_object_get(place->object, "mode");
     int64_t context = 0, runs = PROFILE_FILE_RUNS_MIN;
     enum weir_status status;
     if (!json_is_object(place->object))
@@ -251,7 +253,7 @@ static enum weir_status parse_step(struct file_step *step, const struct place *p
     TRY(get_integer(place, "sequences", false, UINT32_MAX, &step->sequences, err));
     TRY(get_integer(place, "threads", false, UINT32_MAX, &step->threads, err));
     TRY(get_integer(place, "runs", false, UINT32_MAX, &runs, err));
-    if (json_object_get(place->object, "mode") != NULL)
+    if (mode != NULL && !json_is_null(mode))
         TRY(get_name(place, "mode", &step->mode, err));
     TRY(get_times(place, &step->cost, err));
     TRY(parse_ops(step, place, err));
@@ -282,6 +284,18 @@ out:
     return status;
 }
 
+/* As messages are printed: a text that would be cleaned is none. */
+static bool is_line(const json_t *value)
+{
+    char cleaned[PROFILE_FILE_MODEL_MAX + 1];
+    const size_t length = json_string_length(value);
+    if (!json_is_string(value) || length > PROFILE_FILE_MODEL_MAX)
+        return false;
+    memcpy(cleaned, json_string_value(value), length + 1);
+    text_clean(cleaned);
+    return strcmp(cleaned, json_string_value(value)) == 0;
+}
+
 static enum weir_status parse_head(struct profile_file *file, const struct place *place,
                                    struct weir_error *err)
 {
@@ -294,10 +308,7 @@ static enum weir_status parse_head(struct profile_file *file, const struct place
         return err_set(err, WEIR_ERR_UNSUPPORTED, "%s: is of the schema \"%.63s\", expected %s",
                        place->path, schema, SCHEMA);
     file->model = json_string_value(model);
-    bool is_line = file->model != NULL && json_string_length(model) <= PROFILE_FILE_MODEL_MAX;
-    for (const char *c = file->model; is_line && *c != 0; c++)
-        is_line = (unsigned char)*c >= ' ' && *c != 0x7f;
-    return is_line ? WEIR_OK : refuse(place, "model", "a line of up to 255 bytes", err);
+    return is_line(model) ? WEIR_OK : refuse(place, "model", "a line of up to 255 bytes", err);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */

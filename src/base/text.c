@@ -28,6 +28,10 @@ void text_clean(char *text)
     for (char *c = text; *c != 0; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';
+        const bool is_long = (unsigned char)c[0] == 0xc2 && (unsigned char)c[1] >= 0x80 &&
+                             (unsigned char)c[1] < 0xa0; /* U+0080 to U+009F */
+        if (is_long)
+            c[0] = c[1] = '?';
     }
 }
 

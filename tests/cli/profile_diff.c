@@ -332,6 +332,7 @@ TEST(comparing_matches_steps_and_ops_by_what_they_are)
     json_array_append(steps, json_array_get(steps, 0)); /* in another order, and another thread */
     json_array_remove(steps, 0);
     json_object_set_new(step_of(before, 0), "threads", json_integer(3));
+    json_object_set_new(step_of(before, 1), "mode", json_null());
     json_t *root = records(before, after, 0); /* what one does not say is not looked at */
     CHECK_INT(json_array_size(json_object_get(root, "steps")), 2);
     json_decref(root);
@@ -430,6 +431,7 @@ TEST(comparing_refuses_what_is_no_profile)
     check_fault(head, "schema", "\"weir.profile/2\"",
                 "is of the schema \"weir.profile/2\", expected weir.profile/1");
     check_fault(head, "model", "\"a\\nb\"", "\"model\" is not a line of up to 255 bytes");
+    check_fault(head, "model", "\"a\\u009b2J\"", "\"model\" is not a line of up to 255 bytes");
     check_fault(head, "steps", "[]", "\"steps\" is not an array of 1 to 4096 steps");
     check_fault(head, "steps", "[7]", "step 1: \"steps\" is not made of objects");
     check_fault(second_step, "context", "-1",

@@ -22,10 +22,10 @@
 TEST(base_first_error_wins)
 {
     struct weir_error err = {0};
-    CHECK_INT(err_set(&err, WEIR_ERR_IO, "a\nb %d", 1), WEIR_ERR_IO);
+    CHECK_INT(err_set(&err, WEIR_ERR_IO, "a\nb\xc2\x9b\xc2\xa9 %d", 1), WEIR_ERR_IO);
     CHECK_INT(err_set(&err, WEIR_ERR_FORMAT, "later"), WEIR_ERR_FORMAT);
     CHECK_INT(err.status, WEIR_ERR_IO);
-    CHECK_TEXT(err.text, "a?b 1");
+    CHECK_TEXT(err.text, "a?b??\xc2\xa9 1"); /* U+009B begins a sequence of a terminal */
 }
 
 TEST(base_sizes_do_not_wrap)
