@@ -165,16 +165,30 @@ static bool add_on(struct counters *counters, uint32_t type, uint64_t config, co
     return true;
 }
 
-/* Both events of a device; one that does not have them counts nothing, which is no failure. */
+static bool has_event(const char *root, const char *device, const char *event)
+{
+    char path[PATH_BYTES];
+    const int length =
+        snprintf(path, sizeof path, "%s" DEVICES "/%s/events/%s", root, device, event);
+    return length < (int)sizeof path && access(path, F_OK) == 0;
+}
+
+/* Both events of a device. One that has neither counts nothing, which is no failure; one that is
+ * described in another way than is known here would be left out of the sum, which is one. */
 static bool add_device(struct counters *counters, const char *root, const char *device,
                        const char *const events[2])
 {
     char type[TEXT_BYTES], mask[TEXT_BYTES];
     uint64_t config[2];
+    if (!has_event(root, device, events[0]) && !has_event(root, device, events[1]))
+        return true;
     if (!read_line(root, device, "type", type) || !read_line(root, device, "cpumask", mask) ||
         !find_config(root, device, events[0], &config[0]) ||
-        !find_config(root, device, events[1], &config[1]))
-        return true;
+        !find_config(root, device, events[1], &config[1])) {
+        snprintf(counters->why, sizeof counters->why, "%.64s is described in an unknown way",
+                 device);
+        return false;
+    }
     for (int i = 0; i < 2; i++) {
         const struct counter counter = {.is_write = i == 1,
                                         .bytes = find_bytes(root, device, events[i])};

@@ -254,6 +254,11 @@ TEST(counters_described_wrongly_count_nothing)
         CHECK_INT(counters.source, COUNTERS_MISSES);
         CHECK_INT(machine.opened, 1);
         counters_close(&counters);
+        put_controller(root, "uncore_imc_1", "18\n"); /* it alone would be a part of the answer */
+        counters_open(&counters, &fake, root);
+        CHECK_INT(counters.source, COUNTERS_MISSES);
+        counters_close(&counters);
+        CHECK_INT(machine.closed, machine.opened);
     }
 }
 
