@@ -4,9 +4,9 @@
 #include "run/profile.h"
 
 #include "base/clock.h"
+#include "base/interval.h"
 #include "base/mem.h"
 #include "plan/work.h"
-#include "run/interval.h"
 
 /* The confidence interval of an op's median over all runs. */
 struct op_spread {

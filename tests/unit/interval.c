@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Confidence intervals of medians: ranks against their definition by whole numbers and against a
  * published table, coverage against drawn numbers. Run alone: build/tests/weir-test interval_ */
-#include "run/interval.h"
+#include "base/interval.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The confidence interval of a median, whatever the numbers are distributed like. */
-#ifndef RUN_INTERVAL_H
-#define RUN_INTERVAL_H
+ * The confidence interval of a median, however the numbers are distributed. */
+#ifndef BASE_INTERVAL_H
+#define BASE_INTERVAL_H
 
 #include <stdint.h>
 

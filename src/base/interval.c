@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Confidence intervals by order statistics. Knows not what is measured. */
-#include "run/interval.h"
+ * Confidence intervals by order statistics. Knows nothing of what is measured. */
+#include "base/interval.h"
 
 #include <stdlib.h>
 
