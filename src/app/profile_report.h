@@ -14,8 +14,8 @@ struct profile_result {
     enum profile_mode mode;
     uint64_t with_ns, without_ns; /* medians of whole evaluations with clocks and without; 0: none
                                      ran */
-    int64_t clocks_ns;            /* median of what one with clocks took beyond the one without that
-                                     it was run in turn with */
+    int64_t clocks_low_ns;  /* 95% confidence interval, or for fewer than 6 runs the range, of */
+    int64_t clocks_high_ns; /* what one with clocks took beyond the one it was paired with */
     struct profile_counted counted;
 };
 

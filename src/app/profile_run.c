@@ -7,6 +7,7 @@
 #include "app/interrupt.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/interval.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -156,14 +157,16 @@ static int compare_differences(const void *left, const void *right)
 }
 
 /* Of what each run took beyond its twin: the two follow each other, so a machine that is slower for
- * a while is so in both, and the median of the differences is steadier than that of the medians. */
-static int64_t median_difference(const uint64_t *with, const uint64_t *without,
-                                 int64_t *differences, uint32_t count)
+ * a while is so in both, and their differences are steadier than those of medians. */
+static void find_clocks(struct profile_result *result, const uint64_t *with,
+                        const uint64_t *without, int64_t *differences, uint32_t count)
 {
+    const uint32_t rank = interval_rank(count), outside = rank == 0 ? 0 : rank - 1;
     for (uint32_t i = 0; i < count; i++)
         differences[i] = (int64_t)(with[i] - without[i]);
     qsort(differences, count, sizeof *differences, compare_differences);
-    return differences[(count - 1) / 2];
+    result->clocks_low_ns = differences[outside];
+    result->clocks_high_ns = differences[count - 1 - outside];
 }
 
 /* Which of a pair comes first is drawn, so that neither always follows the tokens before. */
@@ -215,7 +218,7 @@ enum weir_status profile_run(struct profile_result *result, struct weir_profile 
     profile_counting_begin(&run.counting, bench->counters);
     TRY(run_all(&run, runs, with, without, err));
     result->counted = profile_counting_end(&run.counting, runs);
-    result->clocks_ns = median_difference(with, without, differences, runs);
+    find_clocks(result, with, without, differences, runs);
     result->with_ns = median(with, runs);
     result->without_ns = median(without, runs);
 out:

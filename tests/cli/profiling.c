@@ -380,10 +380,15 @@ TEST(profiling_table_by_layer_names_their_kinds)
 
 TEST(profiling_table_of_a_run_has_times)
 {
+    double low = 0, high = -1;
     const char *text = PROFILE(MODEL, "--by", "role,kind", "-r", "2", "-t", "2", "--ctx", "9",
                                "--bandwidth", "3", "--operand-bytes", "--mode", "verify");
     CHECK_HAS(text, ": verify, 5 tokens behind 9; cpu, 2 threads, median of 2 runs\n");
     CHECK_HAS(text, "; the clocks cost ");
+    CHECK_INT(
+        sscanf(strstr(text, "the clocks cost"), "the clocks cost %lf%% to %lf%%\n", &low, &high),
+        2);
+    CHECK(low <= high);
     CHECK_HAS(text, "operand MB        ms     GB/s  of peak  floor ms   lost ms\n");
     CHECK_HAS(text, "\nrole ");
     CHECK_HAS(text, "\ngdn.rule ");
