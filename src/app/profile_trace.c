@@ -132,7 +132,7 @@ static void put_wait(const struct track *track, const char *name, uint64_t begin
     output_print(track->output, "}}");
 }
 
-/* Slices follow each other without a gap, from the begin of the step to its end. */
+/* Slices follow each other without a gap, from the start of the step to its end. */
 static void put_track(const struct track *track, uint32_t ops)
 {
     struct weir_profile_span step, span;

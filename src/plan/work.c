@@ -79,7 +79,7 @@ static uint64_t routing(const struct call *call)
     return WORK_SOFTMAX * elements(call, 0) + WORK_SHARE * elements(call, 2);
 }
 
-/* A square and its sum for each expert of each row and each column, be x one for all of them. */
+/* A square and its sum for each expert of each row and each column, also where all share one x. */
 static uint64_t expert_squares(const struct call *call)
 {
     return 2 * elements(call, 1) * operand(call, 0)->width;
