@@ -235,10 +235,11 @@ function adviceOf(step, peak) {
 }
 
 /* Each token of context adds the same bytes to read, so one step tells where caches cost as much
- * as weights. */
+ * as weights; a prompt may be several. */
 function crossing(step) {
-  const perToken = step.totals.by_class.kv.read_bytes / (step.context + step.rows);
-  if (step.mode === 'prefill' || step.sequences > 1 || perToken === 0)
+  const tokens = step.context + step.rows / step.sequences; // of each sequence
+  const perToken = step.totals.by_class.kv.read_bytes / tokens;
+  if (step.mode === 'prefill' || perToken === 0)
     return null;
   return Math.floor(step.totals.by_class.weights.read_bytes / perToken);
 }
@@ -264,7 +265,8 @@ function drawSummary(step, peak) {
     tiles.push(tile('Waiting', share(sum(step.ops, op => op.wait_ms), step.ms * step.threads),
       'of the time of all threads'));
   if (crossing(step) !== null)
-    tiles.push(tile('Caches cost as weights', plural(crossing(step), 'token'), 'of context'));
+    tiles.push(tile('Caches cost as weights', plural(crossing(step), 'token'),
+      step.sequences > 1 ? 'of context in each sequence' : 'of context'));
   byId('tiles').replaceChildren(...tiles);
   byId('advice').textContent = adviceOf(step, peak);
 }

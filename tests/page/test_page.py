@@ -271,6 +271,8 @@ def check_document(name, document, urls, profile, step):
     check(name, 'mode', document.texts['subject'].startswith(step['mode'] + ', '))
     check(name, 'advice', document.texts['advice'].startswith(
         'Largest loss: ' if step['ms'] and profile['machine']['read_gb_s'] else 'Most bytes: '))
+    check(name, 'where caches cost as weights, but for a prompt',
+          ('Caches cost as weights' in document.texts['tiles']) == (step['mode'] != 'prefill'))
     texts = ' '.join(text for key, text in document.texts.items() if key not in ('profile', ''))
     check(name, 'texts are words and numbers',
           not re.search(r'NaN|undefined|\bnull\b|Infinity|\[object', texts), texts)
