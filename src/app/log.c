@@ -12,8 +12,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-enum { LOG_LINE_MAX = 1024 };
-
 /* By enum weir_log_level: the letter of --log-prefix and the colour. */
 static const struct {
     char letter;
@@ -79,10 +77,19 @@ static void write_line(const struct log *log, FILE *stream, enum weir_log_level 
     fprintf(stream, "%s%s\n", line, marked ? "\033[0m" : "");
 }
 
+static bool is_repeated(struct log *log, enum weir_log_level level, const char *line)
+{
+    if (level != WEIR_LOG_WARNING)
+        return false;
+    const bool result = strcmp(log->warning, line) == 0;
+    snprintf(log->warning, sizeof log->warning, "%s", line);
+    return result;
+}
+
 void log_sink(void *user, enum weir_log_level level, const char *line)
 {
     struct log *log = user;
-    if ((int)level > log->options.level)
+    if ((int)level > log->options.level || is_repeated(log, level, line))
         return;
     progress_clear(log);
     const bool color =

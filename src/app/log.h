@@ -7,13 +7,16 @@
 
 #include "app/options.h"
 
+enum { LOG_LINE_MAX = 1024 };
+
 struct log {
     struct log_options options;
     FILE *file; /* NULL: none */
     uint64_t start_ns;
-    bool terminal;       /* standard error is one */
-    bool progress_muted; /* the command shows its own progress */
-    char progress[80];   /* the line that stands on the terminal now, or "" */
+    bool terminal;              /* standard error is one */
+    bool progress_muted;        /* the command shows its own progress */
+    char progress[80];          /* the line that stands on the terminal now, or "" */
+    char warning[LOG_LINE_MAX]; /* the last one, as far as it fits */
 };
 
 enum weir_status log_open(struct log *log, const struct log_options *options,
@@ -23,7 +26,8 @@ void log_close(struct log *log);
 /* One line, without newline. */
 void log_print(struct log *log, enum weir_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same as a weir_log_fn; `user` is the log. */
+/* The same as a weir_log_fn; `user` is the log. A warning that repeats the last one, as each step
+ * of a sweep may, is not written again. */
 void log_sink(void *user, enum weir_log_level level, const char *line);
 
 /* The program's last word: "error: TEXT", whatever the level. */

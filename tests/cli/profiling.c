@@ -378,6 +378,27 @@ TEST(profiling_table_by_layer_names_their_kinds)
     }
 }
 
+/* Where caches cost as much as weights is a length of each sequence; a prompt has none, be it one
+ * step or several. */
+TEST(profiling_crossing_is_of_sequences_but_of_no_prompt)
+{
+    CHECK_HAS(PROFILE("--size", "9B", "--sequences", "4"), " tokens in each sequence\n");
+    CHECK(strstr(PROFILE("--size", "9B", "-p", "64"), "KV reads") == NULL);
+    CHECK(strstr(PROFILE("--size", "9B", "-p", "64", "-ub", "32"), "KV reads") == NULL);
+}
+
+/* A sweep opens the model's plan for each of its points. */
+TEST(profiling_warns_once_of_a_long_context)
+{
+    const struct program_result *result =
+        RUN_PROGRAM("profile", "--size", "27B", "--ctx", "0,256,262144", "--by", "total");
+    const char *warning = strstr(result->err, "but the model was trained for 262144\n");
+    CHECK_INT(result->status, 0);
+    if (warning == NULL)
+        test_fail(__FILE__, __LINE__, "no warning: %s", result->err);
+    CHECK(strstr(strchr(warning, '\n'), "trained for") == NULL);
+}
+
 TEST(profiling_table_of_a_run_has_times)
 {
     double low = 0, high = -1;
