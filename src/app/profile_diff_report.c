@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { NAME_BYTES = 160 };
 
@@ -193,6 +194,8 @@ void profile_diff_table(const struct profile_diff *diff, struct output *output)
 {
     output_print(output, "old: %s (%s)\nnew: %s (%s)\n", diff->before->path, diff->before->model,
                  diff->after->path, diff->after->model);
+    if (strcmp(diff->before->model, diff->after->model) != 0)
+        output_print(output, "these are different models\n");
     for (uint32_t i = 0; i < diff->step_count; i++)
         put_table(output, &diff->steps[i]);
     for (uint32_t i = 0; i < diff->before->step_count; i++) {

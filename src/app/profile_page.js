@@ -68,18 +68,25 @@ function readPeak(machine, step) {
 
 const floorMs = (bytes, peak) => bytes / peak / 1e6;
 
+/* Of an op no more than the interval of its median holds: what else the machine did in the run
+ * that is shown is no loss of the op's. */
+function usualMs(op) {
+  return Math.min(op.ms, op.ms_high);
+}
+
 /* Ops that `name` calls alike, added up, in the order in which they come. */
 function groupOps(step, name) {
   const groups = new Map();
   step.ops.forEach((op, number) => {
     const key = name(op, number);
     if (!groups.has(key))
-      groups.set(key, {name: key, ops: 0, bytes: 0, flops: 0, ms: 0});
+      groups.set(key, {name: key, ops: 0, bytes: 0, flops: 0, ms: 0, usual: 0});
     const group = groups.get(key);
     group.ops++;
     group.bytes += bytesOf(op);
     group.flops += op.flops;
     group.ms += op.ms;
+    group.usual += usualMs(op);
   });
   return [...groups.values()];
 }
@@ -226,12 +233,12 @@ function tile(name, value, more) {
 
 function adviceOf(step, peak) {
   const groups = groupOps(step, kindAndRole), all = sum(groups, x => x.bytes);
-  const lost = x => (step.ms !== null && peak ? x.ms - floorMs(x.bytes, peak) : x.bytes);
+  const lost = x => (step.ms !== null && peak ? x.usual - floorMs(x.bytes, peak) : x.bytes);
   const worst = groups.reduce((a, b) => (lost(b) > lost(a) ? b : a));
   if (step.ms === null || !peak)
     return 'Most bytes: ' + worst.name + ', ' + share(worst.bytes, all) + ' of all.';
-  return 'Largest loss: ' + worst.name + ', ' + figure(lost(worst)) + ' of ' + msText(worst.ms) +
-    ' above its floor, ' + share(worst.ms, step.ms) + ' of the step.';
+  return 'Largest loss: ' + worst.name + ', ' + figure(lost(worst)) + ' of ' + msText(worst.usual) +
+    ' above its floor, ' + share(worst.usual, sum(groups, x => x.usual)) + ' of the step.';
 }
 
 /* Each token of context adds the same bytes to read, so one step tells where caches cost as much

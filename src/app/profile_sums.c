@@ -24,6 +24,7 @@ static void add_op(struct profile_sum *sum, const struct weir_profile_op *op)
     sum->operand += op->operand_bytes;
     sum->ns += op->ns;
     sum->wait_ns += op->wait_ns;
+    sum->usual_ns += op->ns < op->ns_high ? op->ns : op->ns_high;
     sum->read += profile_sum_classes(op->traffic.read);
     sum->written += profile_sum_classes(op->traffic.written);
 }
@@ -202,7 +203,7 @@ static double loss(const struct profile_sum *sum, bool has_times, double peak)
 {
     const uint64_t bytes = profile_sum_bytes(sum);
     return !has_times || peak == 0 ? (double)bytes
-                                   : (double)sum->ns / 1e6 - profile_floor_ms(bytes, peak);
+                                   : (double)sum->usual_ns / 1e6 - profile_floor_ms(bytes, peak);
 }
 
 enum weir_status profile_sum_worst(struct profile_sum *out, const struct weir_profile *profile,

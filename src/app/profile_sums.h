@@ -11,6 +11,8 @@ struct profile_sum {
     uint64_t calls;
     uint64_t read, written, operand; /* bytes; a class has no operand */
     uint64_t ns, wait_ns;
+    uint64_t usual_ns; /* of each op no more than the interval of its median holds: what else the
+                          machine did in the run that is shown is no loss of the op's */
 };
 
 struct profile_sums {
@@ -23,8 +25,8 @@ struct profile_sums {
 enum weir_status profile_sum_by(struct profile_sums *sums, const struct weir_profile *profile,
                                 enum profile_by by, struct weir_error *err);
 
-/* The ops of one kind and role that lose most time against `peak` GB/s; without times or a peak,
- * those that touch most bytes. */
+/* The ops of one kind and role that usually lose most time against `peak` GB/s; without times or a
+ * peak, those that touch most bytes. */
 enum weir_status profile_sum_worst(struct profile_sum *out, const struct weir_profile *profile,
                                    double peak, struct weir_error *err);
 

@@ -160,6 +160,9 @@ static void put_floor(const struct profile_report *report, const struct weir_pro
     output_print(report->output, "floor %.3f ms, %.2f tokens/s: %.3f MB at %.2f GB/s, %s\n",
                  floor_ms, tokens_of(info) * 1e3 / floor_ms, megabytes(profile_sum_bytes(all)),
                  report->peak, report->is_measured ? "which the machine can read" : "as given");
+    if (report->is_measured && milliseconds(all->usual_ns) < floor_ms && all->usual_ns > 0)
+        output_print(report->output, "faster than that floor: the machine was busy when its memory "
+                                     "was measured; weir bench --probe does it anew\n");
 }
 
 /* Each token behind which attention looks adds the same bytes, so the length at which they equal
@@ -190,10 +193,11 @@ static enum weir_status put_advice(const struct profile_report *report,
         output_print(report->output, "\nmost bytes: %s, %.1f%% of all\n", worst.name,
                      100 * (double)bytes / (double)profile_sum_bytes(all));
     else
-        output_print(report->output,
-                     "\nlargest loss: %s, %.3f of %.3f ms above its floor, %.1f%% of the step\n",
-                     worst.name, milliseconds(worst.ns) - profile_floor_ms(bytes, report->peak),
-                     milliseconds(worst.ns), 100 * (double)worst.ns / (double)all->ns);
+        output_print(
+            report->output,
+            "\nlargest loss: %s, %.3f of %.3f ms above its floor, %.1f%% of the step\n", worst.name,
+            milliseconds(worst.usual_ns) - profile_floor_ms(bytes, report->peak),
+            milliseconds(worst.usual_ns), 100 * (double)worst.usual_ns / (double)all->usual_ns);
     return WEIR_OK;
 }
 
