@@ -134,7 +134,7 @@ TEST(fuzz_replay_profile)
         "\"ms\":", "\"layer\":", "\"kind\":", "\"ops\":", "[",  "]",  "{",    "}",
         "\"",      ",",          "7",         "-",        "e9", ".5", "null", "9223372036",
     };
-    replay(&(struct target){fuzz_profile, "../fuzz/corpus/profile", 3, words,
+    replay(&(struct target){fuzz_profile, "../fuzz/corpus/profile", 5, words,
                             sizeof words / sizeof words[0]});
 }
 
