@@ -128,6 +128,21 @@ static void join(struct diff_row *sum, const struct diff_row *row)
     sum->in_new |= row->in_new;
 }
 
+/* A file does not say whether ops are slow in the same runs, so nothing follows for their sum. */
+static void drop_interval(struct cost *cost)
+{
+    cost->has_interval = false;
+    cost->ns_low = cost->ns_high = 0;
+}
+
+static void drop_intervals(struct diff_row *rows, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        drop_interval(&rows[i].before);
+        drop_interval(&rows[i].after);
+    }
+}
+
 /* Rows of the same key become one. */
 static uint32_t join_rows(struct diff_row *rows, uint32_t count)
 {
@@ -207,6 +222,8 @@ static enum weir_status fill_step(struct profile_diff *diff, struct diff_step *s
     put_ops(diff, before, false, step->rows);
     put_ops(diff, after, true, step->rows + before->op_count);
     step->row_count = join_rows(step->rows, before->op_count + after->op_count);
+    if (diff->is_grouped)
+        drop_intervals(step->rows, step->row_count);
     qsort(step->rows, step->row_count, sizeof *step->rows, orders[step->measure]);
     step->all = (struct diff_row){.kind = "all",
                                   .role = "",

@@ -47,9 +47,9 @@ struct profile_diff {
  * two medians: from the lower end of the new interval over the upper end of the old one, to the
  * new upper end over the old lower one. It holds the true change whenever both intervals hold their
  * medians, so with a chance of at least 0.95^2 = 90%. The change of the times that are shown, which
- * are of the median runs, may lie outside of it; then it is stretched to hold that too. Ends of
- * several ops together are sums of ends, as is right if all are slow in the same runs (quantiles of
- * what goes up and down together add up), and else too wide. */
+ * are of the median runs, may lie outside of it; then it is stretched to hold that too. Groups have
+ * no interval and are not judged by time: the median of a sum is not the sum of medians, and how
+ * far they are apart depends on whether ops are slow in the same runs, which no file says. */
 struct diff_change {
     double percent, low, high;
     bool is_known;     /* false: it was nothing, or is in one file alone */

@@ -203,8 +203,8 @@ TEST(comparing_names_a_slower_op_and_ends_with_3)
     json_decref(after);
 }
 
-/* An op is slow in one run, or not surely slower; a group is what its ops are; what is worth little
- * is left to the step. */
+/* An op is slow in one run, or not surely slower; what is worth little is left to the
+ * step. */
 TEST(comparing_judges_by_intervals_and_shares)
 {
     json_t *before = timed(), *after = timed();
@@ -220,7 +220,6 @@ TEST(comparing_judges_by_intervals_and_shares)
     CHECK_INT(compare(before, after, "-o", "csv")->status, 0); /* how sure it is, nobody knows */
     set_ms(op, 1.2 * ms, 1);
     CHECK_INT(compare(before, after, "-o", "csv")->status, 3);
-    CHECK_INT(compare(before, after, "--by", "layer")->status, 0); /* one of many in its layer */
     set_ms(op_of(before, 0, 7), 0.001, 1);
     set_ms(op, 0.002, 1);
     CHECK_INT(compare(before, after, "-o", "csv")->status, 0);
@@ -228,6 +227,33 @@ TEST(comparing_judges_by_intervals_and_shares)
     const struct program_result *result = compare(before, after, "-o", "table");
     CHECK_INT(result->status, 3);
     CHECK_HAS(result->out, "\nworse: all takes more time: decode behind 5, ");
+    json_decref(before);
+    json_decref(after);
+}
+
+/* The median of a sum is not the sum of the medians: groups have no interval, and their step is
+ * judged by its own. */
+TEST(comparing_judges_no_group_by_time)
+{
+    json_t *before = timed(), *after = timed();
+    const json_t *ops = json_object_get(step_of(after, 0), "ops");
+    for (size_t i = 0; i < json_array_size(ops); i++)
+        set_ms(json_array_get(ops, i), 3 * number_of(json_array_get(ops, i), "ms"), 0);
+    CHECK_INT(compare(before, after, "--by", "layer")->status, 0);
+    CHECK_INT(compare(before, after, "--by", "kind")->status, 0);
+    CHECK_INT(compare(before, after, "-o", "table")->status, 3);
+    set_step_ms(after, 0, 0);
+    const struct program_result *result = compare(before, after, "--by", "role");
+    CHECK_INT(result->status, 3);
+    CHECK_HAS(result->out, "\nworse: all takes more time: decode behind 5, ");
+    result = RUN_PROGRAM("profile", "--diff", test_scratch("before.json"),
+                         test_scratch("after.json"), "--by", "role", "-o", "json");
+    json_t *root = parse(result->out);
+    const json_t *row = json_array_get(json_object_get(step_of(root, 0), "ops"), 0);
+    CHECK(json_is_null(json_object_get(row, "low_percent")));
+    CHECK(json_is_null(json_object_get(json_object_get(row, "new"), "ms_low")));
+    CHECK_TEXT(json_string_value(json_object_get(row, "worse")), "");
+    json_decref(root);
     json_decref(before);
     json_decref(after);
 }
