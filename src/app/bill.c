@@ -8,10 +8,7 @@
 
 uint64_t bill_bytes(const struct weir_traffic *traffic)
 {
-    uint64_t bytes = 0;
-    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++)
-        bytes += traffic->read[class] + traffic->written[class];
-    return bytes;
+    return profile_sum_classes(traffic->read) + profile_sum_classes(traffic->written);
 }
 
 double bill_rate(uint64_t bytes, double ns)

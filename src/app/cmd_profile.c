@@ -8,6 +8,7 @@
 #include "app/profile_points.h"
 #include "app/profile_report.h"
 #include "app/profile_run.h"
+#include "app/profile_sums.h"
 #include "base/cpu.h"
 #include "base/err.h"
 #include "base/mem.h"

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * A profile as a page for a browser: the records of JSON, and the script that draws them. Knows
  * nothing of either; profile_page.html says where they stand. */
-#include "app/profile_report.h"
+#include "app/profile_page.h"
 
-/* Lines of the page before and behind the records, made by tools/page.awk; NULL behind the last. */
-extern const char *const profile_page_head[], *const profile_page_tail[];
+#include "app/profile_report.h"
 
 static void put_lines(struct output *output, const char *const *lines)
 {

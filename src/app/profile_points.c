@@ -4,6 +4,9 @@
 
 #include "base/err.h"
 
+/* The longest context that the file of a model may name (model/config.c). */
+enum { CONTEXT_MAX = 1 << 30 };
+
 static enum weir_status fill(struct number_list *list, int64_t number, struct weir_error *err)
 {
     return list->count > 0 ? WEIR_OK : number_list_add(list, number, err);
@@ -158,10 +161,10 @@ enum weir_status profile_points_size(const struct profile_options *options, uint
         TRY(size_mode(options, (enum profile_mode)options->modes.items[i], engine, &rows, err));
     const uint32_t longest = largest(&options->contexts);
     const uint64_t held = (uint64_t)longest + rows + drift;
-    if (held > 1 << 30)
+    if (held > CONTEXT_MAX)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "%u tokens and %u more are more than any context holds, expected at most %d",
-                       longest, rows, 1 << 30);
+                       longest, rows, CONTEXT_MAX);
     engine->context = (uint32_t)held;
 out:
     return status;

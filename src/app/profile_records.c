@@ -7,13 +7,6 @@
 #include "app/profile_report.h"
 #include "app/profile_sums.h"
 
-const char *profile_mode_name(enum profile_mode mode)
-{
-    static const char *const names[] = {
-        [PROFILE_DECODE] = "decode", [PROFILE_PREFILL] = "prefill", [PROFILE_VERIFY] = "verify"};
-    return names[mode];
-}
-
 /* A number of what runs, or where nothing ran `none`. */
 static void put_count(struct output *output, uint32_t count, const char *none)
 {

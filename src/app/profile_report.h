@@ -39,9 +39,6 @@ struct profile_writer {
     void (*end)(struct profile_report *report);
 };
 
-/* "decode", "prefill", "verify"; static. */
-const char *profile_mode_name(enum profile_mode mode);
-
 extern const struct profile_writer profile_table, profile_json, profile_csv, profile_page;
 extern const struct profile_writer profile_total_table, profile_total_csv; /* by total */
 extern const struct profile_writer profile_trace, profile_folded;

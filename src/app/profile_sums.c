@@ -68,7 +68,24 @@ struct weir_traffic profile_traffic(const struct weir_profile *profile)
     return sum;
 }
 
+double profile_ms(uint64_t ns)
+{
+    return (double)ns / 1e6;
+}
+
+double profile_mb(uint64_t bytes)
+{
+    return (double)bytes / 1e6;
+}
+
 /* ---- names ----------------------------------------------------------------------------------- */
+
+const char *profile_mode_name(enum profile_mode mode)
+{
+    static const char *const names[] = {
+        [PROFILE_DECODE] = "decode", [PROFILE_PREFILL] = "prefill", [PROFILE_VERIFY] = "verify"};
+    return names[mode];
+}
 
 /* What the ops of a layer say of it: with a KV cache it is one of full attention, with a recurrent
  * state one of linear attention. */
@@ -203,7 +220,7 @@ static double loss(const struct profile_sum *sum, bool has_times, double peak)
 {
     const uint64_t bytes = profile_sum_bytes(sum);
     return !has_times || peak == 0 ? (double)bytes
-                                   : (double)sum->usual_ns / 1e6 - profile_floor_ms(bytes, peak);
+                                   : profile_ms(sum->usual_ns) - profile_floor_ms(bytes, peak);
 }
 
 enum weir_status profile_sum_worst(struct profile_sum *out, const struct weir_profile *profile,

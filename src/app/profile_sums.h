@@ -30,6 +30,9 @@ enum weir_status profile_sum_by(struct profile_sums *sums, const struct weir_pro
 enum weir_status profile_sum_worst(struct profile_sum *out, const struct weir_profile *profile,
                                    double peak, struct weir_error *err);
 
+/* "decode", "prefill", "verify"; static. */
+const char *profile_mode_name(enum profile_mode mode);
+
 /* Room for the name of a layer. */
 enum { PROFILE_LAYER_MAX = 16 };
 
@@ -47,5 +50,9 @@ struct profile_sum profile_sum_all(const struct weir_profile *profile);
 /* Bytes of a sum, and the ms that they take at `peak` GB/s. */
 uint64_t profile_sum_bytes(const struct profile_sum *sum);
 double profile_floor_ms(uint64_t bytes, double peak);
+
+/* As tables write them: nanoseconds in ms, bytes in MB. */
+double profile_ms(uint64_t ns);
+double profile_mb(uint64_t bytes);
 
 #endif

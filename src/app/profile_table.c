@@ -8,16 +8,6 @@
 #include "app/profile_sums.h"
 #include "base/mem.h"
 
-static double milliseconds(uint64_t ns)
-{
-    return (double)ns / 1e6;
-}
-
-static double megabytes(uint64_t bytes)
-{
-    return (double)bytes / 1e6;
-}
-
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 static void put_heads(const struct profile_report *report, const char *what, bool has_times)
@@ -41,7 +31,7 @@ static void put_heads(const struct profile_report *report, const char *what, boo
 static void put_times(const struct profile_report *report, const struct profile_sum *sum)
 {
     const double rate = sum->ns == 0 ? 0 : bill_rate(profile_sum_bytes(sum), (double)sum->ns);
-    output_print(report->output, " %9.3f %8.2f", milliseconds(sum->ns), rate);
+    output_print(report->output, " %9.3f %8.2f", profile_ms(sum->ns), rate);
     if (report->peak > 0)
         output_print(report->output, " %7.1f%%", 100 * rate / report->peak);
 }
@@ -53,23 +43,23 @@ static void put_row(const struct profile_report *report, const struct profile_su
     const double floor_ms =
         report->peak > 0 ? profile_floor_ms(profile_sum_bytes(sum), report->peak) : 0;
     output_print(output, "%-28s %7llu %11.3f %11.3f", sum->name, (unsigned long long)sum->calls,
-                 megabytes(sum->read), megabytes(sum->written));
+                 profile_mb(sum->read), profile_mb(sum->written));
     if (report->options->operand_bytes)
-        output_print(output, " %11.3f", megabytes(sum->operand));
+        output_print(output, " %11.3f", profile_mb(sum->operand));
     if (has_times)
         put_times(report, sum);
     if (report->peak > 0)
         output_print(output, " %9.3f", floor_ms);
     if (has_times && report->peak > 0)
-        output_print(output, " %9.3f", milliseconds(sum->ns) - floor_ms);
+        output_print(output, " %9.3f", profile_ms(sum->ns) - floor_ms);
     output_print(output, "\n");
 }
 
 /* A class has neither calls nor times nor whole operands: an op touches several. */
 static void put_class(const struct profile_report *report, const struct profile_sum *sum)
 {
-    output_print(report->output, "%-28s %11.3f %11.3f", sum->name, megabytes(sum->read),
-                 megabytes(sum->written));
+    output_print(report->output, "%-28s %11.3f %11.3f", sum->name, profile_mb(sum->read),
+                 profile_mb(sum->written));
     if (report->peak > 0)
         output_print(report->output, " %9.3f",
                      profile_floor_ms(profile_sum_bytes(sum), report->peak));
@@ -140,13 +130,13 @@ static void put_measured(const struct profile_report *report, const struct profi
 {
     struct output *output = report->output;
     output_print(output, "%.3f ms (%.3f to %.3f), %.2f tokens/s; waiting %.1f%% of all threads\n",
-                 milliseconds(info->ns), milliseconds(info->ns_min), milliseconds(info->ns_max),
+                 profile_ms(info->ns), profile_ms(info->ns_min), profile_ms(info->ns_max),
                  tokens_of(info) * 1e9 / (double)info->ns,
                  100 * (double)all->wait_ns / (double)info->ns / info->threads);
     output_print(output,
                  "with all around the ops %.3f ms, without clocks %.3f ms; "
                  "the clocks cost %+.2f%% to %+.2f%%\n",
-                 milliseconds(result->with_ns), milliseconds(result->without_ns),
+                 profile_ms(result->with_ns), profile_ms(result->without_ns),
                  100 * (double)result->clocks_low_ns / (double)result->without_ns,
                  100 * (double)result->clocks_high_ns / (double)result->without_ns);
 }
@@ -158,9 +148,9 @@ static void put_floor(const struct profile_report *report, const struct weir_pro
         return;
     const double floor_ms = profile_floor_ms(profile_sum_bytes(all), report->peak);
     output_print(report->output, "floor %.3f ms, %.2f tokens/s: %.3f MB at %.2f GB/s, %s\n",
-                 floor_ms, tokens_of(info) * 1e3 / floor_ms, megabytes(profile_sum_bytes(all)),
+                 floor_ms, tokens_of(info) * 1e3 / floor_ms, profile_mb(profile_sum_bytes(all)),
                  report->peak, report->is_measured ? "which the machine can read" : "as given");
-    if (report->is_measured && milliseconds(all->usual_ns) < floor_ms && all->usual_ns > 0)
+    if (report->is_measured && profile_ms(all->usual_ns) < floor_ms && all->usual_ns > 0)
         output_print(report->output, "faster than that floor: the machine was busy when its memory "
                                      "was measured; weir bench --probe does it anew\n");
 }
@@ -193,11 +183,11 @@ static enum weir_status put_advice(const struct profile_report *report,
         output_print(report->output, "\nmost bytes: %s, %.1f%% of all\n", worst.name,
                      100 * (double)bytes / (double)profile_sum_bytes(all));
     else
-        output_print(
-            report->output,
-            "\nlargest loss: %s, %.3f of %.3f ms above its floor, %.1f%% of the step\n", worst.name,
-            milliseconds(worst.usual_ns) - profile_floor_ms(bytes, report->peak),
-            milliseconds(worst.usual_ns), 100 * (double)worst.usual_ns / (double)all->usual_ns);
+        output_print(report->output,
+                     "\nlargest loss: %s, %.3f of %.3f ms above its floor, %.1f%% of the step\n",
+                     worst.name, profile_ms(worst.usual_ns) - profile_floor_ms(bytes, report->peak),
+                     profile_ms(worst.usual_ns),
+                     100 * (double)worst.usual_ns / (double)all->usual_ns);
     return WEIR_OK;
 }
 

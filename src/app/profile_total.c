@@ -34,12 +34,7 @@ static struct total total_of(const struct profile_report *report,
 /* MB for each token that is evaluated. */
 static double megabytes(const struct total *total, uint64_t bytes)
 {
-    return (double)bytes / 1e6 / total->tokens;
-}
-
-static double milliseconds(uint64_t ns)
-{
-    return (double)ns / 1e6;
+    return profile_mb(bytes) / total->tokens;
 }
 
 /* ---- table ----------------------------------------------------------------------------------- */
@@ -97,7 +92,7 @@ static enum weir_status table_put(struct profile_report *report,
     (void)err;
     struct output *output = report->output;
     const struct total total = total_of(report, result);
-    const double ms = milliseconds(total.info.ns);
+    const double ms = profile_ms(total.info.ns);
     if (report->results == 0)
         table_head(report, ms > 0);
     table_point(output, &total);
@@ -159,9 +154,9 @@ static void csv_times(struct output *output, const struct total *total)
 {
     const struct weir_profile_info *info = &total->info;
     const bool has_times = info->runs > 0;
-    csv_real(output, has_times, milliseconds(info->ns));
-    csv_real(output, has_times, milliseconds(info->ns_min));
-    csv_real(output, has_times, milliseconds(info->ns_max));
+    csv_real(output, has_times, profile_ms(info->ns));
+    csv_real(output, has_times, profile_ms(info->ns_min));
+    csv_real(output, has_times, profile_ms(info->ns_max));
     csv_real(output, has_times, has_times ? total->tokens * 1e9 / (double)info->ns : 0);
 }
 
@@ -183,7 +178,7 @@ static enum weir_status csv_put(struct profile_report *report, const struct prof
     csv_real(output, has_peak, report->peak);
     csv_real(output, has_peak, total.floor_ms);
     csv_real(output, has_peak && has_times,
-             has_times ? total.floor_ms / milliseconds(total.info.ns) : 0);
+             has_times ? total.floor_ms / profile_ms(total.info.ns) : 0);
     output_print(output, "\n");
     return WEIR_OK;
 }
