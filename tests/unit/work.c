@@ -134,15 +134,17 @@ TEST(work_of_fused_plans_is_that_of_unfused_ones)
         {33, 5, WEIR_LOGITS_ALL},
         {30, 150, WEIR_LOGITS_LAST},
     };
-    for (int i = 0; i < 9; i++) {
-        struct weir_model *model = open_size(sizes[i % 3]);
-        struct weir_profile *a = open_profile(model, &fused, &shapes[i / 3]);
-        struct weir_profile *b = open_profile(model, &unfused, &shapes[i / 3]);
-        CHECK(flops_of(a, "DELTA_RULE_INPLACE") > 0);
-        CHECK_INT(flops_of(b, "DELTA_RULE_INPLACE"), 0);
-        CHECK_INT(flops_of(a, ""), flops_of(b, ""));
-        weir_profile_close(a);
-        weir_profile_close(b);
+    for (int i = 0; i < 3; i++) {
+        struct weir_model *model = open_size(sizes[i]);
+        for (int k = 0; k < 3; k++) {
+            struct weir_profile *a = open_profile(model, &fused, &shapes[k]);
+            struct weir_profile *b = open_profile(model, &unfused, &shapes[k]);
+            CHECK(flops_of(a, "DELTA_RULE_INPLACE") > 0);
+            CHECK_INT(flops_of(b, "DELTA_RULE_INPLACE"), 0);
+            CHECK_INT(flops_of(a, ""), flops_of(b, ""));
+            weir_profile_close(a);
+            weir_profile_close(b);
+        }
         weir_model_close(model);
     }
 }
