@@ -10,8 +10,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define SCHEMA "weir.profile/1"
-
 /* ---- costs ----------------------------------------------------------------------------------- */
 
 struct cost cost_none(void)
@@ -270,8 +268,10 @@ static enum weir_status parse_steps(struct profile_file *file, const struct plac
     const json_t *steps = json_object_get(place->object, "steps");
     const size_t count = json_array_size(steps);
     enum weir_status status = WEIR_OK;
+    char expected[64];
+    snprintf(expected, sizeof expected, "an array of 1 to %d steps", PROFILE_FILE_STEPS_MAX);
     if (!json_is_array(steps) || count == 0 || count > PROFILE_FILE_STEPS_MAX)
-        return refuse(place, "steps", "an array of 1 to 4096 steps", err);
+        return refuse(place, "steps", expected, err);
     file->steps = mem_alloc(count, sizeof *file->steps, err);
     if (file->steps == NULL)
         return WEIR_ERR_MEMORY;
@@ -304,11 +304,13 @@ static enum weir_status parse_head(struct profile_file *file, const struct place
     if (schema == NULL)
         return err_set(err, WEIR_ERR_FORMAT, "%s: is not a file of weir profile -o json",
                        place->path);
-    if (strcmp(schema, SCHEMA) != 0)
+    if (strcmp(schema, PROFILE_SCHEMA) != 0)
         return err_set(err, WEIR_ERR_UNSUPPORTED, "%s: is of the schema \"%.63s\", expected %s",
-                       place->path, schema, SCHEMA);
+                       place->path, schema, PROFILE_SCHEMA);
     file->model = json_string_value(model);
-    return is_line(model) ? WEIR_OK : refuse(place, "model", "a line of up to 255 bytes", err);
+    char expected[64];
+    snprintf(expected, sizeof expected, "a line of up to %d bytes", PROFILE_FILE_MODEL_MAX);
+    return is_line(model) ? WEIR_OK : refuse(place, "model", expected, err);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */

@@ -8,6 +8,8 @@
 
 #include "base/err.h"
 
+#define PROFILE_SCHEMA "weir.profile/1"
+
 /* Beyond what any model and sweep has. */
 enum { PROFILE_FILE_STEPS_MAX = 4096, PROFILE_FILE_NAME_MAX = 63, PROFILE_FILE_MODEL_MAX = 255 };
 /* The range of fewer runs holds their median with a chance below 95%: it is no interval. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/profile_file.h"
 #include "app/profile_report.h"
 #include "app/profile_sums.h"
 
@@ -79,7 +80,7 @@ static void json_machine(const struct profile_report *report)
 
 static void json_begin(struct profile_report *report)
 {
-    output_print(report->output, "{\n  \"schema\": \"weir.profile/1\",\n  \"model\": ");
+    output_print(report->output, "{\n  \"schema\": \"" PROFILE_SCHEMA "\",\n  \"model\": ");
     output_json_text(report->output, report->model);
     output_print(report->output, ",\n");
     json_machine(report);
