@@ -3,17 +3,14 @@
  * only for adding up. Run alone: build/tests/weir-test profiling_ */
 #include "cli/program.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MODEL test_data("golden/nanomoe-f32.gguf")
+#include "cli/json.h"
 
-static const char *const classes[] = {"weights", "embedding",   "kv",    "state",
-                                      "conv",    "activations", "logits"};
-enum { CLASSES = sizeof classes / sizeof classes[0] };
+#define MODEL test_data("golden/nanomoe-f32.gguf")
 
 static const char *output_of(const struct program_call *call)
 {
@@ -26,34 +23,6 @@ static const char *output_of(const struct program_call *call)
 #define PROFILE(...) output_of(&(struct program_call){.words = {"profile", __VA_ARGS__}})
 
 /* ---- json ------------------------------------------------------------------------------------ */
-
-static json_t *parse(const char *text)
-{
-    json_error_t error;
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (root == NULL)
-        test_fail(__FILE__, __LINE__, "line %d: %s", error.line, error.text);
-    return root;
-}
-
-/* The object's keys are these and no others: names between blanks. */
-static void check_keys(const json_t *object, const char *names)
-{
-    char name[32];
-    int used, count = 0;
-    for (const char *at = names; sscanf(at, "%31s%n", name, &used) == 1; at += used, count++) {
-        if (json_object_get(object, name) == NULL)
-            test_fail(__FILE__, __LINE__, "no field %s", name);
-    }
-    CHECK_INT(json_object_size(object), count);
-}
-
-static int64_t integer_of(const json_t *object, const char *name)
-{
-    const json_t *value = json_object_get(object, name);
-    CHECK(json_is_integer(value) && json_integer_value(value) >= 0);
-    return json_integer_value(value);
-}
 
 /* Written with six digits of a millisecond: whole nanoseconds. */
 static int64_t ns_of(const json_t *object, const char *name, bool has_times)
@@ -75,13 +44,13 @@ static void check_classes(const json_t *op)
     struct sums sums = {0, 0, 0, 0};
     json_object_foreach(json_object_get(op, "by_class"), name, class)
     {
-        check_keys(class, "read_bytes write_bytes");
-        CHECK(integer_of(class, "read_bytes") + integer_of(class, "write_bytes") > 0);
-        sums.read += integer_of(class, "read_bytes");
-        sums.written += integer_of(class, "write_bytes");
+        json_check_keys(class, "read_bytes write_bytes");
+        CHECK(json_integer_of(class, "read_bytes") + json_integer_of(class, "write_bytes") > 0);
+        sums.read += json_integer_of(class, "read_bytes");
+        sums.written += json_integer_of(class, "write_bytes");
     }
-    CHECK_INT(sums.read, integer_of(op, "read_bytes"));
-    CHECK_INT(sums.written, integer_of(op, "write_bytes"));
+    CHECK_INT(sums.read, json_integer_of(op, "read_bytes"));
+    CHECK_INT(sums.written, json_integer_of(op, "write_bytes"));
 }
 
 /* Of one class, over all ops. */
@@ -91,11 +60,11 @@ static void check_class(const json_t *class, const json_t *ops, const char *name
     for (size_t i = 0; i < json_array_size(ops); i++) {
         const json_t *touched =
             json_object_get(json_object_get(json_array_get(ops, i), "by_class"), name);
-        sums.read += touched == NULL ? 0 : integer_of(touched, "read_bytes");
-        sums.written += touched == NULL ? 0 : integer_of(touched, "write_bytes");
+        sums.read += touched == NULL ? 0 : json_integer_of(touched, "read_bytes");
+        sums.written += touched == NULL ? 0 : json_integer_of(touched, "write_bytes");
     }
-    CHECK_INT(integer_of(class, "read_bytes"), sums.read);
-    CHECK_INT(integer_of(class, "write_bytes"), sums.written);
+    CHECK_INT(json_integer_of(class, "read_bytes"), sums.read);
+    CHECK_INT(json_integer_of(class, "write_bytes"), sums.written);
 }
 
 static struct sums check_ops(const json_t *ops, bool has_times)
@@ -104,17 +73,17 @@ static struct sums check_ops(const json_t *ops, bool has_times)
     CHECK(json_array_size(ops) > 40);
     for (size_t i = 0; i < json_array_size(ops); i++) {
         const json_t *op = json_array_get(ops, i), *layer = json_object_get(op, "layer");
-        check_keys(op, "kind role layer calls read_bytes write_bytes operand_bytes flops ms "
-                       "wait_ms ms_low ms_high by_class");
+        json_check_keys(op, "kind role layer calls read_bytes write_bytes operand_bytes flops ms "
+                            "wait_ms ms_low ms_high by_class");
         CHECK(json_is_string(json_object_get(op, "kind")));
         CHECK(json_is_string(json_object_get(op, "role")));
         CHECK(json_is_null(layer) || (json_is_integer(layer) && json_integer_value(layer) >= 0));
-        CHECK_INT(integer_of(op, "calls"), 1);
-        CHECK(integer_of(op, "operand_bytes") > 0);
-        CHECK(integer_of(op, "flops") >= 0);
+        CHECK_INT(json_integer_of(op, "calls"), 1);
+        CHECK(json_integer_of(op, "operand_bytes") > 0);
+        CHECK(json_integer_of(op, "flops") >= 0);
         check_classes(op);
-        sums.read += integer_of(op, "read_bytes");
-        sums.written += integer_of(op, "write_bytes");
+        sums.read += json_integer_of(op, "read_bytes");
+        sums.written += json_integer_of(op, "write_bytes");
         sums.ns += ns_of(op, "ms", has_times);
         sums.wait_ns += ns_of(op, "wait_ms", has_times);
         CHECK(ns_of(op, "ms_low", has_times) <= ns_of(op, "ms_high", has_times));
@@ -127,17 +96,17 @@ static void check_totals(const json_t *step, const struct sums *ops)
     const json_t *totals = json_object_get(step, "totals");
     const json_t *by_class = json_object_get(totals, "by_class");
     struct sums sums = {0, 0, 0, 0};
-    check_keys(totals, "read_bytes write_bytes by_class");
-    check_keys(by_class, "weights embedding kv state conv activations logits");
-    for (int i = 0; i < CLASSES; i++) {
-        const json_t *class = json_object_get(by_class, classes[i]);
-        check_keys(class, "read_bytes write_bytes");
-        check_class(class, json_object_get(step, "ops"), classes[i]);
-        sums.read += integer_of(class, "read_bytes");
-        sums.written += integer_of(class, "write_bytes");
+    json_check_keys(totals, "read_bytes write_bytes by_class");
+    json_check_keys(by_class, "weights embedding kv state conv activations logits");
+    for (int i = 0; i < JSON_CLASSES; i++) {
+        const json_t *class = json_object_get(by_class, json_classes[i]);
+        json_check_keys(class, "read_bytes write_bytes");
+        check_class(class, json_object_get(step, "ops"), json_classes[i]);
+        sums.read += json_integer_of(class, "read_bytes");
+        sums.written += json_integer_of(class, "write_bytes");
     }
-    CHECK_INT(integer_of(totals, "read_bytes"), ops->read);
-    CHECK_INT(integer_of(totals, "write_bytes"), ops->written);
+    CHECK_INT(json_integer_of(totals, "read_bytes"), ops->read);
+    CHECK_INT(json_integer_of(totals, "write_bytes"), ops->written);
     CHECK_INT(sums.read, ops->read);
     CHECK_INT(sums.written, ops->written);
 }
@@ -154,13 +123,13 @@ static void check_step(const json_t *step, const struct ran *ran)
     const json_t *threads = json_object_get(step, "threads");
     const struct sums sums = check_ops(json_object_get(step, "ops"), has_times);
     const int64_t ns = ns_of(step, "ms", has_times);
-    check_keys(step, "context mode rows sequences threads runs ms ms_min ms_max "
-                     "ms_low ms_high totals ops");
+    json_check_keys(step, "context mode rows sequences threads runs ms ms_min ms_max "
+                          "ms_low ms_high totals ops");
     CHECK_TEXT(json_string_value(json_object_get(step, "mode")), ran->mode);
-    CHECK_INT(integer_of(step, "rows"), ran->rows);
-    CHECK_INT(integer_of(step, "sequences"), ran->sequences);
-    CHECK_INT(integer_of(step, "runs"), ran->runs);
-    CHECK(has_times ? integer_of(step, "threads") == ran->threads : json_is_null(threads));
+    CHECK_INT(json_integer_of(step, "rows"), ran->rows);
+    CHECK_INT(json_integer_of(step, "sequences"), ran->sequences);
+    CHECK_INT(json_integer_of(step, "runs"), ran->runs);
+    CHECK(has_times ? json_integer_of(step, "threads") == ran->threads : json_is_null(threads));
     CHECK(ns_of(step, "ms_min", has_times) <= ns_of(step, "ms_low", has_times));
     CHECK(ns_of(step, "ms_low", has_times) <= ns && ns <= ns_of(step, "ms_high", has_times));
     CHECK(ns_of(step, "ms_high", has_times) <= ns_of(step, "ms_max", has_times));
@@ -173,13 +142,13 @@ static void check_json(const json_t *root, const int64_t *contexts, size_t count
                        const struct ran *ran)
 {
     const json_t *steps = json_object_get(root, "steps");
-    check_keys(root, "schema model machine steps");
-    check_keys(json_object_get(root, "machine"), "read_gb_s threads reads compute_gop_s");
+    json_check_keys(root, "schema model machine steps");
+    json_check_keys(json_object_get(root, "machine"), "read_gb_s threads reads compute_gop_s");
     CHECK_TEXT(json_string_value(json_object_get(root, "schema")), "weir.profile/1");
     CHECK(json_is_string(json_object_get(root, "model")));
     CHECK_INT(json_array_size(steps), count);
     for (size_t i = 0; i < count; i++) {
-        CHECK_INT(integer_of(json_array_get(steps, i), "context"), contexts[i]);
+        CHECK_INT(json_integer_of(json_array_get(steps, i), "context"), contexts[i]);
         check_step(json_array_get(steps, i), ran);
     }
 }
@@ -225,10 +194,11 @@ TEST(profiling_json_has_its_fields_and_the_bytes_of_the_plan)
     for (int i = 0; i < 3; i++) {
         const struct ran nothing = {modes[i], rows[i], 1, 0, 0};
         const struct ran thrice = {modes[i], rows[i], 1, 2, 3};
-        json_t *dry = parse(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i],
-                                    "--dry-run", "-o", "json", "-p", "40", "--bandwidth", "3"));
-        json_t *run = parse(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i], "-r",
-                                    "3", "-t", "2", "-o", "json", "-p", "40", "--bandwidth", "3"));
+        json_t *dry = json_of(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i],
+                                      "--dry-run", "-o", "json", "-p", "40", "--bandwidth", "3"));
+        json_t *run =
+            json_of(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i], "-r", "3", "-t",
+                            "2", "-o", "json", "-p", "40", "--bandwidth", "3"));
         check_json(dry, contexts, 3, &nothing);
         check_json(run, contexts, 3, &thrice);
         check_same_but_times(dry, run);
@@ -240,8 +210,8 @@ TEST(profiling_json_has_its_fields_and_the_bytes_of_the_plan)
 TEST(profiling_json_of_a_size_needs_no_file)
 {
     static const int64_t contexts[] = {256, 262144};
-    json_t *root = parse(PROFILE("--size", "27B", "--type", "q4_0", "--output-type", "q6_k",
-                                 "--ctx", "256,262144", "-o", "json"));
+    json_t *root = json_of(PROFILE("--size", "27B", "--type", "q4_0", "--output-type", "q6_k",
+                                   "--ctx", "256,262144", "-o", "json"));
     check_json(root, contexts, 2, &(struct ran){"decode", 1, 1, 0, 0});
     CHECK_TEXT(json_string_value(json_object_get(root, "model")), "qwen35 27B Q4_0");
     json_decref(root);
@@ -252,11 +222,11 @@ TEST(profiling_flags_of_the_engine_reach_the_plan)
 {
     int64_t read[3];
     for (int i = 0; i < 3; i++) {
-        json_t *root =
-            parse(PROFILE("--size", "9B", "--ctx", "8192", "-o", "json", i == 1 ? "-ctk" : "--fuse",
-                          i == 1 ? "q8_0" : "auto", "--fused-gdn", i == 2 ? "off" : "on"));
+        json_t *root = json_of(PROFILE("--size", "9B", "--ctx", "8192", "-o", "json",
+                                       i == 1 ? "-ctk" : "--fuse", i == 1 ? "q8_0" : "auto",
+                                       "--fused-gdn", i == 2 ? "off" : "on"));
         const json_t *step = json_array_get(json_object_get(root, "steps"), 0);
-        read[i] = integer_of(json_object_get(step, "totals"), "read_bytes");
+        read[i] = json_integer_of(json_object_get(step, "totals"), "read_bytes");
         json_decref(root);
     }
     CHECK_INT(read[0] - read[1], 8193 * 8 * 4 * 256 * 2 - 8193 * 8 * 4 * 256 / 32 * 34);
@@ -322,7 +292,7 @@ TEST(profiling_csv_has_the_ops_of_json)
     static const char head[] =
         "context,mode,rows,sequences,threads,kind,role,layer,calls,read_bytes,write_bytes,"
         "operand_bytes,flops,ms,wait_ms,ms_low,ms_high\n";
-    json_t *root = parse(PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "json"));
+    json_t *root = json_of(PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "json"));
     const json_t *ops = json_object_get(json_array_get(json_object_get(root, "steps"), 0), "ops");
     const char *line = PROFILE(MODEL, "--dry-run", "--ctx", "7", "-o", "csv");
     CHECK(strncmp(line, head, sizeof head - 1) == 0);
@@ -335,8 +305,10 @@ TEST(profiling_csv_has_the_ops_of_json)
         snprintf(expected, sizeof expected, "7,decode,1,1,,%s,%s,%s,1,%lld,%lld,%lld,%lld,,,,\n",
                  json_string_value(json_object_get(op, "kind")),
                  json_string_value(json_object_get(op, "role")), number,
-                 (long long)integer_of(op, "read_bytes"), (long long)integer_of(op, "write_bytes"),
-                 (long long)integer_of(op, "operand_bytes"), (long long)integer_of(op, "flops"));
+                 (long long)json_integer_of(op, "read_bytes"),
+                 (long long)json_integer_of(op, "write_bytes"),
+                 (long long)json_integer_of(op, "operand_bytes"),
+                 (long long)json_integer_of(op, "flops"));
         CHECK(strncmp(line, expected, strlen(expected)) == 0);
         line += strlen(expected);
     }
@@ -449,10 +421,10 @@ TEST(profiling_checks_bytes_by_hardware_if_it_can)
     CHECK_INT(result->status, 0);
     const bool is_missing =
         strstr(result->err, "--check: there are no hardware counters: ") != NULL;
-    json_t *root = parse(result->out);
+    json_t *root = json_of(result->out);
     const json_t *step = json_array_get(json_object_get(root, "steps"), 0);
     const json_t *counted = json_object_get(step, "counted");
-    CHECK(json_is_null(counted) || (!is_missing && integer_of(counted, "read_bytes") >= 0));
+    CHECK(json_is_null(counted) || (!is_missing && json_integer_of(counted, "read_bytes") >= 0));
     json_decref(root);
     result = RUN_PROGRAM("profile", MODEL, "--check", "-r", "2");
     CHECK_INT(result->status, 0);

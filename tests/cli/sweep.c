@@ -3,17 +3,14 @@
  * against the records. Run alone: build/tests/weir-test sweep_ */
 #include "cli/program.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MODEL test_data("golden/nanomoe-f32.gguf")
+#include "cli/json.h"
 
-static const char *const classes[] = {"weights", "embedding",   "kv",    "state",
-                                      "conv",    "activations", "logits"};
-enum { CLASSES = sizeof classes / sizeof classes[0] };
+#define MODEL test_data("golden/nanomoe-f32.gguf")
 
 static const struct program_result *result_of(const struct program_call *call)
 {
@@ -32,25 +29,22 @@ struct point {
     int context, sequences, rows, threads;
 };
 
-static int64_t integer_of(const json_t *object, const char *name)
-{
-    const json_t *value = json_object_get(object, name);
-    return json_is_integer(value) ? json_integer_value(value) : -1;
-}
-
 /* Threads -1: nothing ran. The object is the caller's. */
 static json_t *check_points(const char *text, const struct point *points, size_t count)
 {
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    json_t *root = json_of(text);
     const json_t *steps = json_object_get(root, "steps");
     CHECK_INT(json_array_size(steps), count);
     for (size_t i = 0; i < count; i++) {
         const json_t *step = json_array_get(steps, i);
         CHECK_TEXT(json_string_value(json_object_get(step, "mode")), points[i].mode);
-        CHECK_INT(integer_of(step, "context"), points[i].context);
-        CHECK_INT(integer_of(step, "sequences"), points[i].sequences);
-        CHECK_INT(integer_of(step, "rows"), points[i].rows);
-        CHECK_INT(integer_of(step, "threads"), points[i].threads);
+        CHECK_INT(json_integer_of(step, "context"), points[i].context);
+        CHECK_INT(json_integer_of(step, "sequences"), points[i].sequences);
+        CHECK_INT(json_integer_of(step, "rows"), points[i].rows);
+        if (points[i].threads < 0)
+            CHECK(json_is_null(json_object_get(step, "threads")));
+        else
+            CHECK_INT(json_integer_of(step, "threads"), points[i].threads);
     }
     return root;
 }
@@ -109,7 +103,7 @@ TEST(sweep_opens_an_engine_for_each_number_of_threads)
         const json_t *planned =
             json_array_get(json_object_get(dry, "steps"), (size_t)i % (POINTS / 2));
         CHECK(json_equal(json_object_get(ran, "totals"), json_object_get(planned, "totals")));
-        CHECK_INT(integer_of(ran, "runs"), 2);
+        CHECK_INT(json_integer_of(ran, "runs"), 2);
     }
     json_decref(run);
     json_decref(dry);
@@ -146,13 +140,13 @@ static double number_of(const char *head, const char *line, const char *name)
 static void check_classes(const char *head, const char *line, const json_t *step)
 {
     const json_t *by_class = json_object_get(json_object_get(step, "totals"), "by_class");
-    const double rows = (double)integer_of(step, "rows");
-    for (int i = 0; i < CLASSES; i++) {
-        const json_t *class = json_object_get(by_class, classes[i]);
+    const double rows = (double)json_integer_of(step, "rows");
+    for (int i = 0; i < JSON_CLASSES; i++) {
+        const json_t *class = json_object_get(by_class, json_classes[i]);
         for (int written = 0; written < 2; written++) {
             char name[32];
-            snprintf(name, sizeof name, "%s_%s_mb", classes[i], written ? "write" : "read");
-            const int64_t bytes = integer_of(class, written ? "write_bytes" : "read_bytes");
+            snprintf(name, sizeof name, "%s_%s_mb", json_classes[i], written ? "write" : "read");
+            const int64_t bytes = json_integer_of(class, written ? "write_bytes" : "read_bytes");
             /* Rounded to six digits behind the point of a MB: half a byte for each row. */
             CHECK(fabs(number_of(head, line, name) * 1e6 * rows - (double)bytes) <= 0.5001 * rows);
         }
@@ -161,9 +155,8 @@ static void check_classes(const char *head, const char *line, const json_t *step
 
 TEST(sweep_by_total_has_the_sums_of_json)
 {
-    json_t *root = json_loads(PROFILE(MODEL, "--dry-run", "--ctx", "7,300", "--sequences", "1,3",
-                                      "--drafts", "0,3", "-o", "json"),
-                              0, NULL);
+    json_t *root = json_of(PROFILE(MODEL, "--dry-run", "--ctx", "7,300", "--sequences", "1,3",
+                                   "--drafts", "0,3", "-o", "json"));
     const char *head =
         PROFILE(MODEL, "--dry-run", "--ctx", "7,300", "--sequences", "1,3", "--drafts", "0,3", "-o",
                 "csv", "--by", "total", "--bandwidth", "10");
@@ -174,12 +167,12 @@ TEST(sweep_by_total_has_the_sums_of_json)
         const json_t *step = json_array_get(steps, i), *totals = json_object_get(step, "totals");
         const double read = number_of(head, line, "read_bytes");
         const double written = number_of(head, line, "write_bytes");
-        CHECK_INT(number_of(head, line, "context"), integer_of(step, "context"));
-        CHECK_INT(number_of(head, line, "rows"), integer_of(step, "rows"));
-        CHECK_INT(number_of(head, line, "sequences"), integer_of(step, "sequences"));
+        CHECK_INT(number_of(head, line, "context"), json_integer_of(step, "context"));
+        CHECK_INT(number_of(head, line, "rows"), json_integer_of(step, "rows"));
+        CHECK_INT(number_of(head, line, "sequences"), json_integer_of(step, "sequences"));
         CHECK_INT(number_of(head, line, "drafts"), i % 2 == 0 ? 0 : 3);
-        CHECK_INT(read, integer_of(totals, "read_bytes"));
-        CHECK_INT(written, integer_of(totals, "write_bytes"));
+        CHECK_INT(read, json_integer_of(totals, "read_bytes"));
+        CHECK_INT(written, json_integer_of(totals, "write_bytes"));
         CHECK(fabs(number_of(head, line, "floor_ms") - (read + written) / 1e7) < 1e-6);
         CHECK_TEXT(field_of(head, line, "threads"), "");
         CHECK_TEXT(field_of(head, line, "ms"), "");

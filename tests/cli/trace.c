@@ -4,13 +4,13 @@
  * judged by its length. Run alone: build/tests/weir-test tracing_ */
 #include "cli/program.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/profile_report.h"
+#include "cli/json.h"
 #include "golden/fixture.h"
 
 #define MODEL test_data("golden/nanomoe-f32.gguf")
@@ -115,27 +115,6 @@ static void check_layer(const char *name, const struct weir_profile *profile, ui
 
 /* ---- json ------------------------------------------------------------------------------------ */
 
-static json_t *parse(const char *text)
-{
-    json_error_t error;
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (root == NULL)
-        test_fail(__FILE__, __LINE__, "line %d: %s", error.line, error.text);
-    return root;
-}
-
-/* The object's keys are these and no others: names between blanks. */
-static void check_keys(const json_t *object, const char *names)
-{
-    char name[32];
-    int used, count = 0;
-    for (const char *at = names; sscanf(at, "%31s%n", name, &used) == 1; at += used, count++) {
-        if (json_object_get(object, name) == NULL)
-            test_fail(__FILE__, __LINE__, "no field %s", name);
-    }
-    CHECK_INT(json_object_size(object), count);
-}
-
 static const char *text_of(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
@@ -179,7 +158,7 @@ static const json_t *read_about(struct reader *reader, const char *name, uint64_
                                 uint64_t thread)
 {
     const json_t *event = read_event(reader);
-    check_keys(event, "name ph pid tid args");
+    json_check_keys(event, "name ph pid tid args");
     CHECK_TEXT(text_of(event, "name"), name);
     CHECK_TEXT(text_of(event, "ph"), "M");
     CHECK_INT(number_of(event, "pid"), process);
@@ -192,7 +171,7 @@ static const json_t *read_slice(struct reader *reader, const char *category, uin
                                 uint64_t thread, uint64_t *now)
 {
     const json_t *event = read_event(reader);
-    check_keys(event, "name cat ph pid tid ts dur args");
+    json_check_keys(event, "name cat ph pid tid ts dur args");
     CHECK_TEXT(text_of(event, "cat"), category);
     CHECK_TEXT(text_of(event, "ph"), "X");
     CHECK_INT(number_of(event, "pid"), process);
@@ -212,7 +191,7 @@ static void read_wait(struct reader *reader, const char *name, uint64_t process,
         return;
     const json_t *event = read_slice(reader, "wait", process, thread, now);
     const json_t *args = json_object_get(event, "args");
-    check_keys(args, "step");
+    json_check_keys(args, "step");
     CHECK_TEXT(text_of(event, "name"), name);
     CHECK_INT(number_of(args, "step"), step);
     CHECK_INT(*now, end);
@@ -227,7 +206,7 @@ static void check_op(const json_t *event, const struct weir_profile *profile, ui
     weir_profile_op(profile, number, &op);
     snprintf(name, sizeof name, "%s %s", op.kind, op.role);
     CHECK_TEXT(text_of(event, "name"), name);
-    check_keys(args, "step layer role read_bytes write_bytes");
+    json_check_keys(args, "step layer role read_bytes write_bytes");
     check_layer(text_of(args, "layer"), profile, number);
     CHECK_TEXT(text_of(args, "role"), op.role);
     CHECK_INT(number_of(args, "step"), step);
@@ -263,10 +242,10 @@ static void check_process(struct reader *reader, const struct weir_profile *prof
     weir_profile_info(profile, &info);
     CHECK_INT(info.span_steps, info.steps);
     const json_t *args = read_about(reader, "process_name", process, process);
-    check_keys(args, "name");
+    json_check_keys(args, "name");
     CHECK_TEXT(text_of(args, "name"), subject);
     args = read_about(reader, "process_sort_index", process, process);
-    check_keys(args, "sort_index");
+    json_check_keys(args, "sort_index");
     CHECK_INT(number_of(args, "sort_index"), process);
     for (uint32_t thread = 0; thread < THREADS; thread++) {
         char name[16];
@@ -284,9 +263,9 @@ TEST(tracing_slices_are_the_spans_of_the_last_run)
 {
     struct drawing drawing;
     draw(&drawing, &profile_trace);
-    json_t *root = parse(drawing.text);
+    json_t *root = json_of(drawing.text);
     struct reader reader = {.events = json_object_get(root, "traceEvents")};
-    check_keys(root, "displayTimeUnit otherData traceEvents");
+    json_check_keys(root, "displayTimeUnit otherData traceEvents");
     CHECK_TEXT(text_of(root, "displayTimeUnit"), "ns");
     CHECK_TEXT(text_of(json_object_get(root, "otherData"), "model"), "m");
     for (int i = 0; i < PROFILES; i++)
@@ -393,7 +372,7 @@ TEST(tracing_program_draws_each_context)
 {
     static const char *const subjects[] = {": decode, 1 token behind 5, 2 threads",
                                            ": decode, 1 token behind 0, 2 threads"};
-    json_t *root = parse(PROFILE(MODEL, "-o", "trace", "--ctx", "5,0", "-t", "2", "-r", "2"));
+    json_t *root = json_of(PROFILE(MODEL, "-o", "trace", "--ctx", "5,0", "-t", "2", "-r", "2"));
     const json_t *events = json_object_get(root, "traceEvents");
     size_t processes = 0, slices = 0;
     for (size_t i = 0; i < json_array_size(events); i++) {
