@@ -170,18 +170,42 @@ static enum weir_status open_rows(struct profile_sums *sums, uint32_t rows, stru
     return sums->rows == NULL ? WEIR_ERR_MEMORY : WEIR_OK;
 }
 
+/* Adds what an op touches of each class, and its time in shares as large as the bytes, which add up
+ * to the whole time. */
+static void add_to_classes(struct profile_sum *rows, const struct weir_profile_op *op)
+{
+    const uint64_t all =
+        profile_sum_classes(op->traffic.read) + profile_sum_classes(op->traffic.written);
+    uint64_t touched = 0, shared = 0;
+    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++) {
+        struct profile_sum *row = &rows[class];
+        const uint64_t read = op->traffic.read[class], written = op->traffic.written[class];
+        if (read + written == 0)
+            continue;
+        touched += read + written;
+        const uint64_t until = (uint64_t)((double)op->ns * ((double)touched / (double)all));
+        row->calls += op->calls;
+        row->read += read;
+        row->written += written;
+        row->ns += until - shared;
+        shared = until;
+    }
+}
+
 static enum weir_status sum_classes(struct profile_sums *sums, const struct weir_profile *profile,
                                     struct weir_error *err)
 {
-    const struct weir_traffic traffic = profile_traffic(profile);
+    struct weir_profile_info info;
     const enum weir_status status = open_rows(sums, WEIR_TRAFFIC_CLASSES, err);
     if (status != WEIR_OK)
         return status;
-    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++) {
-        struct profile_sum *row =
-            find_row(sums, weir_traffic_class_name((enum weir_traffic_class) class));
-        row->read = traffic.read[class];
-        row->written = traffic.written[class];
+    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++)
+        find_row(sums, weir_traffic_class_name((enum weir_traffic_class) class));
+    weir_profile_info(profile, &info);
+    for (uint32_t i = 0; i < info.ops; i++) {
+        struct weir_profile_op op;
+        weir_profile_op(profile, i, &op);
+        add_to_classes(sums->rows, &op);
     }
     return WEIR_OK;
 }

@@ -5,11 +5,13 @@
 
 #include "app/options.h"
 
-/* Some ops together; or a class of tensors, which has no time, since an op touches several. */
+/* Some ops together; or a class of tensors, with the ops that touch it as calls and as much of
+ * their times as of their bytes. */
 struct profile_sum {
     char name[64];
     uint64_t calls;
-    uint64_t read, written, operand; /* bytes; a class has no operand */
+    uint64_t read, written, operand; /* bytes; a class has no operand: what is not touched of one
+                                        belongs to none */
     uint64_t ns, wait_ns;
     uint64_t usual_ns; /* of each op no more than the interval of its median holds: what else the
                           machine did in the run that is shown is no loss of the op's */

@@ -10,11 +10,12 @@
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static void put_heads(const struct profile_report *report, const char *what, bool has_times)
+static void put_heads(const struct profile_report *report, const char *what, bool has_times,
+                      bool has_operand)
 {
     struct output *output = report->output;
     output_print(output, "\n%-28s %7s %11s %11s", what, "calls", "read MB", "written MB");
-    if (report->options->operand_bytes)
+    if (has_operand)
         output_print(output, " %11s", "operand MB");
     if (has_times)
         output_print(output, " %9s %8s", "ms", "GB/s");
@@ -37,14 +38,14 @@ static void put_times(const struct profile_report *report, const struct profile_
 }
 
 static void put_row(const struct profile_report *report, const struct profile_sum *sum,
-                    bool has_times)
+                    bool has_times, bool has_operand)
 {
     struct output *output = report->output;
     const double floor_ms =
         report->peak > 0 ? profile_floor_ms(profile_sum_bytes(sum), report->peak) : 0;
     output_print(output, "%-28s %7llu %11.3f %11.3f", sum->name, (unsigned long long)sum->calls,
                  profile_mb(sum->read), profile_mb(sum->written));
-    if (report->options->operand_bytes)
+    if (has_operand)
         output_print(output, " %11.3f", profile_mb(sum->operand));
     if (has_times)
         put_times(report, sum);
@@ -53,26 +54,6 @@ static void put_row(const struct profile_report *report, const struct profile_su
     if (has_times && report->peak > 0)
         output_print(output, " %9.3f", profile_ms(sum->ns) - floor_ms);
     output_print(output, "\n");
-}
-
-/* A class has neither calls nor times nor whole operands: an op touches several. */
-static void put_class(const struct profile_report *report, const struct profile_sum *sum)
-{
-    output_print(report->output, "%-28s %11.3f %11.3f", sum->name, profile_mb(sum->read),
-                 profile_mb(sum->written));
-    if (report->peak > 0)
-        output_print(report->output, " %9.3f",
-                     profile_floor_ms(profile_sum_bytes(sum), report->peak));
-    output_print(report->output, "\n");
-}
-
-static void put_classes(const struct profile_report *report, const struct profile_sums *sums)
-{
-    output_print(report->output, "\n%-28s %11s %11s%s\n", "class", "read MB", "written MB",
-                 report->peak > 0 ? "  floor ms" : "");
-    for (uint32_t i = 0; i < sums->count; i++)
-        put_class(report, &sums->rows[i]);
-    put_class(report, &sums->all);
 }
 
 static enum weir_status put_table(const struct profile_report *report,
@@ -85,14 +66,11 @@ static enum weir_status put_table(const struct profile_report *report,
     if (status != WEIR_OK)
         return status;
     const bool has_times = sums.all.ns > 0;
-    if (by == PROFILE_BY_CLASS) {
-        put_classes(report, &sums);
-    } else {
-        put_heads(report, names[by], has_times);
-        for (uint32_t i = 0; i < sums.count; i++)
-            put_row(report, &sums.rows[i], has_times);
-        put_row(report, &sums.all, has_times);
-    }
+    const bool has_operand = report->options->operand_bytes && by != PROFILE_BY_CLASS;
+    put_heads(report, names[by], has_times, has_operand);
+    for (uint32_t i = 0; i < sums.count; i++)
+        put_row(report, &sums.rows[i], has_times, has_operand);
+    put_row(report, &sums.all, has_times, has_operand);
     mem_free(sums.rows);
     return WEIR_OK;
 }

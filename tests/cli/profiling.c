@@ -389,6 +389,26 @@ TEST(profiling_table_of_a_run_has_times)
     CHECK_HAS(text, "\nlargest loss: ");
 }
 
+/* Classes share the calls, bytes and times of ops: all of them together are all ops. */
+TEST(profiling_table_by_class_shares_the_time)
+{
+    char name[32];
+    double calls, read, written, ms, sum = 0;
+    const char *text = PROFILE(MODEL, "--by", "class,kind", "-r", "2", "-t", "2", "--ctx", "9",
+                               "--bandwidth", "3");
+    const char *line = strchr(strstr(text, "\nclass ") + 1, '\n');
+    for (int i = 0; i < JSON_CLASSES; i++, line = strchr(line + 1, '\n')) {
+        CHECK_INT(sscanf(line, "%31s %lf %lf %lf %lf", name, &calls, &read, &written, &ms), 5);
+        CHECK(calls > 0 && read + written >= 0);
+        sum += ms;
+    }
+    const size_t length = strcspn(line + 1, "\n") + 2;
+    CHECK_INT(sscanf(line, " all %lf %lf %lf %lf", &calls, &read, &written, &ms), 4);
+    CHECK(fabs(sum - ms) <= 0.0005 * (JSON_CLASSES + 1));
+    const char *again = strstr(line + length, "\nall ");
+    CHECK(again != NULL && strncmp(again, line, length) == 0);
+}
+
 /* ---- refusals -------------------------------------------------------------------------------- */
 
 TEST(profiling_refuses_what_means_nothing)
