@@ -503,7 +503,7 @@ TEST(synth_refuses_options)
         {{.size = "nano", .type = "q4_k"},
          "size nano cannot have type q4_k: token_embd.weight has rows of 64, blocks are of 256"},
     };
-    const char *folder = folder_make("refused");
+    const char *folder = folder_make("synth-refused");
     char path[4200];
     snprintf(path, sizeof path, "%s/m.gguf", folder);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
