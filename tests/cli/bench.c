@@ -570,9 +570,13 @@ static void check_profile(const char *environment)
               "\n    \"compute_gop_s\": {\"int8\": null, \"bf16\": null, \"f32\": 1.0000}\n");
 }
 
-/* The numbers of the file are believed if it is whole and of this machine, and only then. */
+/* The numbers of the file are believed if it is whole and of this machine, and only then: each time
+ * that they are not, the machine is measured. */
 TEST(bench_peaks_are_kept_and_checked)
 {
+#if defined(__SANITIZE_ADDRESS__)
+    test_skip("takes too long with the address sanitizer");
+#endif
     static char environment[256], text[4096], changed[4200];
     const char *folder = test_scratch("cache");
     bool measured;
