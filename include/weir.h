@@ -426,8 +426,7 @@ WEIR_API enum weir_status weir_profile_open(struct weir_profile **out,
                                             struct weir_error *err);
 /* The same of an engine, with room for the times of `runs` evaluations, 24 bytes an op, and for one
  * of them by step: of each op the span on each thread and the bytes, 16 bytes each. Running
- * allocates nothing. After the engine
- * is closed the profile can still be read. */
+ * allocates nothing. After the engine is closed the profile can still be read. */
 WEIR_API enum weir_status weir_profile_open_engine(struct weir_profile **out,
                                                    const struct weir_engine *engine,
                                                    const struct weir_profile_shape *shape,
@@ -453,8 +452,8 @@ WEIR_API enum weir_status weir_profile_run_step(struct weir_profile *profile,
  * Medians of each op would not add up, and belong to a run that never was.
  *
  * ns_low to ns_high is the 95% confidence interval of a median over all runs, of the step's time or
- * of the op's own: from the k-th shortest to the k-th longest, by order statistics, whatever the
- * times are distributed like. Of fewer than 6 runs it is their whole range, and less sure. The time
+ * of the op's own: from the k-th shortest to the k-th longest, by order statistics, however the
+ * times are distributed. Of fewer than 6 runs it is their whole range, and less sure. The time
  * of an op in the median run may lie outside of it. */
 struct weir_profile_info {
     struct weir_profile_shape shape;

@@ -246,11 +246,11 @@ static enum weir_status load_weight(struct loading *loading, uint32_t number, bo
         loading->loader->address[number] = data;
         return map_tensor(loading, data, tensor->bytes, is_roomy, err);
     }
-    loading->loader->address[number] = to;
     if (held > 0) {
         const enum weir_status status = hold_tensor(loading, number, to, err);
         return status == WEIR_OK ? report(loading, weight->bytes, err) : status;
     }
+    loading->loader->address[number] = to;
     if (is_narrowed(weight)) {
         narrow_tensor(loading, weight, to);
         return report(loading, weight->bytes, err);

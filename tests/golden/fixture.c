@@ -105,6 +105,27 @@ const char *fixture_synth(const char *size, const char *type)
     return path;
 }
 
+void fixture_header_put(void *user, const char *text, size_t length)
+{
+    struct fixture_header *header = user;
+    header->data = realloc(header->data, header->size + length);
+    CHECK(header->data != NULL);
+    memcpy(header->data + header->size, text, length);
+    header->size += length;
+}
+
+struct weir_model *fixture_shape(const struct weir_synth_options *synth)
+{
+    struct fixture_header header = {NULL, 0};
+    struct weir_model *model;
+    struct weir_error err = {0};
+    CHECK_OK(weir_synth_header(synth, fixture_header_put, &header, &err), &err);
+    CHECK_OK(weir_model_open_header(&model, header.data, header.size, synth->size, NULL, &err),
+             &err);
+    free(header.data);
+    return model;
+}
+
 void fixture_check_says(const struct weir_error *err, enum weir_status status, const char *part)
 {
     if (err->status != status || strstr(err->text, part) == NULL)

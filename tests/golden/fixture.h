@@ -35,6 +35,17 @@ float *fixture_logits(struct fixture *fixture, const int32_t *tokens, uint32_t c
  * its path; skips the test where the tool, python3 or numpy is missing. */
 const char *fixture_synth(const char *size, const char *type);
 
+/* Bytes of weir_synth_header as they come; zeroed to begin, freed by the caller. */
+struct fixture_header {
+    uint8_t *data;
+    size_t size;
+};
+
+void fixture_header_put(void *header, const char *text, size_t length);
+
+/* A model of which only the header is there. */
+struct weir_model *fixture_shape(const struct weir_synth_options *synth);
+
 /* Fails unless the error has that status and says `part`. */
 void fixture_check_says(const struct weir_error *err, enum weir_status status, const char *part);
 

@@ -185,11 +185,23 @@ def read_peak(machine, step):
 def groups_of(step):
     groups = {}
     for op in step['ops']:
-        group = groups.setdefault((op['kind'], op['role']), {'bytes': 0, 'flops': 0, 'ms': 0})
+        group = groups.setdefault((op['kind'], op['role']),
+                                  {'name': f"{op['kind']} {op['role']}",
+                                   'bytes': 0, 'flops': 0, 'ms': 0, 'usual': 0})
         group['bytes'] += bytes_of(op)
         group['flops'] += op['flops']
         group['ms'] += op['ms'] or 0
+        group['usual'] += min(op['ms'] or 0, op['ms_high'] or 0)
     return list(groups.values())
+
+
+def advice_of(profile, step):
+    """How the advice begins: with what usually loses most, or else touches most."""
+    peak = read_peak(profile['machine'], step)
+    if step['ms'] is None or not peak:
+        return 'Most bytes: ' + max(groups_of(step), key=lambda x: x['bytes'])['name'] + ', '
+    worst = max(groups_of(step), key=lambda x: x['usual'] - x['bytes'] / peak / 1e6)
+    return 'Largest loss: ' + worst['name'] + ', '
 
 
 def layers_of(step):
@@ -269,8 +281,8 @@ def check_document(name, document, urls, profile, step):
     check(name, 'title', document.texts.get('model') == profile['model'],
           document.texts.get('model'))
     check(name, 'mode', document.texts['subject'].startswith(step['mode'] + ', '))
-    check(name, 'advice', document.texts['advice'].startswith(
-        'Largest loss: ' if step['ms'] and profile['machine']['read_gb_s'] else 'Most bytes: '))
+    check(name, 'advice', document.texts['advice'].startswith(advice_of(profile, step)),
+          document.texts['advice'])
     check(name, 'where caches cost as weights, but for a prompt',
           ('Caches cost as weights' in document.texts['tiles']) == (step['mode'] != 'prefill'))
     texts = ' '.join(text for key, text in document.texts.items() if key not in ('profile', ''))

@@ -633,46 +633,20 @@ TEST(profile_keeps_nothing_of_a_run_that_was_cut_short)
 
 /* ---- models that are not there --------------------------------------------------------------- */
 
-struct bytes {
-    uint8_t *data;
-    size_t size;
-};
-
-static void keep_bytes(void *user, const char *text, size_t length)
-{
-    struct bytes *bytes = user;
-    bytes->data = realloc(bytes->data, bytes->size + length);
-    CHECK(bytes->data != NULL);
-    memcpy(bytes->data + bytes->size, text, length);
-    bytes->size += length;
-}
-
-static struct weir_model *open_shape(const struct weir_synth_options *synth)
-{
-    struct bytes header = {NULL, 0};
-    struct weir_model *model;
-    struct weir_error err = {0};
-    CHECK_OK(weir_synth_header(synth, keep_bytes, &header, &err), &err);
-    CHECK_OK(weir_model_open_header(&model, header.data, header.size, synth->size, NULL, &err),
-             &err);
-    free(header.data);
-    return model;
-}
-
 TEST(profile_of_a_header_is_that_of_the_file)
 {
     const char *path = test_scratch("profile-tiny.gguf");
     const struct weir_profile_shape shape = {100, 3, WEIR_LOGITS_ALL, 1};
     struct weir_synth_options synth;
     struct weir_profile *whole, *dry;
-    struct bytes header = {NULL, 0};
+    struct fixture_header header = {NULL, 0};
     struct weir_model *file, *model;
     struct weir_engine *engine;
     struct weir_error err = {0};
     size_t size;
     weir_synth_options_init(&synth);
     CHECK_OK(weir_synth(path, &synth, &err), &err);
-    CHECK_OK(weir_synth_header(&synth, keep_bytes, &header, &err), &err);
+    CHECK_OK(weir_synth_header(&synth, fixture_header_put, &header, &err), &err);
     uint8_t *data = test_read_file(path, &size);
     CHECK(header.size < size && memcmp(header.data, data, header.size) == 0);
     free(data);
@@ -693,11 +667,11 @@ TEST(profile_of_a_header_is_that_of_the_file)
 TEST(profile_of_half_a_header_is_refused)
 {
     struct weir_synth_options synth;
-    struct bytes header = {NULL, 0};
+    struct fixture_header header = {NULL, 0};
     struct weir_model *model;
     struct weir_error err = {0};
     weir_synth_options_init(&synth);
-    CHECK_OK(weir_synth_header(&synth, keep_bytes, &header, &err), &err);
+    CHECK_OK(weir_synth_header(&synth, fixture_header_put, &header, &err), &err);
     CHECK(weir_model_open_header(&model, header.data, header.size / 2, "half", NULL, &err) !=
           WEIR_OK);
     fixture_check_says(&err, WEIR_ERR_FORMAT, "half: ");
@@ -761,7 +735,7 @@ TEST(profile_of_public_sizes_has_the_published_bytes)
         synth.size = published[m].size;
         synth.type = published[m].type;
         synth.output_type = published[m].output_type;
-        struct weir_model *model = open_shape(&synth);
+        struct weir_model *model = fixture_shape(&synth);
         for (int i = 0; i < 5; i++)
             check_published(&published[m], model, i);
         weir_model_close(model);
@@ -780,7 +754,7 @@ TEST(profile_of_9b_moves_state_once)
     struct weir_synth_options synth;
     weir_synth_options_init(&synth);
     synth.size = "9B";
-    struct weir_model *model = open_shape(&synth);
+    struct weir_model *model = fixture_shape(&synth);
     for (int is_fused = 0; is_fused < 2; is_fused++) {
         struct weir_engine_options options;
         struct weir_profile *profile;
@@ -807,7 +781,7 @@ TEST(profile_of_9b_moves_state_once)
 static void profile_a_shape(void *argument)
 {
     const struct weir_profile_shape shape = {5, 2, WEIR_LOGITS_LAST, 1};
-    const struct bytes *header = argument;
+    const struct fixture_header *header = argument;
     struct weir_model *model = NULL;
     struct weir_profile *profile = NULL;
     struct weir_error err = {0};
@@ -839,11 +813,11 @@ static void describe_a_shape(void *argument)
 TEST(profile_alloc_failures_leave_nothing)
 {
     struct weir_synth_options synth;
-    struct bytes header = {NULL, 0};
+    struct fixture_header header = {NULL, 0};
     struct weir_error err = {0};
     weir_synth_options_init(&synth);
     synth.vocab = 965;
-    CHECK_OK(weir_synth_header(&synth, keep_bytes, &header, &err), &err);
+    CHECK_OK(weir_synth_header(&synth, fixture_header_put, &header, &err), &err);
     alloc_test(profile_a_shape, &header);
     alloc_test(describe_a_shape, &synth);
     synth.type = "q4_k_m"; /* a mixture chooses types */

@@ -7,32 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct header {
-    uint8_t *data;
-    size_t size;
-};
-
-static void keep(void *user, const char *text, size_t length)
-{
-    struct header *header = user;
-    header->data = realloc(header->data, header->size + length);
-    CHECK(header->data != NULL);
-    memcpy(header->data + header->size, text, length);
-    header->size += length;
-}
-
 static struct weir_model *open_size(const char *size)
 {
     struct weir_synth_options synth;
-    struct weir_error err = {0};
-    struct weir_model *model;
-    struct header header = {NULL, 0};
     weir_synth_options_init(&synth);
     synth.size = size;
-    CHECK_OK(weir_synth_header(&synth, keep, &header, &err), &err);
-    CHECK_OK(weir_model_open_header(&model, header.data, header.size, size, NULL, &err), &err);
-    free(header.data);
-    return model;
+    return fixture_shape(&synth);
 }
 
 /* What the engine is, but for its context, which is as long as the shape needs. */
