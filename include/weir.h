@@ -235,6 +235,8 @@ enum weir_rope_scaling {
  * affinity stays as it was, then and afterwards. */
 enum { WEIR_CPUS_MAX = 1024 };
 
+enum { WEIR_REWIND_MAX = 16 };
+
 struct weir_engine_options {
     const char *backend;   /* "cpu", "ref"; NULL is the best one of this build */
     const char *isa;       /* "v2" to "amx", "neon"... (weir-run(1)): no better; NULL: any */
@@ -253,6 +255,7 @@ struct weir_engine_options {
     bool lock;                         /* keep the weights in RAM (mlock) */
     bool check_tensors;                /* refuse Inf, NaN and invalid scales in the weights */
     bool mtp;                          /* also load the block of multi-token prediction */
+    uint32_t rewind_max;               /* tokens that a session can go back, to WEIR_REWIND_MAX */
     enum weir_collect collect;         /* for weir_imatrix_take */
     enum weir_switch fused_gdn;        /* delta rule in place, or state gathered and copied back */
     enum weir_switch fuse;             /* all other rewrites of the plan */
@@ -338,6 +341,22 @@ WEIR_API void weir_session_close(struct weir_session *session);
 
 WEIR_API uint32_t weir_session_position(const struct weir_session *session); /* tokens it holds */
 WEIR_API void weir_session_reset(struct weir_session *session);              /* back to empty */
+
+/* The tokens that it holds, weir_session_position of them; borrowed. */
+WEIR_API const int32_t *weir_session_tokens(const struct weir_session *session);
+
+/* A recurrent state cannot forget, so a session that is to take tokens back must say so before it
+ * gets them: from its mark on it holds up to options->rewind_max tokens that it can forget at no
+ * cost, for records of about 1/64 of the state each. What it computes is the same to the bit. A
+ * later mark replaces the earlier; without one steps are as large as ever. Behind a mark,
+ * weir_session_eval and weir_engine_step are WEIR_ERR_ARGUMENT for more tokens than fit. Marks are
+ * WEIR_ERR_ARGUMENT for an engine with rewind_max 0. */
+WEIR_API enum weir_status weir_session_mark(struct weir_session *session, struct weir_error *err);
+WEIR_API void weir_session_unmark(struct weir_session *session);
+/* Back to `position`: between the mark and weir_session_position, else WEIR_ERR_ARGUMENT. The block
+ * of multi-token prediction goes with it. Rows of logits can still be read. */
+WEIR_API enum weir_status weir_session_rewind(struct weir_session *session, uint32_t position,
+                                              struct weir_error *err);
 
 enum weir_logits { WEIR_LOGITS_NONE, WEIR_LOGITS_LAST, WEIR_LOGITS_ALL };
 

@@ -107,6 +107,7 @@ static void bind_addresses(struct host_bound *bound, const struct backend_bind *
         case BUF_LOGITS: base = block + offsets[buf->base]; break;
         case BUF_STATE:
         case BUF_RING:
+        case BUF_RECORD:
         case BUF_KV:
         case BUF_SUM: base = bind->state->data + state_offsets[i]; break;
         }

@@ -36,6 +36,7 @@ static uint64_t op_scratch_floats(const struct plan *plan, const struct op *op)
     case OP_CONV:
     case OP_CONV_SILU: return plan_buf(plan, op->operand[1])->width * (uint64_t)CONV_BLOCK; // taps
     case OP_DELTA_RULE:
+    case OP_DELTA_RULE_RECORDED:
     case OP_DELTA_RULE_INPLACE: return chunk_floats(plan_buf(plan, op->operand[1])->width);
     default: return 0;
     }

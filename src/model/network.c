@@ -202,6 +202,25 @@ static uint16_t append(struct builder *b, const char *role, uint16_t x, enum dty
 
 /* ---- the blocks ------------------------------------------------------------------------------ */
 
+/* The delta rule on a state that can go back. There is no plan of single ops for it: the step does
+ * what one without records does, to the same bits. */
+static uint16_t recorded_rule(struct builder *b, uint16_t q, uint16_t k, uint16_t v, uint16_t g,
+                              uint16_t beta)
+{
+    const uint32_t S = b->c->state_width, heads = b->c->v_heads;
+    const uint16_t state = plan_state(b->plan, "gdn.state", b->layer, heads * S, S);
+    const uint16_t records =
+        plan_records(b->plan, "gdn.records", b->layer, b->choices->rewind, heads, S, S);
+    const uint16_t o = act(b, q, heads, S);
+    plan_op(b->plan, &(struct op_spec){OP_DELTA_RULE_RECORDED,
+                                       "gdn.rule",
+                                       b->layer,
+                                       {q, k, v, g, beta, state, records, o},
+                                       .scale = 1.0f / sqrtf((float)S),
+                                       .head_map = b->c->head_map});
+    return o;
+}
+
 /* The delta rule on the sequence's state: gathered, applied, copied back. */
 static uint16_t delta_rule(struct builder *b, uint16_t q, uint16_t k, uint16_t v, uint16_t g,
                            uint16_t beta)
@@ -280,7 +299,8 @@ static uint16_t gated_delta_net(struct builder *b, uint16_t x)
     const uint16_t step = unary(b, OP_SOFTPLUS, "gdn.decay", shifted);
     const uint16_t g = with_weight(b, OP_MUL_WEIGHT, "gdn.decay", WEIGHT_GDN_A, step);
 
-    const uint16_t ring = plan_ring(b->plan, "gdn.ring", b->layer, b->c->conv_taps - 1, C);
+    const uint16_t ring =
+        plan_ring(b->plan, "gdn.ring", b->layer, b->c->conv_taps - 1, b->choices->rewind, C);
     const uint16_t mixed = act(b, x, 1, C);
     plan_op(b->plan,
             &(struct op_spec){OP_CONV,
@@ -292,7 +312,8 @@ static uint16_t gated_delta_net(struct builder *b, uint16_t x)
     const uint16_t k = l2_norm(b, "gdn.k_norm", plan_view(b->plan, w, n_k * S, n_k, S, S));
     const uint16_t v = plan_view(b->plan, w, 2 * n_k * S, n_v, S, S);
 
-    const uint16_t o = delta_rule(b, q, k, v, g, beta);
+    const uint16_t o = b->choices->rewind > 0 ? recorded_rule(b, q, k, v, g, beta)
+                                              : delta_rule(b, q, k, v, g, beta);
     const uint16_t normed = rms_norm(b, "gdn.norm", WEIGHT_GDN_NORM, o);
     const uint16_t gate = unary(b, OP_SILU, "gdn.gate", in.z);
     const uint16_t gated = binary(b, OP_MUL, "gdn.gate", normed, gate);

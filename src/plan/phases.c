@@ -36,7 +36,7 @@ static char letter_of(const struct op *op, uint32_t operand)
 
 static bool letter_reads(char letter)
 {
-    return strchr("xgilhcsau", letter) != NULL;
+    return strchr("xgilhcsaur", letter) != NULL;
 }
 
 static enum share share_of(char letter)
@@ -236,7 +236,8 @@ static void close_phase(const struct cutting *cut, uint32_t end)
     uint8_t head_map = HEAD_MAP_GROUPED;
     for (uint32_t i = cut->first; i < end; i++) {
         const uint8_t kind = cut->plan->ops[i].kind;
-        if (kind == OP_DELTA_RULE || kind == OP_DELTA_RULE_INPLACE)
+        if (kind == OP_DELTA_RULE || kind == OP_DELTA_RULE_INPLACE ||
+            kind == OP_DELTA_RULE_RECORDED)
             head_map = cut->plan->ops[i].head_map;
     }
     for (uint32_t i = cut->first; i < end; i++) {

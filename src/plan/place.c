@@ -183,8 +183,8 @@ bool plan_place_state(const struct plan *plan, const struct plan_limits *limits,
         const struct buf *buf = &plan->bufs[i];
         uint64_t rows = buf->rows, bytes;
         offsets[i] = slot_bytes[i] = 0;
-        if (buf->kind != BUF_STATE && buf->kind != BUF_RING && buf->kind != BUF_KV &&
-            buf->kind != BUF_SUM)
+        if (buf->kind != BUF_STATE && buf->kind != BUF_RING && buf->kind != BUF_RECORD &&
+            buf->kind != BUF_KV && buf->kind != BUF_SUM)
             continue;
         if (buf->extent == EXTENT_CONTEXT && !size_mul(rows, limits->context, &rows))
             return false;

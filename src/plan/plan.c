@@ -20,7 +20,7 @@ const struct op_info *op_info(enum op_kind kind)
 
 bool letter_writes(char letter)
 {
-    return strchr("yosthkau", letter) != NULL;
+    return strchr("yosthkaur", letter) != NULL;
 }
 
 uint32_t op_operands(const struct op *op)
@@ -44,6 +44,7 @@ bool buf_is_activation(const struct buf *buf)
     case BUF_CONST:
     case BUF_STATE:
     case BUF_RING:
+    case BUF_RECORD:
     case BUF_KV:
     case BUF_SUM: break;
     }
@@ -233,10 +234,26 @@ uint16_t plan_state(struct plan *plan, const char *role, uint16_t layer, uint32_
     return plan_add_kept(plan, BUF_STATE, role, layer, rows, width);
 }
 
-uint16_t plan_ring(struct plan *plan, const char *role, uint16_t layer, uint32_t rows,
-                   uint32_t width)
+uint16_t plan_ring(struct plan *plan, const char *role, uint16_t layer, uint32_t reach,
+                   uint32_t rewind, uint32_t width)
 {
-    return plan_add_kept(plan, BUF_RING, role, layer, rows, width);
+    const uint16_t ring = plan_add_kept(plan, BUF_RING, role, layer, reach + rewind, width);
+    if (ring != BUF_NONE)
+        plan->bufs[ring].reach = reach;
+    return ring;
+}
+
+uint16_t plan_records(struct plan *plan, const char *role, uint16_t layer, uint32_t rewind,
+                      uint32_t heads, uint32_t keys, uint32_t values)
+{
+    return plan_add_buf(plan, (struct buf){.kind = BUF_RECORD,
+                                           .dtype = DTYPE_F32,
+                                           .extent = EXTENT_SLOT,
+                                           .role = plan_role(plan, role),
+                                           .layer = layer,
+                                           .rows = 2 * rewind,
+                                           .groups = heads,
+                                           .width = keys + values + 1});
 }
 
 uint16_t plan_kv(struct plan *plan, const char *role, uint16_t layer, enum dtype dtype,

@@ -67,6 +67,7 @@ enum buf_kind {
     BUF_LOGITS, /* an activation that outlives the step: its result */
     BUF_STATE,  /* recurrent state of a sequence */
     BUF_RING,   /* the last rows of a sequence; row of position p at index p mod rows */
+    BUF_RECORD, /* likewise, what its last tokens do to a state: see struct step_seq */
     BUF_KV,     /* one row for each position of a sequence */
     BUF_SUM,    /* sums over the rows of all steps, of all sequences */
 };
@@ -98,6 +99,7 @@ struct buf {
     uint32_t offset; /* view: element of the base's row where it begins */
     uint32_t stack;  /* weight: matrices of rows / stack rows each, one for each expert; or 1. sums:
                         likewise */
+    uint32_t reach;  /* ring: rows before a position that are read there */
     uint32_t source; /* weight: index into the model's weights, and of sums the weight that they are
                         about; constant: index into plan.consts */
     uint16_t first;  /* op that first uses it or a view of it; set by plan_finish */
@@ -143,8 +145,14 @@ uint16_t plan_logits(struct plan *plan, uint32_t width);
 uint16_t plan_state_copy(struct plan *plan, uint16_t state);
 uint16_t plan_state(struct plan *plan, const char *role, uint16_t layer, uint32_t rows,
                     uint32_t width);
-uint16_t plan_ring(struct plan *plan, const char *role, uint16_t layer, uint32_t rows,
-                   uint32_t width);
+/* A ring whose ops look `reach` rows back, also from up to `rewind` positions before the last. */
+uint16_t plan_ring(struct plan *plan, const char *role, uint16_t layer, uint32_t reach,
+                   uint32_t rewind, uint32_t width);
+/* Records of a state of `heads` matrices of `keys` x `values`, of up to `rewind` tokens that are
+ * pending and as many new ones. Of a token and head: the key, what each value gains of it, and the
+ * decay. */
+uint16_t plan_records(struct plan *plan, const char *role, uint16_t layer, uint32_t rewind,
+                      uint32_t heads, uint32_t keys, uint32_t values);
 uint16_t plan_kv(struct plan *plan, const char *role, uint16_t layer, enum dtype dtype,
                  uint32_t groups, uint32_t width);
 /* Sums about what meets the weight `source`: for each of `experts` matrices (1) a row of `columns`,
@@ -191,12 +199,20 @@ void plan_fuse(struct plan *plan, unsigned sets);
 /* ---- a step ---------------------------------------------------------------------------------- */
 
 /* The rows of one sequence in a step: row_first .. row_first + rows - 1, at positions cached,
- * cached + 1, ... */
+ * cached + 1, ...
+ *
+ * A recurrent state cannot forget, so a sequence that may go back stores its state as it was there,
+ * and what each token since then does to it as a record. The state of the last token is the stored
+ * one with the `pending` newest records applied in order: the same operations that a token does to
+ * a state at once, so the same bits. Going back is to forget records. */
 struct step_seq {
     uint32_t slot;   /* place of the sequence's state */
     uint32_t cached; /* tokens it holds already */
     uint32_t row_first;
-    uint32_t rows; /* at least 1 */
+    uint32_t rows;    /* at least 1 */
+    uint32_t pending; /* of the tokens it holds, the last that are not in the stored state */
+    uint32_t settle;  /* of these, the first that the step applies to it for good: all, unless... */
+    bool is_recorded; /* the step's own tokens become records and are not applied */
 };
 
 /* When a thread began and ended an op: nanoseconds of base/clock.h. What lies between the end of an

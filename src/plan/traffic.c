@@ -29,7 +29,8 @@ static enum traffic_class class_of(const struct buf *buf, char letter)
     case BUF_INPUT:
     case BUF_HIDDEN: return TRAFFIC_ACTIVATIONS;
     case BUF_LOGITS: return TRAFFIC_LOGITS;
-    case BUF_STATE: return TRAFFIC_STATE;
+    case BUF_STATE:
+    case BUF_RECORD: return TRAFFIC_STATE;
     case BUF_RING: return TRAFFIC_CONV;
     case BUF_KV: return TRAFFIC_KV;
     }
@@ -49,6 +50,31 @@ static uint64_t ring_rows_written(const struct buf *ring, const struct step *ste
     uint64_t rows = 0;
     for (uint32_t i = 0; i < step->seqs; i++)
         rows += step->seq[i].rows < ring->rows ? step->seq[i].rows : ring->rows;
+    return rows;
+}
+
+/* How many of the step's states are written: not where tokens are recorded and none settled. */
+static uint32_t states_written(const struct step *step)
+{
+    uint32_t states = 0;
+    for (uint32_t i = 0; i < step->seqs; i++)
+        states += !step->seq[i].is_recorded || step->seq[i].settle > 0;
+    return states;
+}
+
+static uint64_t records_read(const struct step *step)
+{
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < step->seqs; i++)
+        rows += step->seq[i].pending;
+    return rows;
+}
+
+static uint64_t records_written(const struct step *step)
+{
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < step->seqs; i++)
+        rows += step->seq[i].is_recorded ? step->seq[i].rows : 0;
     return rows;
 }
 
@@ -107,6 +133,7 @@ struct operand_traffic op_operand_traffic(const struct plan *plan, const struct 
         return touched;
     touched.operand = whole_bytes(buf, step, limits);
     const uint64_t state = (uint64_t)step->seqs * buf->rows * row;
+    const uint64_t reach = (uint64_t)step->seqs * buf->reach * row;
     switch (letter) {
     case 'w':
     case 'f': touched.read = buf->rows * row; break;
@@ -118,11 +145,18 @@ struct operand_traffic op_operand_traffic(const struct plan *plan, const struct 
     case 'o':
     case 'y': touched.written = buf_rows(buf, step) * row; break;
     case 'g': touched.read = rows * row; break;
-    case 's': touched.read = touched.written = state; break;
+    case 's':
+        touched.read = state;
+        touched.written = states_written(step) * buf->rows * row;
+        break;
+    case 'r':
+        touched.read = records_read(step) * row;
+        touched.written = records_written(step) * row;
+        break;
     case 'l': touched.read = state; break;
     case 't': touched.written = state; break;
     case 'h':
-        touched.read = state;
+        touched.read = reach;
         touched.written = ring_rows_written(buf, step) * row;
         break;
     case 'k': touched.written = rows * row; break;

@@ -33,6 +33,7 @@ static bool letter_takes(char letter, const struct buf *buf)
     case 'l':
     case 't': return buf->kind == BUF_STATE;
     case 'h': return buf->kind == BUF_RING;
+    case 'r': return buf->kind == BUF_RECORD;
     case 'k':
     case 'c': return buf->kind == BUF_KV;
     }
@@ -122,6 +123,13 @@ static bool delta_rule_fits(const struct shapes *s, const struct buf *z, const s
            z->width == k->width;
 }
 
+static bool records_fit(const struct shapes *s)
+{
+    const struct buf *k = s->at[1], *v = s->at[2], *records = s->at[6];
+    return records->groups == v->groups && records->width == k->width + v->width + 1 &&
+           records->rows > 0;
+}
+
 static bool attend_fits(const struct shapes *s)
 {
     const struct buf *q = s->at[0], *k = s->at[1], *v = s->at[2], *y = s->at[3];
@@ -133,8 +141,8 @@ static bool conv_fits(const struct shapes *s)
 {
     const struct buf *x = s->at[0], *w = s->at[1], *ring = s->at[2], *y = s->at[3];
     return is_dense(x) && is_dense(y) && w->rows == buf_columns(x) && w->width <= CONV_TAPS_MAX &&
-           w->width == ring->rows + 1 && buf_columns(ring) == buf_columns(x) &&
-           buf_columns(y) == buf_columns(x);
+           w->width == ring->reach + 1 && ring->reach <= ring->rows &&
+           buf_columns(ring) == buf_columns(x) && buf_columns(y) == buf_columns(x);
 }
 
 static bool rope_fits(const struct buf *x, const struct buf *f, const struct buf *y)
@@ -187,6 +195,7 @@ static bool shapes_fit(enum op_kind kind, const struct shapes *s)
         return delta_rule_fits(s, at[5], at[7]) && at[5]->rows == at[6]->rows &&
                at[5]->width == at[6]->width;
     case OP_DELTA_RULE_INPLACE: return delta_rule_fits(s, at[5], at[6]);
+    case OP_DELTA_RULE_RECORDED: return delta_rule_fits(s, at[5], at[7]) && records_fit(s);
     case OP_GATED_NORM:
         return same_columns(at[0], at[2]) && same_columns(at[0], at[3]) &&
                is_vector(at[1], at[0]->width);

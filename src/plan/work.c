@@ -114,6 +114,7 @@ uint64_t op_work(const struct plan *plan, const struct op *op, const struct step
     case OP_ATTEND: return attention(&call);
     case OP_CONV: return each(&call, 2ull * buf_columns(operand(&call, 1)));
     case OP_DELTA_RULE:
+    case OP_DELTA_RULE_RECORDED:
     case OP_DELTA_RULE_INPLACE: return delta_rule(&call);
     case OP_ROUTE: return routing(&call);
     case OP_EXPERT_SUM: return 2 * elements(&call, 0);

@@ -28,7 +28,8 @@ static void conv_channel(const struct ref_call *call, const struct step_seq *seq
 {
     const struct host_operand *ring = &call->at[2];
     const float *taps = host_group(&call->at[1], channel, 0);
-    const uint32_t reach = (uint32_t)ring->rows; /* taps are oldest first, the current one last */
+    const uint32_t reach = call->at[1].width - 1; /* taps: oldest first, the current one last */
+    const uint32_t places = (uint32_t)ring->rows;
     for (uint32_t i = 0; i < seq->rows; i++) {
         float sum = 0;
         for (uint32_t tap = 0; tap <= reach; tap++)
@@ -36,9 +37,9 @@ static void conv_channel(const struct ref_call *call, const struct step_seq *seq
         host_group(&call->at[3], seq->row_first + i, 0)[channel] =
             with_silu ? ref_silu_of(sum) : sum;
     }
-    const uint32_t kept = seq->rows < reach ? seq->rows : reach;
+    const uint32_t kept = seq->rows < places ? seq->rows : places;
     for (uint32_t i = seq->rows - kept; i < seq->rows; i++) {
-        uint8_t *row = host_slot_row(ring, seq->slot, ((uint64_t)seq->cached + i) % reach);
+        uint8_t *row = host_slot_row(ring, seq->slot, ((uint64_t)seq->cached + i) % places);
         ((float *)(void *)row)[channel] = host_group(&call->at[0], seq->row_first + i, 0)[channel];
     }
 }
@@ -84,18 +85,54 @@ void ref_state_store(const struct ref_call *call, uint64_t first, uint64_t last)
 
 /* ---- the gated delta rule -------------------------------------------------------------------- */
 
-/* Row j of the transposed state, a vector over the keys, through one token. Yang, Kautz and
- * Hatamizadeh 2024 (arXiv 2412.06464), equation 10: decay, predict, correct, read. Rows do not
- * depend on each other. Returns M_j . q of the new row. */
-static float delta_rule_row(float *m, const float *q, const float *k, float v, float decay,
-                            float beta, uint32_t width)
+static void decay_row(float *m, float decay, uint32_t width)
 {
     for (uint32_t i = 0; i < width; i++)
         m[i] *= decay;
-    const float delta = beta * (v - ref_dot(m, k, width));
+}
+
+static void add_key(float *m, const float *k, float delta, uint32_t width)
+{
     for (uint32_t i = 0; i < width; i++)
         m[i] += k[i] * delta;
-    return ref_dot(m, q, width);
+}
+
+/* One row of the step for one v-head. */
+struct token {
+    const float *q, *k, *v;
+    float *out;
+    float decay, beta;
+};
+
+static struct token token_of(const struct ref_call *call, uint64_t row, uint32_t head,
+                             const struct host_operand *y)
+{
+    const struct host_operand *k = &call->at[1], *v = &call->at[2];
+    const uint32_t per_k = v->groups / k->groups;
+    const uint32_t k_head =
+        call->op->head_map == HEAD_MAP_GROUPED ? head / per_k : head % k->groups;
+    return (struct token){
+        .q = host_group(&call->at[0], row, k_head),
+        .k = host_group(k, row, k_head),
+        .v = host_group(v, row, head),
+        .out = host_group(y, row, head),
+        .decay = expf(host_group(&call->at[3], row, 0)[head]),
+        .beta = host_group(&call->at[4], row, 0)[head],
+    };
+}
+
+/* Row j of the transposed state, a vector over the keys, through one token. Yang, Kautz and
+ * Hatamizadeh 2024 (arXiv 2412.06464), equation 10: decay, predict, correct, read. Rows do not
+ * depend on each other. Returns what the row gained of the key. */
+static float delta_rule_row(const struct ref_call *call, const struct token *token, uint32_t j,
+                            float *m)
+{
+    const uint32_t width = call->at[1].width;
+    decay_row(m, token->decay, width);
+    const float delta = token->beta * (token->v[j] - ref_dot(m, token->k, width));
+    add_key(m, token->k, delta, width);
+    token->out[j] = call->op->scale * ref_dot(m, token->q, width);
+    return delta;
 }
 
 /* One v-head of one sequence through all its rows. `m` is its part of the state, [S value][S key];
@@ -103,20 +140,11 @@ static float delta_rule_row(float *m, const float *q, const float *k, float v, f
 static void delta_rule_head(const struct ref_call *call, const struct step_seq *seq, uint32_t head,
                             float *m, const struct host_operand *y)
 {
-    const struct host_operand *q = &call->at[0], *k = &call->at[1], *v = &call->at[2];
-    const uint32_t per_k = v->groups / k->groups;
-    const uint32_t k_head =
-        call->op->head_map == HEAD_MAP_GROUPED ? head / per_k : head % k->groups;
+    const struct host_operand *k = &call->at[1], *v = &call->at[2];
     for (uint32_t i = 0; i < seq->rows; i++) {
-        const uint64_t row = seq->row_first + i;
-        const float *key = host_group(k, row, k_head), *query = host_group(q, row, k_head);
-        const float *value = host_group(v, row, head);
-        const float decay = expf(host_group(&call->at[3], row, 0)[head]);
-        const float beta = host_group(&call->at[4], row, 0)[head];
-        float *out = host_group(y, row, head);
+        const struct token token = token_of(call, seq->row_first + i, head, y);
         for (uint32_t j = 0; j < v->width; j++)
-            out[j] = call->op->scale * delta_rule_row(m + (uint64_t)j * k->width, query, key,
-                                                      value[j], decay, beta, k->width);
+            delta_rule_row(call, &token, j, m + (uint64_t)j * k->width);
     }
 }
 
@@ -147,5 +175,81 @@ void ref_delta_rule_inplace(const struct ref_call *call, uint64_t first, uint64_
         const uint32_t head = (uint32_t)(unit % heads);
         float *state = (float *)(void *)host_slot_row(&call->at[5], seq->slot, 0);
         delta_rule_head(call, seq, head, state + head * head_floats(call), &call->at[6]);
+    }
+}
+
+/* ---- going back ------------------------------------------------------------------------------ */
+
+/* The record of a position for a v-head: key, delta by value, decay. */
+static float *record_of(const struct ref_call *call, const struct step_seq *seq, uint32_t head,
+                        uint64_t position)
+{
+    const struct host_operand *records = &call->at[6];
+    return (float *)(void *)host_slot_row(records, seq->slot, position % records->rows) +
+           (uint64_t)head * records->stride;
+}
+
+/* Row j of the state through the pending records, of which the first are settled: written back. */
+static void replay_row(const struct ref_call *call, const struct step_seq *seq, uint32_t head,
+                       uint32_t j, float *stored, float *m)
+{
+    const uint32_t width = call->at[1].width, values = call->at[2].width;
+    memcpy(m, stored, width * sizeof *m);
+    for (uint32_t i = 0; i < seq->pending; i++) {
+        const float *record = record_of(call, seq, head, seq->cached - seq->pending + i);
+        decay_row(m, record[width + values], width);
+        add_key(m, record, record[width + j], width);
+        if (i + 1 == seq->settle)
+            memcpy(stored, m, width * sizeof *m);
+    }
+}
+
+/* Row j of the head's state through the step's tokens, which leave records. */
+static void record_row(const struct ref_call *call, const struct step_seq *seq, uint32_t head,
+                       uint32_t j, float *m)
+{
+    for (uint32_t i = 0; i < seq->rows; i++) {
+        const struct token token = token_of(call, seq->row_first + i, head, &call->at[7]);
+        record_of(call, seq, head, (uint64_t)seq->cached + i)[call->at[1].width + j] =
+            delta_rule_row(call, &token, j, m);
+    }
+}
+
+/* Of the step's records, what all values share. */
+static void record_keys(const struct ref_call *call, const struct step_seq *seq, uint32_t head)
+{
+    const uint32_t width = call->at[1].width, values = call->at[2].width;
+    for (uint32_t i = 0; i < seq->rows; i++) {
+        const struct token token = token_of(call, seq->row_first + i, head, &call->at[7]);
+        float *record = record_of(call, seq, head, (uint64_t)seq->cached + i);
+        memcpy(record, token.k, width * sizeof *record);
+        record[width + values] = token.decay;
+    }
+}
+
+static void recorded_head(const struct ref_call *call, const struct step_seq *seq, uint32_t head,
+                          float *state)
+{
+    float m[HEAD_WIDTH_MAX];
+    const uint32_t width = call->at[1].width;
+    for (uint32_t j = 0; j < call->at[2].width; j++) {
+        replay_row(call, seq, head, j, state + (uint64_t)j * width, m);
+        if (seq->is_recorded)
+            record_row(call, seq, head, j, m);
+    }
+    if (seq->is_recorded)
+        record_keys(call, seq, head);
+    else
+        delta_rule_head(call, seq, head, state, &call->at[7]);
+}
+
+void ref_delta_rule_recorded(const struct ref_call *call, uint64_t first, uint64_t last)
+{
+    const uint32_t heads = call->at[2].groups;
+    for (uint64_t unit = first; unit < last; unit++) {
+        const struct step_seq *seq = &call->step->seq[unit / heads];
+        const uint32_t head = (uint32_t)(unit % heads);
+        float *state = (float *)(void *)host_slot_row(&call->at[5], seq->slot, 0);
+        recorded_head(call, seq, head, state + head * head_floats(call));
     }
 }

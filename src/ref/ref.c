@@ -163,6 +163,7 @@ uint64_t ref_units(const struct ref_call *call)
     case OP_EXPERT_SQUARES: return call->at[2].rows;
     case OP_ATTEND: return call->rows * call->at[0].groups;
     case OP_DELTA_RULE:
+    case OP_DELTA_RULE_RECORDED:
     case OP_DELTA_RULE_INPLACE: return (uint64_t)call->step->seqs * call->at[2].groups;
     case OP_CONV:
     case OP_CONV_SILU: return call->at[1].rows;

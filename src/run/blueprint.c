@@ -64,6 +64,12 @@ static enum weir_status check_options(const struct weir_engine_options *options,
     TRY(check_range("the choice of binding", options->bind, 0, WEIR_OFF, err));
     TRY(check_range("the choice of fusion", options->fuse, 0, WEIR_OFF, err));
     TRY(check_range("the choice of the delta rule", options->fused_gdn, 0, WEIR_OFF, err));
+    TRY(check_range("the number of tokens to go back", options->rewind_max, 0, WEIR_REWIND_MAX,
+                    err));
+    if (options->rewind_max > 0 && options->fused_gdn == WEIR_OFF)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "sessions cannot go back with the delta rule unfused: expected one or the "
+                       "other");
     TRY(check_range("the choice of collecting", options->collect, 0, WEIR_COLLECT_ALL, err));
     TRY(check_range("the RoPE scaling", options->rope_scaling, 0, WEIR_ROPE_SCALING_YARN, err));
     const bool is_bad_rope = !(options->rope_factor >= 0 && options->rope_base >= 0) ||
@@ -171,6 +177,7 @@ static enum weir_status build_plans(struct blueprint *blueprint, const char *pat
                 (options->fuse != WEIR_OFF ? FUSE_OTHERS : 0u),
         .hidden = options->mtp,
         .collect = (enum collect)options->collect,
+        .rewind = options->rewind_max,
     };
     if (options->mtp && config->blocks == config->layers)
         return err_set(err, WEIR_ERR_UNSUPPORTED,
@@ -204,7 +211,7 @@ static void count_kept(const struct plan *plan, struct weir_memory *memory)
         const uint64_t bytes = buf->rows * buf_row_bytes(buf);
         if (buf->kind == BUF_KV)
             memory->kv_per_token += bytes;
-        if (buf->kind == BUF_STATE || buf->kind == BUF_RING)
+        if (buf->kind == BUF_STATE || buf->kind == BUF_RING || buf->kind == BUF_RECORD)
             memory->state_session += bytes;
         if (buf->kind == BUF_SUM)
             memory->activations += bytes;

@@ -249,6 +249,8 @@ static enum weir_status check_item(const struct weir_engine *engine,
         return err_set(err, WEIR_ERR_ARGUMENT, "a session is in the step twice");
     if ((unsigned)item->logits > WEIR_LOGITS_ALL)
         return err_set(err, WEIR_ERR_ARGUMENT, "no such choice of logits: %d", (int)item->logits);
+    if (session_check_rows(session, item->count, err) != WEIR_OK)
+        return WEIR_ERR_ARGUMENT;
     return engine_check_tokens(engine, session->position, item->tokens, item->count, err);
 }
 
@@ -283,10 +285,7 @@ static struct step gather_step(struct weir_engine *engine, const struct weir_ste
     for (uint32_t i = 0; i < count; i++) {
         const struct weir_step_item *item = &items[i];
         const uint32_t outs = item_outs(item);
-        engine->seq[step.seqs++] = (struct step_seq){.slot = item->session->slot,
-                                                     .cached = item->session->position,
-                                                     .row_first = step.rows,
-                                                     .rows = item->count};
+        engine->seq[step.seqs++] = session_step(item->session, step.rows, item->count);
         memcpy(engine->token + step.rows, item->tokens, item->count * sizeof *item->tokens);
         step.rows += item->count;
         for (uint32_t j = 0; j < outs; j++)
@@ -320,7 +319,7 @@ static void advance_sessions(struct weir_engine *engine, const struct weir_step_
         struct weir_session *session = items[i].session;
         results.rows = items[i].count;
         results.logits_rows = item_outs(&items[i]);
-        session->position += items[i].count;
+        session_advance(session, items[i].tokens, items[i].count);
         session->results = results;
         results.row += results.rows;
         results.logits_row += results.logits_rows;

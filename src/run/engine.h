@@ -37,12 +37,24 @@ struct results {
 struct weir_session {
     struct weir_engine *engine;
     uint32_t slot;
-    uint32_t position;     /* tokens it holds */
+    int32_t *tokens;   /* [context]: those it holds */
+    uint32_t position; /* how many */
+    uint32_t settled;  /* of them, those that the stored state knows: see struct step_seq */
+    uint32_t mark;     /* position that it can go back to */
+    bool is_marked;
     uint32_t mtp_position; /* tokens that its cache of the MTP block holds */
     struct results results;
     struct results mtp_results;
     uint64_t step_mark; /* the step it was last put into, to find it twice */
 };
+
+/* The session's part of a step: `rows` more tokens, and what becomes of those pending. */
+struct step_seq session_step(const struct weir_session *session, uint32_t row_first, uint32_t rows);
+/* Behind such a step. */
+void session_advance(struct weir_session *session, const int32_t *tokens, uint32_t count);
+/* That a marked session has records for `count` tokens more. */
+enum weir_status session_check_rows(const struct weir_session *session, uint32_t count,
+                                    struct weir_error *err);
 
 /* weir_engine_step for a caller that has set the numbers of the progress. */
 enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_step_item *items,

@@ -2,6 +2,8 @@
  * A session: one timeline of tokens. Cuts long inputs into steps; the engine runs them. */
 #include "run/engine.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 
 enum { CHUNK_ALIGNMENT = 64 }; /* positions: chunked kernels may cut sequences only there */
@@ -14,8 +16,11 @@ enum weir_status weir_session_open(struct weir_session **out, struct weir_engine
     if (session == NULL)
         return WEIR_ERR_MEMORY;
     session->engine = engine;
-    const enum weir_status status = state_take(&engine->state, &session->slot, err);
+    session->tokens = mem_alloc(engine->blueprint.limits.context, sizeof *session->tokens, err);
+    const enum weir_status status =
+        session->tokens == NULL ? WEIR_ERR_MEMORY : state_take(&engine->state, &session->slot, err);
     if (status != WEIR_OK) {
+        mem_free(session->tokens);
         mem_free(session);
         return status;
     }
@@ -28,6 +33,7 @@ void weir_session_close(struct weir_session *session)
     if (session == NULL)
         return;
     state_give_back(&session->engine->state, session->slot);
+    mem_free(session->tokens);
     mem_free(session);
 }
 
@@ -36,10 +42,83 @@ uint32_t weir_session_position(const struct weir_session *session)
     return session->position;
 }
 
+const int32_t *weir_session_tokens(const struct weir_session *session)
+{
+    return session->tokens;
+}
+
+/* ---- going back ------------------------------------------------------------------------------ */
+
+enum weir_status weir_session_mark(struct weir_session *session, struct weir_error *err)
+{
+    if (session->engine->options.rewind_max == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "the engine was opened for sessions that cannot go back");
+    session->mark = session->position;
+    session->is_marked = true;
+    return WEIR_OK;
+}
+
+void weir_session_unmark(struct weir_session *session)
+{
+    session->is_marked = false;
+}
+
+enum weir_status weir_session_rewind(struct weir_session *session, uint32_t position,
+                                     struct weir_error *err)
+{
+    const uint32_t least = session->is_marked ? session->mark : session->position;
+    if (position < least || position > session->position)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "a session cannot go back to %u tokens, expected %u "
+                       "to %u",
+                       position, least, session->position);
+    session->position = position;
+    if (session->mtp_position > position)
+        session->mtp_position = position;
+    return WEIR_OK;
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+/* A step on a marked session applies what is older than the mark; one on another, all. */
+struct step_seq session_step(const struct weir_session *session, uint32_t row_first, uint32_t rows)
+{
+    const uint32_t pending = session->position - session->settled;
+    const uint32_t settle = session->is_marked ? session->mark - session->settled : pending;
+    return (struct step_seq){.slot = session->slot,
+                             .cached = session->position,
+                             .row_first = row_first,
+                             .rows = rows,
+                             .pending = pending,
+                             .settle = settle,
+                             .is_recorded = session->is_marked};
+}
+
+void session_advance(struct weir_session *session, const int32_t *tokens, uint32_t count)
+{
+    memcpy(session->tokens + session->position, tokens, count * sizeof *tokens);
+    session->position += count;
+    session->settled = session->is_marked ? session->mark : session->position;
+}
+
+enum weir_status session_check_rows(const struct weir_session *session, uint32_t count,
+                                    struct weir_error *err)
+{
+    const uint32_t most = session->engine->options.rewind_max;
+    const uint32_t held = session->position - session->mark;
+    if (!session->is_marked || (held <= most && count <= most - held))
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT,
+                   "%u tokens and %u more behind the mark of a session, expected at most %u", held,
+                   count, most);
+}
+
 void weir_session_reset(struct weir_session *session)
 {
     state_clear(&session->engine->state, session->slot);
-    session->position = session->mtp_position = 0;
+    session->position = session->settled = session->mtp_position = 0;
+    session->is_marked = false;
     session->results = session->mtp_results = (struct results){0};
 }
 
@@ -70,6 +149,8 @@ static enum weir_status check_eval(const struct weir_session *session, const int
         engine_check_logits_rows(&session->engine->blueprint.limits, count, logits, err);
     if (status != WEIR_OK)
         return status;
+    if (session_check_rows(session, count, err) != WEIR_OK)
+        return WEIR_ERR_ARGUMENT;
     return engine_check_tokens(session->engine, session->position, tokens, count, err);
 }
 

@@ -252,6 +252,7 @@ struct proof {
     const struct plan *plan;
     const struct exec *exec;
     const struct plan_limits *limits;
+    bool has_records;
 };
 
 /* Runs a step op by op; every operand of every op is compared. Returns the number of ops. */
@@ -290,7 +291,7 @@ enum { ROWS_MAX = 8, SEQUENCES_MAX = 3 };
  * a token and a verification in one; a token of each of three; two that want no logits. */
 static const struct shape {
     uint32_t seqs, rows, outs;
-    struct step_seq seq[SEQUENCES_MAX]; /* slot, cached, row_first, rows */
+    struct step_seq seq[SEQUENCES_MAX]; /* slot, cached, row_first, rows, pending, settle */
     uint32_t out_row[ROWS_MAX];
 } shapes[] = {
     {1, 5, 1, {{1, 0, 0, 5}}, {4}},
@@ -299,13 +300,20 @@ static const struct shape {
     {3, 8, 4, {{2, 0, 0, 4}, {0, 3, 4, 1}, {1, 8, 5, 3}}, {4, 5, 6, 7}},
     {3, 3, 3, {{1, 11, 0, 1}, {2, 4, 1, 1}, {0, 4, 2, 1}}, {0, 1, 2}},
     {2, 3, 0, {{0, 5, 0, 2}, {2, 5, 2, 1}}, {0}},
+    /* of plans with records: a verification, a chain of drafts, and one, none, and two that are
+     * applied to a state that is to be kept beside one that is not */
+    {1, 5, 5, {{1, 6, 0, 5, 4, 3, true}}, {0, 1, 2, 3, 4}},
+    {1, 1, 1, {{0, 9, 0, 1, 3, 0, true}}, {0}},
+    {3, 7, 1, {{2, 5, 0, 3, 0, 0, true}, {0, 7, 3, 2, 2, 2, false}, {1, 8, 5, 2, 2, 2, true}}, {6}},
 };
+
+enum { SHAPES = sizeof shapes / sizeof shapes[0], SHAPES_PLAIN = SHAPES - 3 };
 
 static void prove_plan(const struct proof *proof, const float *hidden)
 {
     static const int32_t token[ROWS_MAX] = {5, 17, 29, 41, 53, 65, 77, 89};
     uint32_t ops = 0;
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+    for (int i = 0; i < (proof->has_records ? SHAPES : SHAPES_PLAIN); i++) {
         const struct step step = {.rows = shapes[i].rows,
                                   .token = token,
                                   .seqs = shapes[i].seqs,
@@ -329,9 +337,11 @@ static void prove_model(const char *path, const struct weir_engine_options *opti
     CHECK(hidden != NULL);
     for (size_t i = 0; i < ROWS_MAX * (size_t)blueprint->config.width; i++)
         hidden[i] = (float)(i % 7) - 3;
-    prove_plan(&(struct proof){blueprint->plan, engine->exec, &blueprint->limits}, NULL);
+    const struct plan_limits *limits = &blueprint->limits;
+    const bool has_records = options->rewind_max > 0;
+    prove_plan(&(struct proof){blueprint->plan, engine->exec, limits, has_records}, NULL);
     if (options->mtp)
-        prove_plan(&(struct proof){blueprint->mtp, engine->mtp_exec, &blueprint->limits}, hidden);
+        prove_plan(&(struct proof){blueprint->mtp, engine->mtp_exec, limits, false}, hidden);
     free(hidden);
     fixture_close(&fixture);
 }
@@ -421,6 +431,15 @@ static void each_collecting(model_fn *fn)
     each_rewrite(fn, test_data("golden/nanomoe-f32.gguf"), &options, REWRITES_NONE_AND_BOTH);
 }
 
+static void each_recording(model_fn *fn)
+{
+    struct weir_engine_options options;
+    proof_options(&options);
+    options.rewind_max = 5;
+    fn(test_data("golden/nano-f32.gguf"), &options);
+    fn(variant_next(VARIANT_SPLIT), &options);
+}
+
 /* ---- tests ----------------------------------------------------------------------------------- */
 
 TEST(touched_bytes_of_dense_plans)
@@ -448,6 +467,11 @@ TEST(touched_bytes_of_collecting_plans)
     each_collecting(prove_model);
 }
 
+TEST(touched_bytes_of_records)
+{
+    each_recording(prove_model);
+}
+
 static bool is_proved[OP_COUNT];
 
 static void mark_plan(const struct plan *plan)
@@ -471,8 +495,8 @@ static void mark_ops(const char *path, const struct weir_engine_options *options
 
 TEST(touched_bytes_are_those_of_every_op)
 {
-    static void (*const groups[])(model_fn * fn) = {each_dense, each_cache, each_with_experts,
-                                                    each_layout, each_collecting};
+    static void (*const groups[])(model_fn * fn) = {each_dense,  each_cache,      each_with_experts,
+                                                    each_layout, each_collecting, each_recording};
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
         groups[i](mark_ops);
     for (int kind = 0; kind < OP_COUNT; kind++) {

@@ -73,6 +73,10 @@
     {                                                                                              \
         SHAPE_TAPS, FILL_NORMAL                                                                    \
     }
+#define RECORDS                                                                                    \
+    {                                                                                              \
+        SHAPE_RECORDS, FILL_SHARE                                                                  \
+    }
 #define RING                                                                                       \
     {                                                                                              \
         SHAPE_RING, FILL_NORMAL                                                                    \
@@ -115,6 +119,7 @@ static const struct operand_form forms[OP_COUNT][OP_OPERANDS_MAX] = {
     [OP_EXPERT_SQUARES] = {{SHAPE_ROWS_INPUT, FILL_NORMAL},
                            ROUTING,
                            {SHAPE_EXPERT_SUMS, FILL_SHARE}},
+    [OP_DELTA_RULE_RECORDED] = {KEYS, KEYS, VALUES, DECAYS, BETAS, STATE, RECORDS, VALUES},
     [OP_DELTA_RULE_INPLACE] = {KEYS, KEYS, VALUES, DECAYS, BETAS, STATE, VALUES},
     [OP_CONV_SILU] = {FLAT, TAPS, RING, FLAT},
     [OP_DECAY] = {ROWS, LONG, LONG, ROWS},
@@ -147,6 +152,14 @@ static const struct step_shape_info steps[STEP_SHAPES] = {
                      {{4, 7, 0, 1}, {0, 0, 1, 1}, {3, 130, 2, 1}, {1, 63, 3, 1}}},
     [STEP_DRAFTS] = {"5+1+7 rows", 13, 3, {{1, 20, 0, 5}, {3, 64, 5, 1}, {0, 0, 6, 7}}},
     [STEP_MIXED] = {"1+6+18 rows", 25, 3, {{2, 9, 0, 1}, {0, 0, 1, 6}, {4, 131, 7, 18}}},
+    [STEP_CHAIN] = {"1 row, recorded", 1, 1, {{1, 41, 0, 1, 3, 0, true}}},
+    [STEP_VERIFY] = {"5 rows, recorded", 5, 1, {{2, 64, 0, 5, 4, 3, true}}},
+    [STEP_RECORDED] = {"1+6+18 rows, recorded",
+                       25,
+                       3,
+                       {{2, 9, 0, 1, 0, 0, true},
+                        {0, 30, 1, 6, 16, 16, true},
+                        {4, 131, 7, 18, 5, 5, false}}},
 };
 
 const struct step_shape_info *kernel_step(enum step_shape shape)
@@ -196,6 +209,21 @@ const struct step_shape_info *kernel_step(enum step_shape shape)
         kind, "odd prompt", .G = 1, .W = 13, .A = 2, .B = 5, .step = STEP_MANY                     \
     }
 
+#define RECORDED_RULES(kind)                                                                       \
+    {kind, "0.8B drafts", .G = 16, .W = 128, .A = 16, .B = 128, .step = STEP_VERIFY},              \
+        {kind, "4B chain", .G = 16, .W = 128, .A = 32, .B = 128, .step = STEP_CHAIN},              \
+        {kind,                                                                                     \
+         "grouped heads",                                                                          \
+         .G = 2,                                                                                   \
+         .W = 64,                                                                                  \
+         .A = 6,                                                                                   \
+         .B = 96,                                                                                  \
+         .step = STEP_RECORDED,                                                                    \
+         .head_map = HEAD_MAP_GROUPED},                                                            \
+    {                                                                                              \
+        kind, "odd heads", .G = 3, .W = 21, .A = 6, .B = 37, .step = STEP_RECORDED, .gap = 3       \
+    }
+
 /* W channels, A taps. */
 #define CONVOLUTIONS(kind)                                                                         \
     {kind, "0.8B", .G = 1, .W = 6144, .A = 4, .step = STEP_ONE},                                   \
@@ -203,6 +231,7 @@ const struct step_shape_info *kernel_step(enum step_shape shape)
         {kind, "odd channels", .G = 1, .W = 37, .A = 4, .step = STEP_MIXED},                       \
         {kind, "sequences", .G = 1, .W = 64, .A = 4, .step = STEP_TOKENS},                         \
         {kind, "2 taps", .G = 1, .W = 33, .A = 2, .step = STEP_MIXED},                             \
+        {kind, "going back", .G = 1, .W = 37, .A = 4, .step = STEP_MIXED, .rewind = 5},            \
         {kind, "64 taps", .G = 1, .W = 37, .A = 64, .step = STEP_MIXED},                           \
     {                                                                                              \
         kind, "64 taps prompt", .G = 1, .W = 48, .A = 64, .step = STEP_MANY                        \
@@ -319,6 +348,8 @@ const struct kernel_case kernel_cases[] = {
      .shares_input = true},
     {OP_EXPERT_SQUARES, "odd", .G = 3, .W = 37, .B = 5, .step = STEP_MIXED},
 
+    RULES(OP_DELTA_RULE_RECORDED),
+    RECORDED_RULES(OP_DELTA_RULE_RECORDED),
     RULES(OP_DELTA_RULE_INPLACE),
     CONVOLUTIONS(OP_CONV_SILU),
     HEADS(OP_DECAY),
@@ -407,6 +438,7 @@ double kernel_case_bound(const struct kernel_case *of, enum dtype dtype, const c
     case OP_EXPERT_SCALE: return 0;
     case OP_ATTEND: return dtype == DTYPE_F16 ? 1e-6 : 1e-10;
     case OP_DELTA_RULE:
+    case OP_DELTA_RULE_RECORDED:
     case OP_DELTA_RULE_INPLACE: return 1e-10;
     case OP_MATMUL:
     case OP_EXPERT_MATMUL: return 1e-11;

@@ -35,7 +35,8 @@ enum operand_shape {
     SHAPE_FREQUENCIES, /* A constants */
     SHAPE_STATE,       /* A B rows of W: A heads of B values, each over W keys */
     SHAPE_STATE_COPY,  /* the same for each sequence of the step */
-    SHAPE_RING,        /* A - 1 rows of W */
+    SHAPE_RING,        /* A - 1 rows of W, and some more to go back */
+    SHAPE_RECORDS,     /* of such a state, for each of twice STEP_REWIND tokens */
     SHAPE_CACHE,       /* a row of G groups of W for each position, of the case's types */
     SHAPE_SUMS,        /* W sums and a count */
     SHAPE_EXPERT_SUMS, /* the same for each of B experts */
@@ -60,7 +61,7 @@ const struct operand_form *kernel_forms(enum op_kind kind);
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-enum { STEP_SEQS_MAX = 4, STEP_SLOTS = 5 };
+enum { STEP_SEQS_MAX = 4, STEP_SLOTS = 5, STEP_REWIND = 16 };
 
 /* Rows of sequences in a step. */
 enum step_shape {
@@ -73,6 +74,9 @@ enum step_shape {
     STEP_TOKENS,    /* one of each of several sequences */
     STEP_DRAFTS,    /* a few of several sequences, together more than a tile of VNNI */
     STEP_MIXED,     /* one, a few and many of several sequences, their slots in no order */
+    STEP_CHAIN,     /* a token that is recorded behind others that are */
+    STEP_VERIFY,    /* a few that are recorded, some settled */
+    STEP_RECORDED,  /* as STEP_MIXED, but for the many recorded */
     STEP_SHAPES
 };
 
@@ -104,6 +108,7 @@ struct kernel_case {
     enum case_types types;
     uint32_t gap;           /* numbers between the groups of activations that are read: views */
     enum head_map head_map; /* of the delta rule */
+    uint32_t rewind;        /* rows of a ring that are there to go back */
     bool shares_input;      /* experts: one row for all */
     uint32_t timed;         /* A while it is timed, if not A */
 };

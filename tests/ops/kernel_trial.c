@@ -158,7 +158,8 @@ static uint16_t add_operand(struct trial *t, uint32_t i)
     case SHAPE_FREQUENCIES: return add_frequencies(t, c->A);
     case SHAPE_STATE: return plan_state(plan, "s", 0, state_rows, c->W);
     case SHAPE_STATE_COPY: return plan_state_copy(plan, plan_state(plan, "s", 0, state_rows, c->W));
-    case SHAPE_RING: return plan_ring(plan, "r", 0, c->A - 1, c->W);
+    case SHAPE_RING: return plan_ring(plan, "r", 0, c->A - 1, c->rewind, c->W);
+    case SHAPE_RECORDS: return plan_records(plan, "r", 0, STEP_REWIND, c->A, c->W, c->B);
     case SHAPE_CACHE: return plan_kv(plan, "c", 0, t->dtype, c->G, c->W);
     case SHAPE_SUMS: return plan_sum(plan, "a", 0, 1, c->G * c->W, source);
     case SHAPE_EXPERT_SUMS: return plan_sum(plan, "a", 0, c->B, c->W, source);
@@ -467,7 +468,8 @@ static void quantize(struct trial *t, const struct kernels *kernels)
 static bool is_turned(const struct trial *t, uint32_t i)
 {
     const enum operand_shape shape = kernel_forms(t->of.kind)[i].shape;
-    const bool is_rule = t->of.kind == OP_DELTA_RULE || t->of.kind == OP_DELTA_RULE_INPLACE;
+    const bool is_rule = t->of.kind == OP_DELTA_RULE || t->of.kind == OP_DELTA_RULE_INPLACE ||
+                         t->of.kind == OP_DELTA_RULE_RECORDED;
     return is_rule && (shape == SHAPE_STATE || shape == SHAPE_STATE_COPY);
 }
 
@@ -717,6 +719,21 @@ static void run_shared(struct trial *t, const struct kernels *kernels, char shar
 
 /* ---- without company ------------------------------------------------------------------------- */
 
+/* What is left of the sequence from its row `row` on: the rows before it are records that are
+ * pending now, or were applied. */
+static struct step_seq seq_from(const struct step_seq *seq, uint32_t row, uint32_t rows)
+{
+    struct step_seq rest = *seq;
+    rest.row_first = 0;
+    rest.rows = rows;
+    rest.cached += row;
+    if (row > 0) {
+        rest.pending = seq->is_recorded ? seq->pending - seq->settle + row : 0;
+        rest.settle = 0;
+    }
+    return rest;
+}
+
 /* `rows` rows of sequence `s` from its row `row` on, as a step of their own. */
 static void run_alone(struct trial *t, const struct kernels *kernels, uint32_t s, uint32_t row,
                       uint32_t rows)
@@ -724,7 +741,7 @@ static void run_alone(struct trial *t, const struct kernels *kernels, uint32_t s
     struct trial alone = *t;
     const struct step_seq *seq = &t->seqs[s];
     const uint32_t first = seq->row_first + row;
-    alone.seqs[0] = (struct step_seq){seq->slot, seq->cached + row, 0, rows};
+    alone.seqs[0] = seq_from(seq, row, rows);
     alone.step.seq = alone.seqs;
     alone.step.seqs = 1;
     alone.step.rows = rows;
@@ -888,6 +905,7 @@ double trial_operations(const struct trial *t)
     case OP_EXPERT_MATMUL: return 2 * rows * area * t->of.G;
     case OP_ATTEND: return attention_operations(t);
     case OP_DELTA_RULE: /* decay 1, predict 2, correct 2, read 2 */
+    case OP_DELTA_RULE_RECORDED:
     case OP_DELTA_RULE_INPLACE: return 7 * rows * area * t->of.B;
     default: return 0;
     }

@@ -68,7 +68,8 @@ static bool computes(const struct walk *walk, uint32_t op, const struct buf *buf
 
 static bool is_delta_rule(const struct op *op)
 {
-    return op->kind == OP_DELTA_RULE || op->kind == OP_DELTA_RULE_INPLACE;
+    return op->kind == OP_DELTA_RULE || op->kind == OP_DELTA_RULE_INPLACE ||
+           op->kind == OP_DELTA_RULE_RECORDED;
 }
 
 /* True if column `from` of operand `i` is needed for column `column` of the result. */
@@ -193,14 +194,16 @@ static uint32_t check_plan(const struct plan *plan, bool repeat)
     return phases;
 }
 
-static uint32_t each_plan(const char *path, unsigned fuse, enum collect collect, bool repeat)
+static uint32_t each_plan(const char *path, unsigned fuse, enum collect collect, bool repeat,
+                          uint32_t rewind)
 {
     struct weir_error err = {0};
     struct plan_choices choices = {.cache_k = DTYPE_F16,
                                    .cache_v = DTYPE_F16,
                                    .fuse = fuse,
                                    .hidden = true,
-                                   .collect = collect};
+                                   .collect = collect,
+                                   .rewind = rewind};
     struct gguf *gguf;
     struct config config;
     struct weights weights;
@@ -224,8 +227,9 @@ TEST(phases_never_mix_threads)
     char *const paths[] = {
         strdup(test_data("golden/nano-f32.gguf")), strdup(test_data("golden/nanomoe-f32.gguf")),
         strdup(variant_next(VARIANT_SPLIT)), strdup(variant_next(VARIANT_LEGACY))};
-    for (unsigned i = 0; i < 4 * 4 * 2 * 2; i++)
-        each_plan(paths[i % 4], i / 4 % 4, i / 16 % 2 ? COLLECT_ALL : COLLECT_NOTHING, i / 32);
+    for (unsigned i = 0; i < 4 * 4 * 2 * 2 * 2; i++)
+        each_plan(paths[i % 4], i / 4 % 4, i / 16 % 2 ? COLLECT_ALL : COLLECT_NOTHING, i / 32 % 2,
+                  i / 64 * 4);
     for (int i = 0; i < 4; i++)
         free(paths[i]);
 }
@@ -235,6 +239,9 @@ TEST(phases_never_mix_threads)
 TEST(phases_of_a_token_are_few)
 {
     CHECK_INT(each_plan(test_data("../../models/" WEIR_SHIPPED), FUSE_DELTA_RULE | FUSE_OTHERS,
-                        COLLECT_NOTHING, true),
+                        COLLECT_NOTHING, true, 0),
+              6 * 5 + 2 * 6 + 1);
+    CHECK_INT(each_plan(test_data("../../models/" WEIR_SHIPPED), FUSE_DELTA_RULE | FUSE_OTHERS,
+                        COLLECT_NOTHING, true, 4),
               6 * 5 + 2 * 6 + 1);
 }

@@ -69,7 +69,7 @@ static const float *input_row(const struct cpu_call *call, const struct step_seq
 INLINE void conv_sequence(const struct cpu_call *call, const struct step_seq *seq, uint32_t first,
                           uint32_t last, bool with_silu)
 {
-    const uint32_t reach = (uint32_t)call->at[2].rows;
+    const uint32_t reach = call->at[1].width - 1;
     struct window window = {.taps = call->scratch};
     for (uint32_t i = 0; i < seq->rows;) {
         const uint32_t rows = seq->rows - i >= ROWS ? ROWS : 1;
@@ -87,9 +87,9 @@ static void keep_rows(const struct cpu_call *call, const struct step_seq *seq, u
                       uint32_t count)
 {
     const struct host_operand *ring = &call->at[2];
-    const uint32_t reach = (uint32_t)ring->rows;
-    for (uint32_t i = seq->rows - least_of(seq->rows, reach); i < seq->rows; i++) {
-        uint8_t *row = host_slot_row(ring, seq->slot, ((uint64_t)seq->cached + i) % reach);
+    const uint32_t kept = (uint32_t)ring->rows;
+    for (uint32_t i = seq->rows - least_of(seq->rows, kept); i < seq->rows; i++) {
+        uint8_t *row = host_slot_row(ring, seq->slot, ((uint64_t)seq->cached + i) % kept);
         memcpy((float *)(void *)row + channel,
                host_group(&call->at[0], seq->row_first + i, 0) + channel, count * sizeof(float));
     }

@@ -108,15 +108,14 @@ static void write_strip(float *strip, uint32_t keys, const struct token *token,
     }
 }
 
-/* STRIP values from `first` on through one token. With u = S^T k and p = S^T q of the old state,
- * delta = beta (v - decay u), and what is read of the new one is decay p + (k . q) delta: Yang,
- * Kautz and Hatamizadeh 2024 (arXiv 2412.06464), equation 10, in one pass that reads and one that
- * writes. */
-static void rule_strip(const struct head *head, const struct token *token, uint32_t first,
-                       struct ahead ahead)
+/* STRIP values from `first` on of one token, of which the strip knows nothing yet. With u = S^T k
+ * and p = S^T q of the old state, delta = beta (v - decay u), and what is read of the new one is
+ * decay p + (k . q) delta: Yang, Kautz and Hatamizadeh 2024 (arXiv 2412.06464), equation 10, in one
+ * pass that reads and one that writes. */
+static void read_token(const struct head *head, const float *strip, const struct token *token,
+                       uint32_t first, vf delta[STRIP_VECTORS])
 {
-    vf sums[2][STRIP_VECTORS], delta[STRIP_VECTORS];
-    float *strip = head->state + (uint64_t)first * head->keys;
+    vf sums[2][STRIP_VECTORS];
     const vf decay = vf_set(token->decay);
     read_strip(strip, head->keys, token, sums);
     for (uint32_t n = 0; n < STRIP_VECTORS; n++) {
@@ -125,15 +124,23 @@ static void rule_strip(const struct head *head, const struct token *token, uint3
         const vf read = vf_fma(vf_set(token->match), delta[n], vf_mul(decay, sums[1][n]));
         vf_store(token->out + first + n * LANES, vf_mul(vf_set(head->scale), read));
     }
+}
+
+static void rule_strip(const struct head *head, const struct token *token, uint32_t first,
+                       struct ahead ahead)
+{
+    vf delta[STRIP_VECTORS];
+    float *strip = head->state + (uint64_t)first * head->keys;
+    read_token(head, strip, token, first, delta);
     write_strip(strip, head->keys, token, delta, ahead);
 }
 
-/* Value `at` by itself, where a head has no whole strip from `first` on. */
-static void rule_value(const struct head *head, const struct token *token, uint32_t first,
-                       uint32_t at)
+/* Value `at` by itself, where a head has no whole strip: `state` is its part of it, a number every
+ * `pitch`. Returns what it gains of the key. */
+static float rule_value(const struct head *head, const struct token *token, uint32_t at,
+                        float *state, uint32_t pitch)
 {
-    const uint32_t keys = head->keys, pitch = head->values - first;
-    float *state = head->state + (uint64_t)first * keys + (at - first);
+    const uint32_t keys = head->keys;
     float u = 0, p = 0;
     for (uint32_t i = 0; i < keys; i++) {
         u += state[(uint64_t)i * pitch] * token->k[i];
@@ -144,6 +151,19 @@ static void rule_value(const struct head *head, const struct token *token, uint3
     for (uint32_t i = 0; i < keys; i++)
         state[(uint64_t)i * pitch] =
             token->decay * state[(uint64_t)i * pitch] + token->k[i] * delta;
+    return delta;
+}
+
+static void match_tokens(const struct head *head, struct token *tokens, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        tokens[i].match = dot_floats(tokens[i].k, tokens[i].q, head->keys);
+}
+
+/* Values from here on make no strip. */
+static uint32_t whole_strips(const struct head *head)
+{
+    return head->values - head->values % STRIP;
 }
 
 /* Strip by strip, so that each comes from memory once and goes back once. Each token fetches its
@@ -151,9 +171,8 @@ static void rule_value(const struct head *head, const struct token *token, uint3
  * one that the other tokens still need. */
 static void rule_tokens(const struct head *head, struct token *tokens, uint32_t count)
 {
-    const uint32_t whole = head->values - head->values % STRIP;
-    for (uint32_t i = 0; i < count; i++)
-        tokens[i].match = dot_floats(tokens[i].k, tokens[i].q, head->keys);
+    const uint32_t whole = whole_strips(head);
+    match_tokens(head, tokens, count);
     for (uint32_t first = 0; first < whole; first += STRIP) {
         struct ahead ahead = {head->state + (uint64_t)(first + STRIP) * head->keys,
                               (STRIP + count - 1) / count};
@@ -164,8 +183,153 @@ static void rule_tokens(const struct head *head, struct token *tokens, uint32_t 
     }
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t at = whole; at < head->values; at++)
-            rule_value(head, &tokens[i], whole, at);
+            rule_value(head, &tokens[i], at,
+                       head->state + (uint64_t)whole * head->keys + (at - whole),
+                       head->values - whole);
     }
+}
+
+/* ---- with records ---------------------------------------------------------------------------- */
+
+/* What a token does to the state of a head. */
+struct record {
+    float *k, *delta, *decay;
+};
+
+/* The records of a sequence for one head. */
+struct recorder {
+    const struct host_operand *ring;
+    const struct step_seq *seq;
+    uint32_t number; /* of the head */
+};
+
+static struct record record_at(const struct recorder *recorder, const struct head *head,
+                               uint64_t position)
+{
+    const struct host_operand *ring = recorder->ring;
+    uint8_t *row = host_slot_row(ring, recorder->seq->slot, position % ring->rows);
+    float *k = (float *)(void *)row + (uint64_t)recorder->number * ring->stride;
+    return (struct record){k, k + head->keys, k + head->keys + head->values};
+}
+
+/* Records of tokens that are pending: settled first. */
+struct pending {
+    struct record at[EXACT_ROWS];
+    uint32_t count, settled;
+};
+
+static void find_pending(const struct recorder *recorder, const struct head *head,
+                         struct pending *pending)
+{
+    const struct step_seq *seq = recorder->seq;
+    pending->count = seq->pending;
+    pending->settled = seq->settle;
+    for (uint32_t i = 0; i < seq->pending; i++)
+        pending->at[i] = record_at(recorder, head, (uint64_t)seq->cached - seq->pending + i);
+}
+
+/* Records [from, to) on one key of the strip: what write_strip does for each of these tokens. */
+INLINE void replay_key(const struct pending *pending, uint32_t from, uint32_t to, uint32_t first,
+                       uint32_t key, vf row[STRIP_VECTORS])
+{
+    for (uint32_t r = from; r < to; r++) {
+        const struct record *record = &pending->at[r];
+        const vf k = vf_set(record->k[key]), decay = vf_set(*record->decay);
+        for (uint32_t n = 0; n < STRIP_VECTORS; n++)
+            row[n] = vf_fma(k, vf_load(record->delta + first + n * LANES), vf_mul(decay, row[n]));
+    }
+}
+
+/* The strip of values from `first` on through what is pending, into `work`; what is settled stays
+ * in the strip. The next strip is fetched meanwhile. */
+static void replay_strip(const struct head *head, const struct pending *pending, uint32_t first,
+                         float *work)
+{
+    float *strip = head->state + (uint64_t)first * head->keys;
+    const float *ahead = strip + (uint64_t)STRIP * head->keys;
+    for (uint32_t key = 0; key < head->keys; key++) {
+        vf row[STRIP_VECTORS];
+        __builtin_prefetch(ahead + key * STRIP, 1);
+        __builtin_prefetch(ahead + key * STRIP + STRIP / 2, 1);
+        for (uint32_t n = 0; n < STRIP_VECTORS; n++)
+            row[n] = vf_load(strip + key * STRIP + n * LANES);
+        replay_key(pending, 0, pending->settled, first, key, row);
+        for (uint32_t n = 0; n < STRIP_VECTORS && pending->settled > 0; n++)
+            vf_store(strip + key * STRIP + n * LANES, row[n]);
+        replay_key(pending, pending->settled, pending->count, first, key, row);
+        for (uint32_t n = 0; n < STRIP_VECTORS; n++)
+            vf_store(work + key * STRIP + n * LANES, row[n]);
+    }
+}
+
+/* The same of a value by itself: `state` is its part of the state, a number every `pitch`. */
+static void replay_value(const struct head *head, const struct pending *pending, uint32_t at,
+                         float *state, uint32_t pitch, float *work)
+{
+    for (uint32_t key = 0; key < head->keys; key++) {
+        float s = state[(uint64_t)key * pitch];
+        for (uint32_t r = 0; r < pending->count; r++) {
+            const struct record *record = &pending->at[r];
+            s = *record->decay * s + record->k[key] * record->delta[at];
+            if (r + 1 == pending->settled)
+                state[(uint64_t)key * pitch] = s;
+        }
+        work[key] = s;
+    }
+}
+
+static void record_strip(const struct head *head, const struct token *tokens,
+                         const struct record *records, uint32_t count, uint32_t first, float *work)
+{
+    const struct ahead nothing = {work, 0};
+    for (uint32_t i = 0; i < count; i++) {
+        vf delta[STRIP_VECTORS];
+        read_token(head, work, &tokens[i], first, delta);
+        for (uint32_t n = 0; n < STRIP_VECTORS; n++)
+            vf_store(records[i].delta + first + n * LANES, delta[n]);
+        if (i + 1 < count)
+            write_strip(work, head->keys, &tokens[i], delta, nothing);
+    }
+}
+
+/* Tokens that may be taken back: the state is read once, and written, if at all, as it was before
+ * them. `work` has room for a strip. */
+static void record_tokens(const struct head *head, const struct recorder *recorder,
+                          struct token *tokens, uint32_t count, float *work)
+{
+    const uint32_t whole = whole_strips(head);
+    struct pending pending;
+    struct record records[EXACT_ROWS];
+    find_pending(recorder, head, &pending);
+    for (uint32_t i = 0; i < count; i++) {
+        records[i] = record_at(recorder, head, (uint64_t)recorder->seq->cached + i);
+        memcpy(records[i].k, tokens[i].k, head->keys * sizeof(float));
+        *records[i].decay = tokens[i].decay;
+    }
+    match_tokens(head, tokens, count);
+    for (uint32_t first = 0; first < whole; first += STRIP) {
+        replay_strip(head, &pending, first, work);
+        record_strip(head, tokens, records, count, first, work);
+    }
+    for (uint32_t at = whole; at < head->values; at++) {
+        replay_value(head, &pending, at, head->state + (uint64_t)whole * head->keys + (at - whole),
+                     head->values - whole, work);
+        for (uint32_t i = 0; i < count; i++)
+            records[i].delta[at] = rule_value(head, &tokens[i], at, work, 1);
+    }
+}
+
+/* Brings the stored state up to the tokens that the sequence holds. */
+static void settle_head(const struct head *head, const struct recorder *recorder, float *work)
+{
+    const uint32_t whole = whole_strips(head);
+    struct pending pending;
+    find_pending(recorder, head, &pending);
+    for (uint32_t first = 0; first < whole; first += STRIP)
+        replay_strip(head, &pending, first, work);
+    for (uint32_t at = whole; at < head->values; at++)
+        replay_value(head, &pending, at, head->state + (uint64_t)whole * head->keys + (at - whole),
+                     head->values - whole, work);
 }
 
 /* ---- tiles ----------------------------------------------------------------------------------- */
@@ -434,15 +598,20 @@ static void find_tokens(const struct cpu_call *call, uint64_t row, uint32_t head
         };
 }
 
+static struct head head_of(const struct cpu_call *call, float *state)
+{
+    return (struct head){.state = state,
+                         .keys = call->at[1].width,
+                         .values = call->at[2].width,
+                         .scale = call->op->scale};
+}
+
 /* One head of one sequence through all its rows, cut where its positions are multiples of
  * CHUNK_ROWS: a step that ends there does not change what comes after it. */
 static void rule_head(const struct cpu_call *call, const struct step_seq *seq, uint32_t number,
                       float *state, const struct host_operand *y)
 {
-    const struct head head = {.state = state,
-                              .keys = call->at[1].width,
-                              .values = call->at[2].width,
-                              .scale = call->op->scale};
+    const struct head head = head_of(call, state);
     const bool has_tiles = head.values % STRIP == 0 && head.keys % LANES == 0;
     struct token tokens[CHUNK_ROWS];
     for (uint32_t i = 0; i < seq->rows;) {
@@ -486,5 +655,34 @@ void KERNEL(delta_rule_inplace)(const struct cpu_call *call, const struct part *
         float *state = (float *)(void *)host_slot_row(&call->at[5], seq->slot, 0);
         for (uint32_t head = part->column / y->width; head < part->column_end / y->width; head++)
             rule_head(call, seq, head, state + head * head_floats(call), y);
+    }
+}
+
+/* One head of one sequence. */
+static void recorded_head(const struct cpu_call *call, const struct step_seq *seq, uint32_t number,
+                          float *state)
+{
+    const struct head head = head_of(call, state);
+    const struct recorder recorder = {&call->at[6], seq, number};
+    const struct host_operand *y = &call->at[7];
+    struct token tokens[EXACT_ROWS];
+    if (!seq->is_recorded) {
+        if (seq->pending > 0)
+            settle_head(&head, &recorder, call->scratch);
+        rule_head(call, seq, number, state, y);
+        return;
+    }
+    find_tokens(call, seq->row_first, number, y, tokens, seq->rows);
+    record_tokens(&head, &recorder, tokens, seq->rows, call->scratch);
+}
+
+void KERNEL(delta_rule_recorded)(const struct cpu_call *call, const struct part *part)
+{
+    const struct host_operand *y = &call->at[7];
+    for (uint32_t s = 0; s < call->step->seqs; s++) {
+        const struct step_seq *seq = &call->step->seq[s];
+        float *state = (float *)(void *)host_slot_row(&call->at[5], seq->slot, 0);
+        for (uint32_t head = part->column / y->width; head < part->column_end / y->width; head++)
+            recorded_head(call, seq, head, state + head * head_floats(call));
     }
 }
