@@ -433,6 +433,8 @@ struct weir_profile_shape {
     uint32_t rows;           /* of each sequence */
     enum weir_logits logits; /* of each sequence */
     uint32_t sequences;      /* 0 counts as 1 */
+    bool is_marked;          /* sessions were marked just before and hold the records of a step like
+                                it, all of whose tokens stayed: a round of speculation */
 };
 
 /* The bytes alone, without loading anything. NULL options are the defaults. Errors as in

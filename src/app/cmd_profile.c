@@ -323,7 +323,8 @@ static enum weir_status profile_threads(struct profiling *p, uint32_t threads,
     enum weir_status status;
     TRY(open_engine(p, threads, err));
     for (uint64_t i = 0; i < count; i++) {
-        const struct profile_point point = profile_points_take(p->options, i);
+        struct profile_point point = profile_points_take(p->options, i);
+        profile_points_mark(&point, &p->engine);
         TRY(profile_point(p, &point, err));
     }
 out:

@@ -150,6 +150,25 @@ static enum weir_status size_mode(const struct profile_options *options, enum pr
     return WEIR_OK;
 }
 
+/* Verifications are rounds of speculation, if sessions can go back so far. */
+static uint32_t rewind_of(const struct profile_options *options,
+                          const struct weir_engine_options *engine)
+{
+    uint32_t rewind = 0;
+    for (uint64_t i = 0; i < options->drafts.count && engine->fused_gdn != WEIR_OFF; i++) {
+        const int64_t rows = options->drafts.items[i] + 1;
+        if (rows <= WEIR_REWIND_MAX)
+            rewind = larger(rewind, (uint32_t)rows);
+    }
+    return rewind;
+}
+
+void profile_points_mark(struct profile_point *point, const struct weir_engine_options *engine)
+{
+    point->shape.is_marked =
+        point->mode == PROFILE_VERIFY && point->shape.rows <= engine->rewind_max;
+}
+
 enum weir_status profile_points_size(const struct profile_options *options, uint32_t drift,
                                      struct weir_engine_options *engine, struct weir_error *err)
 {
@@ -157,8 +176,12 @@ enum weir_status profile_points_size(const struct profile_options *options, uint
     enum weir_status status = WEIR_OK;
     engine->sessions_max = largest(&options->sequences);
     engine->logits_rows_max = 1;
-    for (uint64_t i = 0; i < options->modes.count; i++)
-        TRY(size_mode(options, (enum profile_mode)options->modes.items[i], engine, &rows, err));
+    for (uint64_t i = 0; i < options->modes.count; i++) {
+        const enum profile_mode mode = (enum profile_mode)options->modes.items[i];
+        TRY(size_mode(options, mode, engine, &rows, err));
+        if (mode == PROFILE_VERIFY)
+            engine->rewind_max = rewind_of(options, engine);
+    }
     const uint32_t longest = largest(&options->contexts);
     const uint64_t held = (uint64_t)longest + rows + drift;
     if (held > CONTEXT_MAX)

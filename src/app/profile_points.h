@@ -18,6 +18,8 @@ enum weir_status profile_points_fill(struct profile_options *options, struct wei
  * contexts, sequences, then prompts or drafts. */
 uint64_t profile_points_count(const struct profile_options *options);
 struct profile_point profile_points_take(const struct profile_options *options, uint64_t number);
+/* Makes a verification a round of speculation, if sessions of such an engine go back so far. */
+void profile_points_mark(struct profile_point *point, const struct weir_engine_options *engine);
 
 /* Sizes an engine on which all points can be run, each session with room for `drift` tokens more.
  * Refuses what is more than a step of options->step_rows_max tokens, or than any context. */

@@ -69,6 +69,13 @@ static enum weir_status make_items(struct run *run, struct weir_error *err)
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
+static enum weir_status mark(const struct run *run, struct weir_session *session,
+                             struct weir_error *err)
+{
+    weir_session_unmark(session);
+    return run->shape.is_marked ? weir_session_mark(session, err) : WEIR_OK;
+}
+
 /* Brings a session to the tokens that stand before, unless it is there or, but for a prompt, a
  * little behind. */
 static enum weir_status stand(const struct run *run, uint32_t sequence, struct weir_error *err)
@@ -77,13 +84,14 @@ static enum weir_status stand(const struct run *run, uint32_t sequence, struct w
     const uint32_t position = weir_session_position(session), cached = run->shape.cached;
     const bool is_prompt = run->shape.rows > 1 && run->shape.logits == WEIR_LOGITS_LAST;
     const uint64_t last = (uint64_t)cached + (is_prompt ? 0 : PROFILE_DRIFT);
+    enum weir_status status = WEIR_OK;
     if (position >= cached && position + (uint64_t)run->shape.rows <= last)
-        return WEIR_OK;
+        return mark(run, session, err);
     weir_session_reset(session);
-    if (cached == 0)
-        return WEIR_OK;
-    return weir_session_eval(session, run->tokens + sequence * tokens_of_sequence(run), cached,
-                             WEIR_LOGITS_NONE, err);
+    if (cached > 0)
+        status = weir_session_eval(session, run->tokens + sequence * tokens_of_sequence(run),
+                                   cached, WEIR_LOGITS_NONE, err);
+    return status == WEIR_OK ? mark(run, session, err) : status;
 }
 
 static enum weir_status stand_all(const struct run *run, struct weir_error *err)

@@ -170,6 +170,7 @@ static enum weir_status build_plans(struct blueprint *blueprint, const char *pat
     const struct config *config = &blueprint->config;
     const struct weights *weights = &blueprint->weights;
     enum weir_status status;
+    blueprint->rewind = options->rewind_max;
     const struct plan_choices choices = {
         .cache_k = cache_dtype(options->cache_k),
         .cache_v = cache_dtype(options->cache_v),

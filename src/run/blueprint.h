@@ -19,6 +19,7 @@ struct blueprint {
     uint32_t threads;
     uint16_t *cpus; /* [threads]: where each runs; NULL: anywhere */
     struct plan_limits limits;
+    uint32_t rewind; /* tokens that a session can go back */
     struct weir_memory memory;
 };
 

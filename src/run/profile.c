@@ -82,12 +82,20 @@ static void visit_step(const struct blueprint *blueprint, uint32_t number, const
     }
 }
 
-/* The sequences of a step one behind the other, each with so many tokens and rows. */
-static void fill_seqs(struct step_seq *seq, uint32_t count, uint32_t cached, uint32_t rows)
+/* The sequences of a step one behind the other, each with so many tokens and rows. Of a round, the
+ * tokens of the one before it are pending. */
+static void fill_seqs(struct step_seq *seq, const struct weir_profile_shape *shape, uint32_t cached,
+                      uint32_t rows)
 {
-    for (uint32_t i = 0; i < count; i++)
-        seq[i] =
-            (struct step_seq){.slot = i, .cached = cached, .row_first = i * rows, .rows = rows};
+    const uint32_t pending = !shape->is_marked ? 0 : cached < rows ? cached : rows;
+    for (uint32_t i = 0; i < shape->sequences; i++)
+        seq[i] = (struct step_seq){.slot = i,
+                                   .cached = cached,
+                                   .row_first = i * rows,
+                                   .rows = rows,
+                                   .pending = pending,
+                                   .settle = pending,
+                                   .is_recorded = shape->is_marked};
 }
 
 /* All ops of all steps that the evaluation takes; returns the number of steps. `seq` is room for
@@ -104,7 +112,7 @@ static uint32_t visit_ops(const struct blueprint *blueprint, const struct weir_p
         const uint32_t rows = session_step_rows(&blueprint->limits, cached, shape->rows - done);
         const uint32_t outs = done + rows == shape->rows ? engine_outs(shape->logits, rows) : 0;
         limits.context = cached + rows;
-        fill_seqs(seq, shape->sequences, cached, rows);
+        fill_seqs(seq, shape, cached, rows);
         const struct step step = {.rows = shape->sequences * rows,
                                   .seqs = shape->sequences,
                                   .seq = seq,
@@ -125,6 +133,10 @@ static enum weir_status check_shape(const struct blueprint *blueprint,
         return err_set(err, WEIR_ERR_ARGUMENT, "no such choice of logits: %d", (int)shape->logits);
     TRY(engine_check_logits_rows(limits, shape->rows, shape->logits, err));
     TRY(engine_check_count(limits, shape->cached, shape->rows, err));
+    if (shape->is_marked && shape->rows > blueprint->rewind)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "%u tokens behind the mark of a session, expected at most %u", shape->rows,
+                       blueprint->rewind);
     if (sequences > 1) /* one may take several steps */
         TRY(engine_check_step(limits, shape->sequences, sequences * shape->rows,
                               sequences * engine_outs(shape->logits, shape->rows), err));

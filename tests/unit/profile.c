@@ -778,6 +778,64 @@ TEST(profile_of_9b_moves_state_once)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
+static uint64_t state_bytes(const struct weir_model *model, uint32_t rows, bool is_marked)
+{
+    const struct weir_profile_shape shape = {
+        .cached = 2048, .rows = rows, .logits = WEIR_LOGITS_ALL, .is_marked = is_marked};
+    struct weir_engine_options options;
+    struct weir_profile *profile;
+    struct weir_error err = {0};
+    uint64_t bytes = 0;
+    weir_engine_options_init(&options);
+    options.rewind_max = is_marked ? rows : 0;
+    CHECK_OK(weir_profile_open(&profile, model, &options, &shape, &err), &err);
+    struct weir_profile_info info;
+    weir_profile_info(profile, &info);
+    for (uint32_t i = 0; i < info.ops; i++) {
+        struct weir_profile_op op;
+        weir_profile_op(profile, i, &op);
+        bytes += op.traffic.read[WEIR_TRAFFIC_STATE] + op.traffic.written[WEIR_TRAFFIC_STATE];
+    }
+    weir_profile_close(profile);
+    return bytes;
+}
+
+/* A round of 4 drafts that are all accepted: the state in and out, five records out and, next time,
+ * in. Copies of the state for each draft would be 6 states and more. */
+TEST(profile_of_a_round_moves_state_little_more_than_a_token)
+{
+    for (const char *const *size = weir_synth_sizes(); *size != NULL; size++) {
+        struct weir_synth_options synth;
+        weir_synth_options_init(&synth);
+        synth.size = *size;
+        if (strchr(*size, 'B') == NULL)
+            continue; /* no public model: its heads are small, and a record is much of one */
+        struct weir_model *model = fixture_shape(&synth);
+        const double state = (double)state_bytes(model, 1, false) / 2;
+        const double round = (double)state_bytes(model, 5, true) / state;
+        if (!(round >= 2.15 && round <= 2.17))
+            test_fail(__FILE__, __LINE__, "%s: a round moves %.3f states", *size, round);
+        weir_model_close(model);
+    }
+}
+
+TEST(profile_refuses_rounds_that_sessions_cannot_take_back)
+{
+    const struct weir_profile_shape shape = {
+        .cached = 9, .rows = 5, .logits = WEIR_LOGITS_ALL, .is_marked = true};
+    struct weir_synth_options synth;
+    struct weir_engine_options options;
+    struct weir_profile *profile;
+    struct weir_error err = {0};
+    weir_synth_options_init(&synth);
+    weir_engine_options_init(&options);
+    options.rewind_max = 4;
+    struct weir_model *model = fixture_shape(&synth);
+    CHECK(weir_profile_open(&profile, model, &options, &shape, &err) == WEIR_ERR_ARGUMENT);
+    fixture_check_says(&err, WEIR_ERR_ARGUMENT, "5 tokens behind the mark of a session");
+    weir_model_close(model);
+}
+
 static void profile_a_shape(void *argument)
 {
     const struct weir_profile_shape shape = {5, 2, WEIR_LOGITS_LAST, 1};
