@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Kernels of the gated delta rule: token by token where a sequence has few rows, in chunks where it
- * has many. The state of a head is held in strips of 32 values, strip after strip, each key by key
- * with its values side by side, so that sums over the keys need no sum across a vector and a strip
- * fills 16 KiB of the first cache without gaps. Values that make no strip follow, key by key. */
-#include "cpu/kernels/kernel.h"
-
-#include <math.h>
+ * has many. */
+#include "cpu/kernels/rule.h"
 
 /* ---- state in and out ------------------------------------------------------------------------ */
 
@@ -32,100 +28,6 @@ void KERNEL(state_store)(const struct cpu_call *call, const struct part *part)
 
 /* ---- token by token -------------------------------------------------------------------------- */
 
-enum { STRIP = RULE_STRIP, STRIP_VECTORS = STRIP / LANES };
-
-/* One token of one head. */
-struct token {
-    const float *q, *k, *v;
-    float *out;
-    float decay, beta;
-    float match; /* k . q */
-};
-
-/* What all tokens of a head share. */
-struct head {
-    float *state;
-    uint32_t keys, values;
-    float scale;
-};
-
-/* Sums in turn, that one addition need not wait for the other. */
-enum { TURNS = LANES == 16 ? 2 : 1 };
-
-/* sums[0] += S^T k and sums[1] += S^T q of one key. */
-INLINE void read_key(const float *strip, const struct token *token, uint32_t key,
-                     vf sums[2][STRIP_VECTORS])
-{
-    const vf k = vf_set(token->k[key]), q = vf_set(token->q[key]);
-    for (uint32_t n = 0; n < STRIP_VECTORS; n++) {
-        const vf row = vf_load(strip + key * STRIP + n * LANES);
-        sums[0][n] = vf_fma(row, k, sums[0][n]);
-        sums[1][n] = vf_fma(row, q, sums[1][n]);
-    }
-}
-
-/* sums[0] = S^T k and sums[1] = S^T q of the values of the strip. */
-static void read_strip(const float *strip, uint32_t keys, const struct token *token,
-                       vf sums[2][STRIP_VECTORS])
-{
-    vf own[TURNS][2][STRIP_VECTORS];
-    uint32_t key = 0;
-    for (uint32_t n = 0; n < TURNS * STRIP_VECTORS; n++)
-        own[n % TURNS][0][n / TURNS] = own[n % TURNS][1][n / TURNS] = vf_set(0.0f);
-    for (; key + TURNS <= keys; key += TURNS) {
-        for (uint32_t turn = 0; turn < TURNS; turn++)
-            read_key(strip, token, key + turn, own[turn]);
-    }
-    for (; key < keys; key++)
-        read_key(strip, token, key, own[0]);
-    for (uint32_t n = 0; n < 2 * STRIP_VECTORS; n++) {
-        vf *sum = &sums[n % 2][n / 2];
-        *sum = own[0][n % 2][n / 2];
-        for (uint32_t turn = 1; turn < TURNS; turn++)
-            *sum = vf_add(*sum, own[turn][n % 2][n / 2]);
-    }
-}
-
-/* What a token fetches of the strip behind: `step` floats a key from `from` on. */
-struct ahead {
-    const float *from;
-    uint32_t step;
-};
-
-/* S = decay S + k delta^T. The next strip is fetched meanwhile: there the hardware, which stops at
- * the end of a page, would begin anew four times. */
-static void write_strip(float *strip, uint32_t keys, const struct token *token,
-                        const vf delta[STRIP_VECTORS], struct ahead ahead)
-{
-    const vf decay = vf_set(token->decay);
-    for (uint32_t i = 0; i < keys; i++) {
-        const vf k = vf_set(token->k[i]);
-        float *row = strip + i * STRIP;
-        __builtin_prefetch(ahead.from + i * ahead.step, 1);
-        __builtin_prefetch(ahead.from + i * ahead.step + ahead.step / 2, 1);
-        for (uint32_t n = 0; n < STRIP; n += LANES)
-            vf_store(row + n, vf_fma(k, delta[n / LANES], vf_mul(decay, vf_load(row + n))));
-    }
-}
-
-/* STRIP values from `first` on of one token, of which the strip knows nothing yet. With u = S^T k
- * and p = S^T q of the old state, delta = beta (v - decay u), and what is read of the new one is
- * decay p + (k . q) delta: Yang, Kautz and Hatamizadeh 2024 (arXiv 2412.06464), equation 10, in one
- * pass that reads and one that writes. */
-static void read_token(const struct head *head, const float *strip, const struct token *token,
-                       uint32_t first, vf delta[STRIP_VECTORS])
-{
-    vf sums[2][STRIP_VECTORS];
-    const vf decay = vf_set(token->decay);
-    read_strip(strip, head->keys, token, sums);
-    for (uint32_t n = 0; n < STRIP_VECTORS; n++) {
-        const vf v = vf_load(token->v + first + n * LANES);
-        delta[n] = vf_mul(vf_set(token->beta), vf_sub(v, vf_mul(decay, sums[0][n])));
-        const vf read = vf_fma(vf_set(token->match), delta[n], vf_mul(decay, sums[1][n]));
-        vf_store(token->out + first + n * LANES, vf_mul(vf_set(head->scale), read));
-    }
-}
-
 static void rule_strip(const struct head *head, const struct token *token, uint32_t first,
                        struct ahead ahead)
 {
@@ -133,37 +35,6 @@ static void rule_strip(const struct head *head, const struct token *token, uint3
     float *strip = head->state + (uint64_t)first * head->keys;
     read_token(head, strip, token, first, delta);
     write_strip(strip, head->keys, token, delta, ahead);
-}
-
-/* Value `at` by itself, where a head has no whole strip: `state` is its part of it, a number every
- * `pitch`. Returns what it gains of the key. */
-static float rule_value(const struct head *head, const struct token *token, uint32_t at,
-                        float *state, uint32_t pitch)
-{
-    const uint32_t keys = head->keys;
-    float u = 0, p = 0;
-    for (uint32_t i = 0; i < keys; i++) {
-        u += state[(uint64_t)i * pitch] * token->k[i];
-        p += state[(uint64_t)i * pitch] * token->q[i];
-    }
-    const float delta = token->beta * (token->v[at] - token->decay * u);
-    token->out[at] = head->scale * (token->decay * p + token->match * delta);
-    for (uint32_t i = 0; i < keys; i++)
-        state[(uint64_t)i * pitch] =
-            token->decay * state[(uint64_t)i * pitch] + token->k[i] * delta;
-    return delta;
-}
-
-static void match_tokens(const struct head *head, struct token *tokens, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        tokens[i].match = dot_floats(tokens[i].k, tokens[i].q, head->keys);
-}
-
-/* Values from here on make no strip. */
-static uint32_t whole_strips(const struct head *head)
-{
-    return head->values - head->values % STRIP;
 }
 
 /* Strip by strip, so that each comes from memory once and goes back once. Each token fetches its
@@ -174,8 +45,7 @@ static void rule_tokens(const struct head *head, struct token *tokens, uint32_t 
     const uint32_t whole = whole_strips(head);
     match_tokens(head, tokens, count);
     for (uint32_t first = 0; first < whole; first += STRIP) {
-        struct ahead ahead = {head->state + (uint64_t)(first + STRIP) * head->keys,
-                              (STRIP + count - 1) / count};
+        struct ahead ahead = {next_strip(head, first), (STRIP + count - 1) / count};
         for (uint32_t i = 0; i < count; i++) {
             rule_strip(head, &tokens[i], first, ahead);
             ahead.from += ahead.step * head->keys;
@@ -187,149 +57,6 @@ static void rule_tokens(const struct head *head, struct token *tokens, uint32_t 
                        head->state + (uint64_t)whole * head->keys + (at - whole),
                        head->values - whole);
     }
-}
-
-/* ---- with records ---------------------------------------------------------------------------- */
-
-/* What a token does to the state of a head. */
-struct record {
-    float *k, *delta, *decay;
-};
-
-/* The records of a sequence for one head. */
-struct recorder {
-    const struct host_operand *ring;
-    const struct step_seq *seq;
-    uint32_t number; /* of the head */
-};
-
-static struct record record_at(const struct recorder *recorder, const struct head *head,
-                               uint64_t position)
-{
-    const struct host_operand *ring = recorder->ring;
-    uint8_t *row = host_slot_row(ring, recorder->seq->slot, position % ring->rows);
-    float *k = (float *)(void *)row + (uint64_t)recorder->number * ring->stride;
-    return (struct record){k, k + head->keys, k + head->keys + head->values};
-}
-
-/* Records of tokens that are pending: settled first. */
-struct pending {
-    struct record at[EXACT_ROWS];
-    uint32_t count, settled;
-};
-
-static void find_pending(const struct recorder *recorder, const struct head *head,
-                         struct pending *pending)
-{
-    const struct step_seq *seq = recorder->seq;
-    pending->count = seq->pending;
-    pending->settled = seq->settle;
-    for (uint32_t i = 0; i < seq->pending; i++)
-        pending->at[i] = record_at(recorder, head, (uint64_t)seq->cached - seq->pending + i);
-}
-
-/* Records [from, to) on one key of the strip: what write_strip does for each of these tokens. */
-INLINE void replay_key(const struct pending *pending, uint32_t from, uint32_t to, uint32_t first,
-                       uint32_t key, vf row[STRIP_VECTORS])
-{
-    for (uint32_t r = from; r < to; r++) {
-        const struct record *record = &pending->at[r];
-        const vf k = vf_set(record->k[key]), decay = vf_set(*record->decay);
-        for (uint32_t n = 0; n < STRIP_VECTORS; n++)
-            row[n] = vf_fma(k, vf_load(record->delta + first + n * LANES), vf_mul(decay, row[n]));
-    }
-}
-
-/* The strip of values from `first` on through what is pending, into `work`; what is settled stays
- * in the strip. The next strip is fetched meanwhile. */
-static void replay_strip(const struct head *head, const struct pending *pending, uint32_t first,
-                         float *work)
-{
-    float *strip = head->state + (uint64_t)first * head->keys;
-    const float *ahead = strip + (uint64_t)STRIP * head->keys;
-    for (uint32_t key = 0; key < head->keys; key++) {
-        vf row[STRIP_VECTORS];
-        __builtin_prefetch(ahead + key * STRIP, 1);
-        __builtin_prefetch(ahead + key * STRIP + STRIP / 2, 1);
-        for (uint32_t n = 0; n < STRIP_VECTORS; n++)
-            row[n] = vf_load(strip + key * STRIP + n * LANES);
-        replay_key(pending, 0, pending->settled, first, key, row);
-        for (uint32_t n = 0; n < STRIP_VECTORS && pending->settled > 0; n++)
-            vf_store(strip + key * STRIP + n * LANES, row[n]);
-        replay_key(pending, pending->settled, pending->count, first, key, row);
-        for (uint32_t n = 0; n < STRIP_VECTORS; n++)
-            vf_store(work + key * STRIP + n * LANES, row[n]);
-    }
-}
-
-/* The same of a value by itself: `state` is its part of the state, a number every `pitch`. */
-static void replay_value(const struct head *head, const struct pending *pending, uint32_t at,
-                         float *state, uint32_t pitch, float *work)
-{
-    for (uint32_t key = 0; key < head->keys; key++) {
-        float s = state[(uint64_t)key * pitch];
-        for (uint32_t r = 0; r < pending->count; r++) {
-            const struct record *record = &pending->at[r];
-            s = *record->decay * s + record->k[key] * record->delta[at];
-            if (r + 1 == pending->settled)
-                state[(uint64_t)key * pitch] = s;
-        }
-        work[key] = s;
-    }
-}
-
-static void record_strip(const struct head *head, const struct token *tokens,
-                         const struct record *records, uint32_t count, uint32_t first, float *work)
-{
-    const struct ahead nothing = {work, 0};
-    for (uint32_t i = 0; i < count; i++) {
-        vf delta[STRIP_VECTORS];
-        read_token(head, work, &tokens[i], first, delta);
-        for (uint32_t n = 0; n < STRIP_VECTORS; n++)
-            vf_store(records[i].delta + first + n * LANES, delta[n]);
-        if (i + 1 < count)
-            write_strip(work, head->keys, &tokens[i], delta, nothing);
-    }
-}
-
-/* Tokens that may be taken back: the state is read once, and written, if at all, as it was before
- * them. `work` has room for a strip. */
-static void record_tokens(const struct head *head, const struct recorder *recorder,
-                          struct token *tokens, uint32_t count, float *work)
-{
-    const uint32_t whole = whole_strips(head);
-    struct pending pending;
-    struct record records[EXACT_ROWS];
-    find_pending(recorder, head, &pending);
-    for (uint32_t i = 0; i < count; i++) {
-        records[i] = record_at(recorder, head, (uint64_t)recorder->seq->cached + i);
-        memcpy(records[i].k, tokens[i].k, head->keys * sizeof(float));
-        *records[i].decay = tokens[i].decay;
-    }
-    match_tokens(head, tokens, count);
-    for (uint32_t first = 0; first < whole; first += STRIP) {
-        replay_strip(head, &pending, first, work);
-        record_strip(head, tokens, records, count, first, work);
-    }
-    for (uint32_t at = whole; at < head->values; at++) {
-        replay_value(head, &pending, at, head->state + (uint64_t)whole * head->keys + (at - whole),
-                     head->values - whole, work);
-        for (uint32_t i = 0; i < count; i++)
-            records[i].delta[at] = rule_value(head, &tokens[i], at, work, 1);
-    }
-}
-
-/* Brings the stored state up to the tokens that the sequence holds. */
-static void settle_head(const struct head *head, const struct recorder *recorder, float *work)
-{
-    const uint32_t whole = whole_strips(head);
-    struct pending pending;
-    find_pending(recorder, head, &pending);
-    for (uint32_t first = 0; first < whole; first += STRIP)
-        replay_strip(head, &pending, first, work);
-    for (uint32_t at = whole; at < head->values; at++)
-        replay_value(head, &pending, at, head->state + (uint64_t)whole * head->keys + (at - whole),
-                     head->values - whole, work);
 }
 
 /* ---- tiles ----------------------------------------------------------------------------------- */
@@ -580,36 +307,8 @@ static void rule_chunk(const struct head *head, const struct token *tokens, uint
 
 /* ---- heads ----------------------------------------------------------------------------------- */
 
-static void find_tokens(const struct cpu_call *call, uint64_t row, uint32_t head,
-                        const struct host_operand *y, struct token *tokens, uint32_t count)
-{
-    const struct host_operand *k = &call->at[1], *v = &call->at[2];
-    const uint32_t per_k = v->groups / k->groups;
-    const uint32_t k_head =
-        call->op->head_map == HEAD_MAP_GROUPED ? head / per_k : head % k->groups;
-    for (uint32_t i = 0; i < count; i++)
-        tokens[i] = (struct token){
-            .q = host_group(&call->at[0], row + i, k_head),
-            .k = host_group(k, row + i, k_head),
-            .v = host_group(v, row + i, head),
-            .out = host_group(y, row + i, head),
-            .decay = expf(host_group(&call->at[3], row + i, 0)[head]),
-            .beta = host_group(&call->at[4], row + i, 0)[head],
-        };
-}
-
-static struct head head_of(const struct cpu_call *call, float *state)
-{
-    return (struct head){.state = state,
-                         .keys = call->at[1].width,
-                         .values = call->at[2].width,
-                         .scale = call->op->scale};
-}
-
-/* One head of one sequence through all its rows, cut where its positions are multiples of
- * CHUNK_ROWS: a step that ends there does not change what comes after it. */
-static void rule_head(const struct cpu_call *call, const struct step_seq *seq, uint32_t number,
-                      float *state, const struct host_operand *y)
+void KERNEL(rule_head)(const struct cpu_call *call, const struct step_seq *seq, uint32_t number,
+                       float *state, const struct host_operand *y)
 {
     const struct head head = head_of(call, state);
     const bool has_tiles = head.values % STRIP == 0 && head.keys % LANES == 0;
@@ -626,11 +325,6 @@ static void rule_head(const struct cpu_call *call, const struct step_seq *seq, u
     }
 }
 
-static uint64_t head_floats(const struct cpu_call *call)
-{
-    return (uint64_t)call->at[2].width * call->at[1].width;
-}
-
 void KERNEL(delta_rule)(const struct cpu_call *call, const struct part *part)
 {
     const uint32_t heads = call->at[2].groups;
@@ -642,7 +336,7 @@ void KERNEL(delta_rule)(const struct cpu_call *call, const struct part *part)
             float *after = (float *)(void *)call->at[6].data + at;
             memcpy(after, (const float *)(const void *)call->at[5].data + at,
                    floats * sizeof(float));
-            rule_head(call, &call->step->seq[s], head, after, y);
+            KERNEL(rule_head)(call, &call->step->seq[s], head, after, y);
         }
     }
 }
@@ -654,35 +348,6 @@ void KERNEL(delta_rule_inplace)(const struct cpu_call *call, const struct part *
         const struct step_seq *seq = &call->step->seq[s];
         float *state = (float *)(void *)host_slot_row(&call->at[5], seq->slot, 0);
         for (uint32_t head = part->column / y->width; head < part->column_end / y->width; head++)
-            rule_head(call, seq, head, state + head * head_floats(call), y);
-    }
-}
-
-/* One head of one sequence. */
-static void recorded_head(const struct cpu_call *call, const struct step_seq *seq, uint32_t number,
-                          float *state)
-{
-    const struct head head = head_of(call, state);
-    const struct recorder recorder = {&call->at[6], seq, number};
-    const struct host_operand *y = &call->at[7];
-    struct token tokens[EXACT_ROWS];
-    if (!seq->is_recorded) {
-        if (seq->pending > 0)
-            settle_head(&head, &recorder, call->scratch);
-        rule_head(call, seq, number, state, y);
-        return;
-    }
-    find_tokens(call, seq->row_first, number, y, tokens, seq->rows);
-    record_tokens(&head, &recorder, tokens, seq->rows, call->scratch);
-}
-
-void KERNEL(delta_rule_recorded)(const struct cpu_call *call, const struct part *part)
-{
-    const struct host_operand *y = &call->at[7];
-    for (uint32_t s = 0; s < call->step->seqs; s++) {
-        const struct step_seq *seq = &call->step->seq[s];
-        float *state = (float *)(void *)host_slot_row(&call->at[5], seq->slot, 0);
-        for (uint32_t head = part->column / y->width; head < part->column_end / y->width; head++)
-            recorded_head(call, seq, head, state + head * head_floats(call));
+            KERNEL(rule_head)(call, seq, head, state + head * head_floats(call), y);
     }
 }
