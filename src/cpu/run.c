@@ -298,6 +298,12 @@ static void fetch_ahead(const struct exec *exec, uint32_t thread, uint32_t numbe
     }
 }
 
+static uint64_t read_clock(const struct exec *exec)
+{
+    return exec->step->clocks == NULL ? 0 : clock_ns();
+}
+
+/* Within a phase an op begins when the one before it ends: one reading is both. */
 static void run_program(void *argument, uint32_t thread)
 {
     struct exec *exec = argument;
@@ -308,21 +314,23 @@ static void run_program(void *argument, uint32_t thread)
         .threads = pool_threads(exec->device->pool),
     };
     struct op_clock *clocks = backend_clocks(exec->plan, exec->step, thread);
+    uint64_t begin = read_clock(exec);
     for (uint32_t i = 0; i < exec->plan->op_count; i++) {
         const uint32_t phase = t.program->turns[i].phase;
         if (i > 0 && phase != t.program->turns[i - 1].phase) {
             fetch_ahead(exec, thread, i - 1);
             if (!end_phase(exec, thread, phase - 1))
                 return;
+            begin = read_clock(exec);
         }
-        if (clocks != NULL)
-            clocks[i].begin = clock_ns();
         resolve(&t, i);
         compute_turn(&t);
         if (t.call.op->kind == OP_ROUTE)
             gather(&t);
+        const uint64_t end = read_clock(exec);
         if (clocks != NULL)
-            clocks[i].end = clock_ns();
+            clocks[i] = (struct op_clock){begin, end};
+        begin = end;
     }
 }
 

@@ -6,9 +6,10 @@
  * json` has printed, evaluates its steps, and prints it again, with "instructions" in each op and
  * MADE_BY as "made_by". COUNTS is the file of callgrind's dumps, one behind another.
  *
- * A profile asks for the time when an op begins and when it ends. Here the linker puts the function
- * below in the place of the clock: each call dumps what was counted since the last one. So the
- * product is as it is, and what lies between ops is left out. */
+ * A profile asks for the time when an op begins, or the one before it ends, and when it ends. Here
+ * the linker puts the function below in the place of the clock: each call dumps what was counted
+ * since the last one, and says the number of the call, so that the times of the profile tell which
+ * dump is whose. So the product is as it is, and what lies between phases is left out. */
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -111,10 +112,26 @@ static void run_twice(struct weir_engine *engine, struct weir_session *session,
     free(tokens);
 }
 
-/* Evaluates a step; its calls of the clock begin with the number that is returned. */
-static uint64_t count_step(struct weir_engine *engine, struct weir_session *session,
-                           const json_t *step)
+/* The call of the clock that ends each op, the first of the evaluation being number `first`. The
+ * step begins with the one behind that. An op must begin with the call before: else the dump is not
+ * of the op alone. */
+static void note_calls(const struct weir_profile *profile, uint64_t first, json_t *ops)
 {
+    struct weir_profile_span span;
+    for (uint32_t i = 0; i < json_array_size(ops); i++) {
+        weir_profile_op_span(profile, 0, 0, i, &span);
+        if (span.end != span.begin + 1)
+            fail(1, "%" PRIu64 " calls of the clock in op %u, expected 1", span.end - span.begin,
+                 i);
+        json_object_set_new(json_array_get(ops, i), "instructions",
+                            json_integer((json_int_t)(first + 1 + span.end)));
+    }
+}
+
+/* Evaluates a step; each op gets the number of its call of the clock in place of its counts. */
+static void count_step(struct weir_engine *engine, struct weir_session *session, json_t *step)
+{
+    json_t *ops = json_object_get(step, "ops");
     struct weir_error err = {0};
     struct weir_profile *profile;
     struct weir_profile_info info;
@@ -123,13 +140,10 @@ static uint64_t count_step(struct weir_engine *engine, struct weir_session *sess
     check(weir_profile_open_engine(&profile, engine, &shape, 2, &err), &err);
     weir_profile_info(profile, &info);
     run_twice(engine, session, &shape, profile);
-    weir_profile_close(profile);
-    if (info.ops != json_array_size(json_object_get(step, "ops")) || info.steps != 1)
+    if (info.ops != json_array_size(ops) || info.steps != 1)
         fail(1, "the engine has %u ops and %u steps, not those of the file", info.ops, info.steps);
-    if (calls - first != 2 * (uint64_t)info.ops + 4)
-        fail(1, "%" PRIu64 " calls of the clock, expected two for each of %u ops and four more",
-             calls - first, info.ops);
-    return first;
+    note_calls(profile, first, ops);
+    weir_profile_close(profile);
 }
 
 /* ---- counts ---------------------------------------------------------------------------------- */
@@ -159,13 +173,15 @@ static uint64_t *read_counts(const char *path)
     return counts;
 }
 
-/* Calls of an evaluation: its begin, that of the step, begin and end of each op, both ends. */
 static void put_counts(json_t *step, const uint64_t *counts)
 {
-    json_t *ops = json_object_get(step, "ops");
-    for (size_t i = 0; i < json_array_size(ops); i++)
-        json_object_set_new(json_array_get(ops, i), "instructions",
-                            json_integer((json_int_t)counts[2 * i + 3]));
+    size_t i;
+    json_t *op;
+    json_array_foreach(json_object_get(step, "ops"), i, op)
+    {
+        json_t *call = json_object_get(op, "instructions");
+        json_integer_set(call, (json_int_t)counts[json_integer_value(call)]);
+    }
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -231,15 +247,13 @@ int main(int argc, char **argv)
     check(weir_model_open(&model, argv[1], NULL, &err), &err);
     struct weir_engine *engine = open_engine(model);
     check(weir_session_open(&session, engine, &err), &err);
-    uint64_t *first = calloc(json_array_size(steps) + 1, sizeof *first);
-    for (size_t i = 0; first != NULL && i < json_array_size(steps); i++)
-        first[i] = count_step(engine, session, json_array_get(steps, i));
+    for (size_t i = 0; i < json_array_size(steps); i++)
+        count_step(engine, session, json_array_get(steps, i));
     uint64_t *counts = read_counts(argv[2]);
-    for (size_t i = 0; first != NULL && i < json_array_size(steps); i++)
-        put_counts(json_array_get(steps, i), counts + first[i]);
+    for (size_t i = 0; i < json_array_size(steps); i++)
+        put_counts(json_array_get(steps, i), counts);
     json_object_set_new(root, "made_by", json_string(argv[3]));
     print(root);
-    free(first);
     free(counts);
     weir_session_close(session);
     weir_engine_close(engine);
