@@ -46,6 +46,12 @@ static inline struct op_clock *backend_clocks(const struct plan *plan, const str
     return step->clocks == NULL ? NULL : step->clocks + (uint64_t)thread * plan->op_count;
 }
 
+/* What the clock of the step shows; 0 if nobody asks. */
+static inline uint64_t backend_time(const struct step *step)
+{
+    return step->clocks == NULL ? 0 : step->clock();
+}
+
 /* Bytes that `prepare` will allocate. */
 struct backend_needs {
     uint64_t activations; /* without the logits */

@@ -140,13 +140,29 @@ enum {
     CPUID_OSXSAVE = 1 << 27,
 };
 
-enum cpuid_word { WORD_1C, WORD_7B, WORD_7C, WORD_7D, WORD_7_1A, WORD_MORE_C, WORDS };
+enum cpuid_word {
+    WORD_1C,
+    WORD_7B,
+    WORD_7C,
+    WORD_7D,
+    WORD_7_1A,
+    WORD_MORE_C,
+    WORD_MORE_D,
+    WORD_POWER_D,
+    WORDS
+};
 
 static const struct {
     uint32_t leaf, subleaf, reg;
 } words[WORDS] = {
-    [WORD_1C] = {1, 0, 2}, [WORD_7B] = {7, 0, 1},   [WORD_7C] = {7, 0, 2},
-    [WORD_7D] = {7, 0, 3}, [WORD_7_1A] = {7, 1, 0}, [WORD_MORE_C] = {0x80000001, 0, 2},
+    [WORD_1C] = {1, 0, 2},
+    [WORD_7B] = {7, 0, 1},
+    [WORD_7C] = {7, 0, 2},
+    [WORD_7D] = {7, 0, 3},
+    [WORD_7_1A] = {7, 1, 0},
+    [WORD_MORE_C] = {0x80000001, 0, 2},
+    [WORD_MORE_D] = {0x80000001, 0, 3},
+    [WORD_POWER_D] = {0x80000007, 0, 3},
 };
 
 static const struct {
@@ -159,6 +175,8 @@ static const struct {
     {CPU_SSE42, WORD_1C, 1u << 20 | 1u << 23, 0, 0},
     {CPU_FMA, WORD_1C, 1u << 12 | 1u << 22 | 1u << 28 | 1u << 29, XCR0_AVX, CPU_SSE42},
     {CPU_LZCNT, WORD_MORE_C, 1u << 5, 0, 0},
+    {CPU_RDTSCP, WORD_MORE_D, 1u << 27, 0, 0},
+    {CPU_TSC_INVARIANT, WORD_POWER_D, 1u << 8, 0, CPU_RDTSCP},
     {CPU_AVX2, WORD_7B, 1u << 3 | 1u << 5 | 1u << 8, XCR0_AVX,
      CPU_FMA | CPU_LZCNT}, /* and BMI 1 and 2 */
     {CPU_AVX512, WORD_7B, 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31, XCR0_AVX512,

@@ -56,6 +56,8 @@ enum cpu_feature {
     CPU_NEON_I8MM = 1024, /* products of matrices of bytes */
     CPU_NEON_BF16 = 2048,
     CPU_LZCNT = 4096,
+    CPU_RDTSCP = 8192,
+    CPU_TSC_INVARIANT = 16384, /* and RDTSCP: the counter never stops nor changes its rate */
 };
 
 /* What LDTILECFG loads: the shape of each tile register (Intel SDM volume 1, 18.2). */

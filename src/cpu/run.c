@@ -3,7 +3,6 @@
  * others where a phase ends. Knows how ops are shared, not what they compute. */
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "cpu/exec.h"
@@ -298,11 +297,6 @@ static void fetch_ahead(const struct exec *exec, uint32_t thread, uint32_t numbe
     }
 }
 
-static uint64_t read_clock(const struct exec *exec)
-{
-    return exec->step->clocks == NULL ? 0 : clock_ns();
-}
-
 /* Within a phase an op begins when the one before it ends: one reading is both. */
 static void run_program(void *argument, uint32_t thread)
 {
@@ -314,20 +308,20 @@ static void run_program(void *argument, uint32_t thread)
         .threads = pool_threads(exec->device->pool),
     };
     struct op_clock *clocks = backend_clocks(exec->plan, exec->step, thread);
-    uint64_t begin = read_clock(exec);
+    uint64_t begin = backend_time(exec->step);
     for (uint32_t i = 0; i < exec->plan->op_count; i++) {
         const uint32_t phase = t.program->turns[i].phase;
         if (i > 0 && phase != t.program->turns[i - 1].phase) {
             fetch_ahead(exec, thread, i - 1);
             if (!end_phase(exec, thread, phase - 1))
                 return;
-            begin = read_clock(exec);
+            begin = backend_time(exec->step);
         }
         resolve(&t, i);
         compute_turn(&t);
         if (t.call.op->kind == OP_ROUTE)
             gather(&t);
-        const uint64_t end = read_clock(exec);
+        const uint64_t end = backend_time(exec->step);
         if (clocks != NULL)
             clocks[i] = (struct op_clock){begin, end};
         begin = end;

@@ -215,9 +215,8 @@ struct step_seq {
     bool is_recorded; /* the step's own tokens become records and are not applied */
 };
 
-/* When a thread began and ended an op: nanoseconds of base/clock.h. What lies between the end of an
- * op and the begin of the next is waiting for other threads, be the wait used for something or not.
- */
+/* When a thread began and ended an op. What lies between the end of an op and the begin of the next
+ * is waiting for other threads, be the wait used for something or not. */
 struct op_clock {
     uint64_t begin, end;
 };
@@ -239,6 +238,7 @@ struct step {
     void *proceed_user;
     struct op_clock *clocks; /* [threads][ops] of the plan, filled in by whoever runs it; NULL:
                                 nobody asks */
+    uint64_t (*clock)(void); /* that they are read from; unused without them */
 };
 
 /* The sequence of the step that row `row` belongs to, and the row's position in it. */

@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -216,8 +215,7 @@ static void run_plan(void *argument, uint32_t thread)
     struct op_clock *clocks = backend_clocks(exec->bound.plan, exec->step, thread);
     for (uint32_t i = 0; i < exec->bound.plan->op_count; i++) {
         struct ref_call call;
-        if (clocks != NULL)
-            clocks[i].begin = clock_ns();
+        const uint64_t begin = backend_time(exec->step);
         ref_resolve(exec, i, exec->step, &call);
         call.scratch = exec->scratch + thread * exec->scratch_count;
         const uint64_t units = ref_units(&call);
@@ -225,7 +223,7 @@ static void run_plan(void *argument, uint32_t thread)
         if (first < last)
             functions[call.op->kind](&call, first, last);
         if (clocks != NULL)
-            clocks[i].end = clock_ns();
+            clocks[i] = (struct op_clock){begin, backend_time(exec->step)};
         const struct step *step = exec->step;
         if (thread == 0 && step->proceed != NULL && !step->proceed(step->proceed_user))
             exec->stop_at = i;

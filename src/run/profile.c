@@ -25,7 +25,8 @@ struct op_bytes {
     uint64_t read, written;
 };
 
-/* When a step of the plan began and ended, on the clock of the ops. */
+/* When a step of the plan began and ended, on the clock of the ops; behind the run in nanoseconds,
+ * as the ops. */
 struct step_span {
     uint64_t begin, end;
 };
@@ -46,6 +47,11 @@ struct weir_profile {
     uint64_t *ns;                /* [runs_max] */
     uint32_t *order;             /* [runs]: runs from the shortest to the longest */
     struct spreads *spreads;     /* NULL without an engine */
+
+    /* Whether the clocks of steps are read in ticks. Their rate is measured from the opening of the
+     * profile on: over a run alone it would be less certain. */
+    bool has_ticks;
+    struct clock_moment opened;
 
     /* When the run under way, or the last one, began, and what all of it took. */
     uint64_t eval_begin, eval_ns;
@@ -305,6 +311,9 @@ static enum weir_status make_room(struct weir_profile *profile, uint32_t runs,
     profile->ns = mem_alloc(runs, sizeof *profile->ns, err);
     profile->order = mem_alloc(runs, sizeof *profile->order, err);
     profile->runs_max = runs;
+    profile->has_ticks = clock_has_ticks();
+    if (profile->has_ticks)
+        profile->opened = clock_moment();
     const bool is_complete = profile->spans != NULL && profile->clocks != NULL &&
                              profile->times != NULL && profile->ns != NULL &&
                              profile->order != NULL;
@@ -436,10 +445,28 @@ enum weir_status profile_run_step(struct weir_profile *profile, struct weir_engi
 {
     struct step_span *span = &profile->spans[profile->steps_done];
     step->clocks = clocks_of(profile, profile->steps_done++);
-    span->begin = clock_ns();
+    step->clock = profile->has_ticks ? clock_ticks : clock_ns;
+    span->begin = step->clock();
     const enum weir_status status = engine->blueprint.backend->run(engine->exec, step, err);
-    span->end = clock_ns();
+    span->end = step->clock();
     return status;
+}
+
+/* Makes nanoseconds of the ticks of all steps of the run. */
+static void convert_run(struct weir_profile *profile)
+{
+    const struct clock_moment now = clock_moment();
+    const uint64_t clocks = (uint64_t)profile->steps_done * profile->threads * profile->op_count;
+    for (uint32_t step = 0; step < profile->steps_done; step++) {
+        struct step_span *span = &profile->spans[step];
+        span->begin = clock_since(&profile->opened, &now, span->begin);
+        span->end = clock_since(&profile->opened, &now, span->end);
+    }
+    for (uint64_t i = 0; i < clocks; i++) {
+        struct op_clock *clock = &profile->clocks[i];
+        clock->begin = clock_since(&profile->opened, &now, clock->begin);
+        clock->end = clock_since(&profile->opened, &now, clock->end);
+    }
 }
 
 /* What all steps of the run took. */
@@ -483,6 +510,8 @@ static void end_run(struct weir_profile *profile, struct weir_engine *engine,
         return;
     }
     profile->eval_ns = end - profile->eval_begin;
+    if (profile->has_ticks)
+        convert_run(profile);
     charge_run(profile);
     sort_in_run(profile);
 }

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -304,6 +305,26 @@ TEST(base_pool_wakes_who_sleeps)
         }
         pool_close(job.pool);
     }
+}
+
+TEST(base_ticks_become_nanoseconds)
+{
+    const struct clock_moment first = {.ns = 5000, .ticks = 100};
+    const struct clock_moment last = {.ns = 6000, .ticks = 2600};
+    for (uint64_t ticks = 100; ticks <= 5100; ticks++)
+        CHECK_INT(clock_since(&first, &last, ticks), (ticks - 100) * 2 / 5);
+}
+
+/* However long the thread was away between them. */
+TEST(base_moments_follow_each_other_on_both_clocks)
+{
+    if (!clock_has_ticks())
+        test_skip("the system's clock is not the processor's");
+    const struct clock_moment first = clock_moment(), middle = clock_moment();
+    const struct clock_moment last = clock_moment();
+    CHECK(first.ns <= middle.ns && middle.ns < last.ns);
+    CHECK(first.ticks < middle.ticks && middle.ticks < last.ticks);
+    CHECK(clock_since(&first, &last, middle.ticks) <= last.ns - first.ns);
 }
 
 TEST(base_random_numbers_are_uniform)
