@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ * Several sessions in one engine, each with an oracle that says what it should compute. What is
+ * drawn is a function of the seed, the crowd's stream and the number of the choice. */
+#ifndef TESTS_GOLDEN_CROWD_H
+#define TESTS_GOLDEN_CROWD_H
+
+#include "golden/oracle.h"
+
+enum {
+    CROWD_PLACES = 5,     /* sessions at once, at most */
+    CROWD_LINES = 24,     /* actions that a failure tells */
+    CROWD_LINE_MAX = 160, /* characters */
+};
+
+/* A place for a session: what it should hold, and who knows what it should compute. */
+struct place {
+    struct weir_session *session; /* NULL: none is open */
+    struct life life;
+    struct oracle oracle;
+    uint32_t mark;
+    bool is_marked;
+    int32_t next; /* the token that it would choose, or any */
+};
+
+struct crowd {
+    uint64_t stream, choices; /* of random numbers: how many were drawn */
+    struct weir_engine_options options;
+    struct weir_model *model;
+    struct weir_engine *engine;
+    struct place places[CROWD_PLACES];
+    uint32_t count; /* places */
+    uint32_t vocab, width;
+    uint32_t calls_left; /* of the progress until it cancels; 0: it never does */
+    uint32_t actions;    /* begun */
+    char lines[CROWD_LINES][CROWD_LINE_MAX];
+};
+
+/* What computes, and the models: dense and with experts, without and with an MTP block. */
+enum { CROWD_MODELS = 4 };
+uint32_t crowd_engines(void);
+
+/* Opens an engine for 2 to CROWD_PLACES sessions, its options drawn, and their oracles. `crowd` has
+ * its stream, and is zero otherwise. False, with nothing open, if the processor has not that level
+ * of instructions. */
+bool crowd_open(struct crowd *crowd, uint32_t model, uint32_t engine);
+void crowd_close(struct crowd *crowd);
+
+/* 0 to count - 1. */
+uint32_t crowd_draw(struct crowd *crowd, uint32_t count);
+uint32_t crowd_draw_between(struct crowd *crowd, uint32_t least, uint32_t most);
+
+uint32_t crowd_number(const struct crowd *crowd, const struct place *place);
+
+/* Begins an action. */
+void crowd_begin(struct crowd *crowd);
+/* Adds to the line of the action under way, for who has to find out why it failed. */
+void crowd_say(struct crowd *crowd, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Ends the test with the last lines. */
+_Noreturn void crowd_fail(const struct crowd *crowd, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Fails unless that is WEIR_OK. */
+void crowd_expect_ok(const struct crowd *crowd, enum weir_status status,
+                     const struct weir_error *err);
+
+/* The session of the place holds what it should. */
+void crowd_check_place(const struct crowd *crowd, const struct place *place);
+/* So it does, and the `rows` hidden states and `outs` rows of logits of its last step are those of
+ * the oracle. */
+void crowd_check_rows(const struct crowd *crowd, struct place *place, uint32_t rows, uint32_t outs);
+/* Likewise the logits of its last `count` tokens of the MTP block. */
+void crowd_check_drafts(const struct crowd *crowd, struct place *place, uint32_t count);
+
+#endif
