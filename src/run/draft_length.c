@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT
+ * The choice of the draft length.
+ *
+ * A round of n drafts takes a step of n + 1 rows and n drafts, and gives on average
+ * 1 + a1 + a1 a2 + ... tokens, with a_i the share of i-th drafts that are accepted if those before
+ * them were. The length with the most tokens a second is taken. Times are lower quartiles of the
+ * last few, so that one that something else disturbed decides nothing.
+ *
+ * What is not tried is not known, so now and then another length is: the fewer drafts help, the
+ * more rarely. What all rounds with drafts took more than plain decoding would have is kept as an
+ * account, and no round begins that could overdraw it: so the whole can never be slower than plain
+ * decoding by more than LOSS_SHARE of it and LOSS_STEPS steps, whatever is drafted. */
+#include "run/draft_length.h"
+
+static const double accepted_at_first = 0.7;    /* before the first draft was verified */
+static const double accepted_unknown = 0.8;     /* at most, of places that were never reached */
+static const double accepted_weight = 1.0 / 16; /* of one draft, once many were seen */
+static const double together = 1.25;            /* times as long as one by one takes no step */
+static const double worth = 1.02; /* times as fast as plain decoding is worth drafting */
+
+/* The account, in plain steps: how much may be lost, and how much gain is kept for bad times. */
+static const double loss_steps = 2, loss_share = 0.01, gain_steps = 16;
+
+enum {
+    INTERVAL_FIRST = 8, /* rounds */
+    INTERVAL_LAST = 256,
+};
+
+/* The first rounds, for the times that everything is compared with: the first step of all may be
+ * cold, and so may the first draft. */
+static const uint32_t first_lengths[] = {0, 1, 0};
+enum { FIRST_LENGTHS = sizeof first_lengths / sizeof first_lengths[0] };
+
+void draft_length_init(struct draft_length *length)
+{
+    *length = (struct draft_length){.interval = INTERVAL_FIRST};
+    for (uint32_t i = 0; i < DRAFTS_MAX; i++)
+        length->accepted[i] = accepted_at_first;
+}
+
+/* ---- times ----------------------------------------------------------------------------------- */
+
+static void times_add(struct draft_times *times, double ns)
+{
+    times->ns[times->count++ % DRAFT_LENGTH_TIMES] = ns;
+}
+
+/* The lower quartile, since what disturbs a time makes it longer; 0 if there is none. */
+static double times_usual(const struct draft_times *times)
+{
+    double sorted[DRAFT_LENGTH_TIMES] = {0};
+    const uint32_t count = times->count < DRAFT_LENGTH_TIMES ? times->count : DRAFT_LENGTH_TIMES;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = i;
+        for (; at > 0 && sorted[at - 1] > times->ns[i]; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = times->ns[i];
+    }
+    return count == 0 ? 0 : sorted[(count - 1) / 4];
+}
+
+/* Of a step of so many drafts. One that was never measured lies on the line through its neighbours,
+ * behind the last on that through the last two. That of no drafts is known. */
+static double step_ns(const struct draft_length *length, uint32_t drafts)
+{
+    uint32_t low = 0, before = 0, high = drafts;
+    for (uint32_t i = 1; i <= drafts; i++) {
+        if (length->step[i].count > 0) {
+            before = low;
+            low = i;
+        }
+    }
+    const double low_ns = times_usual(&length->step[low]);
+    if (low == drafts)
+        return low_ns;
+    while (high < DRAFTS_MAX && length->step[high].count == 0)
+        high++;
+    const bool is_between = length->step[high].count > 0;
+    const uint32_t other = is_between ? high : before;
+    if (other == low)
+        return low_ns;
+    const double slope = (times_usual(&length->step[other]) - low_ns) / ((double)other - low);
+    return slope > 0 ? low_ns + slope * (drafts - low) : low_ns;
+}
+
+/* Of a step without drafts, which takes no longer than one with drafts. */
+static double plain_ns(const struct draft_length *length)
+{
+    double shortest = times_usual(&length->step[0]);
+    for (uint32_t drafts = 1; drafts <= DRAFTS_MAX; drafts++) {
+        const double ns = times_usual(&length->step[drafts]);
+        shortest = ns > 0 && ns < shortest ? ns : shortest;
+    }
+    return shortest;
+}
+
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* Of a whole round. A time is not believed if rows took longer together than one by one, or a draft
+ * longer than a step: it would forbid to measure it again. */
+static double round_ns(const struct draft_length *length, uint32_t drafts)
+{
+    const double plain = plain_ns(length);
+    const double step = least(step_ns(length, drafts), together * plain * (drafts + 1));
+    return step + drafts * least(times_usual(&length->draft), plain);
+}
+
+/* ---- the choice ------------------------------------------------------------------------------ */
+
+static double share_accepted(const struct draft_length *length, uint32_t place)
+{
+    double share = length->accepted[place];
+    for (uint32_t at = place; at > 0 && length->tried[at] == 0; at--)
+        share = length->accepted[at - 1] < accepted_unknown ? length->accepted[at - 1]
+                                                            : accepted_unknown;
+    return share;
+}
+
+/* Tokens of a round, on average. */
+static double round_tokens(const struct draft_length *length, uint32_t drafts)
+{
+    double sum = 1, all = 1;
+    for (uint32_t i = 0; i < drafts; i++) {
+        all *= share_accepted(length, i);
+        sum += all;
+    }
+    return sum;
+}
+
+/* Whether a round of so many drafts could be refused whole without overdrawing the account. */
+static bool is_covered(const struct draft_length *length, uint32_t drafts)
+{
+    const double plain = plain_ns(length);
+    const double may_lose = plain * (loss_steps + loss_share * (double)length->tokens);
+    return length->lost + round_ns(length, drafts) - plain <= may_lose;
+}
+
+static uint32_t best_length(const struct draft_length *length, uint32_t most)
+{
+    uint32_t best = 0;
+    double best_rate = worth / plain_ns(length);
+    for (uint32_t drafts = 1; drafts <= most && is_covered(length, drafts); drafts++) {
+        const double rate = round_tokens(length, drafts) / round_ns(length, drafts);
+        if (rate > best_rate) {
+            best_rate = rate;
+            best = drafts;
+        }
+    }
+    return best;
+}
+
+static bool is_gain(const struct draft_length *length, uint32_t drafts, uint32_t accepted)
+{
+    return (accepted + 1) * plain_ns(length) > worth * round_ns(length, drafts);
+}
+
+/* What to try where nothing is drafted: as few drafts as are a gain if all are accepted. Where no
+ * number is, as it seems, one draft in one of four trials, to measure again. */
+static uint32_t trial_of_drafts(const struct draft_length *length, uint32_t most)
+{
+    uint32_t drafts = 1;
+    while (drafts < most && !is_gain(length, drafts, drafts))
+        drafts++;
+    const bool is_hopeless = !is_gain(length, drafts, drafts);
+    if (is_hopeless)
+        drafts = length->trials % 4 == 0;
+    return drafts <= most && is_covered(length, drafts) ? drafts : 0;
+}
+
+/* What to try in place of `best`: its neighbours, and a plain step. */
+static uint32_t trial(const struct draft_length *length, uint32_t best, uint32_t most)
+{
+    if (best == 0)
+        return trial_of_drafts(length, most);
+    const uint32_t others[] = {0, best + 1, 0, best - 1};
+    const uint32_t other = others[length->trials % 4];
+    return other <= most && is_covered(length, other) ? other : 0;
+}
+
+static bool is_trial_due(const struct draft_length *length)
+{
+    return length->waited >= length->interval;
+}
+
+uint32_t draft_length_choose(const struct draft_length *length, uint32_t most)
+{
+    if (most > DRAFTS_MAX)
+        most = DRAFTS_MAX;
+    if (length->rounds < FIRST_LENGTHS) {
+        const uint32_t first = first_lengths[length->rounds];
+        return first < most ? first : most;
+    }
+    if (length->step[0].count == 0)
+        return most;
+    const uint32_t best = best_length(length, most);
+    return is_trial_due(length) ? trial(length, best, most) : best;
+}
+
+/* ---- learning -------------------------------------------------------------------------------- */
+
+static void learn_acceptance(struct draft_length *length, const struct draft_round *round)
+{
+    for (uint32_t i = 0; i < round->drafts && i <= round->accepted; i++) {
+        const double first = 1.0 / (length->tried[i] + 2);
+        const double weight = first > accepted_weight ? first : accepted_weight;
+        const double share = share_accepted(length, i);
+        length->accepted[i] = share + weight * ((i < round->accepted) - share);
+        length->tried[i]++;
+    }
+}
+
+/* By the usual times: a disturbed round is no loss that drafts are to blame for. */
+static void learn_loss(struct draft_length *length, const struct draft_round *round)
+{
+    const double plain = plain_ns(length);
+    length->tokens += round->accepted + 1;
+    if (round->drafts > 0)
+        length->lost += round_ns(length, round->drafts) - plain * (round->accepted + 1);
+    if (length->lost < -gain_steps * plain)
+        length->lost = -gain_steps * plain;
+}
+
+/* Trials get rarer. Behind one that was a gain comes another at once: the text may have changed. */
+static void learn_trial(struct draft_length *length, uint32_t wanted,
+                        const struct draft_round *round)
+{
+    if (wanted > 0 && round->drafts == 0)
+        return; /* nothing could be drafted: still due */
+    length->trials++;
+    if (round->drafts > 0 && is_gain(length, round->drafts, round->accepted))
+        return;
+    length->waited = 0;
+    if (length->interval < INTERVAL_LAST)
+        length->interval *= 2;
+}
+
+/* Drafts that stop being worth it may have had a run of bad luck: the next trials come soon. */
+static void learn_choice(struct draft_length *length, uint32_t wanted)
+{
+    if (length->is_drafting && wanted == 0) {
+        length->interval = INTERVAL_FIRST;
+        length->waited = 0;
+    }
+    length->is_drafting = wanted > 0;
+}
+
+void draft_length_learn(struct draft_length *length, uint32_t wanted,
+                        const struct draft_round *round)
+{
+    const bool was_trial = length->rounds >= FIRST_LENGTHS && is_trial_due(length);
+    if (round->step_ns > 0)
+        times_add(&length->step[round->drafts], (double)round->step_ns);
+    if (round->drafts > 0)
+        times_add(&length->draft, (double)round->draft_ns / round->drafts);
+    learn_acceptance(length, round);
+    learn_loss(length, round);
+    length->rounds++;
+    length->waited++;
+    if (was_trial)
+        learn_trial(length, wanted, round);
+    else
+        learn_choice(length, wanted);
+}
