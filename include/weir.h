@@ -255,6 +255,7 @@ struct weir_engine_options {
     bool lock;                         /* keep the weights in RAM (mlock) */
     bool check_tensors;                /* refuse Inf, NaN and invalid scales in the weights */
     bool mtp;                          /* also load the block of multi-token prediction */
+    uint32_t mtp_vocab;                /* tokens that it can draft, see weir_engine_mtp_vocab */
     uint32_t rewind_max;               /* tokens that a session can go back, to WEIR_REWIND_MAX */
     enum weir_collect collect;         /* for weir_imatrix_take */
     enum weir_switch fused_gdn;        /* delta rule in place, or state gathered and copied back */
@@ -534,6 +535,13 @@ WEIR_API void weir_profile_op_span(const struct weir_profile *profile, uint32_t 
  * second position, which may go back. The engine must have been opened with options->mtp, for which
  * WEIR_ERR_UNSUPPORTED says that the model has no such block. */
 
+/* Floats of a row of the block's logits; 0 without the block. With options->mtp_vocab they are
+ * those of the first so many tokens alone, rounded up to a multiple of 32 or to the vocabulary, and
+ * the same to the bit: most of a draft's bytes are those of the head, and the ids of a tokenizer
+ * made by merges begin with the frequent tokens. The other tokens are then never drafted; the model
+ * itself chooses among all. */
+WEIR_API uint32_t weir_engine_mtp_vocab(const struct weir_engine *engine);
+
 /* The hidden state behind token `row` of the session's last step: weir_engine_width floats,
  * borrowed, valid until the engine's next step; NULL if there is none. */
 WEIR_API const float *weir_session_hidden(const struct weir_session *session, uint32_t row);
@@ -551,8 +559,8 @@ WEIR_API enum weir_status weir_session_mtp_rewind(struct weir_session *session, 
                                                   struct weir_error *err);
 
 /* Rows of the session's last weir_session_mtp_eval, borrowed, valid until the engine's next one;
- * NULL if there is none: logits as they were asked for, and for each token the hidden state that
- * the next token of a chain begins with. */
+ * NULL if there is none: logits as they were asked for, weir_engine_mtp_vocab floats, and for each
+ * token the hidden state that the next token of a chain begins with. */
 WEIR_API const float *weir_session_mtp_logits(const struct weir_session *session, uint32_t row);
 WEIR_API const float *weir_session_mtp_hidden(const struct weir_session *session, uint32_t row);
 

@@ -39,7 +39,7 @@ static int32_t model_choice(const struct acceptance *acceptance)
 static int32_t block_choice(const struct acceptance *acceptance)
 {
     const float *logits = weir_session_mtp_logits(acceptance->feed.session, 0);
-    return (int32_t)row_top(logits, weir_engine_vocab(acceptance->loaded.engine));
+    return (int32_t)row_top(logits, weir_engine_mtp_vocab(acceptance->loaded.engine));
 }
 
 /* The chain behind the token that was evaluated last; leaves the block's cache as it was. */

@@ -12,7 +12,7 @@
 struct mtp_run {
     struct mtp_feed feed;
     struct output *output;
-    uint32_t vocab;
+    uint32_t vocab, mtp_vocab; /* floats of a row: of the model, of the block */
 };
 
 static enum weir_status eval_rows(struct mtp_run *run, const int32_t *tokens, uint32_t rows,
@@ -22,7 +22,7 @@ static enum weir_status eval_rows(struct mtp_run *run, const int32_t *tokens, ui
     TRY(mtp_feed_step(&run->feed, tokens, rows, WEIR_LOGITS_LAST, WEIR_LOGITS_ALL, err));
     for (uint32_t row = 0; row < rows; row++)
         output_put(run->output, weir_session_mtp_logits(run->feed.session, row),
-                   run->vocab * sizeof(float));
+                   run->mtp_vocab * sizeof(float));
     status = output_failed(run->output, err);
 out:
     return status;
@@ -40,8 +40,8 @@ static enum weir_status eval_chain(const struct mtp_run *run, uint32_t count, st
     for (uint32_t i = 0; i < count; i++) {
         TRY(weir_session_mtp_eval(session, &token, before, 1, WEIR_LOGITS_ALL, err));
         const float *logits = weir_session_mtp_logits(session, 0);
-        output_put(run->output, logits, run->vocab * sizeof(float));
-        token = (int32_t)row_top(logits, run->vocab);
+        output_put(run->output, logits, run->mtp_vocab * sizeof(float));
+        token = (int32_t)row_top(logits, run->mtp_vocab);
         before = weir_session_mtp_hidden(session, 0);
         log_print(log, WEIR_LOG_INFO, "draft %u: %d", i + 1, (int)token);
     }
@@ -54,7 +54,9 @@ enum weir_status eval_mtp(const struct loaded *loaded, const struct ids *ids, ui
                           uint32_t chain, struct output *output, struct log *log,
                           struct weir_error *err)
 {
-    struct mtp_run run = {.output = output, .vocab = weir_engine_vocab(loaded->engine)};
+    struct mtp_run run = {.output = output,
+                          .vocab = weir_engine_vocab(loaded->engine),
+                          .mtp_vocab = weir_engine_mtp_vocab(loaded->engine)};
     enum weir_status status;
     TRY(mtp_feed_open(&run.feed, loaded, rows_max, err));
     for (uint64_t done = 0; done < ids->count;) {

@@ -27,11 +27,18 @@ static const struct weight *find(const struct builder *b, enum weight_role which
     return &b->weights->list[weights_find(b->weights, which, b->layer)];
 }
 
-static uint16_t weight(struct builder *b, const char *role, enum weight_role which)
+/* The first `rows` rows of a weight, of each expert's. */
+static uint16_t weight_rows(struct builder *b, const char *role, enum weight_role which,
+                            uint32_t rows)
 {
     const struct weight *w = find(b, which);
-    return plan_experts(b->plan, role, b->layer, w->dtype, w->experts, w->rows, w->width,
+    return plan_experts(b->plan, role, b->layer, w->dtype, w->experts, rows, w->width,
                         (uint32_t)(w - b->weights->list));
+}
+
+static uint16_t weight(struct builder *b, const char *role, enum weight_role which)
+{
+    return weight_rows(b, role, which, find(b, which)->rows);
 }
 
 /* An activation with rows like those of `like`, in `groups` groups of `width` columns. */
@@ -116,15 +123,14 @@ static uint16_t with_factor(struct builder *b, const char *role, const struct we
     return y;
 }
 
-/* y = W x, times the factor that the file has for it, if any. */
-static uint16_t matmul(struct builder *b, const char *role, enum weight_role which, uint16_t x,
-                       uint16_t y)
+/* y = W x with the first `rows` rows of W, times the factor that the file has for it, if any. */
+static uint16_t matmul(struct builder *b, const char *role, enum weight_role which, uint32_t rows,
+                       uint16_t x, uint16_t y)
 {
     const struct weight *w = find(b, which);
-    const uint16_t product = before_factor(b, w, y);
+    const uint16_t product = before_factor(b, w, y), matrix = weight_rows(b, role, which, rows);
     collect(b, w, BUF_NONE, x);
-    plan_op(b->plan,
-            &(struct op_spec){OP_MATMUL, role, b->layer, {weight(b, role, which), x, product}});
+    plan_op(b->plan, &(struct op_spec){OP_MATMUL, role, b->layer, {matrix, x, product}});
     return with_factor(b, role, w, BUF_NONE, product, y);
 }
 
@@ -132,7 +138,8 @@ static uint16_t matmul(struct builder *b, const char *role, enum weight_role whi
 static uint16_t project(struct builder *b, const char *role, enum weight_role which, uint16_t x,
                         uint32_t groups)
 {
-    return matmul(b, role, which, x, act(b, x, groups, find(b, which)->rows / groups));
+    const uint32_t rows = find(b, which)->rows;
+    return matmul(b, role, which, rows, x, act(b, x, groups, rows / groups));
 }
 
 /* A group of y for each expert of the routing: its matrix times its group of x, or the one of x. */
@@ -495,7 +502,7 @@ enum weir_status network_plan(struct plan **out, const struct config *config,
     }
     b.layer = LAYER_NONE;
     const uint16_t rows = final_rows(&b, WEIGHT_OUTPUT_NORM, x, choices->hidden);
-    matmul(&b, "head", head_role(&b), rows, plan_logits(b.plan, config->vocab));
+    matmul(&b, "head", head_role(&b), config->vocab, rows, plan_logits(b.plan, config->vocab));
     return builder_finish(&b, out, err);
 }
 
@@ -519,7 +526,8 @@ enum weir_status network_mtp_plan(struct plan **out, const struct config *config
     const enum weight_role norm =
         has(&b, WEIGHT_MTP_HEAD_NORM) ? WEIGHT_MTP_HEAD_NORM : WEIGHT_OUTPUT_NORM;
     const uint16_t rows = final_rows(&b, norm, x, true);
-    matmul(&b, "head", has(&b, WEIGHT_MTP_HEAD) ? WEIGHT_MTP_HEAD : head_role(&b), rows,
-           plan_logits(b.plan, config->vocab));
+    const enum weight_role head = has(&b, WEIGHT_MTP_HEAD) ? WEIGHT_MTP_HEAD : head_role(&b);
+    const uint32_t vocab = choices->mtp_vocab != 0 ? choices->mtp_vocab : config->vocab;
+    matmul(&b, "head", head, vocab, rows, plan_logits(b.plan, vocab));
     return builder_finish(&b, out, err);
 }

@@ -15,6 +15,7 @@ struct plan_choices {
     bool hidden;                 /* keep the hidden state of every row, for the MTP block */
     enum collect collect;        /* of the layers; COLLECT_ALL: and of the head */
     uint32_t rewind;             /* tokens that sequences can go back; 0: they cannot */
+    uint32_t mtp_vocab; /* tokens that the MTP block has logits of: the first ones; 0: all */
 };
 
 /* A forward pass of any number of rows of any number of sequences, with the logits of the rows

@@ -127,11 +127,13 @@ uint16_t plan_weight(struct plan *plan, const char *role, uint16_t layer, enum d
     return plan_experts(plan, role, layer, dtype, 1, rows, width, source);
 }
 
+/* One buffer for all ops that read as many rows of a weight, which are its first. */
 uint16_t plan_experts(struct plan *plan, const char *role, uint16_t layer, enum dtype dtype,
                       uint32_t experts, uint32_t rows, uint32_t width, uint32_t source)
 {
     for (uint32_t i = 0; i < plan->buf_count; i++) {
-        if (plan->bufs[i].kind == BUF_WEIGHT && plan->bufs[i].source == source)
+        const struct buf *buf = &plan->bufs[i];
+        if (buf->kind == BUF_WEIGHT && buf->source == source && buf->rows == experts * rows)
             return (uint16_t)i;
     }
     return plan_add_buf(plan, (struct buf){.kind = BUF_WEIGHT,

@@ -163,6 +163,15 @@ static void find_held(struct blueprint *blueprint)
     drop_vectors(blueprint->mtp, blueprint->held);
 }
 
+/* A packed matrix begins with its first rows, so a part of it is one too, in whole units. */
+static uint32_t mtp_vocab(const struct config *config, const struct weir_engine_options *options)
+{
+    const uint32_t asked = options->mtp_vocab, unit = BACKEND_ROWS_UNIT;
+    const uint32_t missing = (unit - asked % unit) % unit;
+    const bool is_part = asked > 0 && asked < config->vocab && missing < config->vocab - asked;
+    return is_part ? asked + missing : config->vocab;
+}
+
 static enum weir_status build_plans(struct blueprint *blueprint, const char *path,
                                     const struct weir_engine_options *options,
                                     struct weir_error *err)
@@ -179,6 +188,7 @@ static enum weir_status build_plans(struct blueprint *blueprint, const char *pat
         .hidden = options->mtp,
         .collect = (enum collect)options->collect,
         .rewind = options->rewind_max,
+        .mtp_vocab = mtp_vocab(config, options),
     };
     if (options->mtp && config->blocks == config->layers)
         return err_set(err, WEIR_ERR_UNSUPPORTED,

@@ -142,6 +142,12 @@ uint32_t weir_engine_vocab(const struct weir_engine *engine)
     return engine->blueprint.config.vocab;
 }
 
+uint32_t weir_engine_mtp_vocab(const struct weir_engine *engine)
+{
+    const struct plan *mtp = engine->blueprint.mtp;
+    return mtp == NULL ? 0 : buf_columns(plan_buf(mtp, mtp->logits));
+}
+
 uint32_t weir_engine_width(const struct weir_engine *engine)
 {
     return engine->blueprint.config.width;
@@ -328,13 +334,12 @@ static void advance_sessions(struct weir_engine *engine, const struct weir_step_
 
 /* Sampling from NaN would look like an answer. */
 enum weir_status engine_check_logits(const struct weir_engine *engine, const struct exec *exec,
-                                     uint32_t rows, struct weir_error *err)
+                                     uint32_t rows, uint32_t vocab, struct weir_error *err)
 {
-    const struct blueprint *blueprint = &engine->blueprint;
     for (uint32_t row = 0; row < rows; row++) {
-        const float *logits = blueprint->backend->logits(exec, row);
+        const float *logits = engine->blueprint.backend->logits(exec, row);
         float sum = 0; /* stays 0 unless one of them is not finite */
-        for (uint32_t i = 0; i < blueprint->config.vocab; i++)
+        for (uint32_t i = 0; i < vocab; i++)
             sum += 0.0f * logits[i];
         if (sum != 0)
             return err_set(err, WEIR_ERR_FORMAT,
@@ -379,7 +384,7 @@ enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_s
         return status;
     }
     advance_sessions(engine, items, items_count);
-    status = engine_check_logits(engine, engine->exec, step.outs, err);
+    status = engine_check_logits(engine, engine->exec, step.outs, weir_engine_vocab(engine), err);
 out:
     return status;
 }

@@ -60,9 +60,10 @@ enum weir_status session_check_rows(const struct weir_session *session, uint32_t
 enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_step_item *items,
                                  uint32_t items_count, struct weir_error *err);
 
-/* Finite numbers in the first `rows` rows of the last run's logits; WEIR_ERR_FORMAT if not. */
+/* Finite numbers in the first `rows` rows of the last run's logits, `vocab` in each;
+ * WEIR_ERR_FORMAT if not. */
 enum weir_status engine_check_logits(const struct weir_engine *engine, const struct exec *exec,
-                                     uint32_t rows, struct weir_error *err);
+                                     uint32_t rows, uint32_t vocab, struct weir_error *err);
 
 /* How many rows of logits a choice means for `count` tokens. */
 uint32_t engine_outs(enum weir_logits logits, uint32_t count);

@@ -57,7 +57,8 @@ enum weir_status weir_session_mtp_eval(struct weir_session *session, const int32
         engine->out_row[i] = count - step.outs + i;
     engine->mtp_count++;
     TRY(engine->blueprint.backend->run(engine->mtp_exec, &step, err));
-    TRY(engine_check_logits(engine, engine->mtp_exec, step.outs, err));
+    TRY(engine_check_logits(engine, engine->mtp_exec, step.outs, weir_engine_mtp_vocab(engine),
+                            err));
     session->mtp_position += count;
     session->mtp_results =
         (struct results){.step = engine->mtp_count, .rows = count, .logits_rows = step.outs};
