@@ -78,6 +78,10 @@ enum weir_status engine_check_step(const struct plan_limits *limits, uint32_t se
 enum weir_status engine_check_logits_rows(const struct plan_limits *limits, uint32_t count,
                                           enum weir_logits logits, struct weir_error *err);
 
+/* That the engine has the MTP block, and one step of it room for `count` tokens. */
+enum weir_status engine_check_mtp(const struct weir_engine *engine, uint32_t count,
+                                  enum weir_logits logits, struct weir_error *err);
+
 /* Tokens of the next step of `left` that stand behind `position`: all, or as many as end where
  * chunked kernels may cut. */
 uint32_t session_step_rows(const struct plan_limits *limits, uint32_t position, uint32_t left);

@@ -15,10 +15,9 @@ const float *weir_session_hidden(const struct weir_session *session, uint32_t ro
     return engine->blueprint.backend->hidden(engine->exec, results->row + row);
 }
 
-static enum weir_status check(const struct weir_session *session, const int32_t *tokens,
-                              uint32_t count, enum weir_logits logits, struct weir_error *err)
+enum weir_status engine_check_mtp(const struct weir_engine *engine, uint32_t count,
+                                  enum weir_logits logits, struct weir_error *err)
 {
-    const struct weir_engine *engine = session->engine;
     const struct plan_limits *limits = &engine->blueprint.limits;
     if (engine->mtp_exec == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "the engine was opened without the MTP block");
@@ -28,7 +27,7 @@ static enum weir_status check(const struct weir_session *session, const int32_t 
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "%u tokens with %u rows of logits, expected at most %u and %u", count,
                        engine_outs(logits, count), limits->rows, limits->outs);
-    return engine_check_tokens(engine, session->mtp_position, tokens, count, err);
+    return WEIR_OK;
 }
 
 enum weir_status weir_session_mtp_eval(struct weir_session *session, const int32_t *tokens,
@@ -36,11 +35,10 @@ enum weir_status weir_session_mtp_eval(struct weir_session *session, const int32
                                        struct weir_error *err)
 {
     struct weir_engine *engine = session->engine;
-    enum weir_status status = check(session, tokens, count, logits, err);
-    if (status == WEIR_OK)
-        status = weir_engine_repack(engine, err);
-    if (status != WEIR_OK)
-        return status;
+    enum weir_status status;
+    TRY(engine_check_mtp(engine, count, logits, err));
+    TRY(engine_check_tokens(engine, session->mtp_position, tokens, count, err));
+    TRY(weir_engine_repack(engine, err));
     const struct step_seq seq = {
         .slot = session->slot, .cached = session->mtp_position, .rows = count};
     const struct step step = {.rows = count,

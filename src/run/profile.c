@@ -77,10 +77,9 @@ const char *weir_traffic_class_name(enum weir_traffic_class class)
 typedef void op_fn(void *user, uint32_t step, uint32_t op, const struct traffic *touched,
                    uint64_t flops);
 
-static void visit_step(const struct blueprint *blueprint, uint32_t number, const struct step *step,
+static void visit_step(const struct plan *plan, uint32_t number, const struct step *step,
                        const struct plan_limits *limits, op_fn *fn, void *user)
 {
-    const struct plan *plan = blueprint->plan;
     for (uint32_t i = 0; i < plan->op_count; i++) {
         struct traffic touched = {0};
         op_traffic(plan, &plan->ops[i], step, limits, &touched);
@@ -123,7 +122,7 @@ static uint32_t visit_ops(const struct blueprint *blueprint, const struct weir_p
                                   .seqs = shape->sequences,
                                   .seq = seq,
                                   .outs = shape->sequences * outs};
-        visit_step(blueprint, steps, &step, &limits, fn, user);
+        visit_step(blueprint->plan, steps, &step, &limits, fn, user);
         done += rows;
     }
     return steps;
@@ -175,6 +174,22 @@ enum weir_status weir_engine_traffic(const struct weir_engine *engine, uint32_t 
     const enum weir_status status = check_shape(&engine->blueprint, &shape, err);
     if (status == WEIR_OK)
         visit_ops(&engine->blueprint, &shape, &seq, add_to_sum, sum);
+    return status;
+}
+
+enum weir_status weir_engine_mtp_traffic(const struct weir_engine *engine, uint32_t cached,
+                                         uint32_t count, enum weir_logits logits,
+                                         struct weir_traffic *sum, struct weir_error *err)
+{
+    const struct plan_limits *limits = &engine->blueprint.limits;
+    const struct step_seq seq = {.cached = cached, .rows = count};
+    enum weir_status status;
+    TRY(engine_check_mtp(engine, count, logits, err));
+    TRY(engine_check_count(limits, cached, count, err));
+    const struct step step = {
+        .rows = count, .seqs = 1, .seq = &seq, .outs = engine_outs(logits, count)};
+    visit_step(engine->blueprint.mtp, 0, &step, limits, add_to_sum, sum);
+out:
     return status;
 }
 

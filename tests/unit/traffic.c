@@ -100,6 +100,78 @@ TEST(traffic_of_a_prompt_is_that_of_its_steps)
     fixture_close(&fixture);
 }
 
+/* ---- the block of multi-token prediction ----------------------------------------------------- */
+
+static struct weir_traffic draft_traffic(const char *model,
+                                         const struct weir_engine_options *options, uint32_t cached)
+{
+    struct fixture fixture;
+    struct weir_error err = {0};
+    struct weir_traffic sum = {{0}, {0}};
+    fixture_open(&fixture, model, options);
+    CHECK_OK(weir_engine_mtp_traffic(fixture.engine, cached, 1, WEIR_LOGITS_LAST, &sum, &err),
+             &err);
+    fixture_close(&fixture);
+    return sum;
+}
+
+/* A draft writes one row of logits and of its cache; it has no state. What a draft from a part of
+ * the vocabulary does not touch are the rest of the head and of the logits. */
+TEST(traffic_of_a_draft)
+{
+    enum { WIDTH = 64, VOCAB = 1024, PART = 128, CACHED = 100, HEAD_WIDTH = 32 };
+    for (int m = 0; m < 2; m++) {
+        const char *model = test_data(m == 0 ? NANO : NANOMOE);
+        struct weir_engine_options options;
+        fixture_options(&options);
+        options.mtp = true;
+        const struct weir_traffic whole = draft_traffic(model, &options, CACHED);
+        options.mtp_vocab = PART;
+        const struct weir_traffic part = draft_traffic(model, &options, CACHED);
+        const uint64_t row = HEAD_WIDTH * sizeof(float); /* one head of keys, one of values */
+        CHECK_INT(whole.written[WEIR_TRAFFIC_KV], 2 * row);
+        CHECK_INT(whole.read[WEIR_TRAFFIC_KV], 2 * row * (CACHED + 1));
+        CHECK_INT(whole.read[WEIR_TRAFFIC_STATE] + whole.read[WEIR_TRAFFIC_CONV], 0);
+        CHECK_INT(whole.read[WEIR_TRAFFIC_EMBEDDING], WIDTH * sizeof(float));
+        CHECK_INT(whole.written[WEIR_TRAFFIC_LOGITS], VOCAB * sizeof(float));
+        struct weir_traffic expected = whole;
+        expected.read[WEIR_TRAFFIC_WEIGHTS] -= (VOCAB - PART) * WIDTH * sizeof(float);
+        expected.written[WEIR_TRAFFIC_LOGITS] = PART * sizeof(float);
+        CHECK(memcmp(&part, &expected, sizeof part) == 0);
+    }
+}
+
+TEST(traffic_of_drafts_refuses_what_the_block_refuses)
+{
+    struct weir_engine_options options;
+    struct fixture fixture;
+    struct weir_traffic sum = {{0}, {0}};
+    static const struct {
+        uint32_t cached, count;
+        enum weir_logits logits;
+        enum weir_status status;
+        const char *says;
+    } cases[] = {
+        {0, 0, WEIR_LOGITS_LAST, WEIR_ERR_ARGUMENT, "no tokens"},
+        {512, 1, WEIR_LOGITS_LAST, WEIR_ERR_FULL, "512 tokens and 1 more, it holds 512"},
+        {0, 65, WEIR_LOGITS_ALL, WEIR_ERR_ARGUMENT, "65 tokens with 65 rows of logits"},
+        {0, 1, (enum weir_logits)3, WEIR_ERR_ARGUMENT, "no such choice of logits: 3"},
+    };
+    fixture_options(&options);
+    for (int mtp = 0; mtp < 2; mtp++) {
+        options.mtp = mtp;
+        fixture_open(&fixture, test_data(NANO), &options);
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            struct weir_error err = {0};
+            CHECK(weir_engine_mtp_traffic(fixture.engine, cases[i].cached, cases[i].count,
+                                          cases[i].logits, &sum, &err) != WEIR_OK);
+            fixture_check_says(&err, mtp ? cases[i].status : WEIR_ERR_ARGUMENT,
+                               mtp ? cases[i].says : "opened without the MTP block");
+        }
+        fixture_close(&fixture);
+    }
+}
+
 TEST(traffic_refuses_what_an_evaluation_refuses)
 {
     struct weir_engine_options options;
