@@ -18,6 +18,7 @@ build  meson              the build
 build  ninja-build        runs the build
 build  libjansson-dev     reads JSON: checkpoints, and the vectors of tests
 build  libhwloc-dev       tells cores from hyper-threads
+build  libxxhash-dev      digests of what is kept
 build  pkg-config         finds libraries for the build, and weir for other programs
 check  clang              the second compiler, and the fuzz targets
 check  libclang-rt-14-dev the sanitizers and the fuzzer of clang

@@ -261,8 +261,8 @@ static enum weir_status writer_failed(const struct file_writer *writer, struct w
 
 enum weir_status file_writer_finish(struct file_writer *writer, struct weir_error *err)
 {
-    const bool is_direct = writer->path_temporary == NULL;
-    if (fflush(writer->stream) != 0 || (!is_direct && fsync(fileno(writer->stream)) != 0))
+    const bool is_synced = writer->path_temporary != NULL && !writer->is_unsynced;
+    if (fflush(writer->stream) != 0 || (is_synced && fsync(fileno(writer->stream)) != 0))
         return writer_failed(writer, err);
     fclose(writer->stream);
     writer->stream = NULL;

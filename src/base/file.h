@@ -56,6 +56,8 @@ struct file_writer {
     char *path_target;    /* where a link leads */
     char *path_temporary; /* NULL if written directly */
     bool is_finished;     /* complete and closed, not renamed yet */
+    bool is_unsynced;     /* set by the caller behind open: what is written may be lost, or be in
+                             pieces, if the machine loses its power */
 };
 
 /* Begin, then write through file_writer_put, then commit or abandon. Commit is finish (flush, sync,
