@@ -359,6 +359,16 @@ WEIR_API void weir_session_unmark(struct weir_session *session);
 WEIR_API enum weir_status weir_session_rewind(struct weir_session *session, uint32_t position,
                                               struct weir_error *err);
 
+/* Writes all that a session is into one file, which appears when it is complete. Loading it into an
+ * empty session is as if that session had never been left: what follows is the same to the bit.
+ * WEIR_ERR_FORMAT, and the session stays empty, for a file that is damaged, or of another model,
+ * backend, level of instructions, types of caches or rotary embedding. The block of multi-token
+ * prediction is in the file if the engine has it, and must then be in the engine that loads it. */
+WEIR_API enum weir_status weir_session_save(const struct weir_session *session, const char *path,
+                                            struct weir_error *err);
+WEIR_API enum weir_status weir_session_load(struct weir_session *session, const char *path,
+                                            struct weir_error *err);
+
 enum weir_logits { WEIR_LOGITS_NONE, WEIR_LOGITS_LAST, WEIR_LOGITS_ALL };
 
 /* Appends `count` tokens, in as many steps as needed; logits of the last token if `logits` is LAST.
@@ -549,7 +559,8 @@ WEIR_API enum weir_status weir_engine_mtp_traffic(const struct weir_engine *engi
                                                   struct weir_traffic *sum, struct weir_error *err);
 
 /* The hidden state behind token `row` of the session's last step: weir_engine_width floats,
- * borrowed, valid until the engine's next step; NULL if there is none. */
+ * borrowed, valid until the engine's next step; NULL if there is none. Of a session that was
+ * loaded, row 0 is that of its last token. */
 WEIR_API const float *weir_session_hidden(const struct weir_session *session, uint32_t row);
 
 /* Appends `count` tokens, at most step_rows_max, to the block's cache: hidden[count][width] is the

@@ -82,6 +82,8 @@ struct backend {
     void (*clear)(struct memory *memory, uint64_t offset, uint64_t bytes);
     /* A copy of a range for the host. */
     void (*fetch)(const struct memory *memory, uint64_t offset, void *out, uint64_t bytes);
+    /* The way back. */
+    void (*store)(struct memory *memory, uint64_t offset, const void *in, uint64_t bytes);
 
     /* The form in which the backend wants matrices of a type: bytes of a matrix, 0 if as in the
      * file. Both NULL: all as in the file. */

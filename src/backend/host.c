@@ -46,6 +46,11 @@ void host_fetch(const struct memory *memory, uint64_t offset, void *out, uint64_
     memcpy(out, memory->data + offset, (size_t)bytes);
 }
 
+void host_store(struct memory *memory, uint64_t offset, const void *in, uint64_t bytes)
+{
+    memcpy(memory->data + offset, in, (size_t)bytes);
+}
+
 /* ---- binding --------------------------------------------------------------------------------- */
 
 /* Converts a vector if it cannot be read in place. */

@@ -16,6 +16,7 @@ enum weir_status host_alloc(struct memory **out, struct device *device, uint64_t
 void host_free(struct memory *memory);
 void host_clear(struct memory *memory, uint64_t offset, uint64_t bytes);
 void host_fetch(const struct memory *memory, uint64_t offset, void *out, uint64_t bytes);
+void host_store(struct memory *memory, uint64_t offset, const void *in, uint64_t bytes);
 
 /* Addresses of a plan's buffers; zeroed to begin. */
 struct host_bound {

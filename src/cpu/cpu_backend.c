@@ -87,6 +87,7 @@ const struct backend cpu_backend = {
     .free = host_free,
     .clear = host_clear,
     .fetch = host_fetch,
+    .store = host_store,
     .held_bytes = cpu_held_bytes,
     .hold = cpu_hold,
     .measure = exec_measure,

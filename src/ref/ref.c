@@ -262,6 +262,7 @@ const struct backend ref_backend = {
     .free = host_free,
     .clear = host_clear,
     .fetch = host_fetch,
+    .store = host_store,
     .measure = ref_measure,
     .prepare = ref_prepare,
     .release = ref_release,

@@ -52,6 +52,7 @@ static enum weir_status engine_fill(struct weir_engine *engine, const struct wei
 {
     struct blueprint *blueprint = &engine->blueprint;
     enum weir_status status;
+    engine->gguf = model->gguf;
     if (model->gguf->is_header)
         return err_set(err, WEIR_ERR_UNSUPPORTED, "%s: is only the header of a model, no weights",
                        gguf_path(model->gguf));
@@ -323,6 +324,7 @@ static void advance_sessions(struct weir_engine *engine, const struct weir_step_
     struct results results = {.step = engine->step_count};
     for (uint32_t i = 0; i < count; i++) {
         struct weir_session *session = items[i].session;
+        results.first = session->position;
         results.rows = items[i].count;
         results.logits_rows = item_outs(&items[i]);
         session_advance(session, items[i].tokens, items[i].count);

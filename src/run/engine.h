@@ -3,6 +3,7 @@
 #ifndef RUN_ENGINE_H
 #define RUN_ENGINE_H
 
+#include "base/digest.h"
 #include "run/blueprint.h"
 #include "run/loader.h"
 #include "run/state.h"
@@ -10,6 +11,7 @@
 struct weir_engine {
     struct blueprint blueprint;
     struct weir_engine_options options;
+    const struct gguf *gguf;
     struct loader loader;
     struct device *device;
     struct state state;
@@ -29,9 +31,17 @@ struct weir_engine {
 
 /* Where the rows of a session lie in the results of a step. */
 struct results {
-    uint64_t step; /* as the engine counts them */
+    uint64_t step;  /* as the engine counts them */
+    uint32_t first; /* position of the first row */
     uint32_t row, rows;
     uint32_t logits_row, logits_rows;
+};
+
+/* The newest snapshot that has the very rows of the session (snapshot.h), so that the next one
+ * need not hold them again. */
+struct origin {
+    uint32_t position, mtp_position; /* 0: there is none */
+    struct digest link;
 };
 
 struct weir_session {
@@ -46,12 +56,17 @@ struct weir_session {
     struct results results;
     struct results mtp_results;
     uint64_t step_mark; /* the step it was last put into, to find it twice */
+    struct origin origin;
+    float *hidden;            /* [width]: of the last token, as restored; NULL without the block */
+    uint32_t hidden_position; /* tokens held then; 0: a step came since, or there is none */
 };
 
 /* The session's part of a step: `rows` more tokens, and what becomes of those pending. */
 struct step_seq session_step(const struct weir_session *session, uint32_t row_first, uint32_t rows);
 /* Behind such a step. */
 void session_advance(struct weir_session *session, const int32_t *tokens, uint32_t count);
+/* Behind a way back: what is kept of rows that are gone is of no use. */
+void session_forget_origin(struct weir_session *session);
 /* That a marked session has records for `count` tokens more. */
 enum weir_status session_check_rows(const struct weir_session *session, uint32_t count,
                                     struct weir_error *err);

@@ -10,6 +10,8 @@ const float *weir_session_hidden(const struct weir_session *session, uint32_t ro
     const struct weir_engine *engine = session->engine;
     const struct results *results = &session->results;
     const bool is_there = engine->mtp_exec != NULL && results->step == engine->step_count;
+    if (session->hidden_position != 0)
+        return row == 0 ? session->hidden : NULL;
     if (!is_there || row >= results->rows)
         return NULL;
     return engine->blueprint.backend->hidden(engine->exec, results->row + row);
@@ -77,6 +79,7 @@ enum weir_status weir_session_mtp_rewind(struct weir_session *session, uint32_t 
                        "the MTP block cannot go back to %u tokens, it holds %u", position,
                        session->mtp_position);
     session->mtp_position = position;
+    session_forget_origin(session);
     return WEIR_OK;
 }
 

@@ -8,6 +8,25 @@
 
 enum { CHUNK_ALIGNMENT = 64 }; /* positions: chunked kernels may cut sequences only there */
 
+static void session_free(struct weir_session *session)
+{
+    mem_free(session->tokens);
+    mem_free(session->hidden);
+    mem_free(session);
+}
+
+static enum weir_status session_fill(struct weir_session *session, struct weir_error *err)
+{
+    const struct weir_engine *engine = session->engine;
+    session->tokens = mem_alloc(engine->blueprint.limits.context, sizeof *session->tokens, err);
+    if (session->tokens == NULL)
+        return WEIR_ERR_MEMORY;
+    if (engine->mtp_exec == NULL)
+        return WEIR_OK;
+    session->hidden = mem_alloc(engine->blueprint.config.width, sizeof *session->hidden, err);
+    return session->hidden != NULL ? WEIR_OK : WEIR_ERR_MEMORY;
+}
+
 enum weir_status weir_session_open(struct weir_session **out, struct weir_engine *engine,
                                    struct weir_error *err)
 {
@@ -16,12 +35,11 @@ enum weir_status weir_session_open(struct weir_session **out, struct weir_engine
     if (session == NULL)
         return WEIR_ERR_MEMORY;
     session->engine = engine;
-    session->tokens = mem_alloc(engine->blueprint.limits.context, sizeof *session->tokens, err);
-    const enum weir_status status =
-        session->tokens == NULL ? WEIR_ERR_MEMORY : state_take(&engine->state, &session->slot, err);
+    enum weir_status status = session_fill(session, err);
+    if (status == WEIR_OK)
+        status = state_take(&engine->state, &session->slot, err);
     if (status != WEIR_OK) {
-        mem_free(session->tokens);
-        mem_free(session);
+        session_free(session);
         return status;
     }
     *out = session;
@@ -33,8 +51,7 @@ void weir_session_close(struct weir_session *session)
     if (session == NULL)
         return;
     state_give_back(&session->engine->state, session->slot);
-    mem_free(session->tokens);
-    mem_free(session);
+    session_free(session);
 }
 
 uint32_t weir_session_position(const struct weir_session *session)
@@ -64,6 +81,13 @@ void weir_session_unmark(struct weir_session *session)
     session->is_marked = false;
 }
 
+void session_forget_origin(struct weir_session *session)
+{
+    if (session->position < session->origin.position ||
+        session->mtp_position < session->origin.mtp_position)
+        session->origin = (struct origin){0};
+}
+
 enum weir_status weir_session_rewind(struct weir_session *session, uint32_t position,
                                      struct weir_error *err)
 {
@@ -76,6 +100,7 @@ enum weir_status weir_session_rewind(struct weir_session *session, uint32_t posi
     session->position = position;
     if (session->mtp_position > position)
         session->mtp_position = position;
+    session_forget_origin(session);
     return WEIR_OK;
 }
 
@@ -99,6 +124,7 @@ void session_advance(struct weir_session *session, const int32_t *tokens, uint32
 {
     memcpy(session->tokens + session->position, tokens, count * sizeof *tokens);
     session->position += count;
+    session->hidden_position = 0;
     session->settled = session->is_marked ? session->mark : session->position;
 }
 
@@ -120,6 +146,8 @@ void weir_session_reset(struct weir_session *session)
     session->position = session->settled = session->mtp_position = 0;
     session->is_marked = false;
     session->results = session->mtp_results = (struct results){0};
+    session->origin = (struct origin){0};
+    session->hidden_position = 0;
 }
 
 uint32_t session_step_rows(const struct plan_limits *limits, uint32_t position, uint32_t left)

@@ -66,6 +66,53 @@ void state_clear(struct state *state, uint32_t slot)
     }
 }
 
+/* The `count` rows of a ring before `position`, where the row of position p lies at index p mod the
+ * ring's rows. Those before the first token are as state_clear left them. */
+static enum weir_status each_of_ring(const struct state *state, uint16_t number,
+                                     const struct state_place *place, uint32_t count,
+                                     state_piece_fn *fn, void *user)
+{
+    const struct buf *buf = plan_buf(state->plan, number);
+    const uint64_t row_bytes = buf_row_bytes(buf);
+    const uint64_t begin = state->offsets[number] + place->slot * state->slot_bytes[number];
+    const uint64_t first = (uint64_t)place->position + buf->rows - count;
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < count && status == WEIR_OK; i++)
+        status = fn(user, begin + (first + i) % buf->rows * row_bytes, row_bytes);
+    return status;
+}
+
+enum weir_status state_each_cached(const struct state *state, uint32_t slot, uint32_t first,
+                                   uint32_t last, state_piece_fn *fn, void *user)
+{
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < state->plan->buf_count && status == WEIR_OK; i++) {
+        const uint64_t row_bytes = buf_row_bytes(plan_buf(state->plan, (uint16_t)i));
+        const uint64_t begin = state->offsets[i] + slot * state->slot_bytes[i];
+        if (plan_buf(state->plan, (uint16_t)i)->kind == BUF_KV && last > first)
+            status = fn(user, begin + first * row_bytes, (last - first) * row_bytes);
+    }
+    return status;
+}
+
+enum weir_status state_each_kept(const struct state *state, const struct state_place *place,
+                                 state_piece_fn *fn, void *user)
+{
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < state->plan->buf_count && status == WEIR_OK; i++) {
+        const uint16_t number = (uint16_t)i;
+        const struct buf *buf = plan_buf(state->plan, number);
+        if (buf->kind == BUF_STATE)
+            status = fn(user, state->offsets[i] + place->slot * state->slot_bytes[i],
+                        buf->rows * buf_row_bytes(buf));
+        else if (buf->kind == BUF_RING)
+            status = each_of_ring(state, number, place, buf->reach, fn, user);
+        else if (buf->kind == BUF_RECORD)
+            status = each_of_ring(state, number, place, place->pending, fn, user);
+    }
+    return status;
+}
+
 void state_take_sums(struct state *state, uint16_t number, float *out)
 {
     const struct buf *buf = plan_buf(state->plan, number);

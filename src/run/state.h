@@ -29,6 +29,22 @@ void state_give_back(struct state *state, uint32_t slot);
  * is written before it is read. */
 void state_clear(struct state *state, uint32_t slot);
 
+/* Told of a piece of the state memory; what is not WEIR_OK ends the walk. */
+typedef enum weir_status state_piece_fn(void *user, uint64_t offset, uint64_t bytes);
+
+/* What a sequence at a position is made of, piece by piece, always in the same order and of the
+ * same sizes: the rows of the caches at positions [first, last) ... */
+enum weir_status state_each_cached(const struct state *state, uint32_t slot, uint32_t first,
+                                   uint32_t last, state_piece_fn *fn, void *user);
+/* ... and all else that the next token reads: recurrent states, the last rows of rings, and records
+ * of the tokens that are not in the states yet. */
+struct state_place {
+    uint32_t slot, position;
+    uint32_t pending; /* as in struct step_seq */
+};
+enum weir_status state_each_kept(const struct state *state, const struct state_place *place,
+                                 state_piece_fn *fn, void *user);
+
 /* Copies the sums of buffer `number`, all rows, to `out` and makes them zero. */
 void state_take_sums(struct state *state, uint16_t number, float *out);
 
