@@ -52,8 +52,8 @@ struct pass {
     const float *ahead; /* fetched meanwhile */
 };
 
-/* `count` records on each key of the strip of values from `first` on: what write_strip does for each
- * of these tokens. */
+/* `count` records on each key of the strip of values from `first` on: what write_strip does for
+ * each of these tokens. */
 INLINE void replay_keys(const struct pass *pass, uint32_t keys, const struct record *records,
                         uint32_t count, uint32_t first)
 {
