@@ -552,8 +552,9 @@ WEIR_API void weir_profile_op_span(const struct weir_profile *profile, uint32_t 
  * itself chooses among all. */
 WEIR_API uint32_t weir_engine_mtp_vocab(const struct weir_engine *engine);
 
-/* Adds to *sum what a weir_session_mtp_eval of `count` tokens touches when the block holds `cached`:
- * a draft is one token with LAST. As weir_engine_traffic; errors as in weir_session_mtp_eval. */
+/* Adds to *sum what a weir_session_mtp_eval of `count` tokens touches where the block holds
+ * `cached`: a draft is one token with LAST. As weir_engine_traffic; errors as in
+ * weir_session_mtp_eval. */
 WEIR_API enum weir_status weir_engine_mtp_traffic(const struct weir_engine *engine, uint32_t cached,
                                                   uint32_t count, enum weir_logits logits,
                                                   struct weir_traffic *sum, struct weir_error *err);
