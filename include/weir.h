@@ -717,7 +717,8 @@ WEIR_API enum weir_status weir_synth(const char *path, const struct weir_synth_o
                                      struct weir_error *err);
 
 /* Hands the bytes that such a file begins with, up to the first weight, to `write`: what
- * weir_model_open_header takes. No weight is made. */
+ * weir_model_open_header takes. No weight is made, so it may also be of a type of which weir_synth
+ * makes none: any that weights can have, by its name in small letters. */
 WEIR_API enum weir_status weir_synth_header(const struct weir_synth_options *options,
                                             weir_write_fn *write, void *user,
                                             struct weir_error *err);

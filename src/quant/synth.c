@@ -79,7 +79,7 @@ enum weir_status weir_synth_header(const struct weir_synth_options *options, wei
     weir_synth_options_init(&defaults);
     struct job job = {.model = &model, .options = options != NULL ? options : &defaults};
     enum weir_status status;
-    TRY(synth_model_init(&model, job.options, err));
+    TRY(synth_model_init_header(&model, job.options, err));
     TRY(gguf_writer_open(&job.writer, NULL, err));
     gguf_writer_send(job.writer, write, user);
     TRY(job_describe(&job, err));

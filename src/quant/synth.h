@@ -27,6 +27,7 @@ struct synth_type {
     double divisor;
     int32_t offset_at;
     float offset_factor;
+    bool has_no_values; /* a block of it is never made up */
 };
 
 enum { SYNTH_CONV_TAPS = 4, SYNTH_ATTENTION_INTERVAL = 4 };
@@ -50,6 +51,7 @@ struct synth_model {
     uint32_t blocks; /* with the MTP block, if there is one */
     uint32_t vocab;
     bool f32_gates;
+    bool is_header; /* by synth_model_init_header */
     struct synth_tensor *tensors;
     uint64_t tensor_count;
 };
@@ -57,9 +59,13 @@ struct synth_model {
 /* Checks the options and lists the tensors. On failure there is nothing to release. */
 enum weir_status synth_model_init(struct synth_model *model,
                                   const struct weir_synth_options *options, struct weir_error *err);
+/* The same of a model that is not filled: matrices may have types without values. */
+enum weir_status synth_model_init_header(struct synth_model *model,
+                                         const struct weir_synth_options *options,
+                                         struct weir_error *err);
 void synth_model_release(struct synth_model *model);
 
-/* NULL: blocks of that type are never made up. */
+/* Of a type that weights can have. */
 const struct synth_type *synth_type_of(enum dtype dtype);
 
 /* The mixture of that name, or NULL. */

@@ -29,7 +29,7 @@ static enum weir_status take_types(struct synth_model *model, const struct recip
 {
     for (uint64_t i = 0; i < model->tensor_count; i++) {
         const struct synth_type *type = synth_type_of(items[i].dtype);
-        if (type == NULL)
+        if (type->has_no_values && !model->is_header)
             return err_set(err, WEIR_ERR_ARGUMENT,
                            "%s has %s of type %s, of which no model can be made up", recipe->name,
                            items[i].tensor->name, dtype_info(items[i].dtype)->name);

@@ -3,6 +3,7 @@
  * files nor values. */
 #include "quant/synth.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -27,7 +28,8 @@ static const char *const size_names[] = {
 };
 
 static const struct synth_type types[] = {
-#define SYNTH_TYPE(name, dtype, ...) {name, DTYPE_##dtype, __VA_ARGS__},
+#define SYNTH_TYPE(name, dtype, ...)        {name, DTYPE_##dtype, __VA_ARGS__, false},
+#define HEADER_TYPE(name, dtype, file_type) {name, DTYPE_##dtype, file_type, -1, 1, -1, 0, true},
 #include "quant/synth_types.def"
 };
 
@@ -36,6 +38,14 @@ static const enum dtype SOURCE_DTYPE = DTYPE_BF16;
 
 static const char *const type_names[] = {
 #define SYNTH_TYPE(name, ...) name,
+#include "quant/synth_types.def"
+    NULL,
+};
+
+/* Of headers: those above, and more behind them. */
+static const char *const header_type_names[] = {
+#define SYNTH_TYPE(name, ...)  name,
+#define HEADER_TYPE(name, ...) name,
 #include "quant/synth_types.def"
     NULL,
 };
@@ -249,21 +259,34 @@ static enum weir_status name_find(const char *const *names, const char *name, co
 
 const struct synth_type *synth_type_of(enum dtype dtype)
 {
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (types[i].dtype == dtype)
-            return &types[i];
+    size_t i = 0;
+    while (types[i].dtype != dtype) {
+        i++;
+        assert(i < sizeof types / sizeof types[0]);
     }
-    return NULL;
+    return &types[i];
+}
+
+/* The type of that name, if the model can have it, or a refusal that lists those. */
+static enum weir_status type_find(const struct synth_model *model, const char *name,
+                                  const char *what, const struct synth_type **out,
+                                  struct weir_error *err)
+{
+    const char *const *names = model->is_header ? header_type_names : type_names;
+    size_t type = 0;
+    const enum weir_status status = name_find(names, name, what, &type, err);
+    if (status == WEIR_OK)
+        *out = &types[type];
+    return status;
 }
 
 /* The type of all matrices; or a mixture, which is known by no name of a type. */
 static enum weir_status type_resolve(struct synth_model *model, const char *name,
                                      struct weir_error *err)
 {
-    size_t type = 0;
     struct weir_error refusal = {0};
-    if (name_find(type_names, name, "type", &type, &refusal) == WEIR_OK) {
-        model->type = model->output_type = &types[type];
+    if (type_find(model, name, "type", &model->type, &refusal) == WEIR_OK) {
+        model->output_type = model->type;
         return WEIR_OK;
     }
     model->mixture = synth_mixture_find(name);
@@ -277,15 +300,13 @@ static enum weir_status names_resolve(struct synth_model *model,
                                       const struct weir_synth_options *options,
                                       struct weir_error *err)
 {
-    size_t size = 0, output_type = 0;
+    size_t size = 0;
     enum weir_status status;
     TRY(name_find(size_names, options->size, "size", &size, err));
     model->size = &sizes[size];
     TRY(type_resolve(model, options->type, err));
-    if (options->output_type != NULL) {
-        TRY(name_find(type_names, options->output_type, "output type", &output_type, err));
-        model->output_type = &types[output_type];
-    }
+    if (options->output_type != NULL)
+        TRY(type_find(model, options->output_type, "output type", &model->output_type, err));
 out:
     return status;
 }
@@ -305,10 +326,12 @@ static enum weir_status blocks_check(const struct synth_model *model, struct wei
     return WEIR_OK;
 }
 
-enum weir_status synth_model_init(struct synth_model *model,
-                                  const struct weir_synth_options *options, struct weir_error *err)
+static enum weir_status model_init(struct synth_model *model,
+                                   const struct weir_synth_options *options, bool is_header,
+                                   struct weir_error *err)
 {
-    *model = (struct synth_model){.seed = options->seed, .f32_gates = options->f32_gates};
+    *model = (struct synth_model){
+        .seed = options->seed, .f32_gates = options->f32_gates, .is_header = is_header};
     enum weir_status status;
     TRY(names_resolve(model, options, err));
     model->layers = options->layers == 0 ? model->size->layers : options->layers;
@@ -328,6 +351,19 @@ out:
     if (status != WEIR_OK)
         synth_model_release(model);
     return status;
+}
+
+enum weir_status synth_model_init(struct synth_model *model,
+                                  const struct weir_synth_options *options, struct weir_error *err)
+{
+    return model_init(model, options, false, err);
+}
+
+enum weir_status synth_model_init_header(struct synth_model *model,
+                                         const struct weir_synth_options *options,
+                                         struct weir_error *err)
+{
+    return model_init(model, options, true, err);
 }
 
 void synth_model_release(struct synth_model *model)

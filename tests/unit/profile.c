@@ -4,6 +4,7 @@
  * Run alone: build/tests/weir-test profile_ */
 #include "golden/fixture.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -743,6 +744,63 @@ TEST(profile_of_public_sizes_has_the_published_bytes)
             check_published(&published[m], model, i);
         weir_model_close(model);
     }
+}
+
+/* A decode of the header of a made-up model, all matrices of a type. */
+static struct weir_profile *profile_of_type(const char *size, const char *type)
+{
+    const struct weir_profile_shape shape = {100, 1, WEIR_LOGITS_LAST, 1};
+    struct weir_synth_options synth;
+    struct weir_profile *profile;
+    struct weir_error err = {0};
+    weir_synth_options_init(&synth);
+    synth.size = size;
+    synth.type = type;
+    synth.layers = 4;
+    struct weir_model *model = fixture_shape(&synth);
+    CHECK_OK(weir_profile_open(&profile, model, NULL, &shape, &err), &err);
+    weir_model_close(model);
+    return profile;
+}
+
+/* In blocks what is 4 bytes an element in F32: elements of matrices over those of a block, times
+ * its bytes. What is no matrix stays. */
+static void check_type(const struct weir_profile *f32, const struct dtype_info *type)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%s", type->name);
+    for (char *c = name; *c != 0; c++)
+        *c = (char)tolower((unsigned char)*c);
+    struct weir_profile *profile = profile_of_type("35B-A3B", name);
+    CHECK_INT(info_of(profile).ops, info_of(f32).ops);
+    for (uint32_t i = 0; i < info_of(f32).ops; i++) {
+        const struct weir_profile_op a = op_of(f32, i), b = op_of(profile, i);
+        const enum weir_traffic_class class =
+            strcmp(a.kind, "EMBED") == 0 ? WEIR_TRAFFIC_EMBEDDING : WEIR_TRAFFIC_WEIGHTS;
+        const bool is_router = strstr(a.role, ".router") != NULL; /* stays F32 */
+        const bool is_matrix =
+            !is_router && (class == WEIR_TRAFFIC_EMBEDDING || strstr(a.kind, "MATMUL") != NULL);
+        const uint64_t elements = a.traffic.read[class] / 4;
+        CHECK_INT(b.traffic.read[class],
+                  is_matrix ? elements / type->block * type->block_bytes : elements * 4);
+    }
+    weir_profile_close(profile);
+}
+
+TEST(profile_of_each_type_has_the_bytes_of_its_blocks)
+{
+    struct weir_profile *f32 = profile_of_type("35B-A3B", "f32");
+    int types = 0;
+    for (int dtype = 0; dtype < DTYPE_COUNT; dtype++) {
+        const struct dtype_info *info = dtype_info((enum dtype)dtype);
+        const bool is_weight =
+            info->family == DTYPE_FAMILY_FLOAT || info->family == DTYPE_FAMILY_QUANT;
+        if (is_weight)
+            check_type(f32, info);
+        types += is_weight;
+    }
+    CHECK_INT(types, 28);
+    weir_profile_close(f32);
 }
 
 /* What a token of the 9B model moves besides weights, to the byte: 24 layers with 32 heads of a
