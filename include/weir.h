@@ -537,6 +537,56 @@ WEIR_API void weir_profile_step_span(const struct weir_profile *profile, uint32_
 WEIR_API void weir_profile_op_span(const struct weir_profile *profile, uint32_t step,
                                    uint32_t thread, uint32_t op, struct weir_profile_span *out);
 
+/* ---- prefix cache ---------------------------------------------------------------------------- */
+
+/* Snapshots of sessions, found by their tokens: a prompt that begins as an earlier one did begins
+ * where that one had a snapshot. A recurrent state exists only where it was kept, so the caller
+ * says where: at the boundaries of messages, now and then in a long text, at the end of an answer.
+ * Rows of KV caches that several snapshots of a text have are held once.
+ *
+ * In memory and in a folder, those not used for longest go first when there is no more room; what a
+ * snapshot stands on counts as used with it. A folder may be shared by several programs and
+ * models. Its files are checked before they are used: one that is damaged is removed, with a
+ * warning, as if it had never been there. It may hold parts of all texts that were evaluated, and
+ * is made readable by its owner alone. */
+struct weir_cache;
+
+struct weir_cache_options {
+    uint64_t bytes_max;     /* in memory; 0: nothing */
+    const char *dir;        /* NULL: nothing in files; made if its parent is there */
+    uint64_t dir_bytes_max; /* in files */
+    weir_log_fn *log;       /* may be NULL */
+    void *log_user;
+};
+
+/* WEIR_ERR_IO if the folder is none that can be written to. Close it before the engine. */
+WEIR_API enum weir_status weir_cache_open(struct weir_cache **out, const struct weir_engine *engine,
+                                          const struct weir_cache_options *options,
+                                          struct weir_error *err);
+WEIR_API void weir_cache_close(struct weir_cache *cache);
+
+/* Keeps the session as it is now, unless its tokens are there already or it is too large. Behind a
+ * failure, as of a full disk (WEIR_ERR_IO), session and cache can be used as before. */
+WEIR_API enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *session,
+                                         struct weir_error *err);
+
+/* Makes an empty session one that holds the first *held of `count` tokens, the most that a
+ * snapshot has, and fewer than `count`, so that at least one is left to get logits from. It goes
+ * on to the same bits as the session that was kept. *held is 0, and the session empty, if there is
+ * none. With the MTP block, row 0 of weir_session_hidden is then that of the last token held, if it
+ * was there when the snapshot was made, else NULL. */
+WEIR_API enum weir_status weir_cache_get(struct weir_cache *cache, struct weir_session *session,
+                                         const int32_t *tokens, uint32_t count, uint32_t *held,
+                                         struct weir_error *err);
+
+struct weir_cache_stats {
+    uint64_t lookups, hits; /* calls of weir_cache_get, and those that held something */
+    uint64_t tokens_wanted, tokens_held; /* of these calls */
+    uint64_t snapshots, bytes;           /* in memory */
+};
+
+WEIR_API void weir_cache_stats(const struct weir_cache *cache, struct weir_cache_stats *out);
+
 /* ---- multi-token prediction ------------------------------------------------------------------ */
 
 /* The block that many of these models have behind their layers (MTP, NextN). From a token and the
@@ -561,7 +611,7 @@ WEIR_API enum weir_status weir_engine_mtp_traffic(const struct weir_engine *engi
 
 /* The hidden state behind token `row` of the session's last step: weir_engine_width floats,
  * borrowed, valid until the engine's next step; NULL if there is none. Of a session that was
- * loaded, row 0 is that of its last token. */
+ * loaded or begun from a cache, row 0 is that of its last token. */
 WEIR_API const float *weir_session_hidden(const struct weir_session *session, uint32_t row);
 
 /* Appends `count` tokens, at most step_rows_max, to the block's cache: hidden[count][width] is the

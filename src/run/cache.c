@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT
+ * The prefix cache: snapshots by the tokens that they hold, in memory and in a folder, and which
+ * of them make a chain. Knows neither what is in one nor what a folder is like. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "run/cache_folder.h"
+#include "run/snapshot.h"
+
+/* A snapshot in memory. */
+struct kept {
+    struct cache_key key;
+    uint8_t *data;
+    uint64_t bytes;
+    uint64_t used; /* the call that last used it, or one that stands on it */
+};
+
+struct weir_cache {
+    const struct weir_engine *engine;
+    struct snapshot_shape shape;
+    uint64_t bytes_max;
+    weir_log_fn *log;
+    void *log_user;
+    struct kept *kept;
+    uint64_t kept_count, kept_capacity;
+    uint64_t calls; /* of put and get */
+    int64_t now;    /* when the last began, for files as `calls` is for memory */
+    struct cache_folder folder;
+    struct weir_cache_stats stats;
+};
+
+static void cache_log(const struct weir_cache *cache, enum weir_log_level level, const char *format,
+                      ...) __attribute__((format(printf, 3, 4)));
+
+static void cache_log(const struct weir_cache *cache, enum weir_log_level level, const char *format,
+                      ...)
+{
+    if (cache->log == NULL)
+        return;
+    char line[WEIR_ERROR_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    text_clean(line);
+    cache->log(cache->log_user, level, line);
+}
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+static struct cache_key key_make(const struct weir_cache *cache, uint32_t position,
+                                 struct digest id)
+{
+    struct cache_key key = {.position = position, .id = id};
+    memcpy(&key.model, &cache->shape.model, DIGEST_BYTES / 2);
+    return key;
+}
+
+static struct cache_key key_of(const struct weir_cache *cache, const int32_t *tokens,
+                               uint32_t position)
+{
+    struct digester digester;
+    digester_init(&digester);
+    digester_put(&digester, tokens, position * sizeof *tokens);
+    return key_make(cache, position, digester_digest(&digester));
+}
+
+static bool key_equals(const struct cache_key *a, const struct cache_key *b)
+{
+    return a->position == b->position && digest_equals(a->id, b->id) &&
+           digest_equals(a->model, b->model);
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* NULL: not in memory. */
+static struct kept *find_kept(const struct weir_cache *cache, const struct cache_key *key)
+{
+    for (uint64_t i = 0; i < cache->kept_count; i++) {
+        if (key_equals(&cache->kept[i].key, key))
+            return &cache->kept[i];
+    }
+    return NULL;
+}
+
+static void drop_kept(struct weir_cache *cache, struct kept *kept)
+{
+    cache->stats.bytes -= kept->bytes;
+    cache->stats.snapshots--;
+    mem_free(kept->data);
+    *kept = cache->kept[--cache->kept_count];
+}
+
+/* As cache_folder_make_room has it. */
+static bool goes_before(const struct kept *a, const struct kept *b)
+{
+    return a->used != b->used ? a->used < b->used : a->key.position > b->key.position;
+}
+
+/* What this very call has used stays: it is what the new one stands on. */
+static bool make_room(struct weir_cache *cache, uint64_t bytes)
+{
+    if (bytes > cache->bytes_max)
+        return false;
+    while (cache->stats.bytes > cache->bytes_max - bytes) {
+        struct kept *first = &cache->kept[0];
+        for (uint64_t i = 1; i < cache->kept_count; i++)
+            first = goes_before(&cache->kept[i], first) ? &cache->kept[i] : first;
+        if (first->used == cache->calls)
+            return false;
+        drop_kept(cache, first);
+    }
+    return true;
+}
+
+/* ---- one snapshot, wherever it is ---------------------------------------------------------- */
+
+struct found {
+    struct snapshot_source source; /* its name is `path`, or static */
+    struct file_reader file;
+    char *path;        /* NULL: in memory */
+    struct kept *kept; /* NULL: in the folder */
+};
+
+static void found_close(struct found *found)
+{
+    file_reader_close(&found->file);
+    mem_free(found->path);
+    *found = (struct found){.path = NULL};
+}
+
+/* *is_there says whether there is one; it may have vanished since it was listed. */
+static enum weir_status found_open(struct found *found, const struct weir_cache *cache,
+                                   const struct cache_key *key, bool in_memory, bool *is_there,
+                                   struct weir_error *err)
+{
+    *found = (struct found){.kept = in_memory ? find_kept(cache, key) : NULL};
+    *is_there = found->kept != NULL;
+    if (*is_there) {
+        found->source = (struct snapshot_source){
+            .memory = found->kept->data, .size = found->kept->bytes, .name = "memory"};
+        return WEIR_OK;
+    }
+    if (cache->folder.path == NULL)
+        return WEIR_OK;
+    found->path = cache_folder_path(&cache->folder, key, err);
+    if (found->path == NULL)
+        return WEIR_ERR_MEMORY;
+    struct weir_error inner = {0};
+    const enum weir_status status = file_reader_open(&found->file, found->path, &inner);
+    *is_there = status == WEIR_OK || file_exists(found->path);
+    if (status == WEIR_OK)
+        found->source = (struct snapshot_source){
+            .file = &found->file, .size = found->file.size, .name = found->path};
+    else
+        found_close(found);
+    return status == WEIR_OK || !*is_there ? WEIR_OK : err_set(err, status, "%s", inner.text);
+}
+
+/* Used now, wherever it is. */
+static void touch(const struct weir_cache *cache, const struct cache_key *key,
+                  const struct found *found)
+{
+    struct kept *kept = find_kept(cache, key);
+    if (kept != NULL)
+        kept->used = cache->calls;
+    if (found->path != NULL)
+        cache_folder_touch(found->path, cache->now);
+}
+
+static void begin_call(struct weir_cache *cache)
+{
+    cache->calls++;
+    cache->now = cache_folder_now();
+}
+
+/* It is of no use, now or later. */
+static void drop(struct weir_cache *cache, const struct found *found)
+{
+    if (found->kept != NULL)
+        drop_kept(cache, found->kept);
+    else if (found->path != NULL)
+        remove(found->path);
+}
+
+/* ---- a chain --------------------------------------------------------------------------------- */
+
+/* Reads the snapshot of a key into the session; one that is damaged is dropped, with a word. */
+static enum weir_status read_one(struct weir_cache *cache, struct weir_session *session,
+                                 const struct cache_key *key, enum snapshot_use use,
+                                 struct snapshot_head *head, struct digest *link, bool *is_there,
+                                 struct weir_error *err)
+{
+    struct found found;
+    enum weir_status status = found_open(&found, cache, key, true, is_there, err);
+    if (status != WEIR_OK || !*is_there)
+        return status;
+    status = snapshot_read(session, &cache->shape, &found.source, use, head, link, err);
+    if (status == WEIR_OK && head->position != key->position)
+        status = err_set(err, WEIR_ERR_FORMAT, "%s: holds %u tokens, which is not in its name",
+                         found.source.name, head->position);
+    if (status == WEIR_OK)
+        touch(cache, key, &found);
+    else if (status == WEIR_ERR_FORMAT)
+        drop(cache, &found);
+    found_close(&found);
+    return status;
+}
+
+/* Reads the snapshot at `position` of the session's tokens and those it stands on; then the
+ * session is there. The newest use is that of the first, which is needed by all others. */
+static enum weir_status read_chain(struct weir_cache *cache, struct weir_session *session,
+                                   uint32_t position, bool *is_whole, struct weir_error *err)
+{
+    struct snapshot_head leaf = {.position = 0}, head;
+    struct digest leaf_link = {{0}}, link;
+    struct origin next = {.position = position};
+    *is_whole = false;
+    while (next.position > 0) {
+        const struct cache_key key = key_of(cache, session->tokens, next.position);
+        const bool is_leaf = next.position == position;
+        bool is_there;
+        const enum weir_status status =
+            read_one(cache, session, &key, is_leaf ? SNAPSHOT_LEAF : SNAPSHOT_ROWS, &head, &link,
+                     &is_there, err);
+        if (status != WEIR_OK || !is_there)
+            return status;
+        if (is_leaf) {
+            leaf = head;
+            leaf_link = link;
+        } else if (!digest_equals(link, next.link)) {
+            return WEIR_OK; /* the same text, but computed in another way */
+        }
+        next = head.parent;
+    }
+    snapshot_adopt(session, &leaf, leaf_link);
+    *is_whole = true;
+    return WEIR_OK;
+}
+
+/* Looks at the head of a snapshot and at its link. */
+static enum weir_status look_at(struct weir_cache *cache, const struct cache_key *key,
+                                struct snapshot_head *head, struct digest *link, bool *is_there,
+                                struct weir_error *err)
+{
+    struct found found;
+    enum weir_status status =
+        found_open(&found, cache, key, cache->folder.path == NULL, is_there, err);
+    if (status != WEIR_OK || !*is_there)
+        return status;
+    TRY(snapshot_source_head(&found.source, &cache->shape, head, err));
+    TRY(snapshot_source_read(&found.source, snapshot_link_offset(head, &cache->shape), link,
+                             sizeof *link, err));
+    touch(cache, key, &found);
+out:
+    found_close(&found);
+    return status;
+}
+
+/* Whether all that a new snapshot would stand on is there, and will last as long: in the folder,
+ * if there is one. */
+static bool origin_stands(struct weir_cache *cache, const struct weir_session *session)
+{
+    struct origin next = session->origin;
+    while (next.position > 0) {
+        const struct cache_key key = key_of(cache, session->tokens, next.position);
+        struct snapshot_head head;
+        struct digest link;
+        bool is_there;
+        if (look_at(cache, &key, &head, &link, &is_there, NULL) != WEIR_OK || !is_there ||
+            !digest_equals(link, next.link))
+            return false;
+        next = head.parent;
+    }
+    return true;
+}
+
+/* ---- get ------------------------------------------------------------------------------------- */
+
+/* Keys of this engine that may be those of a prefix. */
+struct keys {
+    struct cache_key *items;
+    uint64_t count, capacity;
+};
+
+static enum weir_status keys_add(struct keys *keys, const struct weir_cache *cache,
+                                 const struct cache_key *key, uint32_t position_max,
+                                 struct weir_error *err)
+{
+    const struct cache_key own = key_make(cache, key->position, key->id);
+    if (!key_equals(key, &own) || key->position == 0 || key->position > position_max)
+        return WEIR_OK;
+    const enum weir_status status =
+        mem_grow(&keys->items, &keys->capacity, keys->count + 1, sizeof *keys->items, err);
+    if (status == WEIR_OK)
+        keys->items[keys->count++] = *key;
+    return status;
+}
+
+static enum weir_status keys_collect(struct keys *keys, const struct weir_cache *cache,
+                                     uint32_t position_max, struct weir_error *err)
+{
+    struct cache_file *files = NULL;
+    uint64_t count = 0;
+    struct weir_error inner = {0};
+    enum weir_status status = WEIR_OK;
+    for (uint64_t i = 0; i < cache->kept_count && status == WEIR_OK; i++)
+        status = keys_add(keys, cache, &cache->kept[i].key, position_max, err);
+    if (status != WEIR_OK || cache->folder.path == NULL)
+        return status;
+    status = cache_folder_list(&cache->folder, &files, &count, &inner);
+    if (status == WEIR_ERR_IO)
+        cache_log(cache, WEIR_LOG_WARNING, "cache: %s", inner.text);
+    else if (status != WEIR_OK)
+        return err_set(err, status, "%s", inner.text);
+    status = WEIR_OK;
+    for (uint64_t i = 0; i < count && status == WEIR_OK; i++)
+        status = keys_add(keys, cache, &files[i].key, position_max, err);
+    mem_free(files);
+    return status;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const struct cache_key *x = a, *y = b;
+    if (x->position != y->position)
+        return x->position < y->position ? -1 : 1;
+    return memcmp(&x->id, &y->id, sizeof x->id);
+}
+
+/* Sorts them by position and leaves those of these tokens, in one pass over them. */
+static void keys_match(struct keys *keys, const int32_t *tokens)
+{
+    struct digester digester;
+    uint64_t matches = 0;
+    uint32_t done = 0;
+    if (keys->count == 0)
+        return;
+    qsort(keys->items, keys->count, sizeof *keys->items, compare_keys);
+    digester_init(&digester);
+    for (uint64_t i = 0; i < keys->count; i++) {
+        const struct cache_key key = keys->items[i];
+        digester_put(&digester, tokens + done, (key.position - done) * sizeof *tokens);
+        done = key.position;
+        if (!digest_equals(key.id, digester_digest(&digester)))
+            continue;
+        if (matches == 0 || keys->items[matches - 1].position != key.position)
+            keys->items[matches++] = key; /* in memory and in the folder is once */
+    }
+    keys->count = matches;
+}
+
+/* What it stood on is gone. */
+static void drop_key(struct weir_cache *cache, const struct cache_key *key)
+{
+    struct found found;
+    bool is_there;
+    if (found_open(&found, cache, key, true, &is_there, NULL) == WEIR_OK && is_there)
+        drop(cache, &found);
+    found_close(&found);
+}
+
+/* Reads the longest chain that is whole. What fails is said and passed over. */
+static enum weir_status read_longest(struct weir_cache *cache, struct weir_session *session,
+                                     const struct keys *keys, struct weir_error *err)
+{
+    bool is_whole = false;
+    for (uint64_t i = keys->count; i-- > 0 && !is_whole;) {
+        struct weir_error inner = {0};
+        const uint32_t position = keys->items[i].position;
+        const enum weir_status status = read_chain(cache, session, position, &is_whole, &inner);
+        if (!is_whole)
+            weir_session_reset(session);
+        if (status == WEIR_ERR_MEMORY)
+            return err_set(err, status, "%s", inner.text);
+        if (status != WEIR_OK)
+            cache_log(cache, WEIR_LOG_WARNING, "cache: %s: ignored", inner.text);
+        else if (!is_whole)
+            drop_key(cache, &keys->items[i]);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status check_session(const struct weir_cache *cache,
+                                      const struct weir_session *session, struct weir_error *err)
+{
+    if (session->engine == cache->engine)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT, "a session of another engine than the cache");
+}
+
+enum weir_status weir_cache_get(struct weir_cache *cache, struct weir_session *session,
+                                const int32_t *tokens, uint32_t count, uint32_t *held,
+                                struct weir_error *err)
+{
+    struct keys keys = {.count = 0};
+    enum weir_status status;
+    *held = 0;
+    TRY(check_session(cache, session, err));
+    if (session->position != 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "the session holds %u tokens, expected none",
+                       session->position);
+    begin_call(cache);
+    cache->stats.lookups++;
+    cache->stats.tokens_wanted += count;
+    const uint32_t context = cache->shape.context;
+    const uint32_t most = count == 0 ? 0 : count - 1 < context ? count - 1 : context;
+    memcpy(session->tokens, tokens, most * sizeof *tokens);
+    TRY(keys_collect(&keys, cache, most, err));
+    keys_match(&keys, tokens);
+    TRY(read_longest(cache, session, &keys, err));
+    *held = session->position;
+    cache->stats.hits += *held > 0;
+    cache->stats.tokens_held += *held;
+out:
+    mem_free(keys.items);
+    return status;
+}
+
+/* ---- put ------------------------------------------------------------------------------------- */
+
+/* Into memory, if the budget allows it. */
+static enum weir_status put_in_memory(struct weir_cache *cache, const struct weir_session *session,
+                                      const struct cache_key *key, const struct snapshot_head *head,
+                                      struct origin *made, struct weir_error *err)
+{
+    const uint64_t bytes = snapshot_bytes(head, &cache->shape);
+    struct kept kept = {.key = *key, .bytes = bytes, .used = cache->calls};
+    if (!make_room(cache, bytes))
+        return WEIR_OK;
+    enum weir_status status = mem_grow(&cache->kept, &cache->kept_capacity, cache->kept_count + 1,
+                                       sizeof *cache->kept, err);
+    if (status != WEIR_OK)
+        return status;
+    kept.data = mem_alloc(bytes, 1, err);
+    if (kept.data == NULL)
+        return WEIR_ERR_MEMORY;
+    status = snapshot_write(session, head, (struct snapshot_sink){.memory = kept.data}, &made->link,
+                            err);
+    if (status != WEIR_OK) {
+        mem_free(kept.data);
+        return status;
+    }
+    cache->kept[cache->kept_count++] = kept;
+    cache->stats.bytes += bytes;
+    cache->stats.snapshots++;
+    made->position = head->position;
+    return WEIR_OK;
+}
+
+/* Into the folder, if its budget allows it. */
+static enum weir_status put_in_folder(const struct weir_cache *cache,
+                                      const struct weir_session *session, const char *path,
+                                      const struct snapshot_head *head, struct origin *made,
+                                      struct weir_error *err)
+{
+    const uint64_t bytes = snapshot_bytes(head, &cache->shape);
+    struct file_writer writer = {.path = NULL};
+    enum weir_status status;
+    bool has_room;
+    TRY(cache_folder_make_room(&cache->folder, bytes, cache->now, &has_room, err));
+    if (!has_room)
+        return WEIR_OK;
+    TRY(file_check_space(path, bytes, err));
+    TRY(file_writer_open(&writer, path, err));
+    writer.is_unsynced = true; /* what a loss of power leaves of it has another digest */
+    TRY(snapshot_write(session, head, (struct snapshot_sink){.file = &writer}, &made->link, err));
+    TRY(file_writer_commit(&writer, err));
+    cache_folder_touch(path, cache->now);
+    made->position = head->position;
+out:
+    file_writer_abandon(&writer);
+    return status;
+}
+
+enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *session,
+                                struct weir_error *err)
+{
+    char *path = NULL;
+    enum weir_status status;
+    TRY(check_session(cache, session, err));
+    if (session->position == 0)
+        return WEIR_OK;
+    begin_call(cache);
+    const struct cache_key key = key_of(cache, session->tokens, session->position);
+    if (cache->folder.path != NULL) {
+        path = cache_folder_path(&cache->folder, &key, err);
+        if (path == NULL)
+            return WEIR_ERR_MEMORY;
+    }
+    const bool is_standing = origin_stands(cache, session);
+    const struct snapshot_head head = snapshot_head_make(
+        session, &cache->shape, is_standing ? session->origin : (struct origin){.position = 0});
+    struct origin made = {.position = 0, .mtp_position = head.mtp_position};
+    if (cache->bytes_max > 0 && find_kept(cache, &key) == NULL)
+        TRY(put_in_memory(cache, session, &key, &head, &made, err));
+    if (path != NULL && file_exists(path))
+        cache_folder_touch(path, cache->now);
+    else if (path != NULL)
+        TRY(put_in_folder(cache, session, path, &head, &made, err));
+    if (made.position != 0)
+        session->origin = made;
+out:
+    mem_free(path);
+    return status;
+}
+
+/* ---- the cache ------------------------------------------------------------------------------- */
+
+enum weir_status weir_cache_open(struct weir_cache **out, const struct weir_engine *engine,
+                                 const struct weir_cache_options *options, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    *out = NULL;
+    struct weir_cache *cache = mem_alloc(1, sizeof *cache, err);
+    if (cache == NULL)
+        return WEIR_ERR_MEMORY;
+    cache->engine = engine;
+    cache->bytes_max = options->bytes_max;
+    cache->log = options->log;
+    cache->log_user = options->log_user;
+    cache->shape = snapshot_shape_make(engine);
+    if (options->dir != NULL)
+        status = cache_folder_open(&cache->folder, options->dir, options->dir_bytes_max, err);
+    if (status != WEIR_OK) {
+        weir_cache_close(cache);
+        return status;
+    }
+    *out = cache;
+    return WEIR_OK;
+}
+
+void weir_cache_close(struct weir_cache *cache)
+{
+    if (cache == NULL)
+        return;
+    for (uint64_t i = 0; i < cache->kept_count; i++)
+        mem_free(cache->kept[i].data);
+    mem_free(cache->kept);
+    cache_folder_close(&cache->folder);
+    mem_free(cache);
+}
+
+void weir_cache_stats(const struct weir_cache *cache, struct weir_cache_stats *out)
+{
+    *out = cache->stats;
+}
