@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * The one public header of weir: model, tokenizer, engine, session, profile, sampler.
+ * The one public header of weir: model, tokenizer, engine, session, profile, sampler, speculator.
  *
- * Six opaque nouns:
+ * Seven opaque nouns:
  *   weir_model      a GGUF file (all its splits), opened and checked; no weight has been read yet
  *   weir_tokenizer  text to token ids and back, immutable, usable from several threads at once
  *   weir_engine     a model with its weights in memory, a backend, and room for sequences
  *   weir_session    one mutable timeline of tokens in an engine: state, KV cache, position
  *   weir_profile    what an evaluation costs, op by op: bytes touched, and time
  *   weir_sampler    the choice of the next token from a row of logits
+ *   weir_speculator drafts of the next tokens, which one step of a session then verifies
  *
  * Rules that hold everywhere:
  *   - A function that can fail returns enum weir_status; WEIR_OK is 0. `err` may be NULL; otherwise
@@ -740,6 +741,97 @@ WEIR_API void weir_sampler_accept(struct weir_sampler *sampler, int32_t id);
 WEIR_API int32_t weir_sampler_pick(struct weir_sampler *sampler, const float *logits);
 
 WEIR_API uint64_t weir_sampler_seed(const struct weir_sampler *sampler); /* the one in use */
+
+/* ---- speculation ----------------------------------------------------------------------------- */
+
+/* A step of a few tokens takes little longer than a step of one. So drafts of the next tokens are
+ * made by something cheap, and one step verifies them all: of the rows of logits behind them, the
+ * sampler chooses token by token, as long as it chooses what was drafted. Every token is chosen
+ * from the logits behind the tokens before it, which are the same to the bit, by the same draws: so
+ * the text is the one that there is without drafts, at any temperature.
+ *
+ * A round is a draft, the caller's step, and what the sampler accepts of it; weir_speculator_round
+ * does all three. A step may hold rounds of several sessions. */
+struct weir_speculator;
+
+enum weir_draft_kind {
+    WEIR_DRAFT_NONE,  /* rounds of one token */
+    WEIR_DRAFT_MTP,   /* by the engine's block of multi-token prediction */
+    WEIR_DRAFT_NGRAM, /* what followed when the newest tokens stood in the text before */
+    WEIR_DRAFT_MODEL, /* by another model with the same vocabulary */
+};
+
+enum { WEIR_DRAFTS_MAX = 15, WEIR_ROUND_TOKENS_MAX = 1 + WEIR_DRAFTS_MAX };
+
+struct weir_speculator_options {
+    enum weir_draft_kind kind;
+    uint32_t drafts_max; /* of a round, 1 to WEIR_DRAFTS_MAX: the engine's rewind_max, step_rows_max
+                            and logits_rows_max must be larger */
+    uint32_t drafts_min; /* fewer are not verified; 0 */
+    float p_min;         /* drafting stops before a token that is less likely among the ten most
+                            likely ones; 0: never. Not for n-grams */
+    bool fixed;          /* always drafts_max, for measurements. Else how many is found from the
+                            times of steps and drafts and from what was accepted; none, where drafts
+                            do not help */
+    uint32_t ngram_size; /* newest tokens that are looked for, 12 */
+    struct weir_session *draft_session;     /* for MODEL: of an engine with rewind_max at least
+                                           drafts_max; borrowed, for this alone */
+    const struct weir_tokenizer *tokenizer; /* whose tokens end generation, borrowed; NULL: none */
+    const struct weir_tokenizer *draft_tokenizer; /* for MODEL: must have the same tokens; NULL: not
+                                                     checked. Read at open only */
+};
+
+/* The defaults: kind NONE, drafts_max 3, and those of the comments. */
+WEIR_API void weir_speculator_options_init(struct weir_speculator_options *options);
+
+/* Drafts for `session`, which must outlive it. The session may hold tokens already. */
+WEIR_API enum weir_status weir_speculator_open(struct weir_speculator **out,
+                                               struct weir_session *session,
+                                               const struct weir_speculator_options *options,
+                                               struct weir_error *err);
+WEIR_API void weir_speculator_close(struct weir_speculator *speculator);
+
+/* weir_session_eval, which the drafts learn from. What else evaluates tokens is found out, but
+ * takes drafts from the next round. */
+WEIR_API enum weir_status weir_speculator_prompt(struct weir_speculator *speculator,
+                                                 const int32_t *tokens, uint32_t count,
+                                                 enum weir_logits logits, struct weir_error *err);
+
+/* Begins a round behind `last`, the newest token, which the session does not hold yet: *tokens are
+ * *count tokens for its next step, `last` and the drafts, borrowed until the next draft. Of the
+ * round, at most `most` tokens are wanted, at least 1. Marks the session if there are drafts. */
+WEIR_API enum weir_status weir_speculator_draft(struct weir_speculator *speculator, int32_t last,
+                                                uint32_t most, const int32_t **tokens,
+                                                uint32_t *count, struct weir_error *err);
+
+/* Ends the round behind a step of its tokens with WEIR_LOGITS_ALL and before any other step of the
+ * engine: chooses *count tokens for out[WEIR_ROUND_TOKENS_MAX], which the sampler accepts; the last
+ * is the `last` of the next round, and the session holds all before it. One that ends generation is
+ * the last. `step_ns` is what the step took if it held this session alone, or 0.
+ * WEIR_ERR_ARGUMENT without such a step. */
+WEIR_API enum weir_status weir_speculator_accept(struct weir_speculator *speculator,
+                                                 struct weir_sampler *sampler, uint64_t step_ns,
+                                                 int32_t *out, uint32_t *count,
+                                                 struct weir_error *err);
+
+/* A whole round. */
+WEIR_API enum weir_status weir_speculator_round(struct weir_speculator *speculator,
+                                                struct weir_sampler *sampler, int32_t last,
+                                                uint32_t most, int32_t *out, uint32_t *count,
+                                                struct weir_error *err);
+
+/* Of all rounds since it was opened. */
+struct weir_speculator_info {
+    uint64_t rounds;
+    uint64_t tokens;           /* that they gave */
+    uint64_t drafts, accepted; /* drafts that were verified, and of them those that were chosen */
+    uint64_t made_at[WEIR_DRAFTS_MAX], accepted_at[WEIR_DRAFTS_MAX]; /* the same by place */
+    uint64_t rounds_of[WEIR_ROUND_TOKENS_MAX];                       /* by drafts, none first */
+    uint64_t draft_ns, step_ns; /* that drafts took, and steps as far as accept was told */
+};
+
+WEIR_API void weir_speculator_info(const struct weir_speculator *speculator,
+                                   struct weir_speculator_info *out);
 
 /* ---- synthetic models ------------------------------------------------------------------------ */
 

@@ -34,7 +34,7 @@ enum { FIRST_LENGTHS = sizeof first_lengths / sizeof first_lengths[0] };
 void draft_length_init(struct draft_length *length)
 {
     *length = (struct draft_length){.interval = INTERVAL_FIRST};
-    for (uint32_t i = 0; i < DRAFTS_MAX; i++)
+    for (uint32_t i = 0; i < WEIR_DRAFTS_MAX; i++)
         length->accepted[i] = accepted_at_first;
 }
 
@@ -73,7 +73,7 @@ static double step_ns(const struct draft_length *length, uint32_t drafts)
     const double low_ns = times_usual(&length->step[low]);
     if (low == drafts)
         return low_ns;
-    while (high < DRAFTS_MAX && length->step[high].count == 0)
+    while (high < WEIR_DRAFTS_MAX && length->step[high].count == 0)
         high++;
     const bool is_between = length->step[high].count > 0;
     const uint32_t other = is_between ? high : before;
@@ -87,7 +87,7 @@ static double step_ns(const struct draft_length *length, uint32_t drafts)
 static double plain_ns(const struct draft_length *length)
 {
     double shortest = times_usual(&length->step[0]);
-    for (uint32_t drafts = 1; drafts <= DRAFTS_MAX; drafts++) {
+    for (uint32_t drafts = 1; drafts <= WEIR_DRAFTS_MAX; drafts++) {
         const double ns = times_usual(&length->step[drafts]);
         shortest = ns > 0 && ns < shortest ? ns : shortest;
     }
@@ -187,8 +187,8 @@ static bool is_trial_due(const struct draft_length *length)
 
 uint32_t draft_length_choose(const struct draft_length *length, uint32_t most)
 {
-    if (most > DRAFTS_MAX)
-        most = DRAFTS_MAX;
+    if (most > WEIR_DRAFTS_MAX)
+        most = WEIR_DRAFTS_MAX;
     if (length->rounds < FIRST_LENGTHS) {
         const uint32_t first = first_lengths[length->rounds];
         return first < most ? first : most;
@@ -212,13 +212,16 @@ static void learn_acceptance(struct draft_length *length, const struct draft_rou
     }
 }
 
-/* By the usual times: a disturbed round is no loss that drafts are to blame for. */
+/* By the usual times: a disturbed round is no loss that drafts are to blame for. Drafts that were
+ * given up cost their time alone. */
 static void learn_loss(struct draft_length *length, const struct draft_round *round)
 {
     const double plain = plain_ns(length);
     length->tokens += round->accepted + 1;
     if (round->drafts > 0)
         length->lost += round_ns(length, round->drafts) - plain * (round->accepted + 1);
+    else
+        length->lost += least((double)round->draft_ns, plain);
     if (length->lost < -gain_steps * plain)
         length->lost = -gain_steps * plain;
 }

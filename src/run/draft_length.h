@@ -4,14 +4,10 @@
 #ifndef RUN_DRAFT_LENGTH_H
 #define RUN_DRAFT_LENGTH_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "weir.h"
 
-enum {
-    DRAFTS_MAX = 15,        /* of a round: a step of so many and one more row is exact */
-    DRAFT_LENGTH_TIMES = 5, /* kept of each kind */
-    DRAFT_LENGTH_ROWS_MAX = 1 + DRAFTS_MAX,
-};
+/* Of each kind, for their lower quartile. */
+enum { DRAFT_LENGTH_TIMES = 5 };
 
 /* The last times of one kind. */
 struct draft_times {
@@ -20,10 +16,10 @@ struct draft_times {
 };
 
 struct draft_length {
-    struct draft_times step[DRAFT_LENGTH_ROWS_MAX]; /* by rows - 1 */
+    struct draft_times step[WEIR_ROUND_TOKENS_MAX]; /* by drafts */
     struct draft_times draft;                       /* of one draft */
-    double accepted[DRAFTS_MAX]; /* how often a draft is, if those before it were */
-    uint32_t tried[DRAFTS_MAX];
+    double accepted[WEIR_DRAFTS_MAX]; /* how often a draft is, if those before it were */
+    uint32_t tried[WEIR_DRAFTS_MAX];
     uint64_t rounds, tokens;
     double lost;       /* ns that rounds took more than the same tokens one by one; < 0: gained */
     uint32_t interval; /* rounds between two trials of another length */

@@ -71,6 +71,14 @@ void session_forget_origin(struct weir_session *session);
 enum weir_status session_check_rows(const struct weir_session *session, uint32_t count,
                                     struct weir_error *err);
 
+/* Told of each step of an evaluation behind it, while its rows can be read. */
+typedef void session_stepped_fn(void *user, const int32_t *tokens, uint32_t count);
+
+/* weir_session_eval with somebody to tell, or NULL. */
+enum weir_status session_eval(struct weir_session *session, const int32_t *tokens, uint32_t count,
+                              enum weir_logits logits, session_stepped_fn *stepped, void *user,
+                              struct weir_error *err);
+
 /* weir_engine_step for a caller that has set the numbers of the progress. */
 enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_step_item *items,
                                  uint32_t items_count, struct weir_error *err);

@@ -193,8 +193,9 @@ static enum weir_status report(const struct weir_engine *engine, struct weir_err
                    (unsigned long long)engine->prefill_total);
 }
 
-enum weir_status weir_session_eval(struct weir_session *session, const int32_t *tokens,
-                                   uint32_t count, enum weir_logits logits, struct weir_error *err)
+enum weir_status session_eval(struct weir_session *session, const int32_t *tokens, uint32_t count,
+                              enum weir_logits logits, session_stepped_fn *stepped, void *user,
+                              struct weir_error *err)
 {
     struct weir_engine *engine = session->engine;
     enum weir_status status = check_eval(session, tokens, count, logits, err);
@@ -211,10 +212,18 @@ enum weir_status weir_session_eval(struct weir_session *session, const int32_t *
                                                 done + rows == count ? logits : WEIR_LOGITS_NONE};
         status = engine_run_step(engine, &item, 1, err);
         engine->prefill_done += rows;
+        if (status == WEIR_OK && stepped != NULL)
+            stepped(user, item.tokens, rows);
         if (status == WEIR_OK)
             status = report(engine, err);
     }
     return status;
+}
+
+enum weir_status weir_session_eval(struct weir_session *session, const int32_t *tokens,
+                                   uint32_t count, enum weir_logits logits, struct weir_error *err)
+{
+    return session_eval(session, tokens, count, logits, NULL, NULL, err);
 }
 
 const float *weir_session_logits(const struct weir_session *session, uint32_t row)

@@ -211,7 +211,7 @@ TEST(draft_length_keeps_to_its_limits)
     for (uint32_t round = 0; round < 100; round++) {
         CHECK_INT(draft_length_choose(&length, 0), 0);
         CHECK(draft_length_choose(&length, 1) <= 1);
-        CHECK(draft_length_choose(&length, 1000) <= DRAFTS_MAX);
+        CHECK(draft_length_choose(&length, 1000) <= WEIR_DRAFTS_MAX);
         draft_length_learn(&length, 2, &(struct draft_round){2, 2, 1000 + round % 7, 10});
     }
     /* without times there is nothing to choose by */
