@@ -13,19 +13,21 @@ uint64_t bill_bytes(const struct weir_traffic *traffic);
 /* GB/s. */
 double bill_rate(uint64_t bytes, double ns);
 
-/* A token that was generated, with its logits. */
+/* A token that was generated, with its logits: its part of the rounds of all. */
 struct bill {
     uint32_t cached; /* tokens before it */
     struct weir_traffic traffic;
     double ns; /* that it took */
     uint32_t threads;
-    double peak; /* GB/s that so many threads can read; 0: nobody has measured it */
+    bool has_drafts; /* whose own bytes, and records of the state, are not counted */
+    double peak;     /* GB/s that so many threads can read; 0: nobody has measured it */
 };
 
-/* The bill of a token behind `cached` others. Measures nothing: the peak is the one that was kept
- * (machine.h), if there is one. Errors as in weir_engine_traffic. */
+/* The bill of a token behind `cached` others, of at least one round. Measures nothing: the peak is
+ * the one that was kept (machine.h), if there is one. Errors as in weir_engine_traffic. */
 enum weir_status bill_make(struct bill *bill, const struct weir_engine *engine, uint32_t cached,
-                           double ns, struct weir_error *err);
+                           const struct weir_speculator_info *rounds, double ns,
+                           struct weir_error *err);
 
 /* Four lines at the level of information; three without a peak. */
 void bill_print(const struct bill *bill, struct log *log);

@@ -8,6 +8,7 @@
 #include "app/output.h"
 #include "app/prompt.h"
 #include "app/shipped.h"
+#include "app/speculation.h"
 #include "app/stop.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -18,6 +19,7 @@ struct run {
     struct log *log;
     char shipped[SHIPPED_PATH_MAX]; /* options->model while the command runs, if none is named */
     struct loaded loaded;
+    struct speculation speculation;
     struct weir_sampler *sampler;
     struct ids prompt;
     struct stop stop;
@@ -129,6 +131,7 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
     TRY(open_tokenizer(run, err));
     TRY(read_prompt(run, err));
     struct weir_engine_options engine = loaded_engine_options(options, 1, run->log);
+    TRY(speculation_choose(&run->speculation, call, run->loaded.model, &engine, err));
     run->is_late = engine.repack_late =
         !options->warmup && run->prompt.count <= engine.step_rows_max; /* else a step waits */
     TRY(loaded_open_engine(&run->loaded, &engine, run->log, err));
@@ -137,6 +140,7 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
         return err_set(err, WEIR_ERR_FULL,
                        "the prompt has %llu tokens, but the context holds %u (see --ctx-size)",
                        (unsigned long long)run->prompt.count, context);
+    TRY(speculation_open(&run->speculation, call, &run->loaded, err));
     TRY(open_sampler(run, options, call->given, err));
     TRY(stop_open(&run->stop, &options->stops, err));
     if (options->warmup)
@@ -245,8 +249,10 @@ static void print_timings(const struct run *run)
 static void print_bill(const struct run *run)
 {
     struct bill bill;
+    struct weir_speculator_info rounds;
+    weir_speculator_info(run->speculation.speculator, &rounds);
     if (run->evals > 0 &&
-        bill_make(&bill, run->loaded.engine, run->prompt_evals + (run->evals - 1) / 2,
+        bill_make(&bill, run->loaded.engine, run->prompt_evals + (run->evals - 1) / 2, &rounds,
                   (double)run->eval_ns / run->evals, NULL) == WEIR_OK)
         bill_print(&bill, run->log);
 }
@@ -256,8 +262,9 @@ static void print_bill(const struct run *run)
 static enum weir_status prefill(struct run *run, struct weir_error *err)
 {
     const uint64_t begin = clock_ns();
-    const enum weir_status status = weir_session_eval(
-        run->loaded.session, run->prompt.items, (uint32_t)run->prompt.count, WEIR_LOGITS_LAST, err);
+    const enum weir_status status =
+        weir_speculator_prompt(run->speculation.speculator, run->prompt.items,
+                               (uint32_t)run->prompt.count, WEIR_LOGITS_LAST, err);
     run->prompt_ns = clock_ns() - begin;
     /* Finished steps alone if it was interrupted, or none if one was cut short. */
     run->prompt_evals = weir_session_position(run->loaded.session);
@@ -278,46 +285,65 @@ static enum weir_status repack(struct run *run, struct weir_error *err)
     return status;
 }
 
-/* Evaluates a generated token, which gives the logits of the next. */
-static enum weir_status append(struct run *run, int32_t id, struct weir_error *err)
+/* Generated tokens that are not yet printed. */
+struct batch {
+    int32_t ids[WEIR_ROUND_TOKENS_MAX];
+    uint32_t count;
+};
+
+/* Evaluates the last of them, which gives the next ones, at most `most`. */
+static enum weir_status generate_batch(struct run *run, struct batch *batch, uint32_t most,
+                                       struct weir_error *err)
 {
     enum weir_status status;
     if (interrupt_requested())
         return WEIR_ERR_CANCELLED;
     TRY(repack(run, err));
     const uint64_t begin = clock_ns();
-    status = weir_session_eval(run->loaded.session, &id, 1, WEIR_LOGITS_LAST, err);
+    status =
+        weir_speculator_round(run->speculation.speculator, run->sampler,
+                              batch->ids[batch->count - 1], most, batch->ids, &batch->count, err);
     run->eval_ns += clock_ns() - begin;
-    run->evals += status == WEIR_OK;
+    run->evals += status == WEIR_OK ? batch->count : 0;
 out:
     return status;
 }
 
-static enum weir_status generate(struct run *run, struct weir_error *err)
+/* Prints them up to one that ends generation; *left is how many more may come. */
+static enum weir_status put_batch(struct run *run, const struct batch *batch, uint32_t *left,
+                                  bool *is_over, struct weir_error *err)
 {
     const struct weir_tokenizer *tokenizer = run->loaded.tokenizer;
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < batch->count && !*is_over && status == WEIR_OK; i++) {
+        status = put_token(run, batch->ids[i], true, err);
+        *left -= *left < UINT32_MAX;
+        *is_over = run->stopped || *left == 0 ||
+                   (tokenizer != NULL && weir_tokenizer_ends_generation(tokenizer, batch->ids[i]));
+    }
+    output_flush(&run->output);
+    return status == WEIR_OK ? output_failed(&run->output, err) : status;
+}
+
+static enum weir_status generate(struct run *run, struct weir_error *err)
+{
     const uint32_t context = weir_engine_context(run->loaded.engine);
     const int32_t limit = run->options->predict;
-    for (int32_t generated = 0; limit < 0 || generated < limit;) {
-        const float *logits = weir_session_logits(run->loaded.session, 0);
-        const int32_t id = weir_sampler_pick(run->sampler, logits);
-        weir_sampler_accept(run->sampler, id);
-        generated++;
-        enum weir_status status = put_token(run, id, true, err);
-        output_flush(&run->output);
-        if (status == WEIR_OK)
-            status = output_failed(&run->output, err);
-        if (status != WEIR_OK)
+    uint32_t left = limit < 0 ? UINT32_MAX : (uint32_t)limit;
+    if (left == 0)
+        return WEIR_OK;
+    struct batch batch = {.count = 1};
+    bool is_over = false;
+    batch.ids[0] = weir_sampler_pick(run->sampler, weir_session_logits(run->loaded.session, 0));
+    weir_sampler_accept(run->sampler, batch.ids[0]);
+    for (;;) {
+        enum weir_status status = put_batch(run, &batch, &left, &is_over, err);
+        if (status != WEIR_OK || is_over || weir_session_position(run->loaded.session) >= context)
             return status;
-        const bool ended = tokenizer != NULL && weir_tokenizer_ends_generation(tokenizer, id);
-        const bool full = weir_session_position(run->loaded.session) >= context;
-        if (ended || run->stopped || full || generated == limit)
-            return WEIR_OK;
-        status = append(run, id, err);
+        status = generate_batch(run, &batch, left, err);
         if (status != WEIR_OK)
             return status;
     }
-    return WEIR_OK;
 }
 
 static enum weir_status run_prompt(struct run *run, struct weir_error *err)
@@ -333,6 +359,7 @@ out:
         const enum weir_status end = end_output(run, status == WEIR_OK, err);
         if (run->options->show_timings) {
             print_timings(run);
+            speculation_print(&run->speculation, run->log);
             print_bill(run);
         }
         if (end != WEIR_OK)
@@ -355,6 +382,7 @@ out:
     output_abandon(&run.output);
     stop_close(&run.stop);
     weir_sampler_close(run.sampler);
+    speculation_close(&run.speculation);
     loaded_close(&run.loaded);
     mem_free(run.prompt.items);
     mem_free(run.text);

@@ -18,6 +18,7 @@ void options_init(struct options *options)
         .shape = {.rows = 1, .sequences = 1},
         .chunks = -1,
         .mtp_chain = -1,
+        .spec = {.drafts_max = -1, .ngram_size = 12, .ngram_drafts = 48},
         .bench = {.repetitions = 5, .format = BENCH_MD, .format_errors = BENCH_NONE},
         .profile = {.tolerance = 5},
         .log = {.level = WEIR_LOG_INFO},

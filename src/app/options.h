@@ -84,6 +84,15 @@ struct log_options {
     const char *file; /* also write there; NULL: nowhere */
 };
 
+struct spec_options {
+    int32_t kind;       /* enum weir_draft_kind */
+    int32_t drafts_max; /* -1: by the kind */
+    int32_t drafts_min;
+    float p_min;
+    int32_t ngram_size, ngram_drafts;
+    const char *model; /* that drafts; NULL: none */
+};
+
 /* Texts point into argv or the environment unless a list owns them. */
 struct options {
     bool help;
@@ -116,6 +125,7 @@ struct options {
     struct text_list breakers; /* replace the sampler's, if breakers_given */
     bool breakers_given;
     struct bias_list biases;
+    struct spec_options spec;
 
     /* tokenize */
     bool add_special;

@@ -108,7 +108,8 @@ static int64_t bytes_of_bench(const char *model, const char *depth, const char *
 static const struct program_result *run_model(const char *model, const char *environment)
 {
     const struct program_call call = {
-        .words = {"run", model, "--tokens", TOKENS, "--ids", "-n", "4", "--ignore-eos"},
+        .words = {"run", model, "--tokens", TOKENS, "--ids", "-n", "4", "--ignore-eos",
+                  "--spec-type", "none"},
         .environment = environment,
     };
     const struct program_result *result = run_program(&call);

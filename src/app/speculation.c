@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ * Choosing and opening a speculator by the flags. Knows not how drafts are made. */
+#include "app/speculation.h"
+
+#include "base/err.h"
+
+/* Frequent tokens have low ids, and most of a draft's time goes by how many there are. */
+enum { DRAFT_VOCAB = 65536 };
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Drafts of a round by default: for n-grams as many as there is room for, since they cost none. */
+static uint32_t drafts_by_kind(const struct spec_options *spec, enum weir_draft_kind kind)
+{
+    struct weir_speculator_options defaults;
+    weir_speculator_options_init(&defaults);
+    return kind == WEIR_DRAFT_NGRAM ? least((uint32_t)spec->ngram_drafts, WEIR_DRAFTS_MAX)
+                                    : defaults.drafts_max;
+}
+
+/* What nobody asked for gives way to what somebody did. */
+static enum weir_status default_kind(enum weir_draft_kind *kind, const struct options *options,
+                                     const struct weir_model *model,
+                                     const struct weir_engine_options *engine,
+                                     struct weir_error *err)
+{
+    bool has_mtp = false;
+    *kind = WEIR_DRAFT_NONE;
+    if (options->spec.model != NULL) {
+        *kind = WEIR_DRAFT_MODEL;
+        return WEIR_OK;
+    }
+    const enum weir_status status = weir_model_has_mtp(model, &has_mtp, err);
+    if (has_mtp && engine->fused_gdn != WEIR_OFF && engine->step_rows_max > 1)
+        *kind = WEIR_DRAFT_MTP;
+    return status;
+}
+
+static enum weir_status choose_kind(enum weir_draft_kind *kind, const struct call *call,
+                                    const struct weir_model *model,
+                                    const struct weir_engine_options *engine,
+                                    struct weir_error *err)
+{
+    const struct spec_options *spec = &call->options->spec;
+    const bool is_given = args_given(call->given, COMMAND_RUN, "--spec-type") != GIVEN_NOT;
+    if (!is_given)
+        return default_kind(kind, call->options, model, engine, err);
+    *kind = (enum weir_draft_kind)spec->kind;
+    if ((*kind == WEIR_DRAFT_MODEL) != (spec->model != NULL))
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       spec->model != NULL
+                           ? "--model-draft drafts as --spec-type draft-simple does, not as others"
+                           : "--spec-type draft-simple needs a model: name it with --model-draft");
+    return WEIR_OK;
+}
+
+enum weir_status speculation_choose(struct speculation *speculation, const struct call *call,
+                                    const struct weir_model *model,
+                                    struct weir_engine_options *engine, struct weir_error *err)
+{
+    const struct spec_options *spec = &call->options->spec;
+    struct weir_speculator_options *options = &speculation->options;
+    weir_speculator_options_init(options);
+    const enum weir_status status = choose_kind(&options->kind, call, model, engine, err);
+    if (status != WEIR_OK)
+        return status;
+    const bool is_given = spec->drafts_max >= 0;
+    options->drafts_max =
+        is_given ? (uint32_t)spec->drafts_max : drafts_by_kind(spec, options->kind);
+    options->drafts_min = (uint32_t)spec->drafts_min;
+    options->p_min = spec->p_min;
+    options->ngram_size = (uint32_t)spec->ngram_size;
+    if (options->drafts_max == 0)
+        options->kind = WEIR_DRAFT_NONE;
+    if (options->kind == WEIR_DRAFT_NONE)
+        return WEIR_OK;
+    if (!is_given && engine->step_rows_max > 1)
+        options->drafts_max = least(options->drafts_max, engine->step_rows_max - 1);
+    engine->mtp = options->kind == WEIR_DRAFT_MTP;
+    if (args_given(call->given, COMMAND_RUN, "--spec-draft-vocab") == GIVEN_NOT)
+        engine->mtp_vocab = DRAFT_VOCAB;
+    engine->rewind_max = 1 + options->drafts_max;
+    engine->logits_rows_max = least(1 + options->drafts_max, engine->step_rows_max);
+    return WEIR_OK;
+}
+
+/* With the flags of the model, and as many tokens. */
+static enum weir_status open_draft(struct speculation *speculation, const struct call *call,
+                                   const struct loaded *loaded, struct weir_error *err)
+{
+    struct loaded *draft = &speculation->draft;
+    struct log *log = call->log;
+    const struct weir_model_options model = {.log = log_sink, .log_user = log};
+    struct weir_engine_options engine = loaded_engine_options(call->options, 1, log);
+    struct weir_error inner = {0};
+    enum weir_status status;
+    engine.context = weir_engine_context(loaded->engine);
+    engine.rewind_max = speculation->options.drafts_max;
+    TRY(weir_model_open(&draft->model, call->options->spec.model, &model, &inner));
+    if (loaded->tokenizer != NULL)
+        TRY(weir_tokenizer_open(&draft->tokenizer, draft->model, &inner));
+    TRY(loaded_open_engine(draft, &engine, log, &inner));
+out:
+    return status == WEIR_OK ? status : err_set(err, status, "--model-draft: %s", inner.text);
+}
+
+enum weir_status speculation_open(struct speculation *speculation, const struct call *call,
+                                  const struct loaded *loaded, struct weir_error *err)
+{
+    struct weir_speculator_options *options = &speculation->options;
+    enum weir_status status;
+    if (options->kind == WEIR_DRAFT_MODEL)
+        TRY(open_draft(speculation, call, loaded, err));
+    options->tokenizer = loaded->tokenizer;
+    options->draft_session = speculation->draft.session;
+    options->draft_tokenizer = speculation->draft.tokenizer;
+    TRY(weir_speculator_open(&speculation->speculator, loaded->session, options, err));
+out:
+    return status;
+}
+
+void speculation_close(struct speculation *speculation)
+{
+    weir_speculator_close(speculation->speculator);
+    loaded_close(&speculation->draft);
+    *speculation = (struct speculation){.speculator = NULL};
+}
+
+/* Names as in the timings of llama-server. */
+void speculation_print(const struct speculation *speculation, struct log *log)
+{
+    struct weir_speculator_info info;
+    weir_speculator_info(speculation->speculator, &info);
+    if (info.drafts == 0)
+        return;
+    log_print(log, WEIR_LOG_INFO,
+              "weir: draft acceptance = %10.5f (%5llu accepted / %5llu generated), %.2f tokens a "
+              "round",
+              (double)info.accepted / (double)info.drafts, (unsigned long long)info.accepted,
+              (unsigned long long)info.drafts, (double)info.tokens / (double)info.rounds);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * From flags to a speculator: which drafts, for how many tokens, by which model. */
+#ifndef APP_SPECULATION_H
+#define APP_SPECULATION_H
+
+#include "app/command.h"
+#include "app/loaded.h"
+
+/* Zeroed to begin. */
+struct speculation {
+    struct weir_speculator_options options; /* kind NONE: rounds of one token */
+    struct loaded draft;                    /* with -md */
+    struct weir_speculator *speculator;
+};
+
+/* What the flags say, and without them drafts by the block of multi-token prediction where the
+ * model has it. Gives the engine what rounds need. */
+enum weir_status speculation_choose(struct speculation *speculation, const struct call *call,
+                                    const struct weir_model *model,
+                                    struct weir_engine_options *engine, struct weir_error *err);
+
+/* Opens the draft model, if there is one, and the speculator of the loaded session. */
+enum weir_status speculation_open(struct speculation *speculation, const struct call *call,
+                                  const struct loaded *loaded, struct weir_error *err);
+void speculation_close(struct speculation *speculation);
+
+/* A line of drafts and how many were accepted; none without drafts. */
+void speculation_print(const struct speculation *speculation, struct log *log);
+
+#endif
