@@ -245,6 +245,23 @@ static enum weir_status set_split_size(struct options *options, const char *valu
     return WEIR_OK;
 }
 
+/* "4096", "4096M" or "4G", in binary units. */
+static enum weir_status set_cache_size(struct options *options, const char *value,
+                                       struct weir_error *err)
+{
+    char number[16] = "";
+    int64_t units = 0;
+    const size_t digits = strspn(value, "0123456789");
+    if (digits < sizeof number && value[digits + (value[digits] != 0)] == 0)
+        memcpy(number, value, digits);
+    if (strchr("MG", value[digits]) == NULL || !number_read_integer(number, &units) || units < 1 ||
+        units > INT32_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a number of MiB, as 4096, 4096M or 4G",
+                       value);
+    options->cache_bytes = (uint64_t)units << (value[digits] == 'G' ? 30 : 20);
+    return WEIR_OK;
+}
+
 /* "410", "410GB/s" or "3.35TB/s". */
 static enum weir_status set_bandwidth(struct options *options, const char *value,
                                       struct weir_error *err)

@@ -4,6 +4,7 @@
 
 #include "app/bill.h"
 #include "app/interrupt.h"
+#include "app/keep.h"
 #include "app/loaded.h"
 #include "app/output.h"
 #include "app/prompt.h"
@@ -12,6 +13,7 @@
 #include "app/stop.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 struct run {
@@ -22,6 +24,8 @@ struct run {
     struct speculation speculation;
     struct weir_sampler *sampler;
     struct ids prompt;
+    struct ids said; /* what was generated and printed */
+    struct keep keep;
     struct stop stop;
 
     struct output output;
@@ -33,7 +37,9 @@ struct run {
 
     uint64_t load_ns, prompt_ns, repack_ns, eval_ns, start_ns;
     bool is_late;          /* weights are repacked behind the first token */
+    uint32_t step_rows;    /* the most of a step */
     uint32_t prompt_evals; /* tokens of the prompt that were evaluated */
+    uint32_t first;        /* position of the first generated token */
     uint32_t evals;        /* generated tokens that were evaluated */
 };
 
@@ -76,13 +82,15 @@ static enum weir_status read_prompt(struct run *run, struct weir_error *err)
     const struct options *options = run->options;
     if (options->tokens != NULL)
         return prompt_read_tokens(&run->prompt, options->tokens, err);
+    const bool goes_on = options->session != NULL && file_exists(options->session);
     char *text = NULL;
     size_t length;
     enum weir_status status = prompt_read_text(options, true, &text, &length, err);
     if (status != WEIR_OK)
         return status;
-    status = prompt_encode(&run->prompt, run->loaded.tokenizer, text, length,
-                           WEIR_ENCODE_ADD_SPECIAL | WEIR_ENCODE_PARSE_SPECIAL, err);
+    status =
+        prompt_encode(&run->prompt, run->loaded.tokenizer, text, length,
+                      (goes_on ? 0 : WEIR_ENCODE_ADD_SPECIAL) | WEIR_ENCODE_PARSE_SPECIAL, err);
     mem_free(text);
     if (status == WEIR_OK && run->prompt.count == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "the prompt is empty");
@@ -132,8 +140,10 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
     TRY(read_prompt(run, err));
     struct weir_engine_options engine = loaded_engine_options(options, 1, run->log);
     TRY(speculation_choose(&run->speculation, call, run->loaded.model, &engine, err));
+    /* a first token can come of one step if the prompt is so short, or most of it is kept */
+    run->step_rows = engine.step_rows_max;
     run->is_late = engine.repack_late =
-        !options->warmup && run->prompt.count <= engine.step_rows_max; /* else a step waits */
+        !options->warmup && (run->prompt.count <= run->step_rows || options->cache_dir != NULL);
     TRY(loaded_open_engine(&run->loaded, &engine, run->log, err));
     const uint32_t context = weir_engine_context(run->loaded.engine);
     if (run->prompt.count > context)
@@ -142,9 +152,16 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
                        (unsigned long long)run->prompt.count, context);
     TRY(speculation_open(&run->speculation, call, &run->loaded, err));
     TRY(open_sampler(run, options, call->given, err));
-    TRY(stop_open(&run->stop, &options->stops, err));
     if (options->warmup)
         TRY(warm_up(run, err));
+    TRY(keep_open(&run->keep, options, &run->loaded, run->log, err));
+    if (run->prompt.count > context - run->keep.loaded)
+        return err_set(err, WEIR_ERR_FULL,
+                       "%s: %u tokens and %llu of the prompt, but the context holds %u (see "
+                       "--ctx-size)",
+                       options->session, run->keep.loaded, (unsigned long long)run->prompt.count,
+                       context);
+    TRY(stop_open(&run->stop, &options->stops, err));
     TRY(output_open(&run->output, options->output, err));
 out:
     run->load_ns = clock_ns() - run->start_ns;
@@ -228,6 +245,7 @@ static void print_timings(const struct run *run)
     const double total = (double)(clock_ns() - run->start_ns) / 1e6;
     const int tokens = (int)run->prompt_evals, runs = (int)run->evals;
     log_print(run->log, WEIR_LOG_INFO, "weir:        load time = %10.2f ms", load);
+    keep_print(&run->keep, run->prompt.count);
     log_print(run->log, WEIR_LOG_INFO,
               "weir: prompt eval time = %10.2f ms / %5d tokens (%8.2f ms per token, %8.2f tokens "
               "per second)",
@@ -251,25 +269,63 @@ static void print_bill(const struct run *run)
     struct bill bill;
     struct weir_speculator_info rounds;
     weir_speculator_info(run->speculation.speculator, &rounds);
-    if (run->evals > 0 &&
-        bill_make(&bill, run->loaded.engine, run->prompt_evals + (run->evals - 1) / 2, &rounds,
-                  (double)run->eval_ns / run->evals, NULL) == WEIR_OK)
+    if (run->evals > 0 && bill_make(&bill, run->loaded.engine, run->first + (run->evals - 1) / 2,
+                                    &rounds, (double)run->eval_ns / run->evals, NULL) == WEIR_OK)
         bill_print(&bill, run->log);
 }
 
 /* ---- generating ------------------------------------------------------------------------------ */
 
+/* From stop to stop. */
+static enum weir_status prefill_parts(struct run *run, struct weir_error *err)
+{
+    const struct ids *prompt = &run->prompt;
+    enum weir_status status = WEIR_OK;
+    for (uint64_t at = run->keep.restored, end; at < prompt->count; at = end) {
+        end = keep_next_stop(&run->keep, prompt, at);
+        run->log->prefill_done = at;
+        run->log->prefill_total = prompt->count;
+        TRY(weir_speculator_prompt(run->speculation.speculator, prompt->items + at,
+                                   (uint32_t)(end - at),
+                                   end < prompt->count ? WEIR_LOGITS_NONE : WEIR_LOGITS_LAST, err));
+        if (end < prompt->count)
+            keep_put(&run->keep);
+    }
+out:
+    run->log->prefill_total = 0;
+    return status;
+}
+
+/* More than one step wants the weights as kernels do: that is part of loading. */
+static enum weir_status repack_for_steps(struct run *run, struct weir_error *err)
+{
+    const uint64_t at = run->keep.restored, count = run->prompt.count;
+    if (!run->is_late ||
+        (count - at <= run->step_rows && keep_next_stop(&run->keep, &run->prompt, at) == count))
+        return WEIR_OK;
+    const uint64_t begin = clock_ns();
+    const enum weir_status status = weir_engine_repack(run->loaded.engine, err);
+    run->load_ns += clock_ns() - begin;
+    run->is_late = false;
+    return status;
+}
+
 static enum weir_status prefill(struct run *run, struct weir_error *err)
 {
+    struct weir_session *session = run->loaded.session;
+    enum weir_status status;
+    TRY(keep_restore(&run->keep, &run->prompt, err));
+    const uint32_t held = weir_session_position(session);
+    TRY(repack_for_steps(run, err));
     const uint64_t begin = clock_ns();
-    const enum weir_status status =
-        weir_speculator_prompt(run->speculation.speculator, run->prompt.items,
-                               (uint32_t)run->prompt.count, WEIR_LOGITS_LAST, err);
+    status = prefill_parts(run, err);
     run->prompt_ns = clock_ns() - begin;
     /* Finished steps alone if it was interrupted, or none if one was cut short. */
-    run->prompt_evals = weir_session_position(run->loaded.session);
-    for (uint32_t i = 0; i < run->prompt_evals; i++)
-        weir_sampler_accept(run->sampler, run->prompt.items[i]);
+    run->first = weir_session_position(session);
+    run->prompt_evals = run->first > held ? run->first - held : 0;
+    for (uint32_t i = 0; i < run->first; i++)
+        weir_sampler_accept(run->sampler, weir_session_tokens(session)[i]);
+out:
     return status;
 }
 
@@ -316,7 +372,9 @@ static enum weir_status put_batch(struct run *run, const struct batch *batch, ui
     const struct weir_tokenizer *tokenizer = run->loaded.tokenizer;
     enum weir_status status = WEIR_OK;
     for (uint32_t i = 0; i < batch->count && !*is_over && status == WEIR_OK; i++) {
-        status = put_token(run, batch->ids[i], true, err);
+        status = ids_add(&run->said, batch->ids[i], err);
+        if (status == WEIR_OK)
+            status = put_token(run, batch->ids[i], true, err);
         *left -= *left < UINT32_MAX;
         *is_over = run->stopped || *left == 0 ||
                    (tokenizer != NULL && weir_tokenizer_ends_generation(tokenizer, batch->ids[i]));
@@ -356,7 +414,9 @@ static enum weir_status run_prompt(struct run *run, struct weir_error *err)
     TRY(generate(run, err));
 out:
     if (status == WEIR_OK || status == WEIR_ERR_CANCELLED) {
-        const enum weir_status end = end_output(run, status == WEIR_OK, err);
+        enum weir_status end = end_output(run, status == WEIR_OK, err);
+        if (status == WEIR_OK && end == WEIR_OK)
+            end = keep_end(&run->keep, run->first, &run->said, err);
         if (run->options->show_timings) {
             print_timings(run);
             speculation_print(&run->speculation, run->log);
@@ -383,8 +443,10 @@ out:
     stop_close(&run.stop);
     weir_sampler_close(run.sampler);
     speculation_close(&run.speculation);
+    keep_close(&run.keep);
     loaded_close(&run.loaded);
     mem_free(run.prompt.items);
+    mem_free(run.said.items);
     mem_free(run.text);
     return status;
 }

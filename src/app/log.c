@@ -138,6 +138,10 @@ void log_progress_show(struct log *log, enum weir_stage stage, uint64_t done, ui
 bool log_progress(void *user, enum weir_stage stage, uint64_t done, uint64_t total)
 {
     struct log *log = user;
+    if (stage == WEIR_STAGE_PREFILL && log->prefill_total > 0) {
+        done += log->prefill_done;
+        total = log->prefill_total;
+    }
     /* The steps of generation are prefills of one token, and not worth a line. */
     if (!log->progress_muted && !(stage == WEIR_STAGE_PREFILL && total <= 1))
         log_progress_show(log, stage, done, total);

@@ -15,6 +15,8 @@ struct log {
     uint64_t start_ns;
     bool terminal;              /* standard error is one */
     bool progress_muted;        /* the command shows its own progress */
+    uint64_t prefill_done;      /* tokens that other evaluations of a prompt have seen, of ... */
+    uint64_t prefill_total;     /* ... so many; 0: the prompt is one evaluation */
     char progress[80];          /* the line that stands on the terminal now, or "" */
     char warning[LOG_LINE_MAX]; /* the last one, as far as it fits */
 };

@@ -11,6 +11,7 @@ void options_init(struct options *options)
         .batch = 2048,
         .escape = true,
         .predict = -1,
+        .cache_bytes = (uint64_t)4096 << 20,
         .show_prompt = true,
         .show_timings = true,
         .add_special = true,

@@ -120,6 +120,9 @@ struct options {
     bool special;
     bool show_prompt;
     bool show_timings;
+    const char *cache_dir; /* NULL: none */
+    uint64_t cache_bytes;
+    const char *session; /* a file; NULL: none */
     struct text_list stops;
     struct weir_sampler_options sampler;
     struct text_list breakers; /* replace the sampler's, if breakers_given */

@@ -68,8 +68,7 @@ static void put_tensors(struct digester *digester, const struct gguf *gguf)
 /* The shapes of what outlives a step. */
 static void put_plan(struct digester *digester, const struct plan *plan)
 {
-    put_number(digester, plan != NULL);
-    for (uint32_t i = 0; plan != NULL && i < plan->buf_count; i++) {
+    for (uint32_t i = 0; i < plan->buf_count; i++) {
         const struct buf *buf = &plan->bufs[i];
         if (buf->kind != BUF_STATE && buf->kind != BUF_RING && buf->kind != BUF_KV)
             continue;
@@ -104,6 +103,5 @@ struct digest fingerprint_make(const struct weir_engine *engine)
     put_number(&digester, engine->options.no_repack); /* floats are summed in another order */
     put_rope(&digester, &blueprint->config.rope);
     put_plan(&digester, blueprint->plan);
-    put_plan(&digester, blueprint->mtp);
     return digester_digest(&digester);
 }

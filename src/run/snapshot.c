@@ -68,7 +68,7 @@ static bool counts_fit(const struct snapshot_head *head, const struct snapshot_s
     return head->position > head->parent.position && head->mtp_position <= head->position &&
            head->mtp_position >= head->parent.mtp_position &&
            head->parent.mtp_position <= head->parent.position && head->pending <= head->position &&
-           (has_mtp || (head->mtp_position == 0 && !head->has_hidden));
+           (has_mtp || head->mtp_position == 0);
 }
 
 enum weir_status snapshot_read_head(struct snapshot_head *head,
@@ -169,16 +169,15 @@ struct snapshot_shape snapshot_shape_make(const struct weir_engine *engine)
         .vocab = engine->blueprint.config.vocab,
         .context = engine->blueprint.limits.context,
         .pending_max = engine->options.rewind_max,
+        .hidden_bytes = engine->blueprint.config.width * sizeof(float),
     };
     state_each_cached(&engine->state, 0, 0, 1, add_bytes, &shape.row_bytes);
     state_each_kept(&engine->state, &(struct state_place){0}, add_bytes, &shape.kept_bytes);
     state_each_kept(&engine->state, &(struct state_place){.pending = 1}, add_bytes,
                     &shape.record_bytes);
     shape.record_bytes -= shape.kept_bytes;
-    if (engine->mtp_exec != NULL) {
+    if (engine->mtp_exec != NULL)
         state_each_cached(&engine->mtp_state, 0, 0, 1, add_bytes, &shape.mtp_row_bytes);
-        shape.hidden_bytes = engine->blueprint.config.width * sizeof(float);
-    }
     return shape;
 }
 
@@ -449,6 +448,20 @@ out:
     return status;
 }
 
+/* Passed over by an engine without the MTP block. */
+static enum weir_status get_hidden(struct transfer *transfer, float *hidden, uint64_t bytes)
+{
+    enum weir_status status = WEIR_OK;
+    if (hidden != NULL)
+        return get(transfer, hidden, bytes);
+    while (bytes > 0 && status == WEIR_OK) {
+        const uint64_t part = least(bytes, PIECE_BYTES);
+        status = get(transfer, transfer->piece, part);
+        bytes -= part;
+    }
+    return status;
+}
+
 enum weir_status snapshot_read(struct weir_session *session, const struct snapshot_shape *shape,
                                const struct snapshot_source *source, enum snapshot_use use,
                                struct snapshot_head *head, struct digest *link,
@@ -464,8 +477,7 @@ enum weir_status snapshot_read(struct weir_session *session, const struct snapsh
         goto out;
     TRY(each_kept(session, head, get_piece, &transfer));
     if (head->has_hidden)
-        TRY(get(&transfer, session->hidden,
-                engine->blueprint.config.width * sizeof *session->hidden));
+        TRY(get_hidden(&transfer, session->hidden, shape->hidden_bytes));
     TRY(get_digest(&transfer, &digest));
 out:
     mem_free(transfer.piece);
@@ -479,7 +491,7 @@ void snapshot_adopt(struct weir_session *session, const struct snapshot_head *le
     session->settled = leaf->position - leaf->pending;
     session->is_marked = false;
     session->mtp_position = leaf->mtp_position;
-    session->hidden_position = leaf->has_hidden ? leaf->position : 0;
+    session->hidden_position = leaf->has_hidden && session->hidden != NULL ? leaf->position : 0;
     session->results = session->mtp_results = (struct results){0};
     session->origin = (struct origin){leaf->position, leaf->mtp_position, link};
 }

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT
+ * weir run with --cache-dir and --session: the same text, cold, warm and without; conversations in
+ * parts; what it says of files that cannot be used. Run alone: build/tests/weir-test keeping_ */
+#include "cli/program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "folder.h"
+
+/* A conversation long enough for snapshots at messages. */
+static const char *write_chat(const char *name, const char *question)
+{
+    const char *path = test_scratch(name);
+    FILE *stream = fopen(path, "wb");
+    CHECK(stream != NULL);
+    fputs("<|im_start|>system\nYou answer questions about a small world.<|im_end|>\n", stream);
+    for (int i = 0; i < 20; i++)
+        fprintf(stream,
+                "<|im_start|>user\nWho lives in the house next to the river, and what do they like "
+                "to eat on day %d?<|im_end|>\n<|im_start|>assistant\nI do not know.<|im_end|>\n",
+                i);
+    fprintf(stream, "<|im_start|>user\n%s<|im_end|>\n<|im_start|>assistant\n", question);
+    CHECK_INT(fclose(stream), 0);
+    return path;
+}
+
+/* The answer of the model that ships with weir; the caller frees it. */
+static char *answer(const char *chat, const char *flag, const char *value,
+                    const struct program_result **result)
+{
+    *result = RUN_PROGRAM("run", "-f", chat, "-n", "24", "--temp", "0", "--no-display-prompt", "-t",
+                          "2", flag, value);
+    if ((*result)->status != 0)
+        test_fail(__FILE__, __LINE__, "status %d: %s", (*result)->status, (*result)->err);
+    char *text = strdup((*result)->out);
+    CHECK(text != NULL);
+    return text;
+}
+
+/* One that begins as an earlier one did says what it would have said alone. */
+TEST(keeping_a_cache_changes_no_text)
+{
+    const char *dir = folder_fresh("keeping.cache");
+    const char *chats[2] = {write_chat("keeping.red", "What is red?"),
+                            write_chat("keeping.blue", "What is blue?")};
+    const struct program_result *result;
+    char *plain[2], *text;
+    for (int i = 0; i < 2; i++) {
+        plain[i] = answer(chats[i], "--top-k", "40", &result);
+        CHECK(strstr(result->err, "restore time") == NULL);
+    }
+    text = answer(chats[0], "--cache-dir", dir, &result);
+    CHECK_TEXT(text, plain[0]);
+    CHECK(strstr(result->err, "restore time") == NULL);
+    free(text);
+    const int files = folder_files(dir);
+    CHECK(files >= 3);
+    for (int i = 0; i < 2; i++) {
+        text = answer(chats[i], "--cache-dir", dir, &result);
+        CHECK_TEXT(text, plain[i]);
+        CHECK_HAS(result->err, "restore time");
+        CHECK_HAS(result->err, "of the prompt, from ");
+        free(text);
+    }
+    CHECK_INT(folder_files(dir), files + 1);               /* the end of the other answer */
+    text = answer(chats[1], "--cache-size", "1", &result); /* alone is nothing */
+    CHECK_TEXT(text, plain[1]);
+    free(text);
+    free(plain[0]);
+    free(plain[1]);
+}
+
+/* In two parts, the second from the file, as in one; penalties see all of it. */
+TEST(keeping_a_session_goes_on)
+{
+    const char *path = test_scratch("keeping.session");
+    const char *const words = "1.3";
+    const struct program_result *result =
+        RUN_PROGRAM("run", "-p", "The cat is", "-n", "24", "--temp", "0", "--repeat-penalty", words,
+                    "--repeat-last-n", "-1", "--ids", "--ignore-eos");
+    CHECK_INT(result->status, 0);
+    char *whole = strdup(result->out);
+    CHECK(whole != NULL);
+    unlink(path);
+    result =
+        RUN_PROGRAM("run", "-p", "The cat is", "-n", "9", "--temp", "0", "--repeat-penalty", words,
+                    "--repeat-last-n", "-1", "--ids", "--ignore-eos", "--session", path);
+    CHECK_INT(result->status, 0);
+    const size_t length = strlen(result->out);
+    CHECK(strncmp(whole, result->out, length) == 0);
+    /* the tenth token, given as a prompt: what follows is what followed it */
+    char tenth[32];
+    CHECK_INT(sscanf(whole + length, "%31s", tenth), 1);
+    const char *prompt = test_scratch("keeping.tokens");
+    FILE *stream = fopen(prompt, "wb");
+    CHECK(stream != NULL);
+    fprintf(stream, "%s\n", tenth);
+    CHECK_INT(fclose(stream), 0);
+    result =
+        RUN_PROGRAM("run", "--tokens", prompt, "-n", "14", "--temp", "0", "--repeat-penalty", words,
+                    "--repeat-last-n", "-1", "--ids", "--ignore-eos", "--session", path);
+    CHECK_INT(result->status, 0);
+    CHECK_HAS(result->err, "restore time");
+    CHECK_TEXT(result->out, whole + length + strlen(tenth) + 1);
+    free(whole);
+}
+
+TEST(keeping_refuses_files_of_others)
+{
+    const char *path = test_scratch("keeping.other");
+    size_t before_size, after_size;
+    const struct program_result *result =
+        RUN_PROGRAM("run", "-p", "The cat", "-n", "2", "--session", path);
+    CHECK_INT(result->status, 0);
+    uint8_t *before = test_read_file(path, &before_size);
+    result = RUN_PROGRAM("run", test_data("golden/nano-q4_0.gguf"), "-p", "a", "-n", "2",
+                         "--session", path);
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "a session of another model");
+    CHECK_TEXT(result->out, "");
+    uint8_t *after = test_read_file(path, &after_size);
+    CHECK(before_size == after_size && memcmp(before, after, after_size) == 0);
+    free(before);
+    free(after);
+    result = RUN_PROGRAM("run", "-p", "The cat", "-n", "2", "--session", "/nowhere/at/all");
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "/nowhere/at/all: cannot create");
+    CHECK_TEXT(result->out, "");
+}
+
+TEST(keeping_goes_on_without_a_cache)
+{
+    const char *const bad = "/nowhere/at/all";
+    const struct program_result *result =
+        RUN_PROGRAM("run", "-p", "The cat", "-n", "4", "--temp", "0");
+    char *plain = strdup(result->out);
+    CHECK(plain != NULL);
+    result = RUN_PROGRAM("run", "-p", "The cat", "-n", "4", "--temp", "0", "--cache-dir", bad);
+    CHECK_INT(result->status, 0);
+    CHECK_TEXT(result->out, plain);
+    CHECK_HAS(result->err, "warning: no cache: /nowhere/at/all: cannot make the folder");
+    const char *dir = folder_fresh("keeping.full");
+    result = run_program(&(struct program_call){
+        .words = {"run", "-p", "The cat", "-n", "4", "--temp", "0", "--cache-dir", dir},
+        .file_bytes_max = 1000});
+    CHECK_INT(result->status, 0);
+    CHECK_TEXT(result->out, plain);
+    CHECK_HAS(result->err, "warning: no more snapshots: ");
+    CHECK_INT(folder_files(dir), 0);
+    free(plain);
+    CHECK_REFUSED(RUN_PROGRAM("run", "-p", "a", "--cache-size", "12K"),
+                  "--cache-size: '12K' is not a number of MiB, as 4096, 4096M or 4G");
+    CHECK_REFUSED(RUN_PROGRAM("run", "-p", "a", "--prompt-cache", "F"),
+                  "--prompt-cache: replaced by --cache-dir, and --session to go on");
+}
