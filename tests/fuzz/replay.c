@@ -156,6 +156,11 @@ TEST(fuzz_replay_safetensors)
                             sizeof words / sizeof words[0]});
 }
 
+TEST(fuzz_replay_snapshot)
+{
+    replay(&(struct target){fuzz_snapshot, "../fuzz/corpus/snapshot", 4, NULL, 0});
+}
+
 TEST(fuzz_replay_tokenizer)
 {
     static const char *const words[] = {
