@@ -17,11 +17,14 @@ static const struct {
 #include "app/bench_fields.def"
 };
 
-enum { FIELDS = sizeof fields / sizeof fields[0], FIELDS_OF_WEIR = 6 };
+/* The last ones are of weir: some of bytes, then some of drafts. */
+enum { FIELDS = sizeof fields / sizeof fields[0], FIELDS_OF_BYTES = 6, FIELDS_OF_DRAFTS = 10 };
 
-static int field_count(const struct bench_table *table)
+static bool is_shown(const struct bench_table *table, int field)
 {
-    return table->bytes ? FIELDS : FIELDS - FIELDS_OF_WEIR;
+    if (field < FIELDS - FIELDS_OF_DRAFTS - FIELDS_OF_BYTES)
+        return true;
+    return field < FIELDS - FIELDS_OF_DRAFTS ? table->bytes : table->columns.drafts;
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -96,8 +99,10 @@ static void put_json_value(struct output *output, const struct value *value, enu
 
 static void put_names(const struct bench_table *table, const char *between)
 {
-    for (int i = 0; i < field_count(table); i++)
-        output_print(table->output, "%s%s", i == 0 ? "" : between, fields[i].name);
+    for (int i = 0; i < FIELDS; i++) {
+        if (is_shown(table, i))
+            output_print(table->output, "%s%s", i == 0 ? "" : between, fields[i].name);
+    }
 }
 
 static void put_quoted_values(const struct bench_table *table, const struct bench_result *result,
@@ -105,7 +110,9 @@ static void put_quoted_values(const struct bench_table *table, const struct benc
 {
     struct value values[FIELDS];
     fill_values(table, result, values);
-    for (int i = 0; i < field_count(table); i++) {
+    for (int i = 0; i < FIELDS; i++) {
+        if (!is_shown(table, i))
+            continue;
         output_print(table->output, "%s", i == 0 ? "" : between);
         put_doubled(table->output, value_text(&values[i]), quote);
     }
@@ -143,7 +150,9 @@ static void put_json_fields(const struct bench_table *table, const struct bench_
 {
     struct value values[FIELDS];
     fill_values(table, result, values);
-    for (int i = 0; i < field_count(table); i++) {
+    for (int i = 0; i < FIELDS; i++) {
+        if (!is_shown(table, i))
+            continue;
         output_print(table->output, "%s\"%s\": ", before, fields[i].name);
         put_json_value(table->output, &values[i], fields[i].type);
         output_print(table->output, "%s", behind);
@@ -194,9 +203,11 @@ void bench_sql_begin(struct bench_table *table)
         [FIELD_BOOLEAN] = "INTEGER",
     };
     output_print(table->output, "CREATE TABLE IF NOT EXISTS llama_bench (\n");
-    for (int i = 0; i < field_count(table); i++)
-        output_print(table->output, "%s  %s %s", i == 0 ? "" : ",\n", fields[i].name,
-                     types[fields[i].type]);
+    for (int i = 0; i < FIELDS; i++) {
+        if (is_shown(table, i))
+            output_print(table->output, "%s  %s %s", i == 0 ? "" : ",\n", fields[i].name,
+                         types[fields[i].type]);
+    }
     output_print(table->output, "\n);\n\n");
 }
 

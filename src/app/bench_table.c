@@ -73,6 +73,53 @@ static void cell_of_peak(const struct bench_table *table, const struct bench_res
     snprintf(cell, CELL_MAX, "%.1f%%", 100 * bench_gigabytes(result) / table->peak);
 }
 
+static void cell_drafts(const struct bench_table *table, const struct bench_result *result,
+                        char cell[CELL_MAX])
+{
+    (void)table;
+    const struct bench_test *test = result->test;
+    if (test->drafts == BENCH_DRAFTS_AUTO)
+        snprintf(cell, CELL_MAX, "%s auto", test->draft_kind);
+    else
+        snprintf(cell, CELL_MAX, "%s %d", test->drafts == 0 ? "none" : test->draft_kind,
+                 (int)test->drafts);
+}
+
+static void cell_round(const struct bench_table *table, const struct bench_result *result,
+                       char cell[CELL_MAX])
+{
+    (void)table;
+    snprintf(cell, CELL_MAX, "%.2f", bench_round_tokens(result));
+}
+
+static void cell_places(const struct bench_table *table, const struct bench_result *result,
+                        char cell[CELL_MAX])
+{
+    (void)table;
+    snprintf(cell, CELL_MAX, "%s", result->places);
+}
+
+static void cell_megabytes(const struct bench_table *table, const struct bench_result *result,
+                           char cell[CELL_MAX])
+{
+    (void)table;
+    snprintf(cell, CELL_MAX, "%.2f", bench_token_bytes(result) / 1e6);
+}
+
+static void cell_draft_ms(const struct bench_table *table, const struct bench_result *result,
+                          char cell[CELL_MAX])
+{
+    (void)table;
+    snprintf(cell, CELL_MAX, "%.3f", bench_draft_ms(result));
+}
+
+static void cell_verify_ms(const struct bench_table *table, const struct bench_result *result,
+                           char cell[CELL_MAX])
+{
+    (void)table;
+    snprintf(cell, CELL_MAX, "%.3f", bench_verify_ms(result));
+}
+
 static void cell_packed(const struct bench_table *table, const struct bench_result *result,
                         char cell[CELL_MAX])
 {
@@ -117,7 +164,13 @@ static const struct column {
     {"repack", 6, SHOWN(columns.packed), CALL(cell_packed)},
     {"pin", 3, SHOWN(columns.bound), CALL(cell_bound)},
     {"test", 15, ALWAYS, CALL(cell_test)},
+    {"drafts", -14, SHOWN(columns.drafts), CALL(cell_drafts)},
     {"t/s", 20, ALWAYS, CALL(cell_speed)},
+    {"t/round", 7, SHOWN(columns.drafts), CALL(cell_round)},
+    {"MB/token", 9, SHOWN(columns.drafts), CALL(cell_megabytes)},
+    {"draft ms", 8, SHOWN(columns.drafts), CALL(cell_draft_ms)},
+    {"verify ms", 9, SHOWN(columns.drafts), CALL(cell_verify_ms)},
+    {"accepted by place, %", -20, SHOWN(columns.drafts), CALL(cell_places)},
     {"GB/s", 10, SHOWN(bytes), CALL(cell_gigabytes)},
     {"of peak", 10, SHOWN(bytes), CALL(cell_of_peak)},
 };

@@ -20,6 +20,7 @@ enum bench_format {
 struct bench_columns {
     bool batch, step_rows, cache_k, cache_v, load;
     bool isa, packed, bound;
+    bool drafts;
 };
 
 struct bench_table {

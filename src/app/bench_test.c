@@ -57,6 +57,32 @@ double bench_gigabytes(const struct bench_result *result)
     return bill_rate(result->bytes, bench_mean_ns(result).mean);
 }
 
+/* `number` by each of `count`; 0 if there are none. */
+static double by_each(double number, uint64_t count)
+{
+    return count == 0 ? 0 : number / (double)count;
+}
+
+double bench_token_bytes(const struct bench_result *result)
+{
+    return by_each((double)result->bytes, result->test->generate);
+}
+
+double bench_round_tokens(const struct bench_result *result)
+{
+    return by_each((double)result->rounds.tokens, result->rounds.rounds);
+}
+
+double bench_draft_ms(const struct bench_result *result)
+{
+    return by_each((double)result->rounds.draft_ns / 1e6, result->rounds.rounds);
+}
+
+double bench_verify_ms(const struct bench_result *result)
+{
+    return by_each((double)result->rounds.step_ns / 1e6, result->rounds.rounds);
+}
+
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
 enum weir_status bench_count_bytes(struct bench_result *result, const struct weir_engine *engine,
@@ -140,15 +166,21 @@ static uint32_t larger(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-static enum weir_status draw_tokens(struct run *run, uint32_t vocab, struct weir_error *err)
+void bench_begin(struct bench_result *result)
 {
-    const struct bench_test *test = run->test;
-    const uint32_t count = larger(larger(test->prompt, test->generate), test->depth);
-    run->tokens = mem_alloc(count, sizeof *run->tokens, err);
-    if (run->tokens == NULL)
+    const time_t now = time(NULL);
+    strftime(result->time, sizeof result->time, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+}
+
+enum weir_status bench_draw_tokens(int32_t **out, uint32_t count, const struct weir_engine *engine,
+                                   struct weir_error *err)
+{
+    const uint32_t vocab = weir_engine_vocab(engine);
+    *out = mem_alloc(count, sizeof **out, err);
+    if (*out == NULL)
         return WEIR_ERR_MEMORY;
     for (uint32_t i = 0; i < count; i++)
-        run->tokens[i] = (int32_t)(rng_bits(TOKEN_SEED, 0, i) % vocab);
+        (*out)[i] = (int32_t)(rng_bits(TOKEN_SEED, 0, i) % vocab);
     return WEIR_OK;
 }
 
@@ -156,11 +188,12 @@ enum weir_status bench_run(struct bench_result *result, const struct weir_engine
                            struct weir_session *session, bool warmup, bench_progress_fn *progress,
                            void *user, struct weir_error *err)
 {
-    struct run run = {.test = result->test, .session = session};
-    const time_t now = time(NULL);
+    const struct bench_test *test = result->test;
+    struct run run = {.test = test, .session = session};
     enum weir_status status;
-    strftime(result->time, sizeof result->time, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-    TRY(draw_tokens(&run, weir_engine_vocab(engine), err));
+    bench_begin(result);
+    TRY(bench_draw_tokens(&run.tokens, larger(larger(test->prompt, test->generate), test->depth),
+                          engine, err));
     if (warmup) {
         progress(user, 0);
         TRY(warm_up(&run, err));

@@ -5,11 +5,13 @@
 
 #include <time.h>
 
+#include "app/bench_rounds.h"
 #include "app/bench_table.h"
-#include "app/bench_test.h"
 #include "app/interrupt.h"
 #include "app/loaded.h"
 #include "app/machine.h"
+#include "app/prompt.h"
+#include "app/speculation.h"
 #include "base/cpu.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -43,6 +45,12 @@ struct part {
     uint32_t prompt, generate, depth;
 };
 
+static const char *const draft_kinds[] = {
+    [WEIR_DRAFT_NONE] = "none",
+    [WEIR_DRAFT_MTP] = "draft-mtp",
+    [WEIR_DRAFT_NGRAM] = "ngram-simple",
+};
+
 static const double BEYOND = 1.05;
 
 struct bench {
@@ -52,6 +60,9 @@ struct bench {
     struct part *parts;
     uint64_t parts_count, parts_capacity;
     uint32_t context; /* that the longest of them needs */
+    bool has_rounds;  /* generation goes by rounds of speculation */
+    struct bench_drafts drafts;
+    struct ids text; /* that they continue, if it is named; of the model that is measured */
     struct loaded loaded;
     char model[BENCH_TEXT_MAX];
     uint64_t *samples;
@@ -64,14 +75,36 @@ struct bench {
 
 /* ---- what is to be done ---------------------------------------------------------------------- */
 
+/* Rounds are of generation alone. */
+static enum weir_status choose_rounds(struct bench *bench, struct weir_error *err)
+{
+    const struct options *options = bench->call->options;
+    const bool has_prompts = options->bench.prompts.count > 0 || options->bench.pairs.count > 0;
+    bench->has_rounds = args_given(bench->call->given, COMMAND_BENCH, "--spec-type") != GIVEN_NOT;
+    if (!bench->has_rounds)
+        return options->prompt_file == NULL
+                   ? WEIR_OK
+                   : err_set(err, WEIR_ERR_ARGUMENT, "--file is for --spec-type alone");
+    if (has_prompts)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "--spec-type measures generation: -p and -pg have no place, -d and --file "
+                       "say what it continues");
+    if (options->prompt_file != NULL && options->bench.depths.count > 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "only one of -d and --file may be given");
+    speculation_options(&bench->drafts.options, &options->spec);
+    bench->drafts.options.kind = (enum weir_draft_kind)options->spec.kind;
+    return WEIR_OK;
+}
+
 /* The lists that no flag has filled get their default. */
-static enum weir_status fill_defaults(struct bench_options *options, struct weir_error *err)
+static enum weir_status fill_defaults(struct bench_options *options, bool has_rounds,
+                                      struct weir_error *err)
 {
     const struct {
         struct number_list *list;
         int64_t value;
     } defaults[] = {
-        {&options->prompts, 512},
+        {&options->prompts, has_rounds ? 0 : 512},
         {&options->generations, 128},
         {&options->depths, 0},
         {&options->loads, USUAL_LOAD},
@@ -106,7 +139,8 @@ static enum weir_status add_part(struct bench *bench, int64_t prompt, int64_t ge
         return status;
     bench->parts[bench->parts_count++] =
         (struct part){(uint32_t)prompt, (uint32_t)generate, (uint32_t)depth};
-    bench->context = held > bench->context ? (uint32_t)held : bench->context;
+    if (held > bench->context) /* a round begins behind a token of its own */
+        bench->context = (uint32_t)held + bench->has_rounds;
     return WEIR_OK;
 }
 
@@ -141,6 +175,13 @@ static void name_axes(struct bench *bench)
     bench->axes[AXIS_THREADS] = &options->threads;
 }
 
+/* Rounds of no draft, of each number of them, and of as many as help. */
+static int32_t count_lengths(const struct bench *bench)
+{
+    const struct weir_speculator_options *options = &bench->drafts.options;
+    return options->kind == WEIR_DRAFT_NONE ? 1 : (int32_t)options->drafts_max + 2;
+}
+
 static uint64_t count_combinations(const struct bench *bench)
 {
     uint64_t count = 1;
@@ -166,9 +207,10 @@ static bool varies(const struct number_list *list, int64_t usual)
     return list->count > 1 || list->items[0] != usual;
 }
 
-static struct bench_columns choose_columns(const struct bench_options *options,
-                                           const struct weir_engine_options *engine)
+static struct bench_columns choose_columns(const struct bench *bench)
 {
+    const struct bench_options *options = bench->options;
+    const struct weir_engine_options *engine = &bench->call->options->engine;
     return (struct bench_columns){
         .batch = varies(&options->batches, USUAL_BATCH),
         .step_rows = varies(&options->step_rows, USUAL_STEP_ROWS),
@@ -178,6 +220,7 @@ static struct bench_columns choose_columns(const struct bench_options *options,
         .isa = engine->isa != NULL,
         .packed = engine->no_repack,
         .bound = engine->bind == WEIR_OFF,
+        .drafts = bench->has_rounds,
     };
 }
 
@@ -191,7 +234,7 @@ static enum weir_status open_tables(struct bench *bench, struct weir_error *err)
     bench_table_init(&bench->tables[0], &bench->output, options->format);
     bench_table_init(&bench->tables[1], &bench->errors, options->format_errors);
     for (int i = 0; i < 2; i++) {
-        bench->tables[i].columns = choose_columns(options, &bench->call->options->engine);
+        bench->tables[i].columns = choose_columns(bench);
         bench->tables[i].bytes = options->bytes;
     }
     return WEIR_OK;
@@ -251,16 +294,39 @@ static enum weir_status run_test(struct bench *bench, const struct bench_test *t
     struct bench_result result = {.test = test,
                                   .samples_ns = bench->samples,
                                   .samples = (uint32_t)bench->options->repetitions};
+    struct weir_engine *engine = bench->loaded.engine;
+    struct weir_session *session = bench->loaded.session;
+    const bool warmup = !bench->options->no_warmup;
     pause_between(bench);
-    if (bench->options->bytes)
-        TRY(bench_count_bytes(&result, bench->loaded.engine, err));
-    TRY(bench_run(&result, bench->loaded.engine, bench->loaded.session, !bench->options->no_warmup,
-                  show_progress, bench, err));
+    if (bench->options->bytes && !bench->has_rounds)
+        TRY(bench_count_bytes(&result, engine, err));
+    status = bench->has_rounds
+                 ? bench_run_rounds(&result, &bench->drafts, engine, session, warmup, show_progress,
+                                    bench, err)
+                 : bench_run(&result, engine, session, warmup, show_progress, bench, err);
+    if (status != WEIR_OK)
+        return status;
     TRY(put_row(bench, &result, err));
     if (bench->options->bytes && bench_gigabytes(&result) > BEYOND * bench->tables[0].peak)
         bench->beyond = bench->tables[0].peak;
     bench->tests_done++;
 out:
+    return status;
+}
+
+/* The test, or if it has rounds, one of each length of them. */
+static enum weir_status run_lengths(struct bench *bench, struct bench_test *test,
+                                    struct weir_error *err)
+{
+    const int32_t lengths = count_lengths(bench);
+    enum weir_status status = WEIR_OK;
+    if (!bench->has_rounds)
+        return run_test(bench, test, err);
+    test->draft_kind = draft_kinds[bench->drafts.options.kind];
+    for (int32_t i = 0; i < lengths && status == WEIR_OK; i++) {
+        test->drafts = i > 0 && i == lengths - 1 ? BENCH_DRAFTS_AUTO : i;
+        status = run_test(bench, test, err);
+    }
     return status;
 }
 
@@ -276,9 +342,11 @@ static struct weir_engine_options engine_options(const struct bench *bench,
     engine.cache_k = (enum weir_cache_type)values[AXIS_CACHE_K];
     engine.cache_v = (enum weir_cache_type)values[AXIS_CACHE_V];
     engine.threads = (uint32_t)values[AXIS_THREADS];
-    engine.context = bench->context;
+    engine.context = bench->context + (uint32_t)bench->text.count;
     engine.progress = log_progress;
     engine.progress_user = bench->call->log;
+    if (bench->has_rounds)
+        speculation_size_engine(&bench->drafts.options, &bench->call->options->spec, &engine);
     return engine;
 }
 
@@ -315,13 +383,39 @@ static enum weir_status run_combination(struct bench *bench, const int64_t value
         test.prompt = bench->parts[i].prompt;
         test.generate = bench->parts[i].generate;
         test.depth = bench->parts[i].depth;
-        TRY(run_test(bench, &test, err));
+        if (bench->text.count > 0)
+            test.depth = (uint32_t)bench->text.count - 1;
+        TRY(run_lengths(bench, &test, err));
     }
 out:
     weir_session_close(loaded->session);
     weir_engine_close(loaded->engine);
     loaded->session = NULL;
     loaded->engine = NULL;
+    return status;
+}
+
+/* The tokens that the text of --file has in this model. */
+static enum weir_status read_text(struct bench *bench, struct weir_error *err)
+{
+    struct weir_tokenizer *tokenizer = NULL;
+    char *text = NULL;
+    size_t length;
+    enum weir_status status;
+    if (bench->call->options->prompt_file == NULL)
+        return WEIR_OK;
+    bench->text.count = 0;
+    TRY(prompt_read_text(bench->call->options, true, &text, &length, err));
+    TRY(weir_tokenizer_open(&tokenizer, bench->loaded.model, err));
+    TRY(prompt_encode(&bench->text, tokenizer, text, length,
+                      WEIR_ENCODE_ADD_SPECIAL | WEIR_ENCODE_PARSE_SPECIAL, err));
+    if (bench->text.count == 0)
+        status = err_set(err, WEIR_ERR_ARGUMENT, "%s: has no text to continue",
+                         bench->call->options->prompt_file);
+    bench->drafts.text = bench->text.items;
+out:
+    weir_tokenizer_close(tokenizer);
+    mem_free(text);
     return status;
 }
 
@@ -333,6 +427,7 @@ static enum weir_status run_model(struct bench *bench, const char *path, struct 
     enum weir_status status;
     bench->call->options->model = path;
     TRY(loaded_open_model(&bench->loaded, bench->call->options, bench->call->log, err));
+    TRY(read_text(bench, err));
     TRY(find_peaks(bench, err));
     weir_model_info(bench->loaded.model, &info);
     snprintf(bench->model, sizeof bench->model, "%s %s %s%s", info.architecture, info.size,
@@ -412,11 +507,13 @@ static enum weir_status bench_open(struct bench *bench, struct weir_error *err)
     if (options->models.count == 0)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "no model: name a GGUF file with --model or as first argument");
-    TRY(fill_defaults(options, err));
+    TRY(choose_rounds(bench, err));
+    TRY(fill_defaults(options, bench->has_rounds, err));
     name_axes(bench);
     TRY(add_parts(bench, err));
-    if (!size_mul(count_combinations(bench), bench->parts_count * options->models.count,
-                  &bench->tests))
+    const uint64_t lengths = bench->has_rounds ? (uint64_t)count_lengths(bench) : 1;
+    const uint64_t tests = bench->parts_count * options->models.count * lengths;
+    if (!size_mul(count_combinations(bench), tests, &bench->tests))
         bench->tests = UINT64_MAX;
     bench->samples = mem_alloc((uint64_t)options->repetitions, sizeof *bench->samples, err);
     if (bench->samples == NULL)
@@ -439,5 +536,6 @@ out:
     output_abandon(&bench.output);
     mem_free(bench.samples);
     mem_free(bench.parts);
+    mem_free(bench.text.items);
     return status;
 }

@@ -5,6 +5,11 @@
 #include "app/bench_table.h"
 #include "base/mem.h"
 
+/* Most of a draft's time goes by how many tokens there are to choose from. In the vocabulary of
+ * Qwen3.5 those of English and code stand before this, and those of Chinese: of such texts 98% and
+ * more of the tokens, of German 90%, of Russian 64%. */
+enum { DRAFT_VOCAB = 131072 };
+
 void options_init(struct options *options)
 {
     *options = (struct options){
@@ -19,7 +24,7 @@ void options_init(struct options *options)
         .shape = {.rows = 1, .sequences = 1},
         .chunks = -1,
         .mtp_chain = -1,
-        .spec = {.drafts_max = -1, .ngram_size = 12, .ngram_drafts = 48},
+        .spec = {.drafts_max = -1, .vocab = DRAFT_VOCAB, .ngram_size = 12, .ngram_drafts = 48},
         .bench = {.repetitions = 5, .format = BENCH_MD, .format_errors = BENCH_NONE},
         .profile = {.tolerance = 5},
         .log = {.level = WEIR_LOG_INFO},

@@ -90,6 +90,7 @@ struct spec_options {
     int32_t drafts_min;
     float p_min;
     int32_t ngram_size, ngram_drafts;
+    int32_t vocab;     /* tokens that the block of multi-token prediction drafts; 0: all */
     const char *model; /* that drafts; NULL: none */
 };
 

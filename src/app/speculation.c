@@ -4,9 +4,6 @@
 
 #include "base/err.h"
 
-/* Frequent tokens have low ids, and most of a draft's time goes by how many there are. */
-enum { DRAFT_VOCAB = 65536 };
-
 static uint32_t least(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -57,33 +54,47 @@ static enum weir_status choose_kind(enum weir_draft_kind *kind, const struct cal
     return WEIR_OK;
 }
 
+void speculation_options(struct weir_speculator_options *options, const struct spec_options *spec)
+{
+    weir_speculator_options_init(options);
+    if (spec->drafts_max >= 0)
+        options->drafts_max = (uint32_t)spec->drafts_max;
+    options->drafts_min = (uint32_t)spec->drafts_min;
+    options->p_min = spec->p_min;
+    options->ngram_size = (uint32_t)spec->ngram_size;
+}
+
+void speculation_size_engine(const struct weir_speculator_options *options,
+                             const struct spec_options *spec, struct weir_engine_options *engine)
+{
+    if (options->kind == WEIR_DRAFT_NONE)
+        return;
+    engine->mtp = options->kind == WEIR_DRAFT_MTP;
+    engine->mtp_vocab = (uint32_t)spec->vocab;
+    engine->rewind_max = 1 + options->drafts_max;
+    engine->logits_rows_max = least(1 + options->drafts_max, engine->step_rows_max);
+}
+
 enum weir_status speculation_choose(struct speculation *speculation, const struct call *call,
                                     const struct weir_model *model,
                                     struct weir_engine_options *engine, struct weir_error *err)
 {
     const struct spec_options *spec = &call->options->spec;
     struct weir_speculator_options *options = &speculation->options;
-    weir_speculator_options_init(options);
+    speculation_options(options, spec);
     const enum weir_status status = choose_kind(&options->kind, call, model, engine, err);
     if (status != WEIR_OK)
         return status;
     const bool is_given = spec->drafts_max >= 0;
-    options->drafts_max =
-        is_given ? (uint32_t)spec->drafts_max : drafts_by_kind(spec, options->kind);
-    options->drafts_min = (uint32_t)spec->drafts_min;
-    options->p_min = spec->p_min;
-    options->ngram_size = (uint32_t)spec->ngram_size;
+    if (!is_given)
+        options->drafts_max = drafts_by_kind(spec, options->kind);
     if (options->drafts_max == 0)
         options->kind = WEIR_DRAFT_NONE;
     if (options->kind == WEIR_DRAFT_NONE)
         return WEIR_OK;
     if (!is_given && engine->step_rows_max > 1)
         options->drafts_max = least(options->drafts_max, engine->step_rows_max - 1);
-    engine->mtp = options->kind == WEIR_DRAFT_MTP;
-    if (args_given(call->given, COMMAND_RUN, "--spec-draft-vocab") == GIVEN_NOT)
-        engine->mtp_vocab = DRAFT_VOCAB;
-    engine->rewind_max = 1 + options->drafts_max;
-    engine->logits_rows_max = least(1 + options->drafts_max, engine->step_rows_max);
+    speculation_size_engine(options, spec, engine);
     return WEIR_OK;
 }
 

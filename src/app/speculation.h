@@ -13,6 +13,12 @@ struct speculation {
     struct weir_speculator *speculator;
 };
 
+/* What the flags say of all kinds of drafts: all but the kind. */
+void speculation_options(struct weir_speculator_options *options, const struct spec_options *spec);
+/* Gives an engine what rounds with such options need. */
+void speculation_size_engine(const struct weir_speculator_options *options,
+                             const struct spec_options *spec, struct weir_engine_options *engine);
+
 /* What the flags say, and without them drafts by the block of multi-token prediction where the
  * model has it. Gives the engine what rounds need. */
 enum weir_status speculation_choose(struct speculation *speculation, const struct call *call,

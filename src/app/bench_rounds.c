@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT
+ * Times generation by rounds of a fixed number of drafts, or of as many as help. Knows no flag and
+ * no format. */
+#include "app/bench_rounds.h"
+
+#include <stdio.h>
+
+#include "app/bill.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+struct run {
+    const struct bench_test *test;
+    struct weir_speculator_options options;
+    struct weir_session *session;
+    const int32_t *tokens; /* [depth + 1] */
+    struct weir_sampler *sampler;
+    struct weir_speculator_info *sum;
+};
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static void add_rounds(struct weir_speculator_info *sum, const struct weir_speculator_info *more)
+{
+    sum->rounds += more->rounds;
+    sum->tokens += more->tokens;
+    sum->drafts += more->drafts;
+    sum->accepted += more->accepted;
+    sum->draft_ns += more->draft_ns;
+    sum->step_ns += more->step_ns;
+    for (uint32_t i = 0; i < WEIR_DRAFTS_MAX; i++) {
+        sum->made_at[i] += more->made_at[i];
+        sum->accepted_at[i] += more->accepted_at[i];
+    }
+    for (uint32_t i = 0; i < WEIR_ROUND_TOKENS_MAX; i++)
+        sum->rounds_of[i] += more->rounds_of[i];
+}
+
+static enum weir_status generate(const struct run *run, struct weir_speculator *speculator,
+                                 uint32_t tokens, struct weir_error *err)
+{
+    int32_t last = run->tokens[run->test->depth], out[WEIR_ROUND_TOKENS_MAX];
+    enum weir_status status = WEIR_OK;
+    for (uint32_t done = 0, count; done < tokens && status == WEIR_OK; done += count) {
+        status =
+            weir_speculator_round(speculator, run->sampler, last, tokens - done, out, &count, err);
+        last = status == WEIR_OK ? out[count - 1] : last;
+    }
+    return status;
+}
+
+/* A prompt of all tokens but the newest, then `tokens` more, which are timed. */
+static enum weir_status measure(const struct run *run, uint32_t tokens, uint64_t *ns,
+                                struct weir_error *err)
+{
+    struct weir_speculator *speculator = NULL;
+    struct weir_speculator_info rounds;
+    enum weir_status status;
+    weir_session_reset(run->session);
+    TRY(weir_speculator_open(&speculator, run->session, &run->options, err));
+    if (run->test->depth > 0)
+        TRY(weir_speculator_prompt(speculator, run->tokens, run->test->depth, WEIR_LOGITS_NONE,
+                                   err));
+    const uint64_t start = clock_ns();
+    TRY(generate(run, speculator, tokens, err));
+    *ns = clock_ns() - start;
+    *ns += *ns == 0; /* a clock too coarse to see it */
+    weir_speculator_info(speculator, &rounds);
+    add_rounds(run->sum, &rounds);
+out:
+    weir_speculator_close(speculator);
+    return status;
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+/* Of a step that verifies `drafts` drafts. */
+static enum weir_status add_step(uint64_t *bytes, const struct weir_engine *engine, uint32_t cached,
+                                 uint32_t drafts, struct weir_error *err)
+{
+    const struct weir_profile_shape shape = {
+        .cached = cached, .rows = 1 + drafts, .logits = WEIR_LOGITS_ALL, .is_marked = drafts > 0};
+    struct weir_profile *profile;
+    struct weir_profile_info info;
+    const enum weir_status status = weir_profile_open_engine(&profile, engine, &shape, 1, err);
+    if (status != WEIR_OK)
+        return status;
+    weir_profile_info(profile, &info);
+    for (uint32_t i = 0; i < info.ops; i++) {
+        struct weir_profile_op op;
+        weir_profile_op(profile, i, &op);
+        *bytes += bill_bytes(&op.traffic);
+    }
+    weir_profile_close(profile);
+    return WEIR_OK;
+}
+
+/* Of drafts by the block: a step of what the round before gave, then one for each draft but the
+ * first. */
+static enum weir_status add_drafts(uint64_t *bytes, const struct weir_engine *engine,
+                                   uint32_t cached, uint32_t drafts, uint32_t given,
+                                   struct weir_error *err)
+{
+    struct weir_traffic sum = {{0}, {0}};
+    enum weir_status status;
+    TRY(weir_engine_mtp_traffic(engine, cached, given, WEIR_LOGITS_LAST, &sum, err));
+    for (uint32_t i = 1; i < drafts; i++)
+        TRY(weir_engine_mtp_traffic(engine, cached + i, 1, WEIR_LOGITS_LAST, &sum, err));
+    *bytes += bill_bytes(&sum);
+out:
+    return status;
+}
+
+/* What the rounds of one repetition touch, as if all were in the middle of it and gave as much. */
+static enum weir_status count_bytes(struct bench_result *result, enum weir_draft_kind kind,
+                                    const struct weir_engine *engine, struct weir_error *err)
+{
+    const struct weir_speculator_info *rounds = &result->rounds;
+    const uint32_t cached = result->test->depth + result->test->generate / 2;
+    const uint32_t given = (uint32_t)((rounds->tokens + rounds->rounds / 2) / rounds->rounds);
+    uint64_t sum = 0;
+    enum weir_status status = WEIR_OK;
+    for (uint32_t drafts = 0; drafts < WEIR_ROUND_TOKENS_MAX; drafts++) {
+        uint64_t bytes = 0;
+        if (rounds->rounds_of[drafts] == 0)
+            continue;
+        TRY(add_step(&bytes, engine, cached, drafts, err));
+        if (drafts > 0 && kind == WEIR_DRAFT_MTP)
+            TRY(add_drafts(&bytes, engine, cached, drafts, given, err));
+        sum += rounds->rounds_of[drafts] * bytes;
+    }
+    result->bytes = sum / result->samples;
+out:
+    return status;
+}
+
+/* ---- acceptance ------------------------------------------------------------------------------ */
+
+/* As far as there were drafts. */
+static void write_places(struct bench_result *result)
+{
+    const struct weir_speculator_info *rounds = &result->rounds;
+    size_t at = 0;
+    for (uint32_t i = 0; i < WEIR_DRAFTS_MAX && rounds->made_at[i] > 0; i++)
+        at += (size_t)snprintf(result->places + at, sizeof result->places - at, "%s%.1f",
+                               i == 0 ? "" : " ",
+                               100 * (double)rounds->accepted_at[i] / (double)rounds->made_at[i]);
+}
+_Static_assert(WEIR_DRAFTS_MAX * sizeof "100.0" <= BENCH_TEXT_MAX, "all places have room");
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static void choose_drafts(struct weir_speculator_options *options, int32_t drafts)
+{
+    if (drafts == 0)
+        options->kind = WEIR_DRAFT_NONE;
+    options->fixed = drafts > 0;
+    if (drafts > 0)
+        options->drafts_max = (uint32_t)drafts;
+}
+
+static enum weir_status open_sampler(struct weir_sampler **out, const struct weir_engine *engine,
+                                     struct weir_error *err)
+{
+    struct weir_sampler_options options;
+    weir_sampler_options_init(&options);
+    options.temperature = 0;
+    return weir_sampler_open(out, &options, weir_engine_vocab(engine), weir_engine_context(engine),
+                             NULL, err);
+}
+
+enum weir_status bench_run_rounds(struct bench_result *result, const struct bench_drafts *drafts,
+                                  const struct weir_engine *engine, struct weir_session *session,
+                                  bool warmup, bench_progress_fn *progress, void *user,
+                                  struct weir_error *err)
+{
+    const struct bench_test *test = result->test;
+    struct weir_speculator_info ignored = {0};
+    struct run run = {.test = test, .options = drafts->options, .session = session};
+    int32_t *random = NULL;
+    enum weir_status status;
+    uint64_t ns;
+    choose_drafts(&run.options, test->drafts);
+    bench_begin(result);
+    TRY(bench_draw_tokens(&random, test->depth + 1, engine, err));
+    run.tokens = drafts->text != NULL ? drafts->text : random;
+    TRY(open_sampler(&run.sampler, engine, err));
+    if (warmup) {
+        progress(user, 0);
+        run.sum = &ignored;
+        TRY(measure(&run, 1 + run.options.drafts_max, &ns, err));
+    }
+    run.sum = &result->rounds;
+    for (uint32_t i = 0; i < result->samples; i++) {
+        progress(user, i + 1);
+        TRY(measure(&run, test->generate, &result->samples_ns[i], err));
+    }
+    write_places(result);
+    TRY(count_bytes(result, run.options.kind, engine, err));
+out:
+    weir_sampler_close(run.sampler);
+    mem_free(random);
+    return status;
+}
