@@ -18,8 +18,8 @@ build/build.ninja:
 build: build/build.ninja ## build the program: build/weir
 	@ninja -C build
 
-demo: build ## let the model that ships with weir tell a story
-	build/weir run -p "$(DEMO)"
+demo: build ## let the model that ships with weir tell a story, with drafts and without
+	@sh tools/demo.sh build/weir "$(DEMO)"
 
 train: build/build.ninja ## make the model that ships with the project, anew: build/train
 	@sh tools/setup.sh build train
