@@ -216,7 +216,10 @@ write_traces()
 {
     model=tests/data/golden/nanomoe-f32.gguf
     for mode in decode prefill verify; do
-        build/weir profile $model -o trace --mode $mode -p 150 -ub 64 --ctx 5,30 -t 2 -r 3 \
+        length=
+        [ $mode != prefill ] || length='-p 150'
+        # shellcheck disable=SC2086 # two words, or none
+        build/weir profile $model -o trace --mode $mode $length -ub 64 --ctx 5,30 -t 2 -r 3 \
             >"$logs/$mode.json" || return 1
     done
 }

@@ -38,11 +38,12 @@ made_by()
     echo "$system, $compiler, $(valgrind --version)"
 }
 
-# Lays out a profile without running: profile_of MODEL MODE CONTEXT
+# Lays out a profile without running: profile_of MODEL MODE FLAG...
 profile_of()
 {
-    "$build/weir" profile "$work/$1.gguf" --dry-run -o json --mode "$2" --ctx "$3" -p 18 \
-        >"$work/$1-$2.json"
+    model=$work/$1 mode=$2
+    shift 2
+    "$build/weir" profile "$model.gguf" --dry-run -o json --mode "$mode" "$@" >"$model-$mode.json"
 }
 
 # count NAME SYNTH_FLAG...: the counts of a made-up model, in $work/NAME.json
@@ -51,7 +52,7 @@ count()
     name=$1
     shift
     "$build/weir" synth --type q4_0 --out "$work/$name.gguf" "$@" &&
-        profile_of "$name" decode 9 && profile_of "$name" prefill 0 || return 1
+        profile_of "$name" decode --ctx 9 && profile_of "$name" prefill --ctx 0 -p 18 || return 1
     rm -f "$work/$name.callgrind"
     valgrind -q --tool=callgrind --instr-atstart=no --combine-dumps=yes \
         --callgrind-out-file="$work/$name.callgrind" "$build/tests/weir-instructions" \

@@ -145,8 +145,36 @@ static enum weir_status choose_form(struct profiling *p, struct weir_error *err)
     return WEIR_OK;
 }
 
+/* A length that no mode has is a mistake about the mode, as runs are where nothing runs. */
+static enum weir_status check_idle(const struct profiling *p, struct weir_error *err)
+{
+    static const struct {
+        const char *flag, *mode;
+        enum profile_mode of;
+    } lengths[] = {{"--n-prompt", "prefill", PROFILE_PREFILL},
+                   {"--drafts", "verify", PROFILE_VERIFY}};
+    const struct number_list *modes = &p->options->modes;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        bool is_used =
+            args_given(p->call->given, COMMAND_PROFILE, lengths[i].flag) != GIVEN_BY_WORD;
+        for (uint64_t j = 0; j < modes->count; j++)
+            is_used |= modes->items[j] == lengths[i].of;
+        if (!is_used)
+            return err_set(err, WEIR_ERR_ARGUMENT,
+                           "%s belongs to --mode %s, which is not asked for", lengths[i].flag,
+                           lengths[i].mode);
+    }
+    if (p->is_dry && p->options->repetitions > 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--repetitions counts runs, but nothing is run");
+    return WEIR_OK;
+}
+
 static enum weir_status check_form(const struct profiling *p, struct weir_error *err)
 {
+    if (p->is_total && p->form != &profile_total_table && p->form != &profile_total_csv)
+        return err_set(
+            err, WEIR_ERR_ARGUMENT,
+            "--by total is printed as table or csv; other forms have all profiles anyway");
     const bool needs_times = p->form == &profile_trace || p->form == &profile_folded;
     if (needs_times && p->is_dry)
         return err_set(err, WEIR_ERR_ARGUMENT, "-o %s shows when ops ran, but with %s nothing runs",
@@ -163,7 +191,8 @@ static enum weir_status choose_points(struct profiling *p, struct weir_error *er
     if (p->is_dry && options->check)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "--check counts while steps run, but nothing is run");
-    TRY(profile_points_fill(options, err));
+    TRY(profile_points_fill(options, p->call->options->engine.step_rows_max, err));
+    TRY(check_idle(p, err));
     if (p->is_dry && options->threads.count > 1)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "-t names %llu numbers of threads, but nothing is run: bytes are the same "

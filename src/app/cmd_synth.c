@@ -2,6 +2,7 @@
  * weir synth: writes a model of random weights. Knows no shape and no type. */
 #include "app/command.h"
 
+#include "app/output.h"
 #include "base/err.h"
 
 enum weir_status command_synth(const struct call *call, struct weir_error *err)
@@ -19,4 +20,13 @@ enum weir_status command_synth(const struct call *call, struct weir_error *err)
         TRY(weir_synth_checkpoint(options->checkpoint, &synth, err));
 out:
     return status;
+}
+
+void sizes_help(struct output *output)
+{
+    const char *const *names = weir_synth_sizes();
+    output_print(output, "\nSizes:");
+    for (size_t i = 0; names[i] != NULL; i++)
+        output_print(output, "%s%s", i == 0 ? " " : ", ", names[i]);
+    output_print(output, "\n");
 }

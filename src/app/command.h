@@ -36,6 +36,7 @@ command_fn command_convert, command_bench, command_profile;
 
 /* The types that weir quantize knows. */
 void quantize_help(struct output *output);
+void sizes_help(struct output *output); /* of public models: of synth and profile */
 
 /* For command_eval: the perplexity of a text or of token ids, saved to options->kl_base if that is
  * given; the comparison with a base that was saved so. */

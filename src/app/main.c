@@ -84,6 +84,7 @@ static const struct command commands[] = {
         .details = "Runs steps of a model and prints, op by op summed up, the bytes that they "
                    "touch, the time that\nthey take and what the machine could do; or the bytes "
                    "alone, of a model that need not be there.",
+        .help = sizes_help,
     },
     {
         .name = "convert",
@@ -144,6 +145,7 @@ static const struct command commands[] = {
         .usage = "--size SIZE --type TYPE --out FILE [flags]",
         .summary = "write a made-up model at the shape of a real one",
         .details = "Writes a GGUF file with the shape of a public model and random weights.",
+        .help = sizes_help,
     },
 };
 

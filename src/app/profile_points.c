@@ -27,13 +27,30 @@ out:
     return status;
 }
 
-enum weir_status profile_points_fill(struct profile_options *options, struct weir_error *err)
+static uint32_t largest(const struct number_list *list)
+{
+    int64_t result = 0;
+    for (uint64_t i = 0; list != NULL && i < list->count; i++)
+        result = list->items[i] > result ? list->items[i] : result;
+    return (uint32_t)result;
+}
+
+/* Tokens of a prompt that is not named; of several sequences so many that all fit into a step. */
+static int64_t usual_prompt(const struct profile_options *options, uint32_t rows_max)
+{
+    enum { USUAL = 512 };
+    const uint32_t sequences = largest(&options->sequences), fitting = rows_max / sequences;
+    return sequences == 1 || fitting == 0 || fitting > USUAL ? USUAL : fitting;
+}
+
+enum weir_status profile_points_fill(struct profile_options *options, uint32_t rows_max,
+                                     struct weir_error *err)
 {
     enum weir_status status;
     TRY(fill_modes(options, err));
     TRY(fill(&options->contexts, 256, err));
     TRY(fill(&options->sequences, 1, err));
-    TRY(fill(&options->prompts, 512, err));
+    TRY(fill(&options->prompts, usual_prompt(options, rows_max), err));
     TRY(fill(&options->drafts, 4, err));
     TRY(fill(&options->threads, 0, err));
 out:
@@ -103,14 +120,6 @@ struct profile_point profile_points_take(const struct profile_options *options, 
 }
 
 /* ---- the engine ------------------------------------------------------------------------------ */
-
-static uint32_t largest(const struct number_list *list)
-{
-    int64_t result = 0;
-    for (uint64_t i = 0; list != NULL && i < list->count; i++)
-        result = list->items[i] > result ? list->items[i] : result;
-    return (uint32_t)result;
-}
 
 static uint32_t larger(uint32_t a, uint32_t b)
 {

@@ -11,8 +11,10 @@ struct profile_point {
     struct weir_profile_shape shape;
 };
 
-/* Fills the lists that no flag has filled. */
-enum weir_status profile_points_fill(struct profile_options *options, struct weir_error *err);
+/* Fills the lists that no flag has filled; prompts so that those of a step are at most `rows_max`
+ * tokens. */
+enum weir_status profile_points_fill(struct profile_options *options, uint32_t rows_max,
+                                     struct weir_error *err);
 
 /* The points of one number of threads, and one of them. The last list turns fastest: modes,
  * contexts, sequences, then prompts or drafts. */

@@ -190,15 +190,19 @@ TEST(profiling_json_has_its_fields_and_the_bytes_of_the_plan)
 {
     static const int64_t contexts[] = {5, 0, 100};
     static const char *const modes[] = {"decode", "prefill", "verify"};
+    static const char *const lengths[] = {"-npl", "-p", "--drafts"};
+    static const char *const numbers[] = {"1", "40", "4"};
     static const int64_t rows[] = {1, 40, 5};
     for (int i = 0; i < 3; i++) {
         const struct ran nothing = {modes[i], rows[i], 1, 0, 0};
         const struct ran thrice = {modes[i], rows[i], 1, 2, 3};
-        json_t *dry = json_of(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i],
-                                      "--dry-run", "-o", "json", "-p", "40", "--bandwidth", "3"));
+        const char *length = lengths[i], *number = numbers[i];
+        json_t *dry =
+            json_of(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i], "--dry-run",
+                            "-o", "json", length, number, "--bandwidth", "3"));
         json_t *run =
             json_of(PROFILE(MODEL, "--ctx", "5,0", "-d", "100", "--mode", modes[i], "-r", "3", "-t",
-                            "2", "-o", "json", "-p", "40", "--bandwidth", "3"));
+                            "2", "-o", "json", length, number, "--bandwidth", "3"));
         check_json(dry, contexts, 3, &nothing);
         check_json(run, contexts, 3, &thrice);
         check_same_but_times(dry, run);
@@ -420,6 +424,12 @@ TEST(profiling_refuses_what_means_nothing)
                   "--size is of a model that is not there, but a.gguf is");
     CHECK_REFUSED(RUN_PROGRAM("profile", "a.gguf", "--type", "q4_0"),
                   "--type and --output-type belong to --size");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--mode", "decode", "--drafts", "3"),
+                  "--drafts belongs to --mode verify, which is not asked for");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--mode", "decode,verify", "-p", "9"),
+                  "--n-prompt belongs to --mode prefill, which is not asked for");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "-r", "3"),
+                  "--repetitions counts runs, but nothing is run");
     CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--mode", "train"),
                   "--mode: 'train' is not one of decode|prefill|verify");
     CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--ctx", "2147483647"),

@@ -257,12 +257,30 @@ TEST(sweep_writes_no_progress_while_it_times)
     }
 }
 
+/* Tokens of all sequences; a prompt that is named keeps its length. */
+TEST(sweep_of_sequences_has_prompts_that_fit_into_a_step)
+{
+    static const struct {
+        const char *sequences, *limit;
+        int64_t rows;
+    } cases[] = {{"1", "100", 512}, {"2", "512", 512}, {"3", "512", 510}, {"4", "4096", 2048}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *root = json_of(PROFILE(MODEL, "--dry-run", "-o", "json", "--mode", "prefill",
+                                       "-npl", cases[i].sequences, "-ub", cases[i].limit));
+        const json_t *step = json_array_get(json_object_get(root, "steps"), 0);
+        CHECK_INT(json_integer_of(step, "rows"), cases[i].rows);
+        json_decref(root);
+    }
+}
+
 TEST(sweep_refuses_what_does_not_fit)
 {
     CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "-t", "1,2"),
                   "-t names 2 numbers of threads, but nothing is run: bytes are the same for all");
     CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--by", "total,kind"),
                   "--by total is one table of all profiles, and stands alone");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--by", "total", "-o", "html"),
+                  "--by total is printed as table or csv; other forms have all profiles anyway");
     CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "-npl", "1,600"),
                   "600 sequences of 1 tokens are 600 in one step, expected at most the 512 of -ub");
     CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "-npl", "6", "-p", "9,100"),
