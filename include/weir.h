@@ -363,8 +363,8 @@ WEIR_API enum weir_status weir_session_rewind(struct weir_session *session, uint
 /* Writes all that a session is into one file, which appears when it is complete. Loading it into an
  * empty session is as if that session had never been left: what follows is the same to the bit.
  * WEIR_ERR_FORMAT, and the session stays empty, for a file that is damaged, or of another model,
- * backend, level of instructions, types of caches or rotary embedding. The block of multi-token
- * prediction is in the file if the engine has it, and must then be in the engine that loads it. */
+ * backend, level of instructions, types of caches or rotary embedding. What the block of
+ * multi-token prediction has cached is in the file too, and needs an engine with the block. */
 WEIR_API enum weir_status weir_session_save(const struct weir_session *session, const char *path,
                                             struct weir_error *err);
 WEIR_API enum weir_status weir_session_load(struct weir_session *session, const char *path,

@@ -40,8 +40,8 @@ void keep_put(struct keep *keep);
 void keep_print(const struct keep *keep, uint64_t prompt);
 
 /* At the end of an answer: evaluates those of its tokens that the session does not hold yet, as
- * nobody needed what they give, takes back drafts that were not said, and keeps all. `said` are those that were printed, from position
- * `first` of the session on. */
+ * nobody needed what they give, takes back drafts that were not said, and keeps all. `said` are
+ * those that were printed, from position `first` of the session on. */
 enum weir_status keep_end(struct keep *keep, uint32_t first, const struct ids *said,
                           struct weir_error *err);
 

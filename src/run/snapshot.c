@@ -468,7 +468,6 @@ enum weir_status snapshot_read(struct weir_session *session, const struct snapsh
                                struct weir_error *err)
 {
     struct transfer transfer = {.source = source};
-    const struct weir_engine *engine = session->engine;
     struct digest digest;
     enum weir_status status;
     TRY(transfer_init(&transfer, session, err));

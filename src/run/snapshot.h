@@ -28,7 +28,7 @@ struct snapshot_head {
     uint32_t position;     /* at least 1 */
     uint32_t mtp_position; /* at most that */
     uint32_t pending;      /* tokens that are not in the stored state, but recorded */
-    bool has_hidden;       /* only with the MTP block */
+    bool has_hidden;
 };
 
 /* What the snapshots of an engine look like. */
