@@ -28,7 +28,7 @@ enum {
 
 /* The first rounds, for the times that everything is compared with: the first step of all may be
  * cold, and so may the first draft. */
-static const uint32_t first_lengths[] = {0, 1, 0};
+static const uint32_t first_lengths[] = {0, 1, 0, 1};
 enum { FIRST_LENGTHS = sizeof first_lengths / sizeof first_lengths[0] };
 
 void draft_length_init(struct draft_length *length)
@@ -250,14 +250,27 @@ static void learn_choice(struct draft_length *length, uint32_t wanted)
     length->is_drafting = wanted > 0;
 }
 
+/* The first time of its kind may have been disturbed, which the second tells: then it was booked too
+ * high. */
+static void learn_times(struct draft_length *length, const struct draft_round *round)
+{
+    struct draft_times *step = &length->step[round->drafts];
+    const double before = round_ns(length, round->drafts);
+    const bool is_second = round->drafts > 0 && step->count == 1;
+    if (round->step_ns > 0)
+        times_add(step, (double)round->step_ns);
+    if (round->drafts > 0)
+        times_add(&length->draft, (double)round->draft_ns / round->drafts);
+    const double now = round_ns(length, round->drafts);
+    if (is_second && now < before)
+        length->lost -= before - now;
+}
+
 void draft_length_learn(struct draft_length *length, uint32_t wanted,
                         const struct draft_round *round)
 {
     const bool was_trial = length->rounds >= FIRST_LENGTHS && is_trial_due(length);
-    if (round->step_ns > 0)
-        times_add(&length->step[round->drafts], (double)round->step_ns);
-    if (round->drafts > 0)
-        times_add(&length->draft, (double)round->draft_ns / round->drafts);
+    learn_times(length, round);
     learn_acceptance(length, round);
     learn_loss(length, round);
     length->rounds++;
