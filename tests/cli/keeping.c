@@ -156,3 +156,30 @@ TEST(keeping_goes_on_without_a_cache)
     CHECK_REFUSED(RUN_PROGRAM("run", "-p", "a", "--prompt-cache", "F"),
                   "--prompt-cache: replaced by --cache-dir, and --session to go on");
 }
+
+/* Kept with drafts of the block and taken up without, and the other way round. */
+TEST(keeping_does_not_ask_for_drafts)
+{
+    static const char *const kinds[][2] = {{"draft-mtp", "none"}, {"none", "draft-mtp"}};
+    const char *model = test_data("golden/nanomoe-f32.gguf");
+    const char *tokens = test_data("golden/tokens24.txt"), *path = test_scratch("keeping.kinds");
+    char *texts[2];
+    for (int i = 0; i < 2; i++) {
+        unlink(path);
+        for (int turn = 0; turn < 2; turn++) {
+            const struct program_result *result =
+                RUN_PROGRAM("run", model, "--tokens", tokens, "-n", "20", "--temp", "0", "--ids",
+                            "-c", "256", "--session", path, "--spec-type", kinds[i][turn]);
+            if (result->status != 0)
+                test_fail(__FILE__, __LINE__, "%s: %s", kinds[i][turn], result->err);
+            CHECK(turn == 0 || strstr(result->err, "44 tokens of") != NULL);
+            texts[i] = strdup(result->out);
+            CHECK(texts[i] != NULL);
+            if (turn == 0)
+                free(texts[i]);
+        }
+    }
+    CHECK_TEXT(texts[1], texts[0]);
+    free(texts[0]);
+    free(texts[1]);
+}
