@@ -176,6 +176,40 @@ static void json_step(struct output *output, enum profile_mode mode,
     }
 }
 
+/* What follows from the bytes: the least time that the machine can take for them, and the length at
+ * which those of caches are as many as those of weights. */
+static void json_bounds(const struct profile_report *report, const struct profile_result *result,
+                        const struct weir_profile_info *info)
+{
+    struct output *output = report->output;
+    const struct profile_sum all = profile_sum_all(result->profile);
+    const uint64_t crossing = profile_crossing(result->profile, result->mode);
+    const double tokens = (double)info->shape.rows * info->shape.sequences;
+    if (report->peak > 0) {
+        const double ms = profile_floor_ms(profile_sum_bytes(&all), report->peak);
+        output_print(output, "      \"floor_ms\": %.6f,\n      \"floor_tokens_per_s\": %.4f,\n", ms,
+                     tokens * 1e3 / ms);
+    } else {
+        output_print(output, "      \"floor_ms\": null,\n      \"floor_tokens_per_s\": null,\n");
+    }
+    if (crossing > 0)
+        output_print(output, "      \"crossing_tokens\": %llu,\n", (unsigned long long)crossing);
+    else
+        output_print(output, "      \"crossing_tokens\": null,\n");
+}
+
+static void json_clocks(struct output *output, const struct profile_result *result)
+{
+    if (result->without_ns == 0)
+        output_print(output, "      \"clocks\": null,\n");
+    else
+        output_print(output,
+                     "      \"clocks\": {\"without_ms\": %.6f, \"low_ms\": %.6f, "
+                     "\"high_ms\": %.6f},\n",
+                     profile_ms(result->without_ns), (double)result->clocks_low_ns / 1e6,
+                     (double)result->clocks_high_ns / 1e6);
+}
+
 static enum weir_status json_put(struct profile_report *report, const struct profile_result *result,
                                  struct weir_error *err)
 {
@@ -186,6 +220,8 @@ static enum weir_status json_put(struct profile_report *report, const struct pro
     weir_profile_info(result->profile, &info);
     output_print(output, "%s\n    {\n", report->results == 0 ? "" : ",");
     json_step(output, result->mode, &info);
+    json_bounds(report, result, &info);
+    json_clocks(output, result);
     json_totals(output, &traffic);
     if (report->options->check) {
         output_print(output, "      \"counted\": ");

@@ -68,6 +68,18 @@ struct weir_traffic profile_traffic(const struct weir_profile *profile)
     return sum;
 }
 
+uint64_t profile_crossing(const struct weir_profile *profile, enum profile_mode mode)
+{
+    const struct weir_traffic traffic = profile_traffic(profile);
+    struct weir_profile_info info;
+    weir_profile_info(profile, &info);
+    const uint64_t tokens = (uint64_t)info.shape.cached + info.shape.rows;
+    const uint64_t per_token = traffic.read[WEIR_TRAFFIC_KV] / tokens;
+    return mode == PROFILE_PREFILL || per_token == 0
+               ? 0
+               : traffic.read[WEIR_TRAFFIC_WEIGHTS] / per_token;
+}
+
 double profile_ms(uint64_t ns)
 {
     return (double)ns / 1e6;

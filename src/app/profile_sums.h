@@ -49,6 +49,10 @@ uint64_t profile_sum_classes(const uint64_t bytes[WEIR_TRAFFIC_CLASSES]);
 struct weir_traffic profile_traffic(const struct weir_profile *profile);
 struct profile_sum profile_sum_all(const struct weir_profile *profile);
 
+/* Tokens behind which caches cost as much as weights: each adds the same bytes to a step, so the
+ * length follows from one. 0 for a prompt, which may be several, and without caches. */
+uint64_t profile_crossing(const struct weir_profile *profile, enum profile_mode mode);
+
 /* Bytes of a sum, and the ms that they take at `peak` GB/s. */
 uint64_t profile_sum_bytes(const struct profile_sum *sum);
 double profile_floor_ms(uint64_t bytes, double peak);

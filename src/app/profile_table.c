@@ -133,19 +133,14 @@ static void put_floor(const struct profile_report *report, const struct weir_pro
                                      "was measured; weir bench --probe does it anew\n");
 }
 
-/* Each token behind which attention looks adds the same bytes, so the length at which they equal
- * those of the weights follows from one step; a prompt may be several. */
-static void put_crossing(const struct profile_report *report, const struct weir_profile *profile,
-                         enum profile_mode mode, const struct weir_profile_info *info)
+static void put_crossing(const struct profile_report *report, const struct profile_result *result,
+                         const struct weir_profile_info *info)
 {
-    const struct weir_traffic traffic = profile_traffic(profile);
-    const uint64_t tokens = (uint64_t)info->shape.cached + info->shape.rows;
-    const uint64_t per_token = traffic.read[WEIR_TRAFFIC_KV] / tokens;
-    if (mode == PROFILE_PREFILL || per_token == 0)
-        return;
-    output_print(report->output, "KV reads equal weight reads at %llu tokens%s\n",
-                 (unsigned long long)(traffic.read[WEIR_TRAFFIC_WEIGHTS] / per_token),
-                 info->shape.sequences > 1 ? " in each sequence" : "");
+    const uint64_t tokens = profile_crossing(result->profile, result->mode);
+    if (tokens > 0)
+        output_print(report->output, "KV reads equal weight reads at %llu tokens%s\n",
+                     (unsigned long long)tokens,
+                     info->shape.sequences > 1 ? " in each sequence" : "");
 }
 
 static enum weir_status put_advice(const struct profile_report *report,
@@ -184,7 +179,7 @@ static enum weir_status table_put(struct profile_report *report,
         put_measured(report, result, &info, &all);
     put_floor(report, &info, &all);
     profile_counted_print(&result->counted, all.read, all.written, report->output);
-    put_crossing(report, result->profile, result->mode, &info);
+    put_crossing(report, result, &info);
     for (uint64_t i = 0; i < count && status == WEIR_OK; i++)
         status = put_table(report, result->profile,
                            (enum profile_by)(by->count > 0 ? by->items[i] : usual[i]), err);

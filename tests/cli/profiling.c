@@ -124,7 +124,8 @@ static void check_step(const json_t *step, const struct ran *ran)
     const struct sums sums = check_ops(json_object_get(step, "ops"), has_times);
     const int64_t ns = ns_of(step, "ms", has_times);
     json_check_keys(step, "context mode rows sequences threads runs ms ms_min ms_max "
-                          "ms_low ms_high totals ops");
+                          "ms_low ms_high floor_ms floor_tokens_per_s crossing_tokens clocks "
+                          "totals ops");
     CHECK_TEXT(json_string_value(json_object_get(step, "mode")), ran->mode);
     CHECK_INT(json_integer_of(step, "rows"), ran->rows);
     CHECK_INT(json_integer_of(step, "sequences"), ran->sequences);
@@ -156,8 +157,8 @@ static void check_json(const json_t *root, const int64_t *contexts, size_t count
 /* What is null without running, and the number of runs. */
 static bool is_of_running(const char *key)
 {
-    static const char *const keys[] = {"threads", "runs",   "ms",      "ms_min",
-                                       "ms_max",  "ms_low", "ms_high", "wait_ms"};
+    static const char *const keys[] = {"threads", "runs",    "ms",      "ms_min", "ms_max",
+                                       "ms_low",  "ms_high", "wait_ms", "clocks"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (strcmp(key, keys[i]) == 0)
             return true;
@@ -209,6 +210,35 @@ TEST(profiling_json_has_its_fields_and_the_bytes_of_the_plan)
         json_decref(dry);
         json_decref(run);
     }
+}
+
+/* The lines of the table, as numbers. */
+TEST(profiling_json_has_what_follows_from_the_bytes)
+{
+    double floor_ms, speed;
+    long long tokens;
+    const char *text = PROFILE("--size", "9B", "--bandwidth", "410");
+    CHECK_INT(sscanf(strstr(text, "floor "), "floor %lf ms, %lf tokens/s", &floor_ms, &speed), 2);
+    CHECK_INT(sscanf(strstr(text, "KV reads"), "KV reads equal weight reads at %lld", &tokens), 1);
+    json_t *root = json_of(PROFILE("--size", "9B", "--bandwidth", "410", "-o", "json"));
+    const json_t *step = json_array_get(json_object_get(root, "steps"), 0);
+    CHECK(fabs(json_real_value(json_object_get(step, "floor_ms")) - floor_ms) < 0.001);
+    CHECK(fabs(json_real_value(json_object_get(step, "floor_tokens_per_s")) - speed) < 0.01);
+    CHECK_INT(json_integer_of(step, "crossing_tokens"), tokens);
+    CHECK(json_is_null(json_object_get(step, "clocks")));
+    json_decref(root);
+    root = json_of(PROFILE(MODEL, "-r", "1", "-p", "3", "--bandwidth", "3", "-o", "json"));
+    step = json_array_get(json_object_get(root, "steps"), 0);
+    CHECK(json_is_null(json_object_get(step, "crossing_tokens"))); /* of a prompt */
+    const json_t *clocks = json_object_get(step, "clocks");
+    CHECK(json_real_value(json_object_get(clocks, "without_ms")) > 0);
+    CHECK(json_real_value(json_object_get(clocks, "low_ms")) ==
+          json_real_value(json_object_get(clocks, "high_ms"))); /* of one run */
+    json_decref(root);
+    root = json_of(PROFILE("--size", "9B", "-o", "json"));
+    step = json_array_get(json_object_get(root, "steps"), 0);
+    CHECK(json_is_null(json_object_get(step, "floor_ms")));
+    json_decref(root);
 }
 
 TEST(profiling_json_of_a_size_needs_no_file)
