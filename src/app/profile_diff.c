@@ -52,6 +52,17 @@ static bool is_worth(const struct diff_row *row, const struct diff_row *all,
                DIFF_SHARE_MIN * (double)cost_by(&all->after, measure);
 }
 
+uint32_t diff_step_exempt(const struct diff_step *step)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < step->row_count; i++) {
+        const struct diff_row *row = &step->rows[i];
+        count += row->in_old && row->in_new && !is_worth(row, &step->all, step->measure) &&
+                 !is_worth(row, &step->all, DIFF_BYTES);
+    }
+    return count;
+}
+
 /* Without an interval a time says nothing: it may be any. */
 static bool is_worse_by(const struct diff_row *row, const struct diff_row *all,
                         enum diff_measure measure, double tolerance)

@@ -57,6 +57,9 @@ struct diff_change {
 };
 struct diff_change diff_row_change(const struct diff_row *row, enum diff_measure measure);
 
+/* How many ops or groups of both files are worth too little to be judged by themselves. */
+uint32_t diff_step_exempt(const struct diff_step *step);
+
 /* What a cost is by a measure: nanoseconds, instructions or bytes. */
 uint64_t cost_by(const struct cost *cost, enum diff_measure measure);
 

@@ -136,6 +136,10 @@ static void put_table(struct output *output, const struct diff_step *step)
     }
     if (unchanged > 0)
         output_print(output, "(%u unchanged)\n", unchanged);
+    const uint32_t exempt = diff_step_exempt(step);
+    if (exempt > 0)
+        output_print(output, "(%u of %u below %g%% of the step: not judged by themselves)\n",
+                     exempt, step->row_count, 100 * DIFF_SHARE_MIN);
     put_row(output, &step->all, step->measure);
 }
 

@@ -313,6 +313,30 @@ TEST(comparing_without_times_compares_bytes)
     json_decref(after);
 }
 
+/* Less than 1% of the bytes of the step, before and behind. */
+TEST(comparing_counts_what_it_does_not_judge)
+{
+    json_t *file =
+        parse(RUN_PROGRAM("profile", MODEL, "--dry-run", "--ctx", "40", "-o", "json")->out);
+    json_t *root = records(file, file, 0), *op;
+    const json_t *step = step_of(root, 0),
+                 *all = json_object_get(json_object_get(step, "all"), "old");
+    const double whole = number_of(all, "read_bytes") + number_of(all, "write_bytes");
+    size_t i, exempt = 0;
+    char line[128];
+    json_array_foreach(json_object_get(step, "ops"), i, op)
+    {
+        const json_t *old = json_object_get(op, "old");
+        exempt += 100 * (number_of(old, "read_bytes") + number_of(old, "write_bytes")) < whole;
+    }
+    CHECK(exempt > 0 && exempt < i);
+    snprintf(line, sizeof line, "\n(%zu of %zu below 1%% of the step: not judged by themselves)\n",
+             exempt, i);
+    CHECK_HAS(compare(file, file, "-o", "table")->out, line);
+    json_decref(root);
+    json_decref(file);
+}
+
 static void count_instructions(json_t *root, double factor, size_t at)
 {
     for (size_t step = 0; step < 2; step++) {
