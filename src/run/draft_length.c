@@ -250,7 +250,7 @@ static void learn_choice(struct draft_length *length, uint32_t wanted)
     length->is_drafting = wanted > 0;
 }
 
-/* The first time of its kind may have been disturbed, which the second tells: then it was booked too
+/* The first time of its kind may have been disturbed, as the second tells: then it was booked too
  * high. */
 static void learn_times(struct draft_length *length, const struct draft_round *round)
 {
