@@ -11,12 +11,11 @@
 #include "base/mem.h"
 
 struct run {
-    const struct bench_test *test;
     struct weir_speculator_options options;
     struct weir_session *session;
+    uint32_t depth;
     const int32_t *tokens; /* [depth + 1] */
     struct weir_sampler *sampler;
-    struct weir_speculator_info *sum;
 };
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -40,7 +39,7 @@ static void add_rounds(struct weir_speculator_info *sum, const struct weir_specu
 static enum weir_status generate(const struct run *run, struct weir_speculator *speculator,
                                  uint32_t tokens, struct weir_error *err)
 {
-    int32_t last = run->tokens[run->test->depth], out[WEIR_ROUND_TOKENS_MAX];
+    int32_t last = run->tokens[run->depth], out[WEIR_ROUND_TOKENS_MAX];
     enum weir_status status = WEIR_OK;
     for (uint32_t done = 0, count; done < tokens && status == WEIR_OK; done += count) {
         status =
@@ -50,24 +49,36 @@ static enum weir_status generate(const struct run *run, struct weir_speculator *
     return status;
 }
 
+static struct weir_speculator_options options_of(const struct run *run, int32_t drafts)
+{
+    struct weir_speculator_options options = run->options;
+    if (drafts == 0)
+        options.kind = WEIR_DRAFT_NONE;
+    options.fixed = drafts > 0;
+    if (drafts > 0)
+        options.drafts_max = (uint32_t)drafts;
+    return options;
+}
+
 /* A prompt of all tokens but the newest, then `tokens` more, which are timed. */
-static enum weir_status measure(const struct run *run, uint32_t tokens, uint64_t *ns,
+static enum weir_status measure(const struct run *run, int32_t drafts, uint32_t tokens,
+                                uint64_t *ns, struct weir_speculator_info *sum,
                                 struct weir_error *err)
 {
+    const struct weir_speculator_options options = options_of(run, drafts);
     struct weir_speculator *speculator = NULL;
     struct weir_speculator_info rounds;
     enum weir_status status;
     weir_session_reset(run->session);
-    TRY(weir_speculator_open(&speculator, run->session, &run->options, err));
-    if (run->test->depth > 0)
-        TRY(weir_speculator_prompt(speculator, run->tokens, run->test->depth, WEIR_LOGITS_NONE,
-                                   err));
+    TRY(weir_speculator_open(&speculator, run->session, &options, err));
+    if (run->depth > 0)
+        TRY(weir_speculator_prompt(speculator, run->tokens, run->depth, WEIR_LOGITS_NONE, err));
     const uint64_t start = clock_ns();
     TRY(generate(run, speculator, tokens, err));
     *ns = clock_ns() - start;
     *ns += *ns == 0; /* a clock too coarse to see it */
     weir_speculator_info(speculator, &rounds);
-    add_rounds(run->sum, &rounds);
+    add_rounds(sum, &rounds);
 out:
     weir_speculator_close(speculator);
     return status;
@@ -151,15 +162,6 @@ _Static_assert(WEIR_DRAFTS_MAX * sizeof "100.0" <= BENCH_TEXT_MAX, "all places h
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static void choose_drafts(struct weir_speculator_options *options, int32_t drafts)
-{
-    if (drafts == 0)
-        options->kind = WEIR_DRAFT_NONE;
-    options->fixed = drafts > 0;
-    if (drafts > 0)
-        options->drafts_max = (uint32_t)drafts;
-}
-
 static enum weir_status open_sampler(struct weir_sampler **out, const struct weir_engine *engine,
                                      struct weir_error *err)
 {
@@ -170,34 +172,59 @@ static enum weir_status open_sampler(struct weir_sampler **out, const struct wei
                              NULL, err);
 }
 
-enum weir_status bench_run_rounds(struct bench_result *result, const struct bench_drafts *drafts,
+/* A repetition of each test. */
+static enum weir_status measure_all(const struct run *run, struct bench_result *results,
+                                    uint32_t count, uint32_t sample, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < count && status == WEIR_OK; i++) {
+        const struct bench_test *test = results[i].test;
+        status = measure(run, test->drafts, test->generate, &results[i].samples_ns[sample],
+                         &results[i].rounds, err);
+    }
+    return status;
+}
+
+static enum weir_status warm_up(const struct run *run, const struct bench_result *results,
+                                uint32_t count, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < count && status == WEIR_OK; i++) {
+        struct weir_speculator_info ignored = {0};
+        uint64_t ns;
+        status =
+            measure(run, results[i].test->drafts, 1 + run->options.drafts_max, &ns, &ignored, err);
+    }
+    return status;
+}
+
+enum weir_status bench_run_rounds(struct bench_result *results, uint32_t count,
+                                  const struct bench_drafts *drafts,
                                   const struct weir_engine *engine, struct weir_session *session,
                                   bool warmup, bench_progress_fn *progress, void *user,
                                   struct weir_error *err)
 {
-    const struct bench_test *test = result->test;
-    struct weir_speculator_info ignored = {0};
-    struct run run = {.test = test, .options = drafts->options, .session = session};
+    struct run run = {
+        .options = drafts->options, .session = session, .depth = results[0].test->depth};
     int32_t *random = NULL;
     enum weir_status status;
-    uint64_t ns;
-    choose_drafts(&run.options, test->drafts);
-    bench_begin(result);
-    TRY(bench_draw_tokens(&random, test->depth + 1, engine, err));
+    for (uint32_t i = 0; i < count; i++)
+        bench_begin(&results[i]);
+    TRY(bench_draw_tokens(&random, run.depth + 1, engine, err));
     run.tokens = drafts->text != NULL ? drafts->text : random;
     TRY(open_sampler(&run.sampler, engine, err));
     if (warmup) {
         progress(user, 0);
-        run.sum = &ignored;
-        TRY(measure(&run, 1 + run.options.drafts_max, &ns, err));
+        TRY(warm_up(&run, results, count, err));
     }
-    run.sum = &result->rounds;
-    for (uint32_t i = 0; i < result->samples; i++) {
+    for (uint32_t i = 0; i < results[0].samples; i++) {
         progress(user, i + 1);
-        TRY(measure(&run, test->generate, &result->samples_ns[i], err));
+        TRY(measure_all(&run, results, count, i, err));
     }
-    write_places(result);
-    TRY(count_bytes(result, run.options.kind, engine, err));
+    for (uint32_t i = 0; i < count; i++) {
+        write_places(&results[i]);
+        TRY(count_bytes(&results[i], run.options.kind, engine, err));
+    }
 out:
     weir_sampler_close(run.sampler);
     mem_free(random);

@@ -12,9 +12,11 @@ struct bench_drafts {
     const int32_t *text; /* [depth + 1]: tokens to continue; NULL: random ones. Borrowed */
 };
 
-/* Runs the test of a generation, as bench_run, but that each token is the most likely one. Fills in
- * result->rounds of all repetitions and result->bytes of one. */
-enum weir_status bench_run_rounds(struct bench_result *result, const struct bench_drafts *drafts,
+/* Runs `count` tests of a generation, as bench_run, but that each token is the most likely one.
+ * They differ in their drafts alone and are to be compared, so a repetition of each is run in turn.
+ * Fills in result->rounds of all repetitions and result->bytes of one. */
+enum weir_status bench_run_rounds(struct bench_result *results, uint32_t count,
+                                  const struct bench_drafts *drafts,
                                   const struct weir_engine *engine, struct weir_session *session,
                                   bool warmup, bench_progress_fn *progress, void *user,
                                   struct weir_error *err);

@@ -51,6 +51,9 @@ static const char *const draft_kinds[] = {
     [WEIR_DRAFT_NGRAM] = "ngram-simple",
 };
 
+/* Of rounds: none, each number of drafts, as many as help. */
+enum { LENGTHS_MAX = WEIR_DRAFTS_MAX + 2 };
+
 static const double BEYOND = 1.05;
 
 struct bench {
@@ -248,11 +251,13 @@ static enum weir_status find_peaks(struct bench *bench, struct weir_error *err)
     return machine_probe(&bench->probe, cpu_cores(), false, bench->call->log, err);
 }
 
-static enum weir_status put_row(struct bench *bench, const struct bench_result *result,
-                                struct weir_error *err)
+static enum weir_status put_result(struct bench *bench, const struct bench_result *result,
+                                   struct weir_error *err)
 {
     for (int i = 0; i < 2; i++)
         bench_table_row(&bench->tables[i], result);
+    if (bench->options->bytes && bench_gigabytes(result) > BEYOND * bench->tables[0].peak)
+        bench->beyond = bench->tables[0].peak;
     return output_failed(&bench->output, err);
 }
 
@@ -294,39 +299,42 @@ static enum weir_status run_test(struct bench *bench, const struct bench_test *t
     struct bench_result result = {.test = test,
                                   .samples_ns = bench->samples,
                                   .samples = (uint32_t)bench->options->repetitions};
-    struct weir_engine *engine = bench->loaded.engine;
-    struct weir_session *session = bench->loaded.session;
-    const bool warmup = !bench->options->no_warmup;
     pause_between(bench);
-    if (bench->options->bytes && !bench->has_rounds)
-        TRY(bench_count_bytes(&result, engine, err));
-    status = bench->has_rounds
-                 ? bench_run_rounds(&result, &bench->drafts, engine, session, warmup, show_progress,
-                                    bench, err)
-                 : bench_run(&result, engine, session, warmup, show_progress, bench, err);
-    if (status != WEIR_OK)
-        return status;
-    TRY(put_row(bench, &result, err));
-    if (bench->options->bytes && bench_gigabytes(&result) > BEYOND * bench->tables[0].peak)
-        bench->beyond = bench->tables[0].peak;
+    if (bench->options->bytes)
+        TRY(bench_count_bytes(&result, bench->loaded.engine, err));
+    TRY(bench_run(&result, bench->loaded.engine, bench->loaded.session, !bench->options->no_warmup,
+                  show_progress, bench, err));
+    TRY(put_result(bench, &result, err));
     bench->tests_done++;
 out:
     return status;
 }
 
-/* The test, or if it has rounds, one of each length of them. */
-static enum weir_status run_lengths(struct bench *bench, struct bench_test *test,
-                                    struct weir_error *err)
+/* The test, once for each length of rounds. */
+static enum weir_status run_rounds(struct bench *bench, const struct bench_test *test,
+                                   struct weir_error *err)
 {
     const int32_t lengths = count_lengths(bench);
-    enum weir_status status = WEIR_OK;
-    if (!bench->has_rounds)
-        return run_test(bench, test, err);
-    test->draft_kind = draft_kinds[bench->drafts.options.kind];
-    for (int32_t i = 0; i < lengths && status == WEIR_OK; i++) {
-        test->drafts = i > 0 && i == lengths - 1 ? BENCH_DRAFTS_AUTO : i;
-        status = run_test(bench, test, err);
+    const uint32_t samples = (uint32_t)bench->options->repetitions;
+    struct bench_test tests[LENGTHS_MAX];
+    struct bench_result results[LENGTHS_MAX];
+    enum weir_status status;
+    for (int32_t i = 0; i < lengths; i++) {
+        tests[i] = *test;
+        tests[i].draft_kind = draft_kinds[bench->drafts.options.kind];
+        tests[i].drafts = i > 0 && i == lengths - 1 ? BENCH_DRAFTS_AUTO : i;
+        results[i] = (struct bench_result){.test = &tests[i],
+                                           .samples_ns = bench->samples + (size_t)i * samples,
+                                           .samples = samples};
     }
+    pause_between(bench);
+    TRY(bench_run_rounds(results, (uint32_t)lengths, &bench->drafts, bench->loaded.engine,
+                         bench->loaded.session, !bench->options->no_warmup, show_progress, bench,
+                         err));
+    for (int32_t i = 0; i < lengths; i++)
+        TRY(put_result(bench, &results[i], err));
+    bench->tests_done++;
+out:
     return status;
 }
 
@@ -385,7 +393,7 @@ static enum weir_status run_combination(struct bench *bench, const int64_t value
         test.depth = bench->parts[i].depth;
         if (bench->text.count > 0)
             test.depth = (uint32_t)bench->text.count - 1;
-        TRY(run_lengths(bench, &test, err));
+        TRY(bench->has_rounds ? run_rounds(bench, &test, err) : run_test(bench, &test, err));
     }
 out:
     weir_session_close(loaded->session);
@@ -512,10 +520,11 @@ static enum weir_status bench_open(struct bench *bench, struct weir_error *err)
     name_axes(bench);
     TRY(add_parts(bench, err));
     const uint64_t lengths = bench->has_rounds ? (uint64_t)count_lengths(bench) : 1;
-    const uint64_t tests = bench->parts_count * options->models.count * lengths;
+    const uint64_t tests = bench->parts_count * options->models.count;
     if (!size_mul(count_combinations(bench), tests, &bench->tests))
         bench->tests = UINT64_MAX;
-    bench->samples = mem_alloc((uint64_t)options->repetitions, sizeof *bench->samples, err);
+    bench->samples =
+        mem_alloc((uint64_t)options->repetitions, lengths * sizeof *bench->samples, err);
     if (bench->samples == NULL)
         return WEIR_ERR_MEMORY;
     bench->call->log->progress_muted = true;
