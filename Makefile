@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 # A thin front over meson and ninja. Sources are listed in src/*/meson.build.
 .DEFAULT_GOAL := build
-.PHONY: build demo train check bench bench-peer asan arm fuzz fmt install clean help
+.PHONY: build demo train check long bench bench-peer asan arm fuzz fmt install clean help
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+LONG_MINUTES ?= 10
+LONG_SEED ?=
 DEMO ?= Once upon a time there was a miller named Flora.
 TRAIN_MINUTES ?= 60
 BENCH_PEER ?=
@@ -29,6 +31,10 @@ train: build/build.ninja ## make the model that ships with the project, anew: bu
 check: ## everything that CI does; ends with the number of failures
 	@sh tools/setup.sh build check
 	@sh tools/check.sh
+
+long: ## random tests, again and again with other seeds (LONG_MINUTES=10 LONG_SEED=...)
+	@sh tools/setup.sh build check
+	@LONG_MINUTES=$(LONG_MINUTES) LONG_SEED=$(LONG_SEED) sh tools/check.sh long
 
 bench: build/build.ninja ## measure this machine and the parts: see BENCHMARKS.md
 	@ninja -C build reconfigure >/dev/null

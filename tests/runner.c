@@ -3,8 +3,9 @@
  * and ends with "N passed, N failed, N skipped". Knows no test.
  *
  * weir-test [--list] [--verbose] [--seed N] [--part I/N] [--data DIR] [--shared DIR]
- *     [--program FILE] [PREFIX...]
- * --part 1/2 and --part 2/2 are two processes that run all tests between them. */
+ *     [--program FILE] [--minutes N] [PREFIX...]
+ * --part 1/2 and --part 2/2 are two processes that run all tests between them. With --minutes the
+ * tests run again and again, each time with the next seed, until one fails or the time is over. */
 #include "test.h"
 
 #include <ftw.h>
@@ -28,6 +29,7 @@ static struct {
     char scratch[64];
     uint64_t seed;
     unsigned part, parts;
+    unsigned minutes; /* 0: once */
     bool verbose;
     const struct test *running;
 } run;
@@ -172,6 +174,15 @@ static void run_all(char **prefixes, int prefix_count, unsigned counts[3])
     }
 }
 
+static void run_for_minutes(char **prefixes, int prefix_count, unsigned counts[3])
+{
+    const time_t end = time(NULL) + 60 * (time_t)run.minutes;
+    do {
+        run_all(prefixes, prefix_count, counts);
+        run.seed++;
+    } while (counts[FAILED] == 0 && time(NULL) < end);
+}
+
 static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
 {
     (void)info, (void)type, (void)walk;
@@ -189,6 +200,8 @@ static int parse_options(int argc, char **argv)
             run.data = NULL;
         else if (strcmp(argv[i], "--seed") == 0 && has_value)
             run.seed = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--minutes") == 0 && has_value)
+            run.minutes = (unsigned)strtoul(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--part") == 0 && has_value &&
                  sscanf(argv[i + 1], "%u/%u", &run.part, &run.parts) == 2 && run.part > 0 &&
                  run.part <= run.parts)
@@ -224,7 +237,7 @@ int main(int argc, char **argv)
     if (mkdtemp(run.scratch) == NULL)
         return 2;
     unsigned counts[3] = {0};
-    run_all(argv + first, argc - first, counts);
+    run_for_minutes(argv + first, argc - first, counts);
     nftw(run.scratch, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     printf("%u passed, %u failed, %u skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
     return counts[FAILED] > 0;

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Everything that CI does: tools/check.sh [PART...], by default all parts but `arm`. Prints a line
-# for each part, the end of the log of one that fails, and "N passed, N failed, N skipped" last. A
-# part is a function below; lines "N passed, N failed" that it prints are its counts.
+# Everything that CI does: tools/check.sh [PART...], by default all parts but `arm` and `long`.
+# Prints a line for each part, the end of the log of one that fails, and "N passed, N failed, N
+# skipped" last. A part is a function below; lines "N passed, N failed" that it prints are its
+# counts.
 # Logs: build/check/PART.log.
 #
 # shellcheck disable=SC2046,SC2086 # lists of words; the project has no blanks in file names
@@ -170,10 +171,21 @@ part_tsan()
         ninja -C build-tsan weir tests/weir-test || return 1
     export TSAN_OPTIONS=halt_on_error=1
     status=0
-    for tests in base_pool_ equal_threads_; do
+    for tests in base_pool_ equal_threads_ schedules_; do
         build-tsan/tests/weir-test --program build-tsan/weir $tests || status=1
     done
     return $status
+}
+
+# Tests that draw their cases, for LONG_MINUTES minutes, with seeds from LONG_SEED on, or from any.
+# The line of a failure has the seed that repeats it.
+part_long()
+{
+    configure build gcc -Dtests=enabled && ninja -C build || return 1
+    seed=${LONG_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+    printf 'seeds from %s on... ' "$seed" >&3
+    build/tests/weir-test --minutes "${LONG_MINUTES:-10}" --seed "$seed" --program build/weir \
+        schedules_ rewind_
 }
 
 # Without a failure the fuzzer's log is of no interest; with one, it names the input.
@@ -342,6 +354,7 @@ run_part()
 }
 
 mkdir -p "$logs"
+exec 3>&1 # for what a part says before it ends
 # Not `arm`: four minutes of emulation more would be too long for every change.
 [ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page bench instructions clang \
     asan tsan fuzz install
