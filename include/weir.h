@@ -362,9 +362,9 @@ WEIR_API enum weir_status weir_session_rewind(struct weir_session *session, uint
 
 /* Writes all that a session is into one file, which appears when it is complete. Loading it into an
  * empty session is as if that session had never been left: what follows is the same to the bit.
- * WEIR_ERR_FORMAT, and the session stays empty, for a file that is damaged, or of another model,
- * backend, level of instructions, types of caches or rotary embedding. What the block of
- * multi-token prediction has cached is in the file too, and needs an engine with the block. */
+ * WEIR_ERR_FORMAT for a file that is damaged, or of another model, backend, level of instructions,
+ * types of caches or rotary embedding; WEIR_ERR_UNSUPPORTED for one with rows of the MTP block or
+ * with records, and an engine without; WEIR_ERR_FULL if it is too long. The session stays empty. */
 WEIR_API enum weir_status weir_session_save(const struct weir_session *session, const char *path,
                                             struct weir_error *err);
 WEIR_API enum weir_status weir_session_load(struct weir_session *session, const char *path,
@@ -548,8 +548,8 @@ WEIR_API void weir_profile_op_span(const struct weir_profile *profile, uint32_t 
  * In memory and in a folder, those not used for longest go first when there is no more room; what a
  * snapshot stands on counts as used with it. A folder may be shared by several programs and
  * models. Its files are checked before they are used: one that is damaged is removed, with a
- * warning, as if it had never been there. It may hold parts of all texts that were evaluated, and
- * is made readable by its owner alone. */
+ * warning, as if it had never been there. It may hold parts of all texts that were evaluated: its
+ * files, and the folder where it is made, can be read by their owner alone. */
 struct weir_cache;
 
 struct weir_cache_options {
@@ -807,8 +807,8 @@ WEIR_API enum weir_status weir_speculator_draft(struct weir_speculator *speculat
 /* Ends the round behind a step of its tokens with WEIR_LOGITS_ALL and before any other step of the
  * engine: chooses *count tokens for out[WEIR_ROUND_TOKENS_MAX], which the sampler accepts; the last
  * is the `last` of the next round, and the session holds all before it. One that ends generation is
- * the last. `step_ns` is what the step took if it held this session alone, or 0.
- * WEIR_ERR_ARGUMENT without such a step. */
+ * the last. `step_ns` is what the step took if it held this session alone; 0: not known. If never,
+ * as many tokens are drafted as may be. WEIR_ERR_ARGUMENT without such a step. */
 WEIR_API enum weir_status weir_speculator_accept(struct weir_speculator *speculator,
                                                  struct weir_sampler *sampler, uint64_t step_ns,
                                                  int32_t *out, uint32_t *count,

@@ -47,7 +47,9 @@ enum weir_status bill_make(struct bill *bill, const struct weir_engine *engine, 
         struct weir_traffic traffic = {0};
         if (rounds->rounds_of[drafts] == 0)
             continue;
-        TRY(weir_engine_traffic(engine, cached, 1 + drafts, WEIR_LOGITS_ALL, &traffic, err));
+        const uint32_t room = weir_engine_context(engine) - (1 + drafts);
+        TRY(weir_engine_traffic(engine, cached < room ? cached : room, 1 + drafts, WEIR_LOGITS_ALL,
+                                &traffic, err));
         add_times(&bill->traffic, &traffic, rounds->rounds_of[drafts]);
     }
     divide(&bill->traffic, rounds->tokens);

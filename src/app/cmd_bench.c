@@ -142,8 +142,10 @@ static enum weir_status add_part(struct bench *bench, int64_t prompt, int64_t ge
         return status;
     bench->parts[bench->parts_count++] =
         (struct part){(uint32_t)prompt, (uint32_t)generate, (uint32_t)depth};
-    if (held > bench->context) /* a round begins behind a token of its own */
-        bench->context = (uint32_t)held + bench->has_rounds;
+    /* a round begins behind a token of its own, and may be longer than what is asked for */
+    const uint32_t context = (uint32_t)held + (bench->has_rounds ? 1 + WEIR_ROUND_TOKENS_MAX : 0);
+    if (context > bench->context)
+        bench->context = context;
     return WEIR_OK;
 }
 

@@ -12,6 +12,7 @@ enum {
     ALIGNMENT = 64,      /* tokens: where chunks are cut, see DESIGN.md, "The CPU backend" */
     STOP_DISTANCE = 256, /* tokens that are worth the room of a state */
     CHUNK = 2048,        /* tokens of a text without messages */
+    FEW = 16,            /* tokens that are computed otherwise than many: none such behind a stop */
 };
 
 static enum weir_status open_cache(struct keep *keep, const struct loaded *loaded,
@@ -63,6 +64,7 @@ enum weir_status keep_open(struct keep *keep, const struct options *options,
     keep->options = options;
     keep->log = log;
     keep->session = loaded->session;
+    keep->context = weir_engine_context(loaded->engine);
     keep->message_begin = loaded->tokenizer == NULL
                               ? -1
                               : weir_tokenizer_find(loaded->tokenizer, begin, sizeof begin - 1);
@@ -98,7 +100,7 @@ uint64_t keep_next_stop(const struct keep *keep, const struct ids *prompt, uint6
         const uint64_t stop = (before + i) / ALIGNMENT * ALIGNMENT;
         const bool is_boundary = i < prompt->count && prompt->items[i] == keep->message_begin;
         if ((is_boundary || stop % CHUNK == 0) && stop >= before + at + STOP_DISTANCE &&
-            stop < before + prompt->count)
+            stop + FEW < before + prompt->count)
             return stop - before;
     }
     return prompt->count;
@@ -126,20 +128,24 @@ void keep_print(const struct keep *keep, uint64_t prompt)
 }
 
 /* Evaluates those of its tokens that the session does not hold yet, at least the last, outside of
- * a mark: then the session holds what was said and no more, and nothing is pending in it. */
+ * a mark: then the session holds what was said and no more, and nothing is pending in it. Where the
+ * context is full there is no place for the last token. */
 static enum weir_status settle(struct keep *keep, uint32_t first, const struct ids *said,
                                struct weir_error *err)
 {
-    const uint32_t end = first + (uint32_t)said->count;
+    const uint32_t all = first + (uint32_t)said->count;
+    const uint32_t end = all < keep->context ? all : keep->context;
+    struct weir_error ignored = {0}; /* without a mark nothing is pending, nor is it too far */
     enum weir_status status = WEIR_OK;
     if (said->count == 0)
         return WEIR_OK;
     if (weir_session_position(keep->session) >= end)
-        TRY(weir_session_rewind(keep->session, end - 1, err));
+        weir_session_rewind(keep->session, end - 1, &ignored);
     weir_session_unmark(keep->session);
     const uint32_t position = weir_session_position(keep->session);
-    TRY(weir_session_eval(keep->session, said->items + (position - first), end - position,
-                          WEIR_LOGITS_NONE, err));
+    if (position < end)
+        TRY(weir_session_eval(keep->session, said->items + (position - first), end - position,
+                              WEIR_LOGITS_NONE, err));
     /* drafts begin anew: what the block held was about a part of the text */
     status = weir_session_mtp_rewind(keep->session, 0, err);
 out:
@@ -153,8 +159,6 @@ enum weir_status keep_end(struct keep *keep, uint32_t first, const struct ids *s
         return WEIR_OK;
     struct weir_error inner = {0};
     enum weir_status status = settle(keep, first, said, &inner);
-    if (status == WEIR_ERR_FULL) /* it ends where the context does */
-        status = WEIR_OK;
     if (status != WEIR_OK)
         return err_set(err, status, "%s", inner.text);
     keep_put(keep);

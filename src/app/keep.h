@@ -11,6 +11,7 @@ struct keep {
     const struct options *options;
     struct log *log;
     struct weir_session *session;
+    uint32_t context;         /* tokens that it can hold */
     struct weir_cache *cache; /* NULL: without */
     int32_t message_begin;    /* the token that every message begins with; -1: there is none */
     uint32_t loaded;          /* tokens from the file of --session */
@@ -30,7 +31,8 @@ enum weir_status keep_restore(struct keep *keep, const struct ids *prompt, struc
 /* Where an evaluation of the prompt that stands behind token `at` ends: behind the last token, or
  * where a snapshot is worth its place. Depends on the prompt alone, so that a run that begins from
  * the cache has the bits of the one that filled it; and on positions at which chunks of tokens are
- * cut anyway, so that both have those of a run without a cache. */
+ * cut anyway, so that both have those of a run without a cache. An answer is another matter: it was
+ * computed token by token, and is no more when it is part of a prompt. */
 uint64_t keep_next_stop(const struct keep *keep, const struct ids *prompt, uint64_t at);
 
 /* Puts the session into the cache. What fails is said, and the run goes on without the cache. */

@@ -36,6 +36,16 @@ static enum weir_status default_kind(enum weir_draft_kind *kind, const struct op
     return status;
 }
 
+/* What nobody asked for costs nobody a context. */
+static bool fits(const struct weir_model *model, const struct weir_engine_options *with,
+                 const struct weir_engine_options *without)
+{
+    struct weir_memory more, less;
+    return weir_memory_estimate(model, with, &more, NULL) == WEIR_OK &&
+           weir_memory_estimate(model, without, &less, NULL) == WEIR_OK &&
+           more.context == less.context && (more.available == 0 || more.needed <= more.available);
+}
+
 static enum weir_status choose_kind(enum weir_draft_kind *kind, const struct call *call,
                                     const struct weir_model *model,
                                     const struct weir_engine_options *engine,
@@ -94,7 +104,14 @@ enum weir_status speculation_choose(struct speculation *speculation, const struc
         return WEIR_OK;
     if (!is_given && engine->step_rows_max > 1)
         options->drafts_max = least(options->drafts_max, engine->step_rows_max - 1);
+    const struct weir_engine_options without = *engine;
     speculation_size_engine(options, spec, engine);
+    if (args_given(call->given, COMMAND_RUN, "--spec-type") == GIVEN_NOT &&
+        options->kind == WEIR_DRAFT_MTP && !fits(model, engine, &without)) {
+        log_print(call->log, WEIR_LOG_INFO, "no drafts: there is no memory for them");
+        options->kind = WEIR_DRAFT_NONE;
+        *engine = without;
+    }
     return WEIR_OK;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/cgroup.h"
 #include "base/mem.h"
+#include "base/rng.h"
 
 enum { HUGE_PAGE_BYTES = 2 << 20 };
 
@@ -192,13 +193,14 @@ static char *resolve_target(const char *path, struct weir_error *err)
     return mem_copy_text(target, strlen(target), err);
 }
 
-/* "TARGET.tmp123", zero-terminated; NULL for want of memory. */
+/* "TARGET.tmp" and a number that no other writer has, be it of another container that has the same
+ * process numbers; zero-terminated, NULL for want of memory. */
 static char *temporary_name(const char *target, struct weir_error *err)
 {
     const size_t size = strlen(target) + 32;
     char *name = mem_alloc(size, 1, err);
     if (name != NULL)
-        snprintf(name, size, "%s.tmp%ld", target, (long)getpid());
+        snprintf(name, size, "%s.tmp%016llx", target, (unsigned long long)rng_system_seed());
     return name;
 }
 
@@ -217,9 +219,16 @@ static enum weir_status writer_begin(struct file_writer *writer, struct weir_err
     if (writer->stream == NULL)
         return err_set(err, WEIR_ERR_IO, "%s: cannot create%s: %s", writer->path,
                        is_direct ? "" : " a file beside it", strerror(errno));
+    writer->is_new = !exists;
     if (exists && !is_direct)
         fchmod(fileno(writer->stream), info.st_mode & 07777);
     return WEIR_OK;
+}
+
+void file_writer_make_private(const struct file_writer *writer)
+{
+    if (writer->is_new)
+        fchmod(fileno(writer->stream), S_IRUSR | S_IWUSR);
 }
 
 enum weir_status file_writer_open(struct file_writer *writer, const char *path,

@@ -55,6 +55,7 @@ struct file_writer {
     char *path;           /* as given, for messages */
     char *path_target;    /* where a link leads */
     char *path_temporary; /* NULL if written directly */
+    bool is_new;          /* replaces nothing */
     bool is_finished;     /* complete and closed, not renamed yet */
     bool is_unsynced;     /* set by the caller behind open: what is written may be lost, or be in
                              pieces, if the machine loses its power */
@@ -66,6 +67,8 @@ struct file_writer {
  * that is replaced hands on its permissions. */
 enum weir_status file_writer_open(struct file_writer *writer, const char *path,
                                   struct weir_error *err);
+/* A file that is new can be read by its owner alone. */
+void file_writer_make_private(const struct file_writer *writer);
 enum weir_status file_writer_put(struct file_writer *writer, const void *data, uint64_t size,
                                  struct weir_error *err);
 enum weir_status file_writer_finish(struct file_writer *writer, struct weir_error *err);

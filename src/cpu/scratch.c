@@ -7,6 +7,9 @@
 #include "cpu/kernels.h"
 #include "cpu/pack.h"
 
+_Static_assert((int)WEIR_REWIND_MAX <= (int)EXACT_ROWS,
+               "what is recorded was computed token by token");
+
 enum { PRODUCT_FLOATS = PRODUCT_SCRATCH_BYTES / sizeof(float) };
 
 /* Heads that share one of the cache. */

@@ -467,6 +467,7 @@ static enum weir_status put_in_folder(const struct weir_cache *cache,
         return WEIR_OK;
     TRY(file_check_space(path, bytes, err));
     TRY(file_writer_open(&writer, path, err));
+    file_writer_make_private(&writer);
     writer.is_unsynced = true; /* what a loss of power leaves of it has another digest */
     TRY(snapshot_write(session, head, (struct snapshot_sink){.file = &writer}, &made->link, err));
     TRY(file_writer_commit(&writer, err));
@@ -493,6 +494,8 @@ enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *s
             return WEIR_ERR_MEMORY;
     }
     const bool is_standing = origin_stands(cache, session);
+    if (is_standing && session->origin.position == session->position)
+        goto out; /* it is there already, and what follows stands on it */
     const struct snapshot_head head = snapshot_head_make(
         session, &cache->shape, is_standing ? session->origin : (struct origin){.position = 0});
     struct origin made = {.position = 0, .mtp_position = head.mtp_position};

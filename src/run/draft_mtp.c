@@ -25,6 +25,7 @@ struct mtp {
     size_t width;
     float p_min;
     uint32_t position; /* of the session, behind what was taken */
+    uint32_t held;     /* tokens that the block's cache held behind the last draft */
     bool is_lost;      /* the state behind it is not known */
     bool is_fed;       /* the next token to be taken is already in the block's cache */
     bool has_gap;      /* the block's cache does not reach to the first that waits */
@@ -71,7 +72,8 @@ static void wait_for(struct mtp *mtp, int32_t token, uint32_t row)
 /* An empty session has zeros behind its last token. */
 static void find_position(struct mtp *mtp, uint32_t position)
 {
-    if (mtp->position == position)
+    if (mtp->position == position &&
+        (mtp->has_gap || weir_session_mtp_position(mtp->session) == mtp->held))
         return;
     mtp->position = position;
     mtp->count = 0;
@@ -156,9 +158,9 @@ static enum weir_status mtp_draft(void *state, int32_t last, uint32_t wanted, in
     if (mtp->is_lost)
         return WEIR_OK;
     TRY(feed(mtp, last, err));
-    const uint32_t held = weir_session_mtp_position(mtp->session);
+    mtp->held = weir_session_mtp_position(mtp->session);
     TRY(chain(mtp, wanted, drafts, count, err));
-    TRY(weir_session_mtp_rewind(mtp->session, held, err));
+    TRY(weir_session_mtp_rewind(mtp->session, mtp->held, err));
 out:
     return status;
 }

@@ -15,6 +15,7 @@ enum weir_status weir_session_save(const struct weir_session *session, const cha
         snapshot_head_make(session, &shape, (struct origin){.position = 0});
     TRY(file_check_space(path, snapshot_bytes(&head, &shape), err));
     TRY(file_writer_open(&writer, path, err));
+    file_writer_make_private(&writer);
     TRY(snapshot_write(session, &head, (struct snapshot_sink){.file = &writer}, &link, err));
     TRY(file_writer_commit(&writer, err));
 out:

@@ -62,13 +62,28 @@ static void write_head(const struct snapshot_head *head, uint8_t bytes[SNAPSHOT_
     write_digest(at, head->parent.link);
 }
 
-static bool counts_fit(const struct snapshot_head *head, const struct snapshot_shape *shape)
+static bool counts_fit(const struct snapshot_head *head)
 {
-    const bool has_mtp = shape->mtp_row_bytes > 0;
     return head->position > head->parent.position && head->mtp_position <= head->position &&
            head->mtp_position >= head->parent.mtp_position &&
-           head->parent.mtp_position <= head->parent.position && head->pending <= head->position &&
-           (has_mtp || head->mtp_position == 0);
+           head->parent.mtp_position <= head->parent.position && head->pending <= head->position;
+}
+
+/* What an engine of the same bits may lack, by its options. */
+static enum weir_status check_engine(const struct snapshot_head *head,
+                                     const struct snapshot_shape *shape, const char *name,
+                                     struct weir_error *err)
+{
+    if (head->mtp_position > 0 && shape->mtp_row_bytes == 0)
+        return err_set(err, WEIR_ERR_UNSUPPORTED,
+                       "%s: a session with the block of multi-token prediction, which the engine "
+                       "was opened without",
+                       name);
+    if (head->pending > shape->pending_max)
+        return err_set(err, WEIR_ERR_UNSUPPORTED,
+                       "%s: a session that can go back %u tokens, expected at most %u", name,
+                       head->pending, shape->pending_max);
+    return WEIR_OK;
 }
 
 enum weir_status snapshot_read_head(struct snapshot_head *head,
@@ -98,16 +113,12 @@ enum weir_status snapshot_read_head(struct snapshot_head *head,
                        "%s: a session of another model, or with other types of caches, backend or "
                        "rotary embedding",
                        name);
-    if (flags > HAS_HIDDEN || !counts_fit(head, shape))
+    if (flags > HAS_HIDDEN || !counts_fit(head))
         return err_set(err, WEIR_ERR_FORMAT, "%s: positions that do not fit each other", name);
     if (head->position > shape->context)
         return err_set(err, WEIR_ERR_FULL, "%s: %u tokens, but the context holds %u", name,
                        head->position, shape->context);
-    if (head->pending > shape->pending_max)
-        return err_set(err, WEIR_ERR_FORMAT,
-                       "%s: a session that can go back %u tokens, expected at most %u", name,
-                       head->pending, shape->pending_max);
-    return WEIR_OK;
+    return check_engine(head, shape, name, err);
 }
 
 /* Bytes of tokens and cached rows, the digest between them included. All counts are of rows for

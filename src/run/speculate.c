@@ -224,6 +224,22 @@ static uint32_t useful_drafts(const struct weir_speculator *speculator, const in
     return useful < speculator->options.drafts_min ? 0 : useful;
 }
 
+/* Drafts are a help and no need: a source that fails is asked no more, and the text goes on. */
+static enum weir_status make_drafts(struct weir_speculator *speculator, int32_t last,
+                                    uint32_t *count, struct weir_error *err)
+{
+    struct weir_error inner = {0};
+    const enum weir_status status = speculator->source->draft(
+        speculator->source_state, last, speculator->wanted, speculator->tokens + 1, count, &inner);
+    if (status == WEIR_OK)
+        return status;
+    *count = 0;
+    if (status == WEIR_ERR_CANCELLED || status == WEIR_ERR_MEMORY)
+        return err_set(err, status, "%s", inner.text);
+    speculator->options.drafts_max = 0;
+    return WEIR_OK;
+}
+
 enum weir_status weir_speculator_draft(struct weir_speculator *speculator, int32_t last,
                                        uint32_t most, const int32_t **tokens, uint32_t *count,
                                        struct weir_error *err)
@@ -238,8 +254,7 @@ enum weir_status weir_speculator_draft(struct weir_speculator *speculator, int32
     speculator->wanted = choose_wanted(speculator, most);
     speculator->tokens[0] = last;
     if (speculator->wanted > 0)
-        TRY(speculator->source->draft(speculator->source_state, last, speculator->wanted,
-                                      speculator->tokens + 1, &drafts, err));
+        TRY(make_drafts(speculator, last, &drafts, err));
     drafts = useful_drafts(speculator, speculator->tokens + 1, drafts);
     weir_session_unmark(session);
     if (drafts > 0)

@@ -145,6 +145,15 @@ TEST(bench_rounds_table)
     CHECK_HAS(result->out, "|             tg2 | draft-mtp auto |");
 }
 
+/* Fewer tokens than a round may have. */
+TEST(bench_rounds_of_few_tokens)
+{
+    const struct program_result *result =
+        RUN_PROGRAM("bench", MODEL, "-n", "1,2,4", "-r", "1", "--spec-type", "draft-mtp",
+                    "--spec-draft-n-max", "15", "-o", "csv");
+    CHECK_INT(result->status, 0);
+}
+
 TEST(bench_rounds_refuse_what_they_have_no_place_for)
 {
     const char *plain = test_data("golden/nano-q4_0.gguf");

@@ -108,6 +108,22 @@ TEST(keeping_a_session_goes_on)
     free(whole);
 }
 
+/* The context ends within the answer: what has a place is kept, and goes on without the block. */
+TEST(keeping_a_session_that_fills_the_context)
+{
+    const char *path = test_scratch("keeping.context");
+    unlink(path);
+    const struct program_result *result =
+        RUN_PROGRAM("run", "-p", "The cat is", "-n", "-1", "-c", "64", "--temp", "0", "--ids",
+                    "--ignore-eos", "--session", path);
+    CHECK_INT(result->status, 0);
+    result = RUN_PROGRAM("run", "-p", " The", "-n", "4", "-c", "128", "--temp", "0", "--ids",
+                         "--ignore-eos", "--session", path, "--spec-type", "none");
+    CHECK_TEXT(strstr(result->err, "error") == NULL ? "" : result->err, "");
+    CHECK_INT(result->status, 0);
+    CHECK_HAS(result->err, "64 tokens of");
+}
+
 TEST(keeping_refuses_files_of_others)
 {
     const char *path = test_scratch("keeping.other");

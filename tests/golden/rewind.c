@@ -17,7 +17,7 @@ static const struct {
 #include "cpu/levels.def"
 };
 
-enum { ENGINES = sizeof engines / sizeof engines[0], LENGTH = 96, ROWS_MAX = WEIR_REWIND_MAX };
+enum { ENGINES = sizeof engines / sizeof engines[0], LENGTH = 84, ROWS_MAX = WEIR_REWIND_MAX };
 
 static const char *const models[] = {"golden/nano-q4_0.gguf", "golden/nanomoe-q4_0.gguf"};
 enum { MODELS = sizeof models / sizeof models[0] };
@@ -133,7 +133,7 @@ static void check_mixture(int model, int engine, uint32_t rewind_max, uint64_t s
     uint64_t draw = 0;
     truth_open(&truth, test_data(models[model]), engine);
     engine_options(&options, engine, rewind_max);
-    options.threads = 3;
+    options.threads = rewind_max == 1 ? 3 : 2;
     fixture_open(&fixture, test_data(models[model]), &options);
     while (weir_session_position(fixture.session) < LENGTH) {
         const uint32_t left = LENGTH - weir_session_position(fixture.session);

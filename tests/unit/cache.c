@@ -408,6 +408,54 @@ TEST(cache_ignores_damaged_files)
     room_close(&room);
 }
 
+/* What was read from the folder is kept there, and not once more on top of itself. */
+TEST(cache_in_memory_and_a_folder_is_one)
+{
+    const char *dir = folder_fresh("cache.both");
+    struct room room;
+    room_open(&room, NANO, 1 << 30, dir, 1 << 30);
+    put_text(&room, ends);
+    room_close(&room);
+    room_open(&room, NANO, 1 << 30, dir, 1 << 30);
+    CHECK_INT(get(&room, text, 40), 25);
+    put(&room);
+    eval(&room, text + 25, 35);
+    put(&room);
+    check_held(&room, text, LENGTH, 60);
+    check_held(&room, text, 40, 25);
+    CHECK_INT(room.warnings, 0);
+    room_close(&room);
+}
+
+/* Of an engine with records and the block, which this one has not: of use to that one. */
+TEST(cache_leaves_what_another_engine_can_use)
+{
+    const char *dir = folder_fresh("cache.records");
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct room room;
+    room_open(&room, NANO, 0, NULL, 0);
+    weir_cache_close(room.cache);
+    fixture_close(&room.fixture);
+    fixture_options(&options);
+    options.backend = "ref";
+    options.threads = 1;
+    options.context = LENGTH;
+    options.rewind_max = 4;
+    fixture_open(&room.fixture, test_data(NANO), &options);
+    open_cache(&room, 0, dir, 1 << 30);
+    eval(&room, text, 10);
+    CHECK_OK(weir_session_mark(room.fixture.session, &err), &err);
+    eval(&room, text + 10, 3);
+    put(&room);
+    room_close(&room);
+    room_open(&room, NANO, 0, dir, 1 << 30);
+    CHECK_INT(get(&room, text, LENGTH), 0);
+    CHECK_INT(room.warnings, 1);
+    CHECK(access(kept_path(dir, 13), R_OK) == 0);
+    room_close(&room);
+}
+
 TEST(cache_ignores_what_is_not_its_own)
 {
     const char *dir = folder_fresh("cache.foreign");

@@ -247,7 +247,7 @@ TEST(snapshot_of_another_engine_is_refused)
     err = (struct weir_error){0};
     CHECK_OK(weir_session_save(fixture.session, path, &err), &err);
     fixture_close(&fixture);
-    check_load_refused((other = pending, other.rewind_max = 3, &other), path, WEIR_ERR_FORMAT,
+    check_load_refused((other = pending, other.rewind_max = 3, &other), path, WEIR_ERR_UNSUPPORTED,
                        "can go back 4 tokens, expected at most 3");
 }
 
