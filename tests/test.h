@@ -35,6 +35,14 @@ _Noreturn void test_fail(const char *file, int line, const char *format, ...)
 /* Ends the test as skipped, with the reason. */
 _Noreturn void test_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Skips what takes long where each access is checked, and whose parts have tests of their own. */
+static inline void test_skip_if_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    test_skip("takes too long with the address sanitizer");
+#endif
+}
+
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
         if (!(condition))                                                                          \

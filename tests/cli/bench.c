@@ -574,9 +574,7 @@ static void check_profile(const char *environment)
  * that they are not, the machine is measured. */
 TEST(bench_peaks_are_kept_and_checked)
 {
-#if defined(__SANITIZE_ADDRESS__)
-    test_skip("takes too long with the address sanitizer");
-#endif
+    test_skip_if_sanitized();
     static char environment[256], text[4096], changed[4200];
     const char *folder = test_scratch("cache");
     bool measured;
@@ -615,6 +613,7 @@ TEST(bench_peaks_are_kept_and_checked)
 /* Percentages that cannot be: of a model in the caches, or of a peak from a busy machine. */
 TEST(bench_tells_what_is_beyond_the_peak)
 {
+    test_skip_if_sanitized();
     static char environment[256], text[4096];
     const char *folder = test_scratch("cache");
     bool measured;

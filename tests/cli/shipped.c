@@ -15,14 +15,6 @@
 
 enum { TEXT_MAX = 8192 };
 
-/* What takes a minute would take half an hour, and the parts have tests of their own. */
-static void skip_if_sanitized(void)
-{
-#if defined(__SANITIZE_ADDRESS__)
-    test_skip("takes too long with the address sanitizer");
-#endif
-}
-
 /* ---- logits ---------------------------------------------------------------------------------- */
 
 enum { RECORDED_EVERY = 16 }; /* rows: tools/train/check.py */
@@ -93,7 +85,7 @@ static char *case_text(const char *name, const char *part)
 
 static void check_text(const char *backend, size_t first)
 {
-    skip_if_sanitized();
+    test_skip_if_sanitized();
     for (size_t i = first; i < sizeof cases / sizeof cases[0]; i++) {
         char *expected = case_text(cases[i], "text");
         const struct program_result *result = RUN_PROGRAM(
@@ -179,7 +171,7 @@ static double accepted(const char *report, int draft)
 /* Two prompts of each kind of held-out text; models/README.md has the figures of more. */
 TEST(shipped_drafts_are_mostly_accepted)
 {
-    skip_if_sanitized();
+    test_skip_if_sanitized();
     const struct program_result *result =
         RUN_PROGRAM("eval", MODEL, "--tokens", test_data("shipped/drafts.tokens.txt"),
                     "--mtp-acceptance", "3", "-n", "24");
@@ -260,7 +252,7 @@ static double perplexity(const char *model)
 
 TEST(shipped_perplexity_of_every_type)
 {
-    skip_if_sanitized();
+    test_skip_if_sanitized();
     char importance[512], path[512];
     snprintf(importance, sizeof importance, "%s", test_scratch("shipped.imatrix"));
     snprintf(path, sizeof path, "%s", test_scratch("shipped.gguf"));

@@ -155,17 +155,10 @@ static void check_bits(struct attention *a, const char *level)
     check_rows_alone(a, expected);
 }
 
-/* The cases of kernels have the same op under it, at other shapes. */
-static void skip_if_sanitized(void)
-{
-#if defined(__SANITIZE_ADDRESS__)
-    test_skip("takes too long with the address sanitizer");
-#endif
-}
-
+/* With a sanitizer the cases of kernels do: they have the same op under it, at other shapes. */
 TEST(attention_of_a_row_knows_no_company_and_no_threads)
 {
-    skip_if_sanitized();
+    test_skip_if_sanitized();
     static const enum dtype types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         struct attention a;
@@ -226,7 +219,7 @@ TEST(attention_over_every_type_of_cache)
     static const struct step_seq late = {.cached = FIRST, .rows = ROWS}, early = {.rows = 70};
     const struct step steps[] = {{.rows = ROWS, .seqs = 1, .seq = &late},
                                  {.rows = 70, .seqs = 1, .seq = &early}};
-    skip_if_sanitized();
+    test_skip_if_sanitized();
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         struct attention a;
         attention_open(&a, types[i], types[(i + 4) % 9]);

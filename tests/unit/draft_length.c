@@ -131,6 +131,7 @@ static struct machine machine_at(int row, int draft)
 
 TEST(draft_length_refused_drafts_cost_under_three_percent)
 {
+    test_skip_if_sanitized();
     for (int i = 0; i < ROWS * DRAFTS; i++) {
         struct machine machine = machine_at(i / DRAFTS, i % DRAFTS);
         for (int noisy = 0; noisy < 2; noisy++) {
@@ -169,6 +170,7 @@ TEST(draft_length_account_is_never_overdrawn)
 
 TEST(draft_length_is_near_the_best_fixed_one)
 {
+    test_skip_if_sanitized();
     for (int i = 0; i < ROWS * DRAFTS; i++) {
         struct machine machine = machine_at(i / DRAFTS, i % DRAFTS);
         machine.jitter = 0.1 * (i % 2);
