@@ -546,6 +546,14 @@ static void keep_texts(struct room *room)
     }
 }
 
+/* However slow the other program is: for a minute at most. */
+static void wait_for_file(const char *dir)
+{
+    const struct timespec ms = {.tv_nsec = 1000000};
+    for (int i = 0; i < 60000 && folder_files(dir) == 0; i++)
+        nanosleep(&ms, NULL);
+}
+
 TEST(cache_survives_kill_9)
 {
     enum { ROUNDS = 12, TEXTS = 50 };
@@ -559,6 +567,7 @@ TEST(cache_survives_kill_9)
         if (child == 0)
             keep_texts(&room);
         const struct timespec pause = {.tv_nsec = (long)(rng_bits(test_seed(), 6, i) % 10000000)};
+        wait_for_file(dir);
         nanosleep(&pause, NULL);
         CHECK_INT(kill(child, SIGKILL), 0);
         CHECK_INT(waitpid(child, &status, 0), child);

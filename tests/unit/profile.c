@@ -790,6 +790,7 @@ static void check_type(const struct weir_profile *f32, const struct dtype_info *
 
 TEST(profile_of_each_type_has_the_bytes_of_its_blocks)
 {
+    test_skip_if_sanitized();
     struct weir_profile *f32 = profile_of_type("35B-A3B", "f32");
     int types = 0;
     for (int dtype = 0; dtype < DTYPE_COUNT; dtype++) {
@@ -866,6 +867,7 @@ static uint64_t state_bytes(const struct weir_model *model, uint32_t rows, bool 
  * in. Copies of the state for each draft would be 6 states and more. */
 TEST(profile_of_a_round_moves_state_little_more_than_a_token)
 {
+    test_skip_if_sanitized();
     for (const char *const *size = weir_synth_sizes(); *size != NULL; size++) {
         struct weir_synth_options synth;
         weir_synth_options_init(&synth);
