@@ -9,8 +9,9 @@
  *
  * No more than WINDOW tokens wait. Of a longer stretch without drafts, as a prompt or a text for
  * which they do not help, only the last are kept, and the block's cache begins anew with them: a
- * prompt is not slower for drafts that may never be wanted, and what the block sees of the text
- * before that is in the hidden states. */
+ * prompt is not slower for drafts that may never be wanted, a draft that is tried behind a plain
+ * stretch takes one step of few rows, and what the block sees of the text before that is in the
+ * hidden states. */
 #include "run/speculate.h"
 
 #include <string.h>
@@ -18,7 +19,7 @@
 #include "base/mem.h"
 #include "run/draft_pick.h"
 
-enum { WINDOW = 64 };
+enum { WINDOW = 15 }; /* and the newest: rows of which a step reads each weight once */
 
 struct mtp {
     struct weir_session *session;
