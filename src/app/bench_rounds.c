@@ -86,63 +86,15 @@ out:
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* Of a step that verifies `drafts` drafts. */
-static enum weir_status add_step(uint64_t *bytes, const struct weir_engine *engine, uint32_t cached,
-                                 uint32_t drafts, struct weir_error *err)
-{
-    const struct weir_profile_shape shape = {
-        .cached = cached, .rows = 1 + drafts, .logits = WEIR_LOGITS_ALL, .is_marked = drafts > 0};
-    struct weir_profile *profile;
-    struct weir_profile_info info;
-    const enum weir_status status = weir_profile_open_engine(&profile, engine, &shape, 1, err);
-    if (status != WEIR_OK)
-        return status;
-    weir_profile_info(profile, &info);
-    for (uint32_t i = 0; i < info.ops; i++) {
-        struct weir_profile_op op;
-        weir_profile_op(profile, i, &op);
-        *bytes += bill_bytes(&op.traffic);
-    }
-    weir_profile_close(profile);
-    return WEIR_OK;
-}
-
-/* Of drafts by the block: a step of what the round before gave, then one for each draft but the
- * first. */
-static enum weir_status add_drafts(uint64_t *bytes, const struct weir_engine *engine,
-                                   uint32_t cached, uint32_t drafts, uint32_t given,
-                                   struct weir_error *err)
-{
-    struct weir_traffic sum = {{0}, {0}};
-    enum weir_status status;
-    TRY(weir_engine_mtp_traffic(engine, cached, given, WEIR_LOGITS_LAST, &sum, err));
-    for (uint32_t i = 1; i < drafts; i++)
-        TRY(weir_engine_mtp_traffic(engine, cached + i, 1, WEIR_LOGITS_LAST, &sum, err));
-    *bytes += bill_bytes(&sum);
-out:
-    return status;
-}
-
-/* What the rounds of one repetition touch, as if all were in the middle of it and gave as much. */
+/* What the rounds of one repetition touch, as if all were in the middle of it. */
 static enum weir_status count_bytes(struct bench_result *result, enum weir_draft_kind kind,
                                     const struct weir_engine *engine, struct weir_error *err)
 {
-    const struct weir_speculator_info *rounds = &result->rounds;
+    const struct round_makers makers = {.engine = engine, .kind = kind};
     const uint32_t cached = result->test->depth + result->test->generate / 2;
-    const uint32_t given = (uint32_t)((rounds->tokens + rounds->rounds / 2) / rounds->rounds);
-    uint64_t sum = 0;
-    enum weir_status status = WEIR_OK;
-    for (uint32_t drafts = 0; drafts < WEIR_ROUND_TOKENS_MAX; drafts++) {
-        uint64_t bytes = 0;
-        if (rounds->rounds_of[drafts] == 0)
-            continue;
-        TRY(add_step(&bytes, engine, cached, drafts, err));
-        if (drafts > 0 && kind == WEIR_DRAFT_MTP)
-            TRY(add_drafts(&bytes, engine, cached, drafts, given, err));
-        sum += rounds->rounds_of[drafts] * bytes;
-    }
-    result->bytes = sum / result->samples;
-out:
+    struct weir_traffic sum = {{0}, {0}};
+    const enum weir_status status = round_bytes_add(&sum, &makers, cached, &result->rounds, err);
+    result->bytes = bill_bytes(&sum) / result->samples;
     return status;
 }
 

@@ -17,14 +17,6 @@ double bill_rate(uint64_t bytes, double ns)
     return (double)bytes / ns;
 }
 
-static void add_times(struct weir_traffic *sum, const struct weir_traffic *traffic, uint64_t times)
-{
-    for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++) {
-        sum->read[class] += times * traffic->read[class];
-        sum->written[class] += times * traffic->written[class];
-    }
-}
-
 static void divide(struct weir_traffic *sum, uint64_t tokens)
 {
     for (int class = 0; class < WEIR_TRAFFIC_CLASSES; class ++) {
@@ -33,27 +25,17 @@ static void divide(struct weir_traffic *sum, uint64_t tokens)
     }
 }
 
-enum weir_status bill_make(struct bill *bill, const struct weir_engine *engine, uint32_t cached,
+enum weir_status bill_make(struct bill *bill, const struct round_makers *makers, uint32_t cached,
                            const struct weir_speculator_info *rounds, double ns,
                            struct weir_error *err)
 {
     struct probe probe;
-    enum weir_status status = WEIR_OK;
-    *bill = (struct bill){.cached = cached, .ns = ns, .threads = weir_engine_threads(engine)};
-    bill->has_drafts = rounds->drafts > 0;
+    *bill =
+        (struct bill){.cached = cached, .ns = ns, .threads = weir_engine_threads(makers->engine)};
     if (machine_kept(&probe, cpu_cores()))
         bill->peak = probe_read_rate(&probe, bill->threads);
-    for (uint32_t drafts = 0; drafts < WEIR_ROUND_TOKENS_MAX; drafts++) {
-        struct weir_traffic traffic = {0};
-        if (rounds->rounds_of[drafts] == 0)
-            continue;
-        const uint32_t room = weir_engine_context(engine) - (1 + drafts);
-        TRY(weir_engine_traffic(engine, cached < room ? cached : room, 1 + drafts, WEIR_LOGITS_ALL,
-                                &traffic, err));
-        add_times(&bill->traffic, &traffic, rounds->rounds_of[drafts]);
-    }
+    const enum weir_status status = round_bytes_add(&bill->traffic, makers, cached, rounds, err);
     divide(&bill->traffic, rounds->tokens);
-out:
     return status;
 }
 
@@ -76,9 +58,8 @@ void bill_print(const struct bill *bill, struct log *log)
     char classes[256];
     list_classes(&bill->traffic, digits, classes, sizeof classes);
     log_print(log, WEIR_LOG_INFO,
-              "weir:      token bytes = %10.*f MB read and written, behind %u tokens (the mean)%s",
-              digits, (double)bytes / 1e6, bill->cached,
-              bill->has_drafts ? ", without those of drafts" : "");
+              "weir:      token bytes = %10.*f MB read and written, behind %u tokens (the mean)",
+              digits, (double)bytes / 1e6, bill->cached);
     log_print(log, WEIR_LOG_INFO, "weir:                    %s", classes);
     if (bill->peak == 0) {
         log_print(log, WEIR_LOG_INFO,

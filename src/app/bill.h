@@ -5,6 +5,7 @@
 #define APP_BILL_H
 
 #include "app/log.h"
+#include "app/round_bytes.h"
 #include "weir.h"
 
 /* All classes, read and written. */
@@ -13,19 +14,18 @@ uint64_t bill_bytes(const struct weir_traffic *traffic);
 /* GB/s. */
 double bill_rate(uint64_t bytes, double ns);
 
-/* A token that was generated, with its logits: its part of the rounds of all. */
+/* A token that was generated, with its logits: its part of the rounds of all, drafts included. */
 struct bill {
     uint32_t cached; /* tokens before it */
     struct weir_traffic traffic;
     double ns; /* that it took */
     uint32_t threads;
-    bool has_drafts; /* whose own bytes, and records of the state, are not counted */
-    double peak;     /* GB/s that so many threads can read; 0: nobody has measured it */
+    double peak; /* GB/s that so many threads can read; 0: nobody has measured it */
 };
 
 /* The bill of a token behind `cached` others, of at least one round. Measures nothing: the peak is
  * the one that was kept (machine.h), if there is one. Errors as in weir_engine_traffic. */
-enum weir_status bill_make(struct bill *bill, const struct weir_engine *engine, uint32_t cached,
+enum weir_status bill_make(struct bill *bill, const struct round_makers *makers, uint32_t cached,
                            const struct weir_speculator_info *rounds, double ns,
                            struct weir_error *err);
 

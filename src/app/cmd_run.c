@@ -268,9 +268,12 @@ static void print_bill(const struct run *run)
 {
     struct bill bill;
     struct weir_speculator_info rounds;
+    const struct round_makers makers = {.engine = run->loaded.engine,
+                                        .kind = run->speculation.options.kind,
+                                        .drafter = run->speculation.draft.engine};
     weir_speculator_info(run->speculation.speculator, &rounds);
-    if (run->evals > 0 && bill_make(&bill, run->loaded.engine, run->first + (run->evals - 1) / 2,
-                                    &rounds, (double)run->eval_ns / run->evals, NULL) == WEIR_OK)
+    if (run->evals > 0 && bill_make(&bill, &makers, run->first + (run->evals - 1) / 2, &rounds,
+                                    (double)run->eval_ns / run->evals, NULL) == WEIR_OK)
         bill_print(&bill, run->log);
 }
 

@@ -160,6 +160,22 @@ TEST(bill_tells_rate_and_floor)
     CHECK(fabs(factor * rate - high) <= 0.005 * (factor + rate) + 1e-6);
 }
 
+/* Refused drafts cost bytes and give no token. The first rounds have no draft, one and none,
+ * whatever the times are, and the last has no room for one. */
+TEST(bill_counts_drafts)
+{
+    const char *model = test_data("golden/nano-f32.gguf"), *words = "token bytes = ";
+    const char *text = RUN_PROGRAM("run", model, "--tokens", TOKENS, "--ids", "-n", "5",
+                                   "--ignore-eos", "--temp", "0", "--spec-type", "none")
+                           ->err;
+    const double plain = number_behind(text, words);
+    text = RUN_PROGRAM("run", model, "--tokens", TOKENS, "--ids", "-n", "5", "--ignore-eos",
+                       "--temp", "0", "--spec-type", "draft-mtp")
+               ->err;
+    CHECK_HAS(text, "(    0 accepted /     1 generated)");
+    CHECK(number_behind(text, words) > 1.05 * plain);
+}
+
 /* Without a measured peak none is made: that would take seconds. */
 TEST(bill_measures_nothing)
 {
