@@ -395,6 +395,7 @@ static enum weir_status generate(struct run *run, struct weir_error *err)
         return WEIR_OK;
     struct batch batch = {.count = 1};
     bool is_over = false;
+    run->log->steps_finish = true;
     batch.ids[0] = weir_sampler_pick(run->sampler, weir_session_logits(run->loaded.session, 0));
     weir_sampler_accept(run->sampler, batch.ids[0]);
     for (;;) {
@@ -418,7 +419,7 @@ static enum weir_status run_prompt(struct run *run, struct weir_error *err)
 out:
     if (status == WEIR_OK || status == WEIR_ERR_CANCELLED) {
         enum weir_status end = end_output(run, status == WEIR_OK, err);
-        if (status == WEIR_OK && end == WEIR_OK)
+        if (end == WEIR_OK)
             end = keep_end(&run->keep, run->first, &run->said, err);
         if (run->options->show_timings) {
             print_timings(run);

@@ -145,5 +145,5 @@ bool log_progress(void *user, enum weir_stage stage, uint64_t done, uint64_t tot
     /* The steps of generation are prefills of one token, and not worth a line. */
     if (!log->progress_muted && !(stage == WEIR_STAGE_PREFILL && total <= 1))
         log_progress_show(log, stage, done, total);
-    return !interrupt_requested();
+    return (log->steps_finish && stage == WEIR_STAGE_PREFILL) || !interrupt_requested();
 }

@@ -15,6 +15,7 @@ struct log {
     uint64_t start_ns;
     bool terminal;              /* standard error is one */
     bool progress_muted;        /* the command shows its own progress */
+    bool steps_finish;          /* no interruption cuts a step short: what a session holds stays */
     uint64_t prefill_done;      /* tokens that other evaluations of a prompt have seen, of ... */
     uint64_t prefill_total;     /* ... so many; 0: the prompt is one evaluation */
     char progress[80];          /* the line that stands on the terminal now, or "" */
@@ -36,7 +37,7 @@ void log_sink(void *user, enum weir_log_level level, const char *line);
 void log_error(struct log *log, const char *text);
 
 /* Shows how far a stage is, where that helps; as a weir_progress_fn, `user` is the log. The
- * answer is false once the user has interrupted. */
+ * answer is false once the user has interrupted, but for a step that is to be finished. */
 bool log_progress(void *user, enum weir_stage stage, uint64_t done, uint64_t total);
 void log_progress_show(struct log *log, enum weir_stage stage, uint64_t done, uint64_t total);
 

@@ -73,6 +73,47 @@ TEST(keeping_a_cache_changes_no_text)
     free(plain[1]);
 }
 
+static void write_text(const char *path, const char *text)
+{
+    FILE *stream = fopen(path, "wb");
+    CHECK(stream != NULL);
+    fputs(text, stream);
+    CHECK_INT(fclose(stream), 0);
+}
+
+/* Its tokens up to the interruption are in the file: what follows them is what would have. */
+TEST(keeping_a_session_that_is_interrupted)
+{
+    const char *path = test_scratch("interrupted.session"), *prompt = test_scratch("next.tokens");
+    const struct program_call call = {
+        .words = {"run", "-p", "The cat is", "--temp", "0", "--ids", "--ignore-eos", "--session",
+                  path},
+        .interrupt_after = 1000, /* of both outputs: well within the answer */
+    };
+    unlink(path);
+    const struct program_result *result = run_program(&call);
+    CHECK_INT(result->status, 130);
+    char *begun = strdup(result->out), all[16], next[32];
+    const size_t length = strlen(begun);
+    int count = 0;
+    for (size_t i = 0; i < length; i++)
+        count += begun[i] == '\n';
+    snprintf(all, sizeof all, "%d", count + 15);
+    result =
+        RUN_PROGRAM("run", "-p", "The cat is", "--temp", "0", "--ids", "--ignore-eos", "-n", all);
+    CHECK(strncmp(result->out, begun, length) == 0);
+    char *whole = strdup(result->out);
+    CHECK_INT(sscanf(whole + length, "%31s", next), 1);
+    write_text(prompt, next);
+    result = RUN_PROGRAM("run", "--tokens", prompt, "-n", "14", "--temp", "0", "--ids",
+                         "--ignore-eos", "--session", path);
+    CHECK_INT(result->status, 0);
+    CHECK_HAS(result->err, "restore time");
+    CHECK_TEXT(result->out, whole + length + strlen(next) + 1);
+    free(whole);
+    free(begun);
+}
+
 /* In two parts, the second from the file, as in one; penalties see all of it. */
 TEST(keeping_a_session_goes_on)
 {
@@ -95,10 +136,7 @@ TEST(keeping_a_session_goes_on)
     char tenth[32];
     CHECK_INT(sscanf(whole + length, "%31s", tenth), 1);
     const char *prompt = test_scratch("keeping.tokens");
-    FILE *stream = fopen(prompt, "wb");
-    CHECK(stream != NULL);
-    fprintf(stream, "%s\n", tenth);
-    CHECK_INT(fclose(stream), 0);
+    write_text(prompt, tenth);
     result =
         RUN_PROGRAM("run", "--tokens", prompt, "-n", "14", "--temp", "0", "--repeat-penalty", words,
                     "--repeat-last-n", "-1", "--ids", "--ignore-eos", "--session", path);
