@@ -26,14 +26,25 @@ enum {
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
-/* 32 columns of TILE rows of activations, in the order in which they meet a block. */
+/* 32 columns of 2, 4, 6 or TILE rows of activations, in the order in which they meet a block, and
+ * not a byte more: they share the first cache, and the places for its misses, with the matrix that
+ * streams by. */
 struct x_block {
-    int8_t codes[QUADS][TILE][4];
-    int32_t starts[2][TILE]; /* of the whole sums: what takes the zeros of the codes off */
-    float scales[TILE];
-    float offsets[2][TILE]; /* what mins are multiplied with */
+    int8_t *codes;   /* [QUADS][rows][4] */
+    int32_t *starts; /* [2][rows] of the whole sums: what takes the zeros of the codes off */
+    float *scales;   /* [rows] */
+    float *offsets;  /* [2][rows] what mins are multiplied with */
 };
-_Static_assert(sizeof(struct x_block) == TILE * X_BLOCK_BYTES, "what PANEL_SCRATCH_BYTES counts");
+
+/* Block `number` of a product's scratch memory. */
+INLINE struct x_block x_block_at(float *scratch, uint32_t number, uint32_t rows)
+{
+    float *block = scratch + (uint64_t)number * rows * (X_BLOCK_BYTES / sizeof *block);
+    float *starts = block + rows * (PACK_COLUMNS / sizeof *block), *scales = starts + 2 * rows;
+    return (struct x_block){(int8_t *)block, (int32_t *)(void *)starts, scales, scales + rows};
+}
+_Static_assert(PACK_COLUMNS + 2 * sizeof(int32_t) + 3 * sizeof(float) == X_BLOCK_BYTES,
+               "what PANEL_SCRATCH_BYTES counts");
 
 INLINE int32_t four_codes(const int8_t *codes)
 {
@@ -108,58 +119,63 @@ INLINE void multiply_one(const struct unpacking *unpacking, const struct group *
 
 /* ---- tiles ----------------------------------------------------------------------------------- */
 
-/* Where quad j of row t is in an x_block. */
+/* How many rows the tile has that so many, at least 2 and at most TILE, are multiplied as: even
+ * numbers alone, since each takes compiled code for each type. */
+static uint32_t tile_rows(uint32_t count)
+{
+    return (count + 1) / 2 * 2;
+}
+
+/* Where quad j of row t is among the codes of an x_block. */
 #if defined(SIMD_PAIRS)
 
 /* Quads j and j + 1 of rows t and t + 1 are a vector. */
-static int8_t *code_place(struct x_block *x, uint32_t j, uint32_t t)
+static uint32_t code_place(uint32_t rows, uint32_t j, uint32_t t)
 {
-    return x->codes[j - j % 2 + 2 * t / TILE][2 * t % TILE + j % 2];
+    return 4 * ((j - j % 2) * rows + 2 * t + j % 2);
 }
 
 #else
 
-static int8_t *code_place(struct x_block *x, uint32_t j, uint32_t t)
+static uint32_t code_place(uint32_t rows, uint32_t j, uint32_t t)
 {
-    return x->codes[j][t];
+    return 4 * (j * rows + t);
 }
 
 #endif
 
 static void fill_x_block(const struct unpacking *unpacking, const struct meeting *m, uint32_t block,
-                         uint32_t t, struct x_block *to)
+                         uint32_t rows, uint32_t t, const struct x_block *to)
 {
     const int8_t *codes = m->codes + block * PACK_COLUMNS;
     const struct terms terms = terms_of(unpacking, m, block);
     for (uint32_t j = 0; j < QUADS; j++)
-        memcpy(code_place(to, j, t), codes + 4 * j, 4);
+        memcpy(to->codes + code_place(rows, j, t), codes + 4 * j, 4);
     to->scales[t] = terms.scale;
     for (uint32_t half = 0; half < 2; half++) {
-        to->starts[half][t] = terms.starts[half];
-        to->offsets[half][t] = terms.offsets[half];
+        to->starts[half * rows + t] = terms.starts[half];
+        to->offsets[half * rows + t] = terms.offsets[half];
     }
 }
 
-/* Columns of the group's part, of all rows, tile after tile. What the last tile has no rows for is
- * left as it was: its products go nowhere. */
+/* All columns. What a tile has no rows for is left as it was: its products go nowhere. */
 static void fill_x(const struct unpacking *unpacking, const struct group *group,
-                   const struct meeting *m, uint32_t count, struct x_block *to)
+                   const struct meeting *m, uint32_t count, float *scratch)
 {
-    for (uint32_t at = 0; at < count; at += TILE) {
-        const uint32_t rows = least_of(TILE, count - at);
-        for (uint32_t i = 0; i < group->blocks; i++, to++) {
-            for (uint32_t t = 0; t < rows; t++)
-                fill_x_block(unpacking, &m[at + t], group->first + i, t, to);
-        }
+    const uint32_t rows = tile_rows(count);
+    for (uint32_t i = 0; i < group->blocks; i++) {
+        const struct x_block to = x_block_at(scratch, i, rows);
+        for (uint32_t t = 0; t < count; t++)
+            fill_x_block(unpacking, &m[t], i, rows, t, &to);
     }
 }
 
 #if defined(SIMD_PAIRS)
 
 /* `rows` is even, and a constant where this is compiled. */
-INLINE void dot_tile(const struct unpacking *unpacking, const uint8_t codes[QUADS][PACK_LINE],
-                     const struct x_block *x, uint32_t first, uint32_t last, uint32_t lane,
-                     uint32_t rows, vi dot[TILE])
+INLINE void dot_tile(const struct unpacking *unpacking, const vi quads[QUADS],
+                     const struct x_block *x, uint32_t first, uint32_t last, uint32_t rows,
+                     vi dot[TILE])
 {
     vi low[TILE], high[TILE]; /* of two rows of the matrix and of the next two */
     (void)unpacking;
@@ -168,17 +184,16 @@ INLINE void dot_tile(const struct unpacking *unpacking, const uint8_t codes[QUAD
         low[t] = high[t] = vi_set(0);
     UNROLL
     for (uint32_t j = first; j < last; j += 2) {
-        const vi some = vi_load(codes[j] + 4 * lane), others = vi_load(codes[j + 1] + 4 * lane);
         UNROLL
         for (uint32_t t = 0; t < rows; t += 2) {
-            const vi pair = vi_load(x->codes[j + 2 * t / TILE][2 * t % TILE]); // see code_place
-            low[t] = pairs_dot(low[t], some, pair);
-            high[t] = pairs_dot(high[t], others, pair);
+            const vi pair = vi_load(x->codes + code_place(rows, j, t));
+            low[t] = pairs_dot(low[t], quads[j], pair);
+            high[t] = pairs_dot(high[t], quads[j + 1], pair);
         }
     }
     UNROLL
     for (uint32_t t = 0; t < rows; t += 2) {
-        const int32_t *starts = x->starts[first / 4];
+        const int32_t *starts = x->starts + first / 4 * rows;
         dot[t] = vi_add(pairs_first(low[t], high[t]), vi_set(starts[t]));
         dot[t + 1] = vi_add(pairs_second(low[t], high[t]), vi_set(starts[t + 1]));
     }
@@ -186,28 +201,27 @@ INLINE void dot_tile(const struct unpacking *unpacking, const uint8_t codes[QUAD
 
 #else
 
-/* `rows` is a constant where this is compiled: 2, 4 or TILE. With few rows each has several sums on
- * the way, since an addition waits for the one before it; whole numbers add up the same. */
-INLINE void dot_tile(const struct unpacking *unpacking, const uint8_t codes[QUADS][PACK_LINE],
-                     const struct x_block *x, uint32_t first, uint32_t last, uint32_t lane,
-                     uint32_t rows, vi dot[TILE])
+/* `rows` is a constant where this is compiled: 2, 4, 6 or TILE. With few rows each has several sums
+ * on the way, since an addition waits for the one before it; whole numbers add up the same. */
+INLINE void dot_tile(const struct unpacking *unpacking, const vi quads[QUADS],
+                     const struct x_block *x, uint32_t first, uint32_t last, uint32_t rows,
+                     vi dot[TILE])
 {
     const uint32_t chains = TILE / rows < CHAINS_MAX ? TILE / rows : CHAINS_MAX;
     vi part[CHAINS_MAX][TILE];
     UNROLL
     for (uint32_t t = 0; t < rows; t++) {
-        part[0][t] = vi_set(x->starts[first / 4][t]);
+        part[0][t] = vi_set(x->starts[first / 4 * rows + t]);
         UNROLL
         for (uint32_t c = 1; c < chains; c++)
             part[c][t] = vi_set(0);
     }
     UNROLL
     for (uint32_t j = first; j < last; j++) {
-        const vi quad = vi_load(codes[j] + 4 * lane);
         UNROLL
         for (uint32_t t = 0; t < rows; t++)
-            part[j % chains][t] =
-                dot_quad(unpacking, part[j % chains][t], quad, four_codes(x->codes[j][t]));
+            part[j % chains][t] = dot_quad(unpacking, part[j % chains][t], quads[j],
+                                           four_codes(x->codes + code_place(rows, j, t)));
     }
     UNROLL
     for (uint32_t t = 0; t < rows; t++) {
@@ -220,15 +234,16 @@ INLINE void dot_tile(const struct unpacking *unpacking, const uint8_t codes[QUAD
 
 #endif
 
-INLINE void add_tile(const struct unpacking *unpacking, const struct block *block,
-                     const struct x_block *x, uint32_t lane, uint32_t rows, vf sum[TILE])
+INLINE void add_tile(const struct unpacking *unpacking, const vi quads[QUADS],
+                     const struct scaling *scaling, const struct x_block *x, uint32_t rows,
+                     vf sum[TILE])
 {
     const uint32_t step = unpacking->has_halves ? QUADS / 2 : QUADS;
     UNROLL
     for (uint32_t first = 0; first < QUADS; first += step) {
-        const vf scale = vf_load(block->scales[first / 4] + lane);
+        const vf scale = scaling->scale[first / 4];
         vi dot[TILE];
-        dot_tile(unpacking, block->codes, x, first, first + step, lane, rows, dot);
+        dot_tile(unpacking, quads, x, first, first + step, rows, dot);
         UNROLL
         for (uint32_t t = 0; t < rows; t++)
             sum[t] = vf_fma(vf_from_vi(dot[t]), vf_mul(scale, vf_set(x->scales[t])), sum[t]);
@@ -237,28 +252,34 @@ INLINE void add_tile(const struct unpacking *unpacking, const struct block *bloc
         return;
     UNROLL
     for (uint32_t first = 0; first < QUADS; first += step) {
-        const vf min = vf_load(block->mins[first / 4] + lane);
         UNROLL
         for (uint32_t t = 0; t < rows; t++)
-            sum[t] = vf_fma(min, vf_set(x->offsets[first / 4][t]), sum[t]);
+            sum[t] =
+                vf_fma(scaling->min[first / 4], vf_set(x->offsets[first / 4 * rows + t]), sum[t]);
     }
 }
 
 /* A whole group, each block of it unpacked on the way, with up to TILE rows. */
 INLINE void multiply_few(const struct unpacking *unpacking, const struct group *group,
-                         const struct x_block *x, float *const *out, uint32_t count, uint32_t rows)
+                         float *scratch, float *const *out, uint32_t count, uint32_t rows)
 {
     vf sum[VECTORS][TILE];
     UNROLL
     for (uint32_t i = 0; i < VECTORS * TILE; i++)
         sum[i / TILE][i % TILE] = vf_set(0.0f);
     for (uint32_t i = 0; i < group->blocks; i++) {
-        struct block block;
+        const struct columns at = columns_at(unpacking, group, i);
+        const struct x_block x = x_block_at(scratch, i, rows);
         prefetch_ahead(unpacking, group, i);
-        unpack_block(unpacking, group, i, &block);
         UNROLL
-        for (uint32_t v = 0; v < VECTORS; v++)
-            add_tile(unpacking, &block, &x[i], v * LANES, rows, sum[v]);
+        for (uint32_t v = 0; v < VECTORS; v++) {
+            vi quads[QUADS];
+            struct scaling scaling;
+            unpacking->unpack(&at, v * LANES, quads);
+            unpacking->scaling(&at, v * LANES, &scaling);
+            make_pairs(quads);
+            add_tile(unpacking, quads, &scaling, &x, rows, sum[v]);
+        }
     }
     UNROLL
     for (uint32_t v = 0; v < VECTORS; v++) {
@@ -461,8 +482,7 @@ INLINE void multiply_panel(const struct unpacking *unpacking, const struct panel
 /* ---- types ----------------------------------------------------------------------------------- */
 
 typedef void one_fn(const struct group *group, const struct meeting *m, float *out);
-typedef void few_fn(const struct group *group, const struct x_block *x, float *const *out,
-                    uint32_t count);
+typedef void few_fn(const struct group *group, float *scratch, float *const *out, uint32_t count);
 typedef void unpack_panel_fn(const struct group *group, struct block *blocks);
 
 #define FUNCTIONS(id, ...)                                                                         \
@@ -471,15 +491,18 @@ typedef void unpack_panel_fn(const struct group *group, struct block *blocks);
     {                                                                                              \
         multiply_one(&unpacking_##id, group, m, out);                                              \
     }                                                                                              \
-    static void few_##id(const struct group *group, const struct x_block *x, float *const *out,    \
+    static void few_##id(const struct group *group, float *scratch, float *const *out,             \
                          uint32_t count)                                                           \
     {                                                                                              \
-        if (count == 2)                                                                            \
-            multiply_few(&unpacking_##id, group, x, out, count, 2);                                \
-        else if (count <= 4)                                                                       \
-            multiply_few(&unpacking_##id, group, x, out, count, 4);                                \
-        else                                                                                       \
-            multiply_few(&unpacking_##id, group, x, out, count, TILE);                             \
+        const uint32_t rows = tile_rows(count);                                                    \
+        if (rows == 2)                                                                             \
+            multiply_few(&unpacking_##id, group, scratch, out, count, 2);                          \
+        else if (rows == 4)                                                                        \
+            multiply_few(&unpacking_##id, group, scratch, out, count, 4);                          \
+        else if (TILE > 4 && rows == 6)                                                            \
+            multiply_few(&unpacking_##id, group, scratch, out, count, 6);                          \
+        else if (TILE > 4)                                                                         \
+            multiply_few(&unpacking_##id, group, scratch, out, count, TILE);                       \
     }                                                                                              \
     static void unpack_##id(const struct group *group, struct block *blocks)                       \
     {                                                                                              \
@@ -550,14 +573,14 @@ static void multiply_by_few(const struct product *product, const struct meeting 
                             uint32_t count)
 {
     const struct type *type = &types[product->dtype];
-    struct x_block *x = (struct x_block *)(void *)product->scratch;
+    float *scratch = product->scratch;
     for (uint32_t row = product->first; row < product->last; row += PACK_ROWS) {
         const struct group group = group_at(product, row);
         float *out[TILE];
         if (row == product->first && !product->is_further)
-            fill_x(type->unpacking, &group, meetings, count, x);
+            fill_x(type->unpacking, &group, meetings, count, scratch);
         outs_at(meetings, count, row, out);
-        type->few(&group, x, out, count);
+        type->few(&group, scratch, out, count);
     }
 }
 
