@@ -4,7 +4,9 @@
 #ifndef TESTS_GOLDEN_CROWD_H
 #define TESTS_GOLDEN_CROWD_H
 
+#include "golden/keeper.h"
 #include "golden/oracle.h"
+#include "golden/speaker.h"
 
 enum {
     CROWD_PLACES = 5,     /* sessions at once, at most */
@@ -20,6 +22,14 @@ struct place {
     uint32_t mark;
     bool is_marked;
     int32_t next; /* the token that it would choose, or any */
+    struct speaker speaker;
+};
+
+/* What happened, for who has to know that a schedule tried all. */
+struct deeds {
+    uint64_t rounds, accepted, refused; /* drafts of rounds */
+    uint64_t hits, misses, loads;       /* of snapshots */
+    uint64_t adopted;                   /* hits on what another session had kept */
 };
 
 struct crowd {
@@ -27,8 +37,11 @@ struct crowd {
     struct weir_engine_options options;
     struct weir_model *model;
     struct weir_engine *engine;
+    struct fixture drafter; /* another model, for drafts */
+    struct keeper keeper;
     struct place places[CROWD_PLACES];
     uint32_t count; /* places */
+    struct deeds deeds;
     uint32_t vocab, width;
     uint32_t calls_left; /* of the progress until it cancels; 0: it never does */
     uint32_t actions;    /* begun */
@@ -62,6 +75,12 @@ _Noreturn void crowd_fail(const struct crowd *crowd, const char *format, ...)
 void crowd_expect_ok(const struct crowd *crowd, enum weir_status status,
                      const struct weir_error *err);
 
+/* The place's session is empty from now on. */
+void place_empty(struct place *place);
+
+/* Fails unless actual[count] is expected[count] to the bit: "what behind token `position`". */
+void crowd_check_bits(const struct crowd *crowd, const struct place *place, const float *actual,
+                      const float *expected, uint32_t count, const char *what, uint32_t position);
 /* The session of the place holds what it should. */
 void crowd_check_place(const struct crowd *crowd, const struct place *place);
 /* So it does, and the `rows` hidden states and `outs` rows of logits of its last step are those of

@@ -39,6 +39,15 @@ void life_cut(struct life *life, uint32_t length)
         life->drafted = length;
 }
 
+void life_copy(struct life *to, const struct life *from, uint32_t width)
+{
+    float *hidden = to->hidden;
+    *to = *from;
+    to->hidden = hidden;
+    if (!from->is_drafted_apart)
+        memcpy(hidden, from->hidden, (size_t)from->drafted * width * sizeof *hidden);
+}
+
 static bool is_same_token(const struct life_token *a, const struct life_token *b)
 {
     return a->id == b->id && a->step_begin == b->step_begin && a->step_rows == b->step_rows &&
@@ -159,6 +168,8 @@ void oracle_follow(struct oracle *oracle, const struct life *life)
     }
     while (oracle->path.length < life->length)
         take_step(oracle, life);
+    if (life->is_drafted_apart)
+        return;
     if (!drafts_go_on(&oracle->path, life, oracle->width)) {
         CHECK_OK(weir_session_mtp_rewind(session, 0, &err), &err);
         oracle->path.drafted = 0;

@@ -25,7 +25,8 @@ struct life_token {
 struct life {
     uint32_t length;
     struct life_token tokens[LIFE_MAX];
-    uint32_t drafted; /* tokens of the MTP block's cache */
+    uint32_t drafted;      /* tokens of the MTP block's cache */
+    bool is_drafted_apart; /* by a speculator: `drafts` and `hidden` do not tell what is there */
     int32_t drafts[LIFE_MAX];
     float *hidden; /* [LIFE_MAX, width]: the state that each began with */
 };
@@ -37,6 +38,8 @@ void life_draft(struct life *life, const int32_t *tokens, const float *hidden, u
                 uint32_t width);
 /* Back to `length` tokens, also of the MTP block. */
 void life_cut(struct life *life, uint32_t length);
+/* Makes `to`, whose `hidden` has room, the same as `from`. */
+void life_copy(struct life *to, const struct life *from, uint32_t width);
 
 struct oracle {
     struct fixture fixture;

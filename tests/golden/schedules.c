@@ -7,6 +7,7 @@
 #include "golden/crowd.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 
 #include "golden/poison.h"
 #include "run/engine.h"
@@ -23,23 +24,17 @@ enum {
 
 /* ---- coming, going, going back --------------------------------------------------------------- */
 
-static void empty(struct place *place)
-{
-    place->life.length = place->life.drafted = 0;
-    place->is_marked = false;
-    place->next = 0;
-}
-
 static void act_open(struct crowd *crowd, struct place *place)
 {
     struct weir_error err = {0};
     crowd_expect_ok(crowd, weir_session_open(&place->session, crowd->engine, &err), &err);
-    empty(place);
+    place_empty(place);
 }
 
 static void act_close(struct crowd *crowd, struct place *place)
 {
     (void)crowd;
+    speaker_close(place);
     weir_session_close(place->session);
     place->session = NULL;
 }
@@ -48,7 +43,13 @@ static void act_reset(struct crowd *crowd, struct place *place)
 {
     (void)crowd;
     weir_session_reset(place->session);
-    empty(place);
+    place_empty(place);
+}
+
+static void act_silence(struct crowd *crowd, struct place *place)
+{
+    (void)crowd;
+    speaker_close(place);
 }
 
 static void act_mark(struct crowd *crowd, struct place *place)
@@ -87,6 +88,7 @@ struct turn_of {
     uint32_t rows, outs;
     int32_t tokens[LIFE_MAX];
     enum weir_logits logits;
+    bool is_round; /* of speculation */
 };
 
 /* Tokens that the session may get at once, one at least; 0: none. */
@@ -121,7 +123,7 @@ static void draw_tokens(struct crowd *crowd, struct turn_of *turn)
 }
 
 /* One token, a few, or a part of a prompt, of at most `most`; so many rows of logits. */
-static void draw_turn(struct crowd *crowd, struct turn_of *turn, uint32_t most, uint32_t outs_most)
+static void draw_plain(struct crowd *crowd, struct turn_of *turn, uint32_t most, uint32_t outs_most)
 {
     static const uint32_t kinds[] = {1, 1, 2, 4, LIFE_EXACT, LIFE_EXACT, PART_MAX};
     const uint32_t kind = kinds[crowd_draw(crowd, sizeof kinds / sizeof kinds[0])];
@@ -133,11 +135,45 @@ static void draw_turn(struct crowd *crowd, struct turn_of *turn, uint32_t most, 
     draw_tokens(crowd, turn);
 }
 
-/* Behind a step of the turn. */
+/* A round of the place's speculator. */
+static void draw_round(struct crowd *crowd, struct turn_of *turn, uint32_t most)
+{
+    const uint32_t wanted = crowd_draw_between(crowd, 1, WEIR_ROUND_TOKENS_MAX);
+    turn->rows = speaker_draft(crowd, turn->place, wanted < most ? wanted : most, turn->tokens);
+    turn->outs = turn->rows;
+    turn->logits = WEIR_LOGITS_ALL;
+}
+
+/* Behind a step of the turn. A round that is not ended leaves all its tokens in the session. */
 static void take_turn(struct crowd *crowd, const struct turn_of *turn)
 {
+    if (turn->is_round && crowd_draw(crowd, 16) != 0) {
+        speaker_accept(crowd, turn->place, turn->tokens, turn->rows);
+        return;
+    }
     life_add(&turn->place->life, turn->tokens, turn->rows, turn->logits);
     crowd_check_rows(crowd, turn->place, turn->rows, turn->outs);
+}
+
+/* Draws a turn for the place; false if it can take nothing. */
+static bool draw_turn(struct crowd *crowd, struct turn_of *turn, struct place *place, uint32_t rows,
+                      uint32_t outs)
+{
+    const bool is_round = place->speaker.speculator != NULL && crowd_draw(crowd, 4) != 0;
+    if (!is_round)
+        make_room(crowd, place);
+    const uint32_t room = is_round ? LIFE_MAX - place->life.length : room_of(crowd, place);
+    uint32_t most = room < rows ? room : rows;
+    most = is_round && outs < most ? outs : most;
+    if (most == 0)
+        return false;
+    *turn = (struct turn_of){.place = place, .is_round = is_round};
+    if (is_round)
+        draw_round(crowd, turn, most);
+    else
+        draw_plain(crowd, turn, most, outs);
+    crowd_say(crowd, is_round ? " %u*%u" : " %u+%u", crowd_number(crowd, place), turn->rows);
+    return true;
 }
 
 /* Some of the sessions, in any order. */
@@ -149,16 +185,10 @@ static uint32_t draw_turns(struct crowd *crowd, struct turn_of turns[CROWD_PLACE
         struct place *place = &crowd->places[(first + i) % crowd->count];
         if (place->session == NULL || crowd_draw(crowd, 4) == 0)
             continue;
-        make_room(crowd, place);
-        const uint32_t room = room_of(crowd, place), most = room < rows ? room : rows;
-        if (most == 0)
+        if (!draw_turn(crowd, &turns[count], place, rows, outs))
             continue;
-        struct turn_of *turn = &turns[count++];
-        turn->place = place;
-        draw_turn(crowd, turn, most, outs);
-        rows -= turn->rows;
-        outs -= turn->outs;
-        crowd_say(crowd, " %u+%u", crowd_number(crowd, place), turn->rows);
+        rows -= turns[count].rows;
+        outs -= turns[count++].outs;
     }
     return count;
 }
@@ -183,6 +213,14 @@ static bool draw_cancel(struct crowd *crowd, uint32_t calls)
     return is_cancelled;
 }
 
+/* Behind one that was cut short. */
+static void lose_turn(const struct crowd *crowd, const struct turn_of *turn)
+{
+    place_empty(turn->place);
+    if (turn->is_round)
+        speaker_accept_nothing(crowd, turn->place);
+}
+
 static void act_step(struct crowd *crowd, struct place *place)
 {
     (void)place;
@@ -200,7 +238,7 @@ static void act_step(struct crowd *crowd, struct place *place)
     crowd->calls_left = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (was_cut)
-            empty(turns[i].place);
+            lose_turn(crowd, &turns[i]);
         else
             take_turn(crowd, &turns[i]);
     }
@@ -219,48 +257,89 @@ static void add_steps(const struct crowd *crowd, const struct turn_of *turn, uin
     }
 }
 
-/* Of a prompt in as many steps as needed. When it is cancelled between two, the first stay. */
-static void act_eval(struct crowd *crowd, struct place *place)
+/* All tokens of the turn, in as many steps as needed: by the speculator, if there is one, or past
+ * it. When it is cancelled between two, the first stay. */
+static void eval_turn(struct crowd *crowd, const struct turn_of *turn)
 {
-    static struct turn_of turn;
+    struct place *place = turn->place;
     struct weir_error err = {0};
-    const uint32_t room = room_of(crowd, place), begin = place->life.length;
-    if (room == 0)
-        return;
-    turn = (struct turn_of){.place = place};
-    turn.rows = crowd_draw_between(crowd, 1, room < PROMPT_MAX ? room : PROMPT_MAX);
-    turn.logits = crowd_draw(crowd, 3) == 0 ? WEIR_LOGITS_NONE : WEIR_LOGITS_LAST;
-    draw_tokens(crowd, &turn);
+    const uint32_t begin = place->life.length;
     const bool is_cancelled = draw_cancel(crowd, 200);
-    const enum weir_status status =
-        weir_session_eval(place->session, turn.tokens, turn.rows, turn.logits, &err);
+    enum weir_status status;
+    if (place->speaker.speculator != NULL && crowd_draw(crowd, 4) != 0) {
+        place->is_marked = false;
+        status = weir_speculator_prompt(place->speaker.speculator, turn->tokens, turn->rows,
+                                        turn->logits, &err);
+    } else {
+        status = weir_session_eval(place->session, turn->tokens, turn->rows, turn->logits, &err);
+    }
     const bool was_cut = is_cancelled && status == WEIR_ERR_CANCELLED;
     if (!was_cut)
         crowd_expect_ok(crowd, status, &err);
     crowd->calls_left = 0;
     const uint32_t position = weir_session_position(place->session);
-    crowd_say(crowd, " of %u: %u to %u", turn.rows, begin, position);
-    if (position < begin + turn.rows && !was_cut)
+    crowd_say(crowd, " of %u: %u to %u", turn->rows, begin, position);
+    if (position < begin + turn->rows && !was_cut)
         crowd_fail(crowd, "session %u holds %u tokens", crowd_number(crowd, place), position);
     if (position <= begin) {
-        empty(place);
+        place_empty(place);
         crowd_check_place(crowd, place);
         return;
     }
-    add_steps(crowd, &turn, position - begin);
+    add_steps(crowd, turn, position - begin);
     crowd_check_place(crowd, place);
-    if (position == begin + turn.rows)
-        crowd_check_rows(crowd, place, 0, engine_outs(turn.logits, turn.rows));
+    if (position == begin + turn->rows)
+        crowd_check_rows(crowd, place, 0, turn->outs);
+}
+
+static void act_eval(struct crowd *crowd, struct place *place)
+{
+    static struct turn_of turn;
+    const uint32_t room = room_of(crowd, place);
+    if (room == 0)
+        return;
+    turn = (struct turn_of){.place = place};
+    turn.rows = crowd_draw_between(crowd, 1, room < PROMPT_MAX ? room : PROMPT_MAX);
+    turn.logits = crowd_draw(crowd, 3) == 0 ? WEIR_LOGITS_NONE : WEIR_LOGITS_LAST;
+    turn.outs = engine_outs(turn.logits, turn.rows);
+    draw_tokens(crowd, &turn);
+    eval_turn(crowd, &turn);
+}
+
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+/* Goes on with the text that it was got for, mostly to its end. */
+static void act_get(struct crowd *crowd, struct place *place)
+{
+    static struct turn_of turn;
+    turn = (struct turn_of){.place = place, .logits = WEIR_LOGITS_LAST, .outs = 1};
+    turn.rows = keeper_get(crowd, place, turn.tokens);
+    if (crowd_draw(crowd, 4) != 0)
+        eval_turn(crowd, &turn);
 }
 
 /* ---- the block of multi-token prediction ----------------------------------------------------- */
+
+static void act_draft_rewind(struct crowd *crowd, struct place *place)
+{
+    struct weir_error err = {0};
+    const uint32_t most = place->life.is_drafted_apart ? 0 : place->life.drafted;
+    const uint32_t position = crowd_draw_between(crowd, 0, most);
+    crowd_say(crowd, " to %u", position);
+    crowd_expect_ok(crowd, weir_session_mtp_rewind(place->session, position, &err), &err);
+    place->life.drafted = position;
+    place->life.is_drafted_apart = false;
+}
 
 /* Tokens behind the hidden states of the last step, or one more of a chain. */
 static void act_draft(struct crowd *crowd, struct place *place)
 {
     struct weir_error err = {0};
     int32_t tokens[LIFE_EXACT];
-    uint32_t count = 0, most = LIFE_MAX - place->life.drafted;
+    uint32_t count = 0, most;
+    if (place->life.is_drafted_apart)
+        act_draft_rewind(crowd, place); /* what follows must be known */
+    most = LIFE_MAX - place->life.drafted;
     const float *hidden = weir_session_mtp_hidden(place->session, 0);
     if (hidden == NULL || crowd_draw(crowd, 3) == 0)
         hidden = weir_session_hidden(place->session, 0);
@@ -276,15 +355,6 @@ static void act_draft(struct crowd *crowd, struct place *place)
         weir_session_mtp_eval(place->session, tokens, hidden, count, WEIR_LOGITS_ALL, &err);
     crowd_expect_ok(crowd, status, &err);
     crowd_check_drafts(crowd, place, count);
-}
-
-static void act_draft_rewind(struct crowd *crowd, struct place *place)
-{
-    struct weir_error err = {0};
-    const uint32_t position = crowd_draw_between(crowd, 0, place->life.drafted);
-    crowd_say(crowd, " to %u", position);
-    crowd_expect_ok(crowd, weir_session_mtp_rewind(place->session, position, &err), &err);
-    place->life.drafted = position;
 }
 
 /* ---- what is refused ------------------------------------------------------------------------- */
@@ -353,6 +423,12 @@ static const struct {
     {"rewind", act_rewind, 16, NEED_OPEN},
     {"draft", act_draft, 12, NEED_MTP},
     {"draft rewind", act_draft_rewind, 3, NEED_MTP},
+    {"speak", speaker_open, 12, NEED_OPEN},
+    {"be silent", act_silence, 2, NEED_OPEN},
+    {"put", keeper_put, 20, NEED_OPEN},
+    {"get", act_get, 12, NEED_OPEN},
+    {"save", keeper_save, 3, NEED_OPEN},
+    {"load", keeper_load, 3, NEED_OPEN},
     {"poison", act_poison, 10, NEED_NONE},
 };
 enum { ACTION_KINDS = sizeof actions / sizeof actions[0] };
@@ -393,7 +469,18 @@ static void act(struct crowd *crowd)
         crowd_check_place(crowd, place);
 }
 
-static void run_schedule(uint32_t model, uint32_t engine)
+static void add_deeds(struct deeds *sum, const struct deeds *deeds)
+{
+    sum->rounds += deeds->rounds;
+    sum->accepted += deeds->accepted;
+    sum->refused += deeds->refused;
+    sum->hits += deeds->hits;
+    sum->adopted += deeds->adopted;
+    sum->misses += deeds->misses;
+    sum->loads += deeds->loads;
+}
+
+static void run_schedule(uint32_t model, uint32_t engine, struct deeds *deeds)
 {
     struct crowd *crowd = calloc(1, sizeof *crowd);
     CHECK(crowd != NULL);
@@ -401,6 +488,7 @@ static void run_schedule(uint32_t model, uint32_t engine)
     if (crowd_open(crowd, model, engine)) {
         while (crowd->actions < ACTIONS)
             act(crowd);
+        add_deeds(deeds, &crowd->deeds);
         crowd_close(crowd);
     }
     free(crowd);
@@ -408,8 +496,13 @@ static void run_schedule(uint32_t model, uint32_t engine)
 
 TEST(schedules_give_each_session_what_it_gets_alone)
 {
+    struct deeds deeds = {.rounds = 0};
     for (uint32_t engine = 0; engine < crowd_engines(); engine++) {
         for (uint32_t model = 0; model < CROWD_MODELS; model++)
-            run_schedule(model, engine);
+            run_schedule(model, engine, &deeds);
     }
+    printf("DEEDS %lu %lu %lu %lu %lu %lu %lu\n", deeds.rounds, deeds.accepted, deeds.refused,
+           deeds.hits, deeds.adopted, deeds.misses, deeds.loads);
+    CHECK(deeds.accepted > 0 && deeds.refused > 0);
+    CHECK(deeds.adopted > 0 && deeds.misses > 0 && deeds.loads > 0);
 }
