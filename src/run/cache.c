@@ -14,6 +14,7 @@
 /* A snapshot in memory. */
 struct kept {
     struct cache_key key;
+    struct digest link;
     uint8_t *data;
     uint64_t bytes;
     uint64_t used; /* the call that last used it, or one that stands on it */
@@ -133,12 +134,13 @@ static void found_close(struct found *found)
     *found = (struct found){.path = NULL};
 }
 
-/* *is_there says whether there is one; it may have vanished since it was listed. */
+/* `kept`, or the file of the key if that is NULL. *is_there says whether there is one; it may have
+ * vanished since it was listed. */
 static enum weir_status found_open(struct found *found, const struct weir_cache *cache,
-                                   const struct cache_key *key, bool in_memory, bool *is_there,
+                                   const struct cache_key *key, struct kept *kept, bool *is_there,
                                    struct weir_error *err)
 {
-    *found = (struct found){.kept = in_memory ? find_kept(cache, key) : NULL};
+    *found = (struct found){.kept = kept};
     *is_there = found->kept != NULL;
     if (*is_there) {
         found->source = (struct snapshot_source){
@@ -161,15 +163,16 @@ static enum weir_status found_open(struct found *found, const struct weir_cache 
     return status == WEIR_OK || !*is_there ? WEIR_OK : err_set(err, status, "%s", inner.text);
 }
 
-/* Used now, wherever it is. */
-static void touch(const struct weir_cache *cache, const struct cache_key *key,
-                  const struct found *found)
+/* Used now, in memory and in the folder, where others may need what stands on it. */
+static void touch(const struct weir_cache *cache, const struct cache_key *key)
 {
     struct kept *kept = find_kept(cache, key);
+    char *path = cache->folder.path == NULL ? NULL : cache_folder_path(&cache->folder, key, NULL);
     if (kept != NULL)
         kept->used = cache->calls;
-    if (found->path != NULL)
-        cache_folder_touch(found->path, cache->now);
+    if (path != NULL)
+        cache_folder_touch(path, cache->now);
+    mem_free(path);
 }
 
 static void begin_call(struct weir_cache *cache)
@@ -189,14 +192,20 @@ static void drop(struct weir_cache *cache, const struct found *found)
 
 /* ---- a chain --------------------------------------------------------------------------------- */
 
-/* Reads the snapshot of a key into the session; one that is damaged is dropped, with a word. */
+/* Reads the snapshot of a key into the session: the leaf of a chain, whose link *link becomes, or
+ * rows that another stands on, which must have that link. Memory and the folder may have the same
+ * text, computed in two ways. One that is damaged is dropped, with a word. */
 static enum weir_status read_one(struct weir_cache *cache, struct weir_session *session,
                                  const struct cache_key *key, enum snapshot_use use,
                                  struct snapshot_head *head, struct digest *link, bool *is_there,
                                  struct weir_error *err)
 {
+    const struct digest wanted = *link;
+    struct kept *kept = find_kept(cache, key);
     struct found found;
-    enum weir_status status = found_open(&found, cache, key, true, is_there, err);
+    if (kept != NULL && use == SNAPSHOT_ROWS && !digest_equals(kept->link, wanted))
+        kept = NULL;
+    enum weir_status status = found_open(&found, cache, key, kept, is_there, err);
     if (status != WEIR_OK || !*is_there)
         return status;
     status = snapshot_read(session, &cache->shape, &found.source, use, head, link, err);
@@ -204,9 +213,10 @@ static enum weir_status read_one(struct weir_cache *cache, struct weir_session *
         status = err_set(err, WEIR_ERR_FORMAT, "%s: holds %u tokens, which is not in its name",
                          found.source.name, head->position);
     if (status == WEIR_OK)
-        touch(cache, key, &found);
+        touch(cache, key);
     else if (status == WEIR_ERR_FORMAT)
         drop(cache, &found);
+    *is_there = status == WEIR_OK && (use == SNAPSHOT_LEAF || digest_equals(*link, wanted));
     found_close(&found);
     return status;
 }
@@ -217,7 +227,7 @@ static enum weir_status read_chain(struct weir_cache *cache, struct weir_session
                                    uint32_t position, bool *is_whole, struct weir_error *err)
 {
     struct snapshot_head leaf = {.position = 0}, head;
-    struct digest leaf_link = {{0}}, link;
+    struct digest leaf_link = {{0}};
     struct origin next = {.position = position};
     *is_whole = false;
     while (next.position > 0) {
@@ -225,15 +235,13 @@ static enum weir_status read_chain(struct weir_cache *cache, struct weir_session
         const bool is_leaf = next.position == position;
         bool is_there;
         const enum weir_status status =
-            read_one(cache, session, &key, is_leaf ? SNAPSHOT_LEAF : SNAPSHOT_ROWS, &head, &link,
-                     &is_there, err);
+            read_one(cache, session, &key, is_leaf ? SNAPSHOT_LEAF : SNAPSHOT_ROWS, &head,
+                     &next.link, &is_there, err);
         if (status != WEIR_OK || !is_there)
             return status;
         if (is_leaf) {
             leaf = head;
-            leaf_link = link;
-        } else if (!digest_equals(link, next.link)) {
-            return WEIR_OK; /* the same text, but computed in another way */
+            leaf_link = next.link;
         }
         next = head.parent;
     }
@@ -248,14 +256,14 @@ static enum weir_status look_at(struct weir_cache *cache, const struct cache_key
                                 struct weir_error *err)
 {
     struct found found;
-    enum weir_status status =
-        found_open(&found, cache, key, cache->folder.path == NULL, is_there, err);
+    struct kept *kept = cache->folder.path == NULL ? find_kept(cache, key) : NULL;
+    enum weir_status status = found_open(&found, cache, key, kept, is_there, err);
     if (status != WEIR_OK || !*is_there)
         return status;
     TRY(snapshot_source_head(&found.source, &cache->shape, head, err));
     TRY(snapshot_source_read(&found.source, snapshot_link_offset(head, &cache->shape), link,
                              sizeof *link, err));
-    touch(cache, key, &found);
+    touch(cache, key);
 out:
     found_close(&found);
     return status;
@@ -359,7 +367,8 @@ static void drop_key(struct weir_cache *cache, const struct cache_key *key)
 {
     struct found found;
     bool is_there;
-    if (found_open(&found, cache, key, true, &is_there, NULL) == WEIR_OK && is_there)
+    struct kept *kept = find_kept(cache, key);
+    if (found_open(&found, cache, key, kept, &is_there, NULL) == WEIR_OK && is_there)
         drop(cache, &found);
     found_close(&found);
 }
@@ -445,6 +454,7 @@ static enum weir_status put_in_memory(struct weir_cache *cache, const struct wei
         mem_free(kept.data);
         return status;
     }
+    kept.link = made->link;
     cache->kept[cache->kept_count++] = kept;
     cache->stats.bytes += bytes;
     cache->stats.snapshots++;

@@ -534,6 +534,74 @@ TEST(cache_folder_can_be_shared)
     room_close(&two);
 }
 
+/* Two caches of one engine on one folder; the first has memory too. Returns the first; the room has
+ * the second. */
+static struct weir_cache *open_two(struct room *room, const char *dir)
+{
+    room_open(room, NANOMOE, 1 << 30, dir, 1 << 30);
+    struct weir_cache *first = room->cache;
+    open_cache(room, 0, dir, 1 << 30);
+    return first;
+}
+
+/* The room has that one from now on. */
+static void close_other(struct room *room, struct weir_cache *cache)
+{
+    weir_cache_close(room->cache);
+    room->cache = cache;
+}
+
+/* The same text in memory and in the folder, computed in two ways: with and without the hidden state
+ * of its last token. What stands on the folder's is not lost for what memory has. */
+TEST(cache_in_memory_hides_nothing_of_the_folder)
+{
+    const char *dir = folder_fresh("cache.hidden");
+    struct weir_session *other;
+    struct weir_error err = {0};
+    struct room room;
+    struct weir_cache *first = open_two(&room, dir);
+    CHECK_OK(weir_session_open(&other, room.fixture.engine, &err), &err);
+    CHECK_OK(weir_session_eval(other, text, 10, WEIR_LOGITS_NONE, &err), &err);
+    eval(&room, text, 10);
+    put(&room);
+    CHECK_OK(weir_cache_put(first, other, &err), &err);
+    eval(&room, text + 10, 15);
+    put(&room);
+    weir_session_close(other);
+    close_other(&room, first);
+    check_held(&room, text, LENGTH, 25);
+    check_held(&room, text, 25, 10);
+    CHECK_INT(folder_files(dir), 2);
+    CHECK_INT(room.warnings, 0);
+    room_close(&room);
+}
+
+/* What a snapshot stands on is used with it, in the folder too where it was read from memory. */
+TEST(cache_folder_keeps_what_others_stand_on)
+{
+    const char *dir = folder_fresh("cache.stood_on");
+    struct room room;
+    struct weir_cache *first = open_two(&room, dir), *second = room.cache;
+    room.cache = first;
+    eval(&room, text, 10);
+    put(&room);
+    room.cache = second;
+    eval(&room, text + 10, 15);
+    put(&room);
+    room.cache = first;
+    CHECK_INT(get(&room, text, LENGTH), 25);
+    weir_cache_close(second);
+    open_cache(&room, 0, dir, folder_bytes(dir));
+    weir_session_reset(room.fixture.session);
+    eval(&room, text + 1, 10); /* of another text, for which one has to go */
+    put(&room);
+    CHECK_INT(folder_files(dir), 2);
+    check_held(&room, text, LENGTH, 10);
+    CHECK_INT(room.warnings, 0);
+    close_other(&room, first);
+    room_close(&room);
+}
+
 /* Keeps texts for ever. */
 static void keep_texts(struct room *room)
 {
