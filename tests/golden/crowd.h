@@ -41,7 +41,7 @@ struct crowd {
     struct keeper keeper;
     struct place places[CROWD_PLACES];
     uint32_t count; /* places */
-    struct deeds deeds;
+    struct deeds *deeds;
     uint32_t vocab, width;
     uint32_t calls_left; /* of the progress until it cancels; 0: it never does */
     uint32_t actions;    /* begun */
@@ -52,9 +52,9 @@ struct crowd {
 enum { CROWD_MODELS = 4 };
 uint32_t crowd_engines(void);
 
-/* Opens an engine for 2 to CROWD_PLACES sessions, its options drawn, and their oracles. `crowd` has
- * its stream, and is zero otherwise. False, with nothing open, if the processor has not that level
- * of instructions. */
+/* Opens an engine for 2 to CROWD_PLACES sessions, its options drawn, their oracles and caches.
+ * `crowd` has its stream and deeds, and is zero otherwise. False, with nothing open, if the
+ * processor has not that level of instructions. */
 bool crowd_open(struct crowd *crowd, uint32_t model, uint32_t engine);
 void crowd_close(struct crowd *crowd);
 

@@ -213,7 +213,6 @@ static void become(struct crowd *crowd, struct place *place, const struct kept_l
     }
     if (crowd_draw(crowd, 2) == 0)
         poison_session(place->session);
-    crowd->deeds.adopted += kept->owner != crowd_number(crowd, place);
 }
 
 /* What somebody had or has, or the beginning of it, and more. */
@@ -260,13 +259,14 @@ uint32_t keeper_get(struct crowd *crowd, struct place *place, int32_t *rest)
         &err);
     crowd_say(crowd, " %u of %u tokens from cache %u", held, count, number);
     check_held(crowd, number, text, count, held);
-    crowd->deeds.hits += held != 0;
-    crowd->deeds.misses += held == 0;
+    crowd->deeds->hits += held != 0;
+    crowd->deeds->misses += held == 0;
     if (held != 0) {
         const struct kept_life *kept = find_link(keeper, place->session->origin.link);
         if (kept == NULL || kept->life.length != held || !begins_with(text, count, &kept->life))
             crowd_fail(crowd, "cache %u gave %u tokens that nobody put there", number, held);
         become(crowd, place, kept);
+        crowd->deeds->adopted += kept->owner != crowd_number(crowd, place);
     }
     crowd_check_place(crowd, place);
     place->next = text[held];
@@ -285,5 +285,5 @@ void keeper_load(struct crowd *crowd, struct place *place)
     crowd_expect_ok(crowd, weir_session_load(place->session, file_path(number), &err), &err);
     crowd_say(crowd, " %u tokens of %u", kept->life.length, kept->owner);
     become(crowd, place, kept);
-    crowd->deeds.loads++;
+    crowd->deeds->loads++;
 }

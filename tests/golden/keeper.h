@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The snapshots of a crowd: prefix caches and saved sessions, and what each of them held when it was
- * made. A session that gets one must be, to the bit, the one that was kept. */
+ * The snapshots of a crowd: prefix caches and saved sessions, and what each held when it was made.
+ * A session that gets one must be, to the bit, the one that was kept. */
 #ifndef TESTS_GOLDEN_KEEPER_H
 #define TESTS_GOLDEN_KEEPER_H
 

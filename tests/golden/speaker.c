@@ -38,7 +38,7 @@ static struct weir_speculator_options draw_speculation(struct crowd *crowd)
     return options;
 }
 
-/* Greedy or not. N-grams need a text that repeats, so of two tokens; other texts are chosen with all
+/* Greedy or not. N-grams need a text that repeats, so of two tokens; others are chosen with all
  * that looks back at what was accepted. */
 static void open_samplers(struct crowd *crowd, struct speaker *speaker)
 {
@@ -172,9 +172,9 @@ void speaker_accept(struct crowd *crowd, struct place *place, const int32_t *tok
         life_cut(life, begin + count);
     check_chosen(crowd, place, out, count);
     place->next = out[count - 1];
-    crowd->deeds.rounds++;
-    crowd->deeds.accepted += count - 1;
-    crowd->deeds.refused += rows - count;
+    crowd->deeds->rounds++;
+    crowd->deeds->accepted += count - 1;
+    crowd->deeds->refused += rows - count;
 }
 
 void speaker_accept_nothing(const struct crowd *crowd, struct place *place)

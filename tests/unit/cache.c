@@ -551,8 +551,8 @@ static void close_other(struct room *room, struct weir_cache *cache)
     room->cache = cache;
 }
 
-/* The same text in memory and in the folder, computed in two ways: with and without the hidden state
- * of its last token. What stands on the folder's is not lost for what memory has. */
+/* The same text in memory and in the folder, computed in two ways: with and without the hidden
+ * state of its last token. What stands on the folder's is not lost for what memory has. */
 TEST(cache_in_memory_hides_nothing_of_the_folder)
 {
     const char *dir = folder_fresh("cache.hidden");
