@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "folder.h"
 #include "golden/crowd.h"
 #include "golden/poison.h"
+#include "run/cache_folder.h"
 #include "run/snapshot.h"
 
 enum { TAIL_MAX = 20 }; /* tokens behind what somebody had */
@@ -16,9 +18,10 @@ enum { TAIL_MAX = 20 }; /* tokens behind what somebody had */
 /* What one session was when it was kept. */
 struct kept_life {
     struct kept_life *next;
-    struct digest link; /* by which caches tell apart what has the same tokens */
-    unsigned stores;    /* that it was put into */
-    uint32_t owner;     /* the place that it is of */
+    struct digest link;  /* by which caches tell apart what has the same tokens */
+    struct digest whole; /* of all bytes that the session was */
+    unsigned stores;     /* that it was put into */
+    uint32_t owner;      /* the place that it is of */
     struct life life;
 };
 
@@ -87,6 +90,26 @@ void keeper_close(struct keeper *keeper)
 
 /* ---- what was kept --------------------------------------------------------------------------- */
 
+/* Of a session, in one piece. */
+static struct digest digest_of(const struct weir_session *session)
+{
+    const struct snapshot_shape shape = snapshot_shape_make(session->engine);
+    const struct snapshot_head head =
+        snapshot_head_make(session, &shape, (struct origin){.position = 0});
+    const uint64_t bytes = snapshot_bytes(&head, &shape);
+    uint8_t *data = malloc(bytes);
+    struct digest link;
+    struct digester digester;
+    struct weir_error err = {0};
+    CHECK(data != NULL);
+    CHECK_OK(snapshot_write(session, &head, (struct snapshot_sink){.memory = data}, &link, &err),
+             &err);
+    digester_init(&digester);
+    digester_put(&digester, data, bytes);
+    free(data);
+    return digester_digest(&digester);
+}
+
 static struct kept_life *kept_open(const struct crowd *crowd, const struct place *place)
 {
     struct kept_life *kept = calloc(1, sizeof *kept);
@@ -95,6 +118,7 @@ static struct kept_life *kept_open(const struct crowd *crowd, const struct place
     kept->life.hidden = malloc((drafted * crowd->width + 1) * sizeof(float));
     CHECK(kept->life.hidden != NULL);
     kept->owner = crowd_number(crowd, place);
+    kept->whole = digest_of(place->session);
     life_copy(&kept->life, &place->life, crowd->width);
     if (kept->life.drafted > kept->life.length)
         kept->life.drafted = kept->life.length; /* what the block has ahead of the text is left */
@@ -132,6 +156,56 @@ static uint32_t longest(const struct keeper *keeper, unsigned stores, const int3
     return most;
 }
 
+/* ---- the folder ------------------------------------------------------------------------------ */
+
+/* Of a file. */
+static void read_links(const struct crowd *crowd, const struct cache_folder *folder,
+                       const struct cache_file *file, struct digest *link, struct origin *parent)
+{
+    const struct snapshot_shape shape = snapshot_shape_make(crowd->engine);
+    struct snapshot_head head;
+    struct file_reader reader;
+    struct weir_error err = {0};
+    char *path = cache_folder_path(folder, &file->key, &err);
+    CHECK(path != NULL);
+    CHECK_OK(file_reader_open(&reader, path, &err), &err);
+    const struct snapshot_source source = {.file = &reader, .size = reader.size, .name = path};
+    CHECK_OK(snapshot_source_head(&source, &shape, &head, &err), &err);
+    CHECK_OK(snapshot_source_read(&source, snapshot_link_offset(&head, &shape), link, sizeof *link,
+                                  &err),
+             &err);
+    *parent = head.parent;
+    file_reader_close(&reader);
+    mem_free(path);
+}
+
+/* However many had to go, nothing lost what it stands on. */
+static void check_folder(const struct crowd *crowd)
+{
+    enum { FILES = 512 };
+    struct cache_folder folder;
+    struct cache_file *files;
+    struct digest links[FILES];
+    struct origin parents[FILES];
+    uint64_t count;
+    struct weir_error err = {0};
+    CHECK_OK(cache_folder_open(&folder, test_scratch("keeper"), 0, &err), &err);
+    CHECK_OK(cache_folder_list(&folder, &files, &count, &err), &err);
+    CHECK(count <= FILES);
+    for (uint64_t i = 0; i < count; i++)
+        read_links(crowd, &folder, &files[i], &links[i], &parents[i]);
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t at = 0;
+        while (at < count && parents[i].position != 0 && !digest_equals(links[at], parents[i].link))
+            at++;
+        if (at == count)
+            crowd_fail(crowd, "the folder has %u tokens of a text, but not the %u before them",
+                       files[i].key.position, parents[i].position);
+    }
+    mem_free(files);
+    cache_folder_close(&folder);
+}
+
 /* ---- keeping --------------------------------------------------------------------------------- */
 
 void keeper_put(struct crowd *crowd, struct place *place)
@@ -143,6 +217,7 @@ void keeper_put(struct crowd *crowd, struct place *place)
     crowd_say(crowd, " of %u tokens into cache %u", place->life.length, number);
     crowd_expect_ok(crowd, weir_cache_put(keeper->caches[number], place->session, &err), &err);
     crowd_check_place(crowd, place);
+    check_folder(crowd);
     if (place->life.length == 0 || origin->position != place->life.length)
         return; /* there already, from another way to the same tokens, or too large */
     struct kept_life *kept = find_link(keeper, origin->link);
@@ -196,6 +271,21 @@ static void give_up(struct crowd *crowd, struct place *place)
     poison_session(place->session);
 }
 
+/* A mark on nothing does not outlast what the session then becomes. */
+static void mark_nothing(struct crowd *crowd, struct place *place)
+{
+    struct weir_error err = {0};
+    if (crowd->options.rewind_max > 0 && crowd_draw(crowd, 4) == 0)
+        crowd_expect_ok(crowd, weir_session_mark(place->session, &err), &err);
+}
+
+static void check_no_mark(const struct crowd *crowd, struct place *place)
+{
+    struct weir_error err = {0};
+    if (weir_session_rewind(place->session, place->life.length - 1, &err) != WEIR_ERR_ARGUMENT)
+        crowd_fail(crowd, "session %u can go back without a mark", crowd_number(crowd, place));
+}
+
 /* The session is as it was kept: rows of logits are gone, the last hidden state may be there. */
 static void become(struct crowd *crowd, struct place *place, const struct kept_life *kept)
 {
@@ -203,6 +293,9 @@ static void become(struct crowd *crowd, struct place *place, const struct kept_l
     const uint32_t end = kept->life.length;
     life_copy(&place->life, &kept->life, crowd->width);
     crowd_check_place(crowd, place);
+    if (!digest_equals(digest_of(place->session), kept->whole))
+        crowd_fail(crowd, "session %u is not what was kept of session %u",
+                   crowd_number(crowd, place), kept->owner);
     if (weir_session_logits(place->session, 0) != NULL ||
         weir_session_mtp_logits(place->session, 0) != NULL)
         crowd_fail(crowd, "session %u has logits of nobody", crowd_number(crowd, place));
@@ -211,6 +304,7 @@ static void become(struct crowd *crowd, struct place *place, const struct kept_l
         crowd_check_bits(crowd, place, hidden, oracle_hidden(&place->oracle, end - 1), crowd->width,
                          "the kept hidden state", end - 1);
     }
+    check_no_mark(crowd, place);
     if (crowd_draw(crowd, 2) == 0)
         poison_session(place->session);
 }
@@ -254,6 +348,7 @@ uint32_t keeper_get(struct crowd *crowd, struct place *place, int32_t *rest)
     struct weir_error err = {0};
     const uint32_t count = draw_text(crowd, text);
     give_up(crowd, place);
+    mark_nothing(crowd, place);
     crowd_expect_ok(
         crowd, weir_cache_get(keeper->caches[number], place->session, text, count, &held, &err),
         &err);
@@ -261,6 +356,9 @@ uint32_t keeper_get(struct crowd *crowd, struct place *place, int32_t *rest)
     check_held(crowd, number, text, count, held);
     crowd->deeds->hits += held != 0;
     crowd->deeds->misses += held == 0;
+    check_folder(crowd);
+    if (held == 0)
+        weir_session_unmark(place->session);
     if (held != 0) {
         const struct kept_life *kept = find_link(keeper, place->session->origin.link);
         if (kept == NULL || kept->life.length != held || !begins_with(text, count, &kept->life))
@@ -282,6 +380,7 @@ void keeper_load(struct crowd *crowd, struct place *place)
     if (kept == NULL)
         return;
     give_up(crowd, place);
+    mark_nothing(crowd, place);
     crowd_expect_ok(crowd, weir_session_load(place->session, file_path(number), &err), &err);
     crowd_say(crowd, " %u tokens of %u", kept->life.length, kept->owner);
     become(crowd, place, kept);
