@@ -250,8 +250,8 @@ static enum weir_status read_chain(struct weir_cache *cache, struct weir_session
     return WEIR_OK;
 }
 
-/* Looks at the head of a snapshot and at its link. */
-static enum weir_status look_at(struct weir_cache *cache, const struct cache_key *key,
+/* Looks at the head of a snapshot and at its link: in the folder, if there is one. */
+static enum weir_status look_at(const struct weir_cache *cache, const struct cache_key *key,
                                 struct snapshot_head *head, struct digest *link, bool *is_there,
                                 struct weir_error *err)
 {
@@ -263,28 +263,47 @@ static enum weir_status look_at(struct weir_cache *cache, const struct cache_key
     TRY(snapshot_source_head(&found.source, &cache->shape, head, err));
     TRY(snapshot_source_read(&found.source, snapshot_link_offset(head, &cache->shape), link,
                              sizeof *link, err));
-    touch(cache, key);
 out:
     found_close(&found);
     return status;
 }
 
-/* Whether all that a new snapshot would stand on is there, and will last as long: in the folder,
- * if there is one. */
-static bool origin_stands(struct weir_cache *cache, const struct weir_session *session)
+/* Whether all of the chain that ends with `last`, of the session's tokens, is there. */
+static bool walk_chain(const struct weir_cache *cache, const struct weir_session *session,
+                       struct origin last, bool is_used)
 {
-    struct origin next = session->origin;
-    while (next.position > 0) {
-        const struct cache_key key = key_of(cache, session->tokens, next.position);
+    while (last.position > 0) {
+        const struct cache_key key = key_of(cache, session->tokens, last.position);
         struct snapshot_head head;
         struct digest link;
         bool is_there;
         if (look_at(cache, &key, &head, &link, &is_there, NULL) != WEIR_OK || !is_there ||
-            !digest_equals(link, next.link))
+            !digest_equals(link, last.link))
             return false;
-        next = head.parent;
+        if (is_used)
+            touch(cache, &key);
+        last = head.parent;
     }
     return true;
+}
+
+/* Whether all that a new snapshot would stand on is there, and will last as long. What is not whole
+ * is not used either: a part of a chain must not seem newer than what it stands on. */
+static bool chain_stands(const struct weir_cache *cache, const struct weir_session *session,
+                         struct origin last)
+{
+    return walk_chain(cache, session, last, false) && walk_chain(cache, session, last, true);
+}
+
+/* The folder has the session's tokens already, perhaps computed in another way. */
+static void use_file(const struct weir_cache *cache, const struct weir_session *session,
+                     const struct cache_key *key)
+{
+    struct snapshot_head head;
+    struct digest link;
+    bool is_there;
+    if (look_at(cache, key, &head, &link, &is_there, NULL) == WEIR_OK && is_there)
+        chain_stands(cache, session, (struct origin){.position = key->position, .link = link});
 }
 
 /* ---- get ------------------------------------------------------------------------------------- */
@@ -503,7 +522,7 @@ enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *s
         if (path == NULL)
             return WEIR_ERR_MEMORY;
     }
-    const bool is_standing = origin_stands(cache, session);
+    const bool is_standing = chain_stands(cache, session, session->origin);
     if (is_standing && session->origin.position == session->position)
         goto out; /* it is there already, and what follows stands on it */
     const struct snapshot_head head = snapshot_head_make(
@@ -512,7 +531,7 @@ enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *s
     if (cache->bytes_max > 0 && find_kept(cache, &key) == NULL)
         TRY(put_in_memory(cache, session, &key, &head, &made, err));
     if (path != NULL && file_exists(path))
-        cache_folder_touch(path, cache->now);
+        use_file(cache, session, &key);
     else if (path != NULL)
         TRY(put_in_folder(cache, session, path, &head, &made, err));
     if (made.position != 0)

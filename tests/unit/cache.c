@@ -576,6 +576,21 @@ TEST(cache_in_memory_hides_nothing_of_the_folder)
     room_close(&room);
 }
 
+/* A cache that has no room for more. */
+static void reopen(struct room *room, const char *dir, uint64_t dir_bytes_max)
+{
+    weir_cache_close(room->cache);
+    open_cache(room, 0, dir, dir_bytes_max);
+}
+
+/* A few tokens of another text, for which one has to go. */
+static void put_another(struct room *room)
+{
+    weir_session_reset(room->fixture.session);
+    eval(room, text + 1, 10);
+    put(room);
+}
+
 /* What a snapshot stands on is used with it, in the folder too where it was read from memory. */
 TEST(cache_folder_keeps_what_others_stand_on)
 {
@@ -590,15 +605,35 @@ TEST(cache_folder_keeps_what_others_stand_on)
     put(&room);
     room.cache = first;
     CHECK_INT(get(&room, text, LENGTH), 25);
-    weir_cache_close(second);
-    open_cache(&room, 0, dir, folder_bytes(dir));
-    weir_session_reset(room.fixture.session);
-    eval(&room, text + 1, 10); /* of another text, for which one has to go */
-    put(&room);
+    room.cache = second;
+    reopen(&room, dir, folder_bytes(dir));
+    put_another(&room);
     CHECK_INT(folder_files(dir), 2);
     check_held(&room, text, LENGTH, 10);
     CHECK_INT(room.warnings, 0);
     close_other(&room, first);
+    room_close(&room);
+}
+
+/* A text that is there already, from another way to it, is used with what it stands on. */
+TEST(cache_folder_keeps_what_the_same_text_stands_on)
+{
+    const char *dir = folder_fresh("cache.same");
+    const uint32_t two[] = {10, 25, 0};
+    struct weir_session *other;
+    struct weir_error err = {0};
+    struct room room;
+    room_open(&room, NANOMOE, 0, dir, 1 << 30);
+    put_text(&room, two);
+    CHECK_OK(weir_session_open(&other, room.fixture.engine, &err), &err);
+    CHECK_OK(weir_session_eval(other, text, 25, WEIR_LOGITS_NONE, &err), &err);
+    CHECK_OK(weir_cache_put(room.cache, other, &err), &err);
+    weir_session_close(other);
+    reopen(&room, dir, folder_bytes(dir));
+    put_another(&room);
+    CHECK_INT(folder_files(dir), 2);
+    check_held(&room, text, LENGTH, 10);
+    CHECK_INT(room.warnings, 0);
     room_close(&room);
 }
 
