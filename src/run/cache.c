@@ -449,6 +449,59 @@ out:
     return status;
 }
 
+/* ---- what a new one stands on ---------------------------------------------------------------- */
+
+/* Whether the session has the very rows of the chain that ends at `position`: *out is its end, or
+ * nothing. */
+static enum weir_status compare_rows(const struct weir_cache *cache,
+                                     const struct weir_session *session, uint32_t position,
+                                     struct origin *out, struct weir_error *err)
+{
+    struct origin end = {.position = 0}, next = {.position = position};
+    while (next.position > 0) {
+        const struct cache_key key = key_of(cache, session->tokens, next.position);
+        struct snapshot_head head;
+        struct digest link, own;
+        bool is_there;
+        if (look_at(cache, &key, &head, &link, &is_there, NULL) != WEIR_OK || !is_there ||
+            head.position != next.position || head.mtp_position > session->mtp_position)
+            return WEIR_OK;
+        if (end.position != 0 && !digest_equals(link, next.link))
+            return WEIR_OK;
+        const enum weir_status status = snapshot_link(session, &head, &own, err);
+        if (status != WEIR_OK || !digest_equals(own, link))
+            return status;
+        if (end.position == 0)
+            end = (struct origin){head.position, head.mtp_position, link};
+        next = head.parent;
+    }
+    *out = end;
+    return WEIR_OK;
+}
+
+/* The longest chain that a snapshot of the session can stand on; nothing, if it has to be whole. A
+ * session that was computed apart, restored from a file of its own or kept in another cache does
+ * not know of one: its rows tell. */
+static enum weir_status find_origin(struct weir_cache *cache, const struct weir_session *session,
+                                    struct origin *out, struct weir_error *err)
+{
+    struct keys keys = {.count = 0};
+    enum weir_status status;
+    *out = session->origin;
+    if (out->position != 0 && chain_stands(cache, session, *out))
+        return WEIR_OK;
+    *out = (struct origin){.position = 0};
+    TRY(keys_collect(&keys, cache, session->position, err));
+    keys_match(&keys, session->tokens);
+    for (uint64_t i = keys.count; i-- > 0 && out->position == 0;)
+        TRY(compare_rows(cache, session, keys.items[i].position, out, err));
+    if (!chain_stands(cache, session, *out))
+        *out = (struct origin){.position = 0};
+out:
+    mem_free(keys.items);
+    return status;
+}
+
 /* ---- put ------------------------------------------------------------------------------------- */
 
 /* Into memory, if the budget allows it. */
@@ -511,6 +564,7 @@ enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *s
                                 struct weir_error *err)
 {
     char *path = NULL;
+    struct origin origin;
     enum weir_status status;
     TRY(check_session(cache, session, err));
     if (session->position == 0)
@@ -522,11 +576,12 @@ enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *s
         if (path == NULL)
             return WEIR_ERR_MEMORY;
     }
-    const bool is_standing = chain_stands(cache, session, session->origin);
-    if (is_standing && session->origin.position == session->position)
-        goto out; /* it is there already, and what follows stands on it */
-    const struct snapshot_head head = snapshot_head_make(
-        session, &cache->shape, is_standing ? session->origin : (struct origin){.position = 0});
+    TRY(find_origin(cache, session, &origin, err));
+    if (origin.position == session->position) {
+        session->origin = origin; /* it is there already, and what follows can stand on it */
+        goto out;
+    }
+    const struct snapshot_head head = snapshot_head_make(session, &cache->shape, origin);
     struct origin made = {.position = 0, .mtp_position = head.mtp_position};
     if (cache->bytes_max > 0 && find_kept(cache, &key) == NULL)
         TRY(put_in_memory(cache, session, &key, &head, &made, err));

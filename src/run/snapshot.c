@@ -228,6 +228,8 @@ static enum weir_status put_raw(struct transfer *transfer, const void *data, uin
 {
     if (transfer->sink.file != NULL)
         return file_writer_put(transfer->sink.file, data, bytes, transfer->err);
+    if (transfer->sink.memory == NULL)
+        return WEIR_OK;
     memcpy(transfer->sink.memory + transfer->done, data, (size_t)bytes);
     transfer->done += bytes;
     return WEIR_OK;
@@ -295,22 +297,43 @@ struct snapshot_head snapshot_head_make(const struct weir_session *session,
     };
 }
 
+static enum weir_status put_rows(struct transfer *transfer, const struct weir_session *session,
+                                 const struct snapshot_head *head, struct digest *link)
+{
+    uint8_t bytes[SNAPSHOT_HEAD_BYTES];
+    struct digest digest;
+    enum weir_status status;
+    write_head(head, bytes);
+    TRY(put(transfer, bytes, sizeof bytes));
+    TRY(put(transfer, session->tokens, head->position * sizeof *session->tokens));
+    TRY(put_digest(transfer, &digest));
+    TRY(each_cached(session, head, put_piece, put_mtp_piece, transfer));
+    TRY(put_digest(transfer, link));
+out:
+    return status;
+}
+
+enum weir_status snapshot_link(const struct weir_session *session, const struct snapshot_head *head,
+                               struct digest *link, struct weir_error *err)
+{
+    struct transfer transfer = {.sink = {.memory = NULL}};
+    enum weir_status status = transfer_init(&transfer, session, err);
+    if (status == WEIR_OK)
+        status = put_rows(&transfer, session, head, link);
+    mem_free(transfer.piece);
+    return status;
+}
+
 enum weir_status snapshot_write(const struct weir_session *session,
                                 const struct snapshot_head *head, struct snapshot_sink sink,
                                 struct digest *link, struct weir_error *err)
 {
     const struct weir_engine *engine = session->engine;
     struct transfer transfer = {.sink = sink};
-    uint8_t bytes[SNAPSHOT_HEAD_BYTES];
     struct digest digest;
     enum weir_status status;
     TRY(transfer_init(&transfer, session, err));
-    write_head(head, bytes);
-    TRY(put(&transfer, bytes, sizeof bytes));
-    TRY(put(&transfer, session->tokens, head->position * sizeof *session->tokens));
-    TRY(put_digest(&transfer, &digest));
-    TRY(each_cached(session, head, put_piece, put_mtp_piece, &transfer));
-    TRY(put_digest(&transfer, link));
+    TRY(put_rows(&transfer, session, head, link));
     TRY(each_kept(session, head, put_piece, &transfer));
     if (head->has_hidden)
         TRY(put(&transfer, last_hidden(session),

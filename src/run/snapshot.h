@@ -63,13 +63,18 @@ struct snapshot_head snapshot_head_make(const struct weir_session *session,
 /* Where one is written: a file, or memory that has room for all of it. */
 struct snapshot_sink {
     struct file_writer *file; /* NULL: memory */
-    uint8_t *memory;
+    uint8_t *memory;          /* NULL: nowhere */
 };
 
 /* Writes the session under that head. *link is then the snapshot's own. */
 enum weir_status snapshot_write(const struct weir_session *session,
                                 const struct snapshot_head *head, struct snapshot_sink sink,
                                 struct digest *link, struct weir_error *err);
+
+/* The link that a snapshot with this head has if it has the session's own rows, of which there must
+ * be as many as the head says. */
+enum weir_status snapshot_link(const struct weir_session *session, const struct snapshot_head *head,
+                               struct digest *link, struct weir_error *err);
 
 /* Where one is read from. */
 struct snapshot_source {

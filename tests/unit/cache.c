@@ -17,6 +17,7 @@
 #include "base/rng.h"
 #include "folder.h"
 #include "golden/fixture.h"
+#include "run/snapshot.h"
 
 #define NANO    "golden/nano-q4_0.gguf"
 #define NANOMOE "golden/nanomoe-f32.gguf" /* with the MTP block */
@@ -248,6 +249,44 @@ TEST(cache_holds_rows_once)
     CHECK(memory_bytes(&room) - chain < whole - 25 * memory.kv_per_token + 1);
     check_held(&room, text, LENGTH, 60);
     room_close(&room);
+}
+
+/* Rows that were computed apart, or came from a file, are found to be the same. */
+static void check_rows_once(const char *model, uint64_t bytes_max, const char *dir)
+{
+    const char *path = test_scratch("cache.session");
+    struct weir_session *other;
+    struct weir_error err = {0};
+    struct room room;
+    room_open(&room, model, bytes_max, dir, 1 << 30);
+    put_text(&room, ends);
+    const uint64_t once = dir == NULL ? memory_bytes(&room) : folder_bytes(dir);
+    CHECK_OK(weir_session_save(room.fixture.session, path, &err), &err);
+    CHECK_OK(weir_session_open(&other, room.fixture.engine, &err), &err);
+    CHECK_OK(weir_session_load(other, path, &err), &err);
+    CHECK_OK(weir_cache_put(room.cache, other, &err), &err); /* is there */
+    CHECK_INT(dir == NULL ? memory_bytes(&room) : folder_bytes(dir), once);
+    CHECK_OK(weir_session_eval(other, text + 60, 20, WEIR_LOGITS_LAST, &err), &err);
+    CHECK_OK(weir_cache_put(room.cache, other, &err), &err);
+    const uint64_t longer = dir == NULL ? memory_bytes(&room) : folder_bytes(dir);
+    weir_session_reset(room.fixture.session);
+    eval(&room, text, 60);
+    eval(&room, text + 60, 30);
+    put(&room);
+    const uint64_t apart = dir == NULL ? memory_bytes(&room) : folder_bytes(dir);
+    const uint64_t row_bytes = snapshot_shape_make(room.fixture.engine).row_bytes;
+    CHECK_INT(apart - longer, longer - once + 10 * sizeof(int32_t) - 10 * row_bytes);
+    weir_session_close(other);
+    check_held(&room, text, LENGTH, 90);
+    check_held(&room, text, 90, 80);
+    room_close(&room);
+}
+
+TEST(cache_finds_rows_that_it_has)
+{
+    check_rows_once(NANO, 1 << 30, NULL);
+    check_rows_once(NANO, 0, folder_fresh("cache.once"));
+    check_rows_once(NANOMOE, 1 << 30, NULL);
 }
 
 /* A conversation: each turn is kept, restored by the next, and stands on the one before. */
