@@ -13,9 +13,9 @@
 #include "run/engine.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { ACTIONS = 40 };
+enum { ACTIONS = 40, TRY_ALL = 0 };
 #else
-enum { ACTIONS = 400 };
+enum { ACTIONS = 400, TRY_ALL = 1 }; /* so many try all that there is, whatever the seed */
 #endif
 enum {
     PART_MAX = 48,    /* rows of a part of a prompt in a step with others */
@@ -490,6 +490,8 @@ TEST(schedules_give_each_session_what_it_gets_alone)
         for (uint32_t model = 0; model < CROWD_MODELS; model++)
             run_schedule(model, engine, &deeds);
     }
+    if (!TRY_ALL)
+        return;
     CHECK(deeds.accepted > 0 && deeds.refused > 0);
     CHECK(deeds.adopted > 0 && deeds.hits > deeds.adopted && deeds.misses > 0 && deeds.loads > 0);
 }
