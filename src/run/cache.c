@@ -30,6 +30,7 @@ struct weir_cache {
     uint64_t kept_count, kept_capacity;
     uint64_t calls; /* of put and get */
     int64_t now;    /* when the last began, for files as `calls` is for memory */
+    int64_t fresh;  /* that time, as files have it that were used since */
     struct cache_folder folder;
     struct weir_cache_stats stats;
 };
@@ -164,21 +165,23 @@ static enum weir_status found_open(struct found *found, const struct weir_cache 
 }
 
 /* Used now, in memory and in the folder, where others may need what stands on it. */
-static void touch(const struct weir_cache *cache, const struct cache_key *key)
+static void touch(struct weir_cache *cache, const struct cache_key *key)
 {
     struct kept *kept = find_kept(cache, key);
     char *path = cache->folder.path == NULL ? NULL : cache_folder_path(&cache->folder, key, NULL);
     if (kept != NULL)
         kept->used = cache->calls;
-    if (path != NULL)
-        cache_folder_touch(path, cache->now);
+    if (path != NULL) {
+        const int64_t used = cache_folder_touch(path, cache->now);
+        cache->fresh = used < cache->fresh ? used : cache->fresh;
+    }
     mem_free(path);
 }
 
 static void begin_call(struct weir_cache *cache)
 {
     cache->calls++;
-    cache->now = cache_folder_now();
+    cache->now = cache->fresh = cache_folder_now();
 }
 
 /* It is of no use, now or later. */
@@ -269,7 +272,7 @@ out:
 }
 
 /* Whether all of the chain that ends with `last`, of the session's tokens, is there. */
-static bool walk_chain(const struct weir_cache *cache, const struct weir_session *session,
+static bool walk_chain(struct weir_cache *cache, const struct weir_session *session,
                        struct origin last, bool is_used)
 {
     while (last.position > 0) {
@@ -289,14 +292,14 @@ static bool walk_chain(const struct weir_cache *cache, const struct weir_session
 
 /* Whether all that a new snapshot would stand on is there, and will last as long. What is not whole
  * is not used either: a part of a chain must not seem newer than what it stands on. */
-static bool chain_stands(const struct weir_cache *cache, const struct weir_session *session,
+static bool chain_stands(struct weir_cache *cache, const struct weir_session *session,
                          struct origin last)
 {
     return walk_chain(cache, session, last, false) && walk_chain(cache, session, last, true);
 }
 
 /* The folder has the session's tokens already, perhaps computed in another way. */
-static void use_file(const struct weir_cache *cache, const struct weir_session *session,
+static void use_file(struct weir_cache *cache, const struct weir_session *session,
                      const struct cache_key *key)
 {
     struct snapshot_head head;
@@ -544,7 +547,7 @@ static enum weir_status put_in_folder(const struct weir_cache *cache,
     struct file_writer writer = {.path = NULL};
     enum weir_status status;
     bool has_room;
-    TRY(cache_folder_make_room(&cache->folder, bytes, cache->now, &has_room, err));
+    TRY(cache_folder_make_room(&cache->folder, bytes, cache->fresh, &has_room, err));
     if (!has_room)
         return WEIR_OK;
     TRY(file_check_space(path, bytes, err));

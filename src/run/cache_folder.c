@@ -84,11 +84,13 @@ int64_t cache_folder_now(void)
     return nanoseconds(now);
 }
 
-void cache_folder_touch(const char *path, int64_t now)
+int64_t cache_folder_touch(const char *path, int64_t now)
 {
     const struct timespec time = {.tv_sec = now / 1000000000, .tv_nsec = now % 1000000000};
     const struct timespec times[2] = {time, time};
+    struct stat info;
     utimensat(AT_FDCWD, path, times, 0);
+    return stat(path, &info) == 0 ? nanoseconds(info.st_mtim) : now;
 }
 
 /* ---- the folder ------------------------------------------------------------------------------ */

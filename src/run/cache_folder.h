@@ -43,9 +43,10 @@ char *cache_folder_path(const struct cache_folder *folder, const struct cache_ke
 enum weir_status cache_folder_list(const struct cache_folder *folder, struct cache_file **out,
                                    uint64_t *count, struct weir_error *err);
 
-/* Nanoseconds since 1970. What is touched in one call gets one time. */
+/* Nanoseconds since 1970. What is touched in one call gets one time. Returns the time that the file
+ * then has: file systems may round it down, some to seconds. */
 int64_t cache_folder_now(void);
-void cache_folder_touch(const char *path, int64_t now);
+int64_t cache_folder_touch(const char *path, int64_t now);
 
 /* Makes room for `bytes` more: removes those not used for longest, of those that were as long the
  * one with the most tokens first, since others may need the one with fewer. Files used at `fresh`
