@@ -185,7 +185,7 @@ part_long()
     seed=${LONG_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
     printf 'seeds from %s on... ' "$seed" >&3
     build/tests/weir-test --minutes "${LONG_MINUTES:-10}" --seed "$seed" --program build/weir \
-        schedules_ rewind_
+        schedules_ isolation_ rewind_
 }
 
 # Without a failure the fuzzer's log is of no interest; with one, it names the input.
