@@ -80,7 +80,7 @@ static bool key_equals(const struct cache_key *a, const struct cache_key *b)
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 /* NULL: not in memory. */
-static struct kept *find_kept(const struct weir_cache *cache, const struct cache_key *key)
+static struct kept *kept_find(const struct weir_cache *cache, const struct cache_key *key)
 {
     for (uint64_t i = 0; i < cache->kept_count; i++) {
         if (key_equals(&cache->kept[i].key, key))
@@ -89,7 +89,7 @@ static struct kept *find_kept(const struct weir_cache *cache, const struct cache
     return NULL;
 }
 
-static void drop_kept(struct weir_cache *cache, struct kept *kept)
+static void kept_drop(struct weir_cache *cache, struct kept *kept)
 {
     cache->stats.bytes -= kept->bytes;
     cache->stats.snapshots--;
@@ -114,7 +114,7 @@ static bool make_room(struct weir_cache *cache, uint64_t bytes)
             first = goes_before(&cache->kept[i], first) ? &cache->kept[i] : first;
         if (first->used == cache->calls)
             return false;
-        drop_kept(cache, first);
+        kept_drop(cache, first);
     }
     return true;
 }
@@ -167,7 +167,7 @@ static enum weir_status found_open(struct found *found, const struct weir_cache 
 /* Used now, in memory and in the folder, where others may need what stands on it. */
 static void touch(struct weir_cache *cache, const struct cache_key *key)
 {
-    struct kept *kept = find_kept(cache, key);
+    struct kept *kept = kept_find(cache, key);
     char *path = cache->folder.path == NULL ? NULL : cache_folder_path(&cache->folder, key, NULL);
     if (kept != NULL)
         kept->used = cache->calls;
@@ -185,10 +185,10 @@ static void begin_call(struct weir_cache *cache)
 }
 
 /* It is of no use, now or later. */
-static void drop(struct weir_cache *cache, const struct found *found)
+static void found_drop(struct weir_cache *cache, const struct found *found)
 {
     if (found->kept != NULL)
-        drop_kept(cache, found->kept);
+        kept_drop(cache, found->kept);
     else if (found->path != NULL)
         remove(found->path);
 }
@@ -204,7 +204,7 @@ static enum weir_status read_one(struct weir_cache *cache, struct weir_session *
                                  struct weir_error *err)
 {
     const struct digest wanted = *link;
-    struct kept *kept = find_kept(cache, key);
+    struct kept *kept = kept_find(cache, key);
     struct found found;
     if (kept != NULL && use == SNAPSHOT_ROWS && !digest_equals(kept->link, wanted))
         kept = NULL;
@@ -218,7 +218,7 @@ static enum weir_status read_one(struct weir_cache *cache, struct weir_session *
     if (status == WEIR_OK)
         touch(cache, key);
     else if (status == WEIR_ERR_FORMAT)
-        drop(cache, &found);
+        found_drop(cache, &found);
     *is_there = status == WEIR_OK && (use == SNAPSHOT_LEAF || digest_equals(*link, wanted));
     found_close(&found);
     return status;
@@ -259,7 +259,7 @@ static enum weir_status look_at(const struct weir_cache *cache, const struct cac
                                 struct weir_error *err)
 {
     struct found found;
-    struct kept *kept = cache->folder.path == NULL ? find_kept(cache, key) : NULL;
+    struct kept *kept = cache->folder.path == NULL ? kept_find(cache, key) : NULL;
     enum weir_status status = found_open(&found, cache, key, kept, is_there, err);
     if (status != WEIR_OK || !*is_there)
         return status;
@@ -385,13 +385,13 @@ static void keys_match(struct keys *keys, const int32_t *tokens)
 }
 
 /* What it stood on is gone. */
-static void drop_key(struct weir_cache *cache, const struct cache_key *key)
+static void key_drop(struct weir_cache *cache, const struct cache_key *key)
 {
     struct found found;
     bool is_there;
-    struct kept *kept = find_kept(cache, key);
+    struct kept *kept = kept_find(cache, key);
     if (found_open(&found, cache, key, kept, &is_there, NULL) == WEIR_OK && is_there)
-        drop(cache, &found);
+        found_drop(cache, &found);
     found_close(&found);
 }
 
@@ -411,7 +411,7 @@ static enum weir_status read_longest(struct weir_cache *cache, struct weir_sessi
         if (status != WEIR_OK)
             cache_log(cache, WEIR_LOG_WARNING, "cache: %s: ignored", inner.text);
         else if (!is_whole)
-            drop_key(cache, &keys->items[i]);
+            key_drop(cache, &keys->items[i]);
     }
     return WEIR_OK;
 }
@@ -586,7 +586,7 @@ enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *s
     }
     const struct snapshot_head head = snapshot_head_make(session, &cache->shape, origin);
     struct origin made = {.position = 0, .mtp_position = head.mtp_position};
-    if (cache->bytes_max > 0 && find_kept(cache, &key) == NULL)
+    if (cache->bytes_max > 0 && kept_find(cache, &key) == NULL)
         TRY(put_in_memory(cache, session, &key, &head, &made, err));
     if (path != NULL && file_exists(path))
         use_file(cache, session, &key);

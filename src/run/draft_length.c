@@ -9,7 +9,7 @@
  * What is not tried is not known, so now and then another length is: the fewer drafts help, the
  * more rarely. What all rounds with drafts took more than plain decoding would have is kept as an
  * account, and no round begins that could overdraw it: so the whole can never be slower than plain
- * decoding by more than LOSS_SHARE of it and LOSS_STEPS steps, whatever is drafted. */
+ * decoding by more than loss_share of it and loss_steps steps, whatever is drafted. */
 #include "run/draft_length.h"
 
 static const double accepted_at_first = 0.7;    /* before the first draft was verified */

@@ -252,7 +252,7 @@ static enum weir_status check_item(const struct weir_engine *engine,
     const struct weir_session *session = item->session;
     if (session->engine != engine)
         return err_set(err, WEIR_ERR_ARGUMENT, "a session of another engine is in the step");
-    if (session->step_mark == engine->step_count + 1)
+    if (session->is_listed)
         return err_set(err, WEIR_ERR_ARGUMENT, "a session is in the step twice");
     if ((unsigned)item->logits > WEIR_LOGITS_ALL)
         return err_set(err, WEIR_ERR_ARGUMENT, "no such choice of logits: %d", (int)item->logits);
@@ -261,26 +261,26 @@ static enum weir_status check_item(const struct weir_engine *engine,
     return engine_check_tokens(engine, session->position, item->tokens, item->count, err);
 }
 
-/* Checks all items before anything changes, marking their sessions. */
+/* Checks all items before anything changes, listing their sessions. */
 static enum weir_status check_items(struct weir_engine *engine, const struct weir_step_item *items,
                                     uint32_t count, struct weir_error *err)
 {
     const struct plan_limits *limits = &engine->blueprint.limits;
     uint64_t rows = 0, outs = 0;
     enum weir_status status = engine_check_step(limits, count, 0, 0, err);
-    uint32_t marked = 0;
-    for (; marked < count && status == WEIR_OK; marked++) {
-        status = check_item(engine, &items[marked], err);
+    uint32_t listed = 0;
+    for (; listed < count && status == WEIR_OK; listed++) {
+        status = check_item(engine, &items[listed], err);
         if (status != WEIR_OK)
             break;
-        items[marked].session->step_mark = engine->step_count + 1;
-        rows += items[marked].count;
-        outs += item_outs(&items[marked]);
+        items[listed].session->is_listed = true;
+        rows += items[listed].count;
+        outs += item_outs(&items[listed]);
     }
     if (status == WEIR_OK)
         status = engine_check_step(limits, count, rows, outs, err);
-    for (uint32_t i = 0; i < marked; i++)
-        items[i].session->step_mark = 0;
+    for (uint32_t i = 0; i < listed; i++)
+        items[i].session->is_listed = false;
     return status;
 }
 

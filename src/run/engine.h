@@ -55,7 +55,7 @@ struct weir_session {
     uint32_t mtp_position; /* tokens that its cache of the MTP block holds */
     struct results results;
     struct results mtp_results;
-    uint64_t step_mark; /* the step it was last put into, to find it twice */
+    bool is_listed; /* in the step that is being checked, to find it twice */
     struct origin origin;
     float *hidden;            /* [width]: of the last token, as restored; NULL without the block */
     uint32_t hidden_position; /* tokens held then; 0: a step came since, or there is none */
