@@ -11,7 +11,6 @@
 #include "app/bench_table.h"
 #include "app/number.h"
 #include "app/prompt.h"
-#include "base/err.h"
 #include "base/mem.h"
 
 /* ---- flags whose value needs its own reading ------------------------------------------------- */
@@ -348,10 +347,11 @@ enum {
     QUANTIZE = COMMAND_QUANTIZE,
     BENCH = COMMAND_BENCH,
     PROFILE = COMMAND_PROFILE,
+    TEMPLATE = COMMAND_TEMPLATE,
     ENGINE = RUN | INSPECT | EVAL | IMATRIX, /* with the flags of llama.cpp */
     ENGINES = ENGINE | PROFILE,
     MODEL = ENGINE | TOKENIZE,
-    ALL = MODEL | PROFILE | SYNTH | SPLIT | MERGE | QUANTIZE | CONVERT | BENCH,
+    ALL = MODEL | PROFILE | SYNTH | SPLIT | MERGE | QUANTIZE | CONVERT | BENCH | TEMPLATE,
 };
 
 #define FIELD(field)                                                                               \

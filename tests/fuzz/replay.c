@@ -138,12 +138,33 @@ TEST(fuzz_replay_profile)
                             sizeof words / sizeof words[0]});
 }
 
+TEST(fuzz_replay_reply)
+{
+    static const char *const words[] = {
+        "<think>",       "</think>",      "<tool_call>", "</tool_call>", "<function=",
+        "</function>",   "<parameter=",   ">",           "\n",           "{\"name\":",
+        "\"arguments\"", "\n</parameter", "7",           "\"",           "</parameter>\n",
+    };
+    replay(&(struct target){fuzz_reply, "../fuzz/corpus/reply", 6, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_hf_tokenizer)
 {
     static const char *const words[] = {
         "\"vocab\":", "\"merges\":", "\"id\":", "\"a b\"", "[", "]", "{", "}", "\"", ",", "7", " ",
     };
     replay(&(struct target){fuzz_hf_tokenizer, "../fuzz/corpus/hf_tokenizer", 3, words,
+                            sizeof words / sizeof words[0]});
+}
+
+TEST(fuzz_replay_json)
+{
+    static const char *const words[] = {
+        "\"a\":", "\\u00e9", "\\ud83d", "\\ude00", "\\",   "[",    "]",   "{",  "}",
+        "\"",     ",",       ":",       "-",       "true", "null", "1e9", ".5", "\xff",
+    };
+    replay(&(struct target){fuzz_json, "../fuzz/corpus/json", 4, words,
                             sizeof words / sizeof words[0]});
 }
 
