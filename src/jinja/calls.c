@@ -140,19 +140,16 @@ static enum weir_status call_macro(struct run *run, const struct macro *macro,
                                    const struct call *call, struct value *out)
 {
     struct scope *const outer = run->scope;
-    const uint32_t loops = run->loops;
     struct scope *scope = run_take(run, 1, sizeof *scope);
     enum weir_status status;
     if (scope == NULL)
         return run->err.status;
     scope->parent = macro->scope;
     run->scope = scope;
-    run->loops = 0;
     TRY(bind_parameters(run, macro, call));
     TRY(execute_captured(run, macro->node->c, scope, out));
 out:
     run->scope = outer;
-    run->loops = loops;
     return status;
 }
 

@@ -39,10 +39,10 @@ static bool loop_attribute(const struct loop *loop, struct string name, struct v
         {"index0", index},
         {"index", index + 1},
         {"revindex0", count - index - 1},
-        {"length", count},
         {"revindex", count - index},
-        {"depth0", loop->depth},
-        {"depth", (int64_t)loop->depth + 1},
+        {"length", count},
+        {"depth0", 0}, /* of loops that are recursive, which are refused */
+        {"depth", 1},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         if (string_is(name, numbers[i].name)) {

@@ -48,7 +48,6 @@ struct run {
     struct scope *globals, *scope;
     struct builder *output;
     enum leaving leaving;
-    uint32_t loops;          /* around the statement */
     const uint8_t *of_input; /* origins of any string of the request */
     int64_t now;             /* seconds, for strftime_now */
 };

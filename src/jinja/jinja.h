@@ -23,6 +23,7 @@ struct jinja_variable {
 
 struct jinja_input {
     const struct json *variables; /* an object; may be NULL */
+    const struct json *defaults;  /* for what of it is not there; may be NULL */
     const struct jinja_variable *texts;
     uint32_t texts_count;
     int64_t now; /* seconds since 1970, for strftime_now */

@@ -190,11 +190,9 @@ static enum weir_status execute_iterations(struct run *run, const struct node *n
     if (loop == NULL)
         return run->err.status;
     loop->items = items;
-    loop->depth = run->loops;
     const struct value value = {.kind = VALUE_LOOP, .loop = loop};
     TRY(scope_new(run, outer, &scope));
     run->scope = scope;
-    run->loops++;
     for (; loop->index < items->count && run->leaving != LEAVING_LOOP; loop->index++) {
         scope->count = 0; /* what one iteration sets the next one does not see */
         TRY(assign(run, node->a, &items->items[loop->index]));
@@ -204,7 +202,6 @@ static enum weir_status execute_iterations(struct run *run, const struct node *n
             run->leaving = LEAVING_NOT;
     }
     run->leaving = LEAVING_NOT;
-    run->loops--;
 out:
     run->scope = outer;
     return status;

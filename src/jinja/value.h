@@ -74,8 +74,8 @@ struct dict {
 
 struct loop {
     const struct list *items;
-    uint32_t index, depth; /* from 0 */
-    struct value changed;  /* the list of the last arguments of loop.changed */
+    uint32_t index;       /* from 0 */
+    struct value changed; /* the list of the last arguments of loop.changed */
 };
 
 struct joiner {

@@ -97,10 +97,28 @@ enum weir_status variable_value(struct run *run, const struct json *json, struct
     return WEIR_OK;
 }
 
+/* What is defined already is replaced. */
+static enum weir_status define_members(struct run *run, const struct json *object,
+                                       struct scope *scope)
+{
+    enum weir_status status = WEIR_OK;
+    if (object == NULL)
+        return WEIR_OK;
+    if (object->source.length > INT32_MAX)
+        return run_fail(run, WEIR_ERR_FULL, "a request of 2 GiB or more");
+    TRY(make_origins(run, object->source.length));
+    for (uint32_t i = 0; i < object->count; i++) {
+        struct value value;
+        TRY(variable_value(run, &object->items[i], &value));
+        TRY(scope_set(run, scope, input_string(run, object->keys[i]), &value));
+    }
+out:
+    return status;
+}
+
 enum weir_status variables_define(struct run *run, const struct jinja_input *input,
                                   struct scope *scope)
 {
-    const struct json *variables = input->variables;
     enum weir_status status = WEIR_OK;
     for (uint32_t i = 0; i < input->texts_count; i++) {
         const struct jinja_variable *text = &input->texts[i];
@@ -108,16 +126,8 @@ enum weir_status variables_define(struct run *run, const struct jinja_input *inp
             value_string((struct string){text->text, NULL, (uint32_t)text->length});
         TRY(scope_set(run, scope, string_from(text->name), &value));
     }
-    if (variables == NULL)
-        goto out;
-    if (variables->source.length > INT32_MAX)
-        TRY(run_fail(run, WEIR_ERR_FULL, "a request of 2 GiB or more"));
-    TRY(make_origins(run, variables->source.length));
-    for (uint32_t i = 0; i < variables->count; i++) {
-        struct value value;
-        TRY(variable_value(run, &variables->items[i], &value));
-        TRY(scope_set(run, scope, input_string(run, variables->keys[i]), &value));
-    }
+    TRY(define_members(run, input->defaults, scope));
+    TRY(define_members(run, input->variables, scope));
 out:
     return status;
 }
