@@ -47,6 +47,14 @@ static const struct command commands[] = {
         .familiar_name = "llama-tokenize",
     },
     {
+        .name = "template",
+        .id = COMMAND_TEMPLATE,
+        .run = command_template,
+        .usage = "--parse FILE [--tools FILE] [--reasoning on|off] [flags]",
+        .summary = "take the text of a model apart into a message",
+        .details = "Prints as JSON what a model's text is: reasoning, content and calls of tools.",
+    },
+    {
         .name = "eval",
         .id = COMMAND_EVAL,
         .bare = {"--model"},

@@ -136,6 +136,12 @@ struct options {
     bool parse_special;
     bool show_count;
 
+    /* template */
+    const char *parse; /* a file with a reply */
+    const char *tools; /* a file with the tools of a request; NULL: none */
+    int32_t reasoning; /* enum weir_switch */
+    enum weir_reasoning_format reasoning_format;
+
     /* inspect */
     bool weights;
     bool plan;
