@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT
- * weir template: takes a model's text apart into a message. */
+ * weir template: prints the prompt of a conversation, or takes a model's text apart into a
+ * message. */
 #include "app/command.h"
 
 #include <string.h>
 
+#include "app/chat_template.h"
+#include "app/loaded.h"
 #include "app/message.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
 /* Of a text and of a list of tools: more than any context holds. */
 static const uint64_t file_bytes_max = (uint64_t)64 << 20;
+
+/* ---- replies --------------------------------------------------------------------------------- */
 
 struct text {
     char *bytes;
@@ -103,15 +108,69 @@ out:
     return status;
 }
 
+/* ---- prompts --------------------------------------------------------------------------------- */
+
+static enum weir_status print_prompt(const struct weir_prompt *prompt, struct weir_error *err)
+{
+    struct output output;
+    size_t length;
+    const char *text = weir_prompt_text(prompt, &length);
+    const enum weir_status status = output_open(&output, NULL, err);
+    if (status != WEIR_OK)
+        return status;
+    output_put(&output, text, length);
+    return output_finish(&output, err);
+}
+
+static enum weir_status render_request(const struct call *call, struct weir_error *err)
+{
+    const struct options *options = call->options;
+    struct loaded loaded = {0};
+    struct weir_template *chat_template = NULL;
+    struct weir_prompt *prompt = NULL;
+    uint8_t *request = NULL;
+    size_t length;
+    enum weir_status status;
+    if (options->chat_template == NULL)
+        TRY(loaded_open_model(&loaded, options, call->log, err));
+    TRY(chat_template_open(&chat_template, options->chat_template, loaded.model, err));
+    TRY(file_read_all(options->request, file_bytes_max, &request, &length, err));
+    TRY(weir_template_render(chat_template, &prompt, (const char *)request, length, err));
+    TRY(print_prompt(prompt, err));
+out:
+    mem_free(request);
+    weir_prompt_close(prompt);
+    weir_template_close(chat_template);
+    loaded_close(&loaded);
+    return status;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+/* Refuses two files of the flags that are both standard input. */
+static enum weir_status check_standard_input(const char *name, const char *path,
+                                             const char *other_name, const char *other_path,
+                                             struct weir_error *err)
+{
+    if (path == NULL || other_path == NULL || strcmp(path, "-") != 0 ||
+        strcmp(other_path, "-") != 0)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT, "only one of %s and %s may be standard input", name,
+                   other_name);
+}
+
 enum weir_status command_template(const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
-    if (options->parse == NULL)
-        return err_set(err, WEIR_ERR_ARGUMENT, "--parse is needed");
-    const bool is_read_twice = options->tools != NULL && strcmp(options->tools, "-") == 0 &&
-                               strcmp(options->parse, "-") == 0;
-    if (is_read_twice)
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "only one of --parse and --tools may be standard input");
-    return parse_reply(options, err);
+    enum weir_status status;
+    if ((options->request == NULL) == (options->parse == NULL))
+        return err_set(err, WEIR_ERR_ARGUMENT, "one of --request and --parse is needed");
+    if (options->request != NULL && options->chat_template == NULL && options->model == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--request needs --template or --model");
+    TRY(check_standard_input("--parse", options->parse, "--tools", options->tools, err));
+    TRY(check_standard_input("--request", options->request, "--template", options->chat_template,
+                             err));
+    TRY(options->request != NULL ? render_request(call, err) : parse_reply(options, err));
+out:
+    return status;
 }

@@ -50,9 +50,11 @@ static const struct command commands[] = {
         .name = "template",
         .id = COMMAND_TEMPLATE,
         .run = command_template,
-        .usage = "--parse FILE [--tools FILE] [--reasoning on|off] [flags]",
-        .summary = "take the text of a model apart into a message",
-        .details = "Prints as JSON what a model's text is: reasoning, content and calls of tools.",
+        .usage = "(--template FILE | -m FILE) --request FILE\n"
+                 "       weir template --parse FILE [--tools FILE] [--reasoning on|off] [flags]",
+        .summary = "make the prompt of a chat, or take a reply apart",
+        .details = "Prints the text that a chat template makes of a conversation, byte for byte; "
+                   "or, as JSON, what\na model's text is: reasoning, content and calls of tools.",
     },
     {
         .name = "eval",
