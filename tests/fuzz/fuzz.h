@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+int fuzz_gbnf(const uint8_t *data, size_t size);
 int fuzz_gguf(const uint8_t *data, size_t size);
 int fuzz_imatrix(const uint8_t *data, size_t size);
 int fuzz_json(const uint8_t *data, size_t size);
@@ -14,6 +15,7 @@ int fuzz_kl_base(const uint8_t *data, size_t size);
 int fuzz_profile(const uint8_t *data, size_t size);
 int fuzz_hf_tokenizer(const uint8_t *data, size_t size);
 int fuzz_safetensors(const uint8_t *data, size_t size);
+int fuzz_schema(const uint8_t *data, size_t size);
 int fuzz_snapshot(const uint8_t *data, size_t size);
 int fuzz_tokenizer(const uint8_t *data, size_t size);
 
