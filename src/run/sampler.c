@@ -20,6 +20,24 @@ static bool is_greedy(const struct weir_sampler_options *options)
     return options->temperature < SAMPLER_TEMPERATURE_MIN && options->dynatemp_range == 0;
 }
 
+/* Looks at what the steps begin with: those that adjust logits, or are off, and then the best
+ * few. */
+static void find_best_count(struct weir_sampler *sampler, const char *chain, bool greedy)
+{
+    const struct weir_sampler_options *options = &sampler->options;
+    if (greedy) {
+        sampler->adjusting_count = sampler->steps_count - 1;
+        sampler->best_count = 1;
+        return;
+    }
+    const char *letter = chain;
+    while (*letter != 0 && (sampler_kind_of_letter(*letter)->adjusts ||
+                            (*letter == 's' && !(options->top_n_sigma > 0))))
+        letter++;
+    sampler->adjusting_count = (uint32_t)(letter - chain);
+    sampler->best_count = *letter == 'k' && options->top_k > 0 ? (uint32_t)options->top_k : 0;
+}
+
 static void choose_steps(struct weir_sampler *sampler)
 {
     const struct weir_sampler_options *options = &sampler->options;
@@ -32,6 +50,7 @@ static void choose_steps(struct weir_sampler *sampler)
     }
     if (greedy)
         add_step(sampler, sampler_kind_of_letter('t')->step);
+    find_best_count(sampler, chain, greedy);
     if (options->mirostat == 1)
         add_step(sampler, sampler_step_mirostat_1);
     if (options->mirostat == 2)
@@ -125,6 +144,7 @@ void weir_sampler_close(struct weir_sampler *sampler)
     mem_free(sampler->dry_lengths);
     dry_breakers_release(&sampler->breakers);
     history_release(&sampler->history);
+    guard_release(&sampler->guard);
     candidates_release(&sampler->scores);
     candidates_release(&sampler->set);
     mem_free(sampler);
@@ -141,34 +161,105 @@ void weir_sampler_accept(struct weir_sampler *sampler, int32_t id)
 {
     if (id >= 0 && (uint32_t)id < sampler->set.vocab)
         history_push(&sampler->history, id);
+    guard_accept(&sampler->guard, id);
 }
 
+/* Leaves what the guard allows. */
+static void keep_allowed(struct candidates *set, struct guard *guard)
+{
+    uint32_t tokens;
+    const uint64_t *mask = guard_mask(guard, &tokens);
+    if (mask != NULL)
+        candidates_keep_bits(set, mask, tokens);
+}
+
+/* Leaves the best that the guard allows, by asking for one after the other: a mask of a state that
+ * allows almost all is dear, and where a string may have so many characters each is another state.
+ * False if that takes too long; then logits are changed, but no token is gone. */
+static bool keep_best_allowed(struct weir_sampler *sampler)
+{
+    enum { ASKED_MAX = 512 };
+    struct candidates *set = &sampler->set;
+    struct constraint_cursor *cursor = guard_unmasked(&sampler->guard);
+    int32_t kept[ASKED_MAX];
+    uint32_t kept_count = 0;
+    if (cursor == NULL || sampler->best_count == 0 || sampler->best_count > ASKED_MAX / 2)
+        return false;
+    for (uint32_t i = 0; i < ASKED_MAX && i < set->count; i++) {
+        candidates_sort(set, i + 1);
+        if (constraint_allows(cursor, set->ids[i]))
+            kept[kept_count++] = (int32_t)i;
+        if (kept_count < sampler->best_count)
+            continue;
+        candidates_keep_indices(set, kept, kept_count);
+        return true;
+    }
+    candidates_unsort(set);
+    return false;
+}
+
+/* The mask is applied before all else that takes tokens away. What adjusts logits does so to each
+ * by itself, whatever others there are. */
 const struct candidates *sampler_filter(struct weir_sampler *sampler, const float *logits)
 {
     struct candidates *set = &sampler->set;
+    struct guard *guard = &sampler->guard;
     candidates_fill(set, logits);
     for (uint64_t i = 0; i < sampler->biases_count; i++) {
         const struct weir_logit_bias bias = sampler->biases[i];
         set->logits[bias.id] = logit_clean((double)set->logits[bias.id] + bias.bias);
     }
-    for (uint32_t i = 0; i < sampler->steps_count; i++)
+    for (uint32_t i = 0; i < guard->banned_count; i++)
+        set->logits[guard->banned[i]] = -INFINITY;
+    for (uint32_t i = 0; i < sampler->adjusting_count; i++)
+        sampler->steps[i](sampler);
+    if (!keep_best_allowed(sampler))
+        keep_allowed(set, guard);
+    for (uint32_t i = sampler->adjusting_count; i < sampler->steps_count; i++)
         sampler->steps[i](sampler);
     return set;
 }
 
-int32_t weir_sampler_pick(struct weir_sampler *sampler, const float *logits)
+static int32_t draw(struct weir_sampler *sampler, const float *logits, double *surprise)
 {
     const struct candidates *set = sampler_filter(sampler, logits);
-    uint32_t index = 0;
-    double surprise = 0; /* in bits */
-    if (set->count > 1) {
-        const struct softmax softmax = candidates_softmax(set);
-        const double u = rng_uniform(sampler->seed, SAMPLER_STREAM_DRAW, sampler->drawn);
-        index = candidates_draw(set, softmax, u);
-        surprise = -softmax_log_p(softmax, set->logits[index]) / M_LN2;
+    *surprise = 0;
+    if (set->count == 1)
+        return set->ids[0];
+    const struct softmax softmax = candidates_softmax(set);
+    const double u = rng_uniform(sampler->seed, SAMPLER_STREAM_DRAW, sampler->drawn);
+    const uint32_t index = candidates_draw(set, softmax, u);
+    *surprise = -softmax_log_p(softmax, set->logits[index]) / M_LN2;
+    return set->ids[index];
+}
+
+int32_t weir_sampler_pick(struct weir_sampler *sampler, const float *logits)
+{
+    double surprise; /* in bits */
+    const int32_t forced = guard_forced(&sampler->guard);
+    if (forced >= 0) {
+        sampler->drawn++;
+        return forced;
     }
+    int32_t id = draw(sampler, logits, &surprise);
+    while (!guard_takes(&sampler->guard, id))
+        id = draw(sampler, logits, &surprise);
     sampler->drawn++;
     const struct weir_sampler_options *options = &sampler->options;
     sampler->mirostat_mu -= options->mirostat_eta * (surprise - options->mirostat_tau);
-    return set->ids[index];
+    return id;
+}
+
+enum weir_status weir_sampler_constrain(struct weir_sampler *sampler,
+                                        struct weir_constraint *constraint, const char *behind,
+                                        struct weir_error *err)
+{
+    return guard_constrain(&sampler->guard, constraint, behind, err);
+}
+
+enum weir_status weir_sampler_limit_reasoning(struct weir_sampler *sampler, uint32_t budget,
+                                              const char *mark, const char *closing,
+                                              struct weir_error *err)
+{
+    return guard_limit_reasoning(&sampler->guard, budget, mark, closing, err);
 }
