@@ -352,13 +352,34 @@ static bool has_bit(const uint64_t *bits, uint32_t ids, int32_t id)
     return (uint32_t)id < ids && (bits[id / 64] >> (id % 64) & 1);
 }
 
+/* Of candidates by id, bit by bit: branches on each candidate would be as good as random. Bits of
+ * no candidate are not set. Returns how many are kept. */
+static uint32_t keep_bits_by_id(struct candidates *set, const uint64_t *bits, uint32_t ids)
+{
+    uint32_t kept = 0;
+    for (uint32_t first = 0; first < ids && first < set->count; first += 64) {
+        for (uint64_t left = bits[first / 64]; left != 0; left &= left - 1) {
+            const uint32_t id = first + (uint32_t)__builtin_ctzll(left);
+            if (id >= set->count)
+                break;
+            set->logits[kept] = set->logits[id];
+            set->ids[kept++] = (int32_t)id;
+        }
+    }
+    return kept;
+}
+
 void candidates_keep_bits(struct candidates *set, const uint64_t *bits, uint32_t ids)
 {
     uint32_t kept = 0, sorted = 0;
-    for (uint32_t i = 0; i < set->count; i++)
+    for (uint32_t i = 0; i < set->count && kept == 0; i++)
         kept += has_bit(bits, ids, set->ids[i]);
     if (kept == 0)
         return;
+    if (candidates_by_id(set)) {
+        set->count = keep_bits_by_id(set, bits, ids);
+        return;
+    }
     kept = 0;
     for (uint32_t i = 0; i < set->count; i++) {
         if (!has_bit(bits, ids, set->ids[i]))
