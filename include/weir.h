@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT
- * The one public header of weir: model, tokenizer, engine, session, profile, sampler, speculator.
+ * The one public header of weir: from model files to conversations.
  *
- * Seven opaque nouns:
+ * Opaque nouns:
  *   weir_model      a GGUF file (all its splits), opened and checked; no weight has been read yet
  *   weir_tokenizer  text to token ids and back, immutable, usable from several threads at once
  *   weir_engine     a model with its weights in memory, a backend, and room for sequences
  *   weir_session    one mutable timeline of tokens in an engine: state, KV cache, position
  *   weir_profile    what an evaluation costs, op by op: bytes touched, and time
  *   weir_sampler    the choice of the next token from a row of logits
+ *   weir_template   the text of a conversation, by the program that a model file carries for it
+ *   weir_prompt     such a text, and its tokens
+ *   weir_reply      what a model says, taken apart: reasoning, content, calls of tools
+ *   weir_grammar    a language that a text must belong to: GBNF or a JSON schema
+ *   weir_constraint a grammar over a tokenizer: which tokens may come next
  *   weir_speculator drafts of the next tokens, which one step of a session then verifies
  *
  * Rules that hold everywhere:
@@ -670,6 +675,7 @@ WEIR_API enum weir_status weir_imatrix_save(const struct weir_imatrix *imatrix, 
 /* ---- sampler --------------------------------------------------------------------------------- */
 
 struct weir_sampler;
+struct weir_constraint; /* see grammars */
 
 struct weir_logit_bias {
     int32_t id;
@@ -741,6 +747,157 @@ WEIR_API void weir_sampler_accept(struct weir_sampler *sampler, int32_t id);
 WEIR_API int32_t weir_sampler_pick(struct weir_sampler *sampler, const float *logits);
 
 WEIR_API uint64_t weir_sampler_seed(const struct weir_sampler *sampler); /* the one in use */
+
+/* From now on the sampler chooses only tokens with which the generated text stays within the
+ * constraint's language; a token that ends generation, when the text is complete. If `behind` is
+ * not NULL, the constraint begins behind the first text of that kind ("</think>" and what newlines
+ * follow it). NULL ends a constraint. The constraint is borrowed. */
+WEIR_API enum weir_status weir_sampler_constrain(struct weir_sampler *sampler,
+                                                 struct weir_constraint *constraint,
+                                                 const char *behind, struct weir_error *err);
+
+/* Reasoning, open from now on, is ended after `budget` tokens: at the next whole character the
+ * tokens of `closing` are what the sampler chooses, one by one, whatever the logits are. A natural
+ * `mark` ends the watch before that. Both need a tokenizer; closing should contain the mark. */
+WEIR_API enum weir_status weir_sampler_limit_reasoning(struct weir_sampler *sampler,
+                                                       uint32_t budget, const char *mark,
+                                                       const char *closing, struct weir_error *err);
+
+/* ---- chat templates -------------------------------------------------------------------------- */
+
+/* A template makes the text of a conversation that a model continues. It is a program in the
+ * language Jinja, which model files carry; a template is immutable. */
+struct weir_template;
+
+/* `name` stands for the source in errors, which say line and column; the source is not borrowed.
+ * WEIR_ERR_FORMAT for what is no Jinja, WEIR_ERR_UNSUPPORTED for what of it is not known here. */
+WEIR_API enum weir_status weir_template_open(struct weir_template **out, const char *source,
+                                             size_t length, const char *name,
+                                             struct weir_error *err);
+/* The model's own; WEIR_ERR_UNSUPPORTED if its file has none. */
+WEIR_API enum weir_status weir_template_open_model(struct weir_template **out,
+                                                   const struct weir_model *model,
+                                                   struct weir_error *err);
+WEIR_API void weir_template_close(struct weir_template *chat_template);
+
+/* The source of a built-in template ("chatml"), NULL if there is none of that name; and all names,
+ * the list ends with NULL; static. */
+WEIR_API const char *weir_template_builtin(const char *name);
+WEIR_API const char *const *weir_template_builtins(void);
+
+/* What a template made of a conversation: text, of which it is known which bytes came from the
+ * conversation. Only the template's own bytes can be control tokens: what a user writes as
+ * "<|im_end|>" ends no message. */
+struct weir_prompt;
+
+/* `request` is a JSON object: "messages", "tools", "add_generation_prompt" (true if it is not
+ * there) and any other variables of the template. WEIR_ERR_ARGUMENT for what is no such object and
+ * for an exception that the template raises, whose text is that of the error; WEIR_ERR_FORMAT for
+ * an error of the template on the way, WEIR_ERR_FULL beyond the limits of steps and output. */
+WEIR_API enum weir_status weir_template_render(const struct weir_template *chat_template,
+                                               struct weir_prompt **out, const char *request,
+                                               size_t length, struct weir_error *err);
+WEIR_API void weir_prompt_close(struct weir_prompt *prompt);
+
+/* Borrowed from the prompt, not zero-terminated. */
+WEIR_API const char *weir_prompt_text(const struct weir_prompt *prompt, size_t *length);
+/* Whether the text ends within a block of reasoning that it has opened: "<think>" and a newline. */
+WEIR_API bool weir_prompt_in_reasoning(const struct weir_prompt *prompt);
+
+/* The prompt as tokens: writes at most `ids_max` and the number of all to *ids_count. known[] are
+ * the tokens of a session, or none: as far as they say what the prompt says they are taken as they
+ * are, so what was sampled is not cut into other tokens; *reused is their number. Where the texts
+ * part, tokens are taken up to the last control token before that. */
+WEIR_API enum weir_status weir_prompt_tokens(const struct weir_prompt *prompt,
+                                             const struct weir_tokenizer *tokenizer,
+                                             const int32_t *known, size_t known_count, int32_t *ids,
+                                             size_t ids_max, size_t *ids_count, size_t *reused,
+                                             struct weir_error *err);
+
+/* ---- replies --------------------------------------------------------------------------------- */
+
+/* What a model says, taken apart while it comes: reasoning, content, and calls of tools. Any split
+ * of the text into pushes gives the same events but for where their texts are cut, and no byte of
+ * the text is lost: what turns out to be no call is content. */
+struct weir_reply;
+
+enum weir_reply_kind {
+    WEIR_REPLY_REASONING, /* more text of the reasoning */
+    WEIR_REPLY_CONTENT,   /* more text of the content */
+    WEIR_REPLY_CALL,      /* a call begins; the text is the name of the tool */
+    WEIR_REPLY_ARGUMENTS, /* more text of its arguments, which are a JSON object */
+    WEIR_REPLY_CALL_END,  /* it is complete; a call without it was cut off */
+};
+
+struct weir_reply_event {
+    enum weir_reply_kind kind;
+    uint32_t call; /* calls before it */
+    const char *text;
+    size_t length;
+};
+
+typedef void weir_reply_fn(void *user, const struct weir_reply_event *event);
+
+enum weir_reasoning_format {
+    WEIR_REASONING_APART, /* "deepseek", "auto": reasoning is told apart */
+    WEIR_REASONING_NONE,  /* all is content, the marks too */
+    WEIR_REASONING_BOTH,  /* "deepseek-legacy": apart, and in the content with its marks */
+};
+
+struct weir_reply_options {
+    const char *tools; /* the JSON array of the request; NULL: no tools, so marks of calls are
+                          content */
+    size_t tools_length;
+    bool in_reasoning; /* weir_prompt_in_reasoning of the prompt */
+    enum weir_reasoning_format format;
+    weir_reply_fn *event;
+    void *event_user;
+};
+
+WEIR_API void weir_reply_options_init(struct weir_reply_options *options);
+
+/* WEIR_ERR_ARGUMENT for tools that are no array of tools. */
+WEIR_API enum weir_status weir_reply_open(struct weir_reply **out,
+                                          const struct weir_reply_options *options,
+                                          struct weir_error *err);
+WEIR_API void weir_reply_close(struct weir_reply *reply);
+/* More text: whole characters, as weir_detokenizer_push gives them. */
+WEIR_API enum weir_status weir_reply_push(struct weir_reply *reply, const char *text, size_t length,
+                                          struct weir_error *err);
+/* The text has ended: what was held back is told. */
+WEIR_API enum weir_status weir_reply_finish(struct weir_reply *reply, struct weir_error *err);
+
+/* ---- grammars -------------------------------------------------------------------------------- */
+
+/* A language that a text must belong to, immutable. */
+struct weir_grammar;
+
+/* GBNF, the notation of llama.cpp; its start is the rule root. WEIR_ERR_ARGUMENT says line and
+ * column. */
+WEIR_API enum weir_status weir_grammar_open_gbnf(struct weir_grammar **out, const char *text,
+                                                 size_t length, struct weir_error *err);
+/* The JSON texts that a JSON schema allows. WEIR_ERR_ARGUMENT for what is no schema or allows
+ * nothing, WEIR_ERR_UNSUPPORTED for keywords that cannot be kept, each with the place. */
+WEIR_API enum weir_status weir_grammar_open_schema(struct weir_grammar **out, const char *schema,
+                                                   size_t length, struct weir_error *err);
+WEIR_API void weir_grammar_close(struct weir_grammar *grammar);
+
+enum weir_match { WEIR_MATCH_NOT, WEIR_MATCH_PREFIX, WEIR_MATCH_WHOLE };
+
+/* Whether a text belongs to the language, or could with more text behind it. */
+WEIR_API enum weir_status weir_grammar_match(const struct weir_grammar *grammar, const char *text,
+                                             size_t length, enum weir_match *out,
+                                             struct weir_error *err);
+
+/* A grammar and a tokenizer: which tokens may come next. Keeps what it has found out, so several
+ * samplers should share one, in one thread at a time. Borrows both. */
+struct weir_constraint;
+
+WEIR_API enum weir_status weir_constraint_open(struct weir_constraint **out,
+                                               const struct weir_grammar *grammar,
+                                               const struct weir_tokenizer *tokenizer,
+                                               struct weir_error *err);
+WEIR_API void weir_constraint_close(struct weir_constraint *constraint);
 
 /* ---- speculation ----------------------------------------------------------------------------- */
 
