@@ -3,7 +3,7 @@
  * vocabularies. */
 #include <string.h>
 
-#include "text/unicode.h"
+#include "base/utf8.h"
 #include "weir.h"
 
 /* Moves what is decided out of the pending bytes; at most a truncated character stays. */

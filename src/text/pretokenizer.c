@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
 
 /* The classes of code points that words and other pieces are made of. */

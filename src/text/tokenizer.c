@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "text/bpe.h"
 #include "text/pretokenizer.h"
 #include "text/special.h"
-#include "text/unicode.h"
 #include "text/vocabulary.h"
 
 enum { ENDS_MAX = 16 };

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
 
 enum flag { QWEN2 = 1, PARSE_SPECIAL = 2, ADD_SPECIAL = 4, NO_BYTES = 8 };
 

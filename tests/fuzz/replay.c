@@ -147,6 +147,16 @@ TEST(fuzz_replay_hf_tokenizer)
                             sizeof words / sizeof words[0]});
 }
 
+TEST(fuzz_replay_json)
+{
+    static const char *const words[] = {
+        "\"a\":", "\\u00e9", "\\ud83d", "\\ude00", "\\",   "[",    "]",   "{",  "}",
+        "\"",     ",",       ":",       "-",       "true", "null", "1e9", ".5", "\xff",
+    };
+    replay(&(struct target){fuzz_json, "../fuzz/corpus/json", 4, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_safetensors)
 {
     static const char *const words[] = {

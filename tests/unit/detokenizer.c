@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 #define BAD "\xef\xbf\xbd"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/utf8.h"
 #include "text/pretokenizer.h"
 #include "text/unicode.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/pool.h"
 #include "base/rng.h"
-#include "text/unicode.h"
+#include "base/utf8.h"
 #include "toy_vocab.h"
 
 enum { TEXT_MAX = 4096, IDS_MAX = 3 * TEXT_MAX + 2 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
 
 enum { CODES = 0x110000 };
@@ -71,6 +72,9 @@ TEST(unicode_every_code_point_is_one_sequence)
         if (is_surrogate(code))
             continue;
         CHECK_INT(utf8_decode(bytes, length), code);
+        uint8_t again[4];
+        CHECK_INT(utf8_encode(code, again), length);
+        CHECK(memcmp(again, bytes, length) == 0);
         for (uint32_t cut = 1; cut < length; cut++) {
             const struct utf8_sequence part = utf8_sequence(bytes, cut);
             CHECK_INT(part.state, UTF8_TRUNCATED);

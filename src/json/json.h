@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * JSON as it was written: keys in their order, numbers as their text. */
+#ifndef JSON_JSON_H
+#define JSON_JSON_H
+
+#include "base/err.h"
+#include "base/text.h"
+
+/* Objects and arrays within each other. */
+enum { JSON_DEPTH_MAX = 128 };
+
+enum json_kind {
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+};
+
+/* Not zero-terminated; a string of JSON may hold zeros. */
+struct json_text {
+    const char *bytes;
+    size_t length;
+};
+
+struct json {
+    enum json_kind kind;
+    uint32_t count;               /* elements of an ARRAY, members of an OBJECT */
+    struct json_text text;        /* NUMBER: as it was written; STRING: decoded, UTF-8 */
+    struct json_text source;      /* of any kind: the bytes that were read as this value */
+    const struct json_text *keys; /* OBJECT: [count], decoded; equal ones may occur */
+    const struct json *items;     /* ARRAY, OBJECT: [count] */
+};
+
+/* A tree, and the copy of its text that it points into. */
+struct json_document;
+
+/* Reads one value, strictly by RFC 8259; a string is UTF-8, and no half of a surrogate pair stands
+ * alone. WEIR_ERR_FORMAT names `name`, line and column. The text is not borrowed. */
+enum weir_status json_open(struct json_document **out, const char *text, size_t length,
+                           const char *name, struct weir_error *err);
+void json_close(struct json_document *document);
+/* The value, borrowed as all that it leads to. */
+const struct json *json_root(const struct json_document *document);
+
+/* Would json_open read this? Allocates nothing. *kind (may be NULL) is that of the value. */
+bool json_check(const char *text, size_t length, enum json_kind *kind);
+
+/* A member's value, the last of those with this key; NULL if there is none, if `object` is none,
+ * and if it is NULL. */
+const struct json *json_get(const struct json *object, const char *key);
+/* The same for a key that is not zero-terminated. */
+const struct json *json_find(const struct json *object, struct json_text key);
+
+/* True for a STRING of exactly this text; `value` may be NULL. */
+bool json_is(const struct json *value, const char *text);
+bool json_text_equals(struct json_text text, const char *other);
+
+/* "an object": how an error calls a kind. */
+const char *json_kind_name(enum json_kind kind);
+
+/* Writes text as the inside of a string: a backslash before quotes and backslashes, control
+ * characters as \n \r \t \b \f or \u00XX, all else as it is. */
+void json_escape(struct printer out, const char *text, size_t length);
+
+#endif
