@@ -10,11 +10,11 @@
 #include "app/prompt.h"
 #include "app/shipped.h"
 #include "app/speculation.h"
-#include "app/stop.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 
 struct run {
     const struct options *options;
@@ -161,7 +161,8 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
                        "--ctx-size)",
                        options->session, run->keep.loaded, (unsigned long long)run->prompt.count,
                        context);
-    TRY(stop_open(&run->stop, &options->stops, err));
+    TRY(stop_open(&run->stop, (const char *const *)options->stops.items, options->stops.count,
+                  err));
     TRY(output_open(&run->output, options->output, err));
 out:
     run->load_ns = clock_ns() - run->start_ns;
