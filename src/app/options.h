@@ -125,6 +125,7 @@ struct options {
     uint64_t cache_bytes;
     const char *session; /* a file; NULL: none */
     struct text_list stops;
+    const char *grammar, *grammar_file, *schema, *schema_file; /* at most one */
     struct weir_sampler_options sampler;
     struct text_list breakers; /* replace the sampler's, if breakers_given */
     bool breakers_given;
