@@ -18,6 +18,7 @@ enum command_id {
     COMMAND_MERGE = 512,
     COMMAND_CONVERT = 1024,
     COMMAND_PROFILE = 2048,
+    COMMAND_TEMPLATE = 4096,
 };
 
 enum flag_kind {

@@ -32,7 +32,7 @@ struct command {
 
 command_fn command_run, command_inspect, command_tokenize, command_synth, command_eval;
 command_fn command_imatrix, command_split, command_merge, command_quantize;
-command_fn command_convert, command_bench, command_profile;
+command_fn command_convert, command_bench, command_profile, command_template;
 
 /* The types that weir quantize knows. */
 void quantize_help(struct output *output);
