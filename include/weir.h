@@ -1021,7 +1021,7 @@ WEIR_API void weir_speculator_info(const struct weir_speculator *speculator,
  * the session does not hold yet is evaluated: what was said is not read again, as far as the
  * template repeats it, and behind a message that is taken back the conversation goes on from a
  * checkpoint. Of these there are two for a reply, where the question begins and where the reply
- * does; when room is wanted, those go that are cheap to do without: near to another, or far back. */
+ * does; when room is wanted, those go that save least: near to another, or far back. */
 struct weir_chat;
 
 struct weir_chat_options {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What tests of conversations share: the shipped model, a conversation with it, and what it said. */
+ * What tests of conversations share: the shipped model, a conversation with it, what it said. */
 #ifndef TESTS_TALK_H
 #define TESTS_TALK_H
 
