@@ -11,7 +11,6 @@
 #include "app/bench_table.h"
 #include "app/number.h"
 #include "app/prompt.h"
-#include "base/err.h"
 #include "base/mem.h"
 
 /* ---- flags whose value needs its own reading ------------------------------------------------- */

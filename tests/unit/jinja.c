@@ -231,11 +231,11 @@ TEST(jinja_is_bounded)
     check_refusal("{% set l = [] %}{{ l.append(l) }}{{ l == [l] }}", "{}", WEIR_ERR_FULL,
                   "T:1:42: the template goes more than 1000 levels deep");
     check_refusal("{{ 'abcdefghijklmnop' * 100000000 }}", "{}", WEIR_ERR_FULL,
-                  "T:1:23: the template takes more than 268435968 bytes of memory");
+                  "T:1:23: the template takes more than 134218240 bytes of memory");
     check_refusal("{% set ns = namespace(s='abc') %}"
                   "{% for a in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
                   "{}", WEIR_ERR_FULL,
-                  "T:1:77: the template takes more than 268435968 bytes of memory");
+                  "T:1:77: the template takes more than 134218240 bytes of memory");
 }
 
 /* A source of one text many times. */

@@ -269,6 +269,8 @@ TEST(reply_ends_once)
 {
     struct weir_reply *reply;
     struct weir_error err = {0};
+    CHECK_OK(open_with("null", &reply, &err), &err);
+    weir_reply_close(reply);
     CHECK_OK(open_with("[]", &reply, &err), &err);
     CHECK_OK(weir_reply_push(reply, "", 0, &err), &err);
     CHECK_OK(weir_reply_finish(reply, &err), &err);
