@@ -111,6 +111,39 @@ TEST(conversation_reads_again_what_the_template_changed)
     talk_close(&talk);
 }
 
+/* Reasoning that a template repeats is not read again either, as it was sampled; one that drops it
+ * begins again where the reply began. */
+TEST(conversation_keeps_reasoning_where_the_template_does)
+{
+    static const struct {
+        const char *name;
+        bool is_kept;
+    } templates[] = {{"vectors/chat/templates/qwen3.6.jinja", true},
+                     {"vectors/chat/templates/qwen3.5.jinja", false}};
+    for (size_t t = 0; t < sizeof templates / sizeof templates[0]; t++) {
+        struct talk talk;
+        uint32_t held = 1, before = 0;
+        talk_init(&talk);
+        talk.template_path = test_shared(templates[t].name);
+        talk.options.reasoning = WEIR_ON;
+        talk.options.reasoning_preserve = true;
+        talk.options.reasoning_budget = 20;
+        talk.options.reply_tokens_max = 80;
+        talk_open(&talk);
+        for (int i = 0; i < 3; i++) {
+            talk_ask(&talk, questions[2 + i]);
+            CHECK_INT(talk.info.end, WEIR_CHAT_STOP);
+            CHECK(talk.reasoning.length > 0 && talk.said.length > 0);
+            /* "<|im_start|>", "assistant", a newline, "<think>", a newline */
+            CHECK_INT(talk.info.reused_tokens,
+                      templates[t].is_kept || i == 0 ? held - 1 : before - 5);
+            held = talk.info.context_tokens;
+            before = talk.info.prompt_tokens;
+        }
+        talk_close(&talk);
+    }
+}
+
 /* ---- back ------------------------------------------------------------------------------------ */
 
 TEST(conversation_undo_and_the_same_question_is_the_same_reply)
