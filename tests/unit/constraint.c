@@ -280,6 +280,57 @@ TEST(constraint_sampler_writes_texts_of_the_grammar)
     }
 }
 
+/* Whether a mask is found first or tokens are asked for one by one, the choice is the same. */
+TEST(constraint_mask_or_not_is_the_same_choice)
+{
+    static const struct {
+        float temperature;
+        int32_t top_k;
+        const char *chain;
+    } cases[] = {{0, 40, "edskypmxt"}, {1, 3, "edskypmxt"}, {2, 40, "ekt"}, {1, 40, "kpt"}};
+    float logits[TOY_TOKENS_MAX];
+    struct weir_error err = {0};
+    for (size_t i = 0; i < sizeof grammars / sizeof grammars[0] * 4; i++) {
+        struct fixture *fixture = open_fixture(grammars[i / 4]);
+        struct constraint_cursor cursor;
+        struct weir_constraint *other;
+        struct weir_sampler *samplers[2];
+        struct weir_sampler_options options;
+        weir_sampler_options_init(&options);
+        options.seed = i;
+        options.temperature = cases[i % 4].temperature;
+        options.top_k = cases[i % 4].top_k;
+        options.presence_penalty = 2;
+        snprintf(options.chain, sizeof options.chain, "%s", cases[i % 4].chain);
+        CHECK_OK(weir_constraint_open(&other, fixture->grammar, fixture->tokenizer, &err), &err);
+        for (int k = 0; k < 2; k++) {
+            CHECK_OK(weir_sampler_open(&samplers[k], &options, fixture->tokens, 64,
+                                       fixture->tokenizer, &err),
+                     &err);
+            CHECK_OK(weir_sampler_constrain(samplers[k], k == 0 ? fixture->constraint : other, NULL,
+                                            &err),
+                     &err);
+        }
+        CHECK_OK(constraint_attach(other, &cursor, false, &err), &err);
+        for (uint64_t step = 0; step < 25; step++) {
+            uint32_t tokens;
+            random_logits(logits, fixture->tokens, i, step);
+            constraint_mask(&cursor, &tokens); /* so the second one knows it */
+            CHECK(constraint_knows_mask(&cursor));
+            const int32_t id = weir_sampler_pick(samplers[0], logits);
+            CHECK_INT(weir_sampler_pick(samplers[1], logits), id);
+            weir_sampler_accept(samplers[0], id);
+            weir_sampler_accept(samplers[1], id);
+            constraint_accept(&cursor, id);
+        }
+        constraint_detach(&cursor);
+        weir_sampler_close(samplers[0]);
+        weir_sampler_close(samplers[1]);
+        weir_constraint_close(other);
+        close_fixture(fixture);
+    }
+}
+
 /* The mark may be split over tokens, and a token may hold its end and more. */
 TEST(constraint_begins_behind_a_mark)
 {

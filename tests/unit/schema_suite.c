@@ -3,8 +3,8 @@
  * tests/data/grammar/schema_suite.txt says of each group whether it is in scope, and of each
  * instance that is judged otherwise why. Run alone: build/tests/weir-test schema_suite
  *
- * A line of the list is FILE | GROUP | in, or FILE | GROUP | refused: REASON, or, under a group, - |
- * INSTANCE | why weir differs. */
+ * A line of the list is FILE | GROUP | in, or FILE | GROUP | refused: REASON, or, under a group,
+ * - | INSTANCE | why weir differs. */
 #include "test.h"
 
 #include <jansson.h>
