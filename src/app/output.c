@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 enum { OUTPUT_LINE_MAX = 1024 };
 
 enum weir_status output_check_target(const char *target, const char *input, struct weir_error *err)
@@ -99,37 +101,34 @@ void output_print(struct output *output, const char *format, ...)
         output_put(output, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
 }
 
-/* Bytes of the character of UTF-8 that a text begins with; 0: it begins with none. */
-static size_t character_bytes(const char *text)
+/* Writes the character that the text begins with; returns its bytes. */
+static size_t put_json_character(struct output *output, const char *text, size_t length)
 {
-    const uint8_t *c = (const uint8_t *)text;
-    const bool is_lead = c[0] < 0x80 || (c[0] >= 0xc2 && c[0] < 0xf5);
-    const size_t bytes = !is_lead ? 0 : c[0] < 0x80 ? 1 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
-    for (size_t i = 1; i < bytes; i++) {
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    const bool is_overlong = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xf0 && c[1] < 0x90);
-    const bool is_none = (c[0] == 0xed && c[1] > 0x9f) || (c[0] == 0xf4 && c[1] > 0x8f);
-    return is_overlong || is_none ? 0 : bytes;
+    static const char letters[] = "btnfr\"\\", bytes[] = "\b\t\n\f\r\"\\";
+    const char *const known = *text == 0 ? NULL : strchr(bytes, *text);
+    const struct utf8_sequence sequence = utf8_sequence((const uint8_t *)text, length);
+    if (known != NULL)
+        output_print(output, "\\%c", letters[known - bytes]);
+    else if ((unsigned char)*text < 0x20)
+        output_print(output, "\\u%04x", *text);
+    else if (sequence.state != UTF8_COMPLETE)
+        output_print(output, "\\ufffd");
+    else
+        output_put(output, text, sequence.length);
+    return sequence.state == UTF8_COMPLETE ? sequence.length : 1;
+}
+
+void output_json_bytes(struct output *output, const char *text, size_t length)
+{
+    output_print(output, "\"");
+    for (size_t at = 0; at < length;)
+        at += put_json_character(output, text + at, length - at);
+    output_print(output, "\"");
 }
 
 void output_json_text(struct output *output, const char *text)
 {
-    size_t bytes;
-    output_print(output, "\"");
-    for (const char *c = text; *c != 0; c += bytes == 0 ? 1 : bytes) {
-        bytes = character_bytes(c);
-        if (*c == '"' || *c == '\\')
-            output_print(output, "\\%c", *c);
-        else if ((unsigned char)*c < 0x20)
-            output_print(output, "\\u%04x", *c);
-        else if (bytes == 0)
-            output_print(output, "\\ufffd");
-        else
-            output_put(output, c, bytes);
-    }
-    output_print(output, "\"");
+    output_json_bytes(output, text, strlen(text));
 }
 
 void output_flush(struct output *output)

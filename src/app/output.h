@@ -31,6 +31,7 @@ void output_print(struct output *output, const char *format, ...)
 /* As a string of JSON, with its quotes. A byte that is of no character of UTF-8, as paths may have
  * them, is put as U+FFFD. */
 void output_json_text(struct output *output, const char *text);
+void output_json_bytes(struct output *output, const char *text, size_t length);
 /* A weir_write_fn; `user` is the output. */
 void output_sink(void *user, const char *text, size_t length);
 /* Hands on what is buffered, so that the reader sees it now. */

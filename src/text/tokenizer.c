@@ -192,10 +192,9 @@ struct memo {
 
 static_assert(sizeof(struct memo) == 64, "one cache line");
 
-/* One call of weir_tokenizer_encode. */
+/* One call that encodes. */
 struct encoder {
     const struct weir_tokenizer *tokenizer;
-    bool parse_special;
     struct memo *memos;
     uint64_t memos_mask;
     struct bpe_scratch scratch;
@@ -244,26 +243,51 @@ static enum weir_status encode_plain(struct encoder *encoder, const uint8_t *tex
     return WEIR_OK;
 }
 
-static enum weir_status encode_text(struct encoder *encoder, const uint8_t *text, size_t length,
+/* The special token at `at`, where control tokens count that end by `trusted_to`: the longest. */
+static const struct special *special_at(const struct special_set *set,
+                                        const struct special_scan *scan, size_t at,
+                                        size_t trusted_to)
+{
+    const uint8_t *text = scan->text + at;
+    if (trusted_to == scan->length)
+        return special_match(set, text, scan->length - at, true);
+    const struct special *own = special_match(set, text, scan->length - at, false);
+    const struct special *any =
+        trusted_to > at ? special_match(set, text, trusted_to - at, true) : NULL;
+    return any == NULL || (own != NULL && own->length > any->length) ? own : any;
+}
+
+const struct special *tokenizer_scan(const struct weir_tokenizer *tokenizer,
+                                     struct special_scan *scan)
+{
+    while (scan->at < scan->length) {
+        while (scan->trusted_count > 0 && scan->trusted->to <= scan->at) {
+            scan->trusted++;
+            scan->trusted_count--;
+        }
+        const bool is_trusted = scan->trusted_count > 0 && scan->trusted->from <= scan->at;
+        const struct special *special =
+            special_at(&tokenizer->specials, scan, scan->at, is_trusted ? scan->trusted->to : 0);
+        scan->at += special == NULL ? 1 : special->length;
+        if (special != NULL)
+            return special;
+    }
+    return NULL;
+}
+
+static enum weir_status encode_text(struct encoder *encoder, struct special_scan *scan,
                                     struct weir_error *err)
 {
-    const struct special_set *specials = &encoder->tokenizer->specials;
-    size_t plain = 0; /* where the text begins that is not encoded yet */
-    for (size_t at = 0; at < length;) {
-        const struct special *special =
-            special_match(specials, text + at, length - at, encoder->parse_special);
-        if (special == NULL) {
-            at++;
-            continue;
-        }
-        const enum weir_status status = encode_plain(encoder, text + plain, at - plain, err);
-        if (status != WEIR_OK)
-            return status;
-        id_list_add(&encoder->out, special->id);
-        at += special->length;
-        plain = at;
+    enum weir_status status = WEIR_OK;
+    while (status == WEIR_OK && scan->at < scan->length) {
+        const size_t plain = scan->at; /* where the text begins that is not encoded yet */
+        const struct special *special = tokenizer_scan(encoder->tokenizer, scan);
+        const size_t plain_to = special == NULL ? scan->length : scan->at - special->length;
+        status = encode_plain(encoder, scan->text + plain, plain_to - plain, err);
+        if (status == WEIR_OK && special != NULL)
+            id_list_add(&encoder->out, special->id);
     }
-    return encode_plain(encoder, text + plain, length - plain, err);
+    return status;
 }
 
 static enum weir_status encoder_init(struct encoder *encoder, size_t length, struct weir_error *err)
@@ -306,7 +330,6 @@ enum weir_status weir_tokenizer_encode(const struct weir_tokenizer *tokenizer, c
     uint8_t *copy = NULL;
     struct encoder encoder = {
         .tokenizer = tokenizer,
-        .parse_special = (flags & WEIR_ENCODE_PARSE_SPECIAL) != 0,
         .out = {.ids = ids, .max = ids_max},
     };
     *ids_count = 0;
@@ -314,7 +337,12 @@ enum weir_status weir_tokenizer_encode(const struct weir_tokenizer *tokenizer, c
     TRY(encoder_init(&encoder, valid.length, err));
     if (add_special && tokenizer->bos >= 0)
         id_list_add(&encoder.out, tokenizer->bos);
-    TRY(encode_text(&encoder, valid.data, valid.length, err));
+    const struct text_range all = {0, valid.length};
+    struct special_scan scan = {.text = valid.data,
+                                .length = valid.length,
+                                .trusted = &all,
+                                .trusted_count = (flags & WEIR_ENCODE_PARSE_SPECIAL) != 0 ? 1 : 0};
+    TRY(encode_text(&encoder, &scan, err));
     if (add_special && tokenizer->eos >= 0)
         id_list_add(&encoder.out, tokenizer->eos);
     *ids_count = encoder.out.count;
@@ -322,6 +350,22 @@ out:
     bpe_scratch_release(&encoder.scratch);
     mem_free(encoder.memos);
     mem_free(copy);
+    return status;
+}
+
+enum weir_status tokenizer_encode_scan(const struct weir_tokenizer *tokenizer,
+                                       struct special_scan *scan, int32_t *ids, size_t ids_max,
+                                       size_t *ids_count, struct weir_error *err)
+{
+    struct encoder encoder = {.tokenizer = tokenizer, .out = {.ids = ids, .max = ids_max}};
+    enum weir_status status;
+    *ids_count = 0;
+    TRY(encoder_init(&encoder, scan->length - scan->at, err));
+    TRY(encode_text(&encoder, scan, err));
+    *ids_count = encoder.out.count;
+out:
+    bpe_scratch_release(&encoder.scratch);
+    mem_free(encoder.memos);
     return status;
 }
 

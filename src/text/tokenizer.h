@@ -38,4 +38,30 @@ struct tokenizer_source {
 enum weir_status tokenizer_open(struct weir_tokenizer **out, const struct tokenizer_source *source,
                                 struct weir_error *err);
 
+/* ---- text that is trusted in part ------------------------------------------------------------ */
+
+/* Bytes [from, to) of a text. */
+struct text_range {
+    size_t from, to;
+};
+
+/* Goes through the special tokens of a text that is valid UTF-8: control tokens within one of the
+ * trusted ranges, user-defined ones anywhere. Ranges are sorted and do not touch. */
+struct special_scan {
+    const uint8_t *text;
+    size_t length;
+    const struct text_range *trusted;
+    size_t trusted_count;
+    size_t at; /* what lies before is done with */
+};
+
+/* The next special token, which ends at scan->at then; NULL: there is none up to the end. */
+const struct special *tokenizer_scan(const struct weir_tokenizer *tokenizer,
+                                     struct special_scan *scan);
+
+/* Encodes what the scan has not yet gone through, as weir_tokenizer_encode does. */
+enum weir_status tokenizer_encode_scan(const struct weir_tokenizer *tokenizer,
+                                       struct special_scan *scan, int32_t *ids, size_t ids_max,
+                                       size_t *ids_count, struct weir_error *err);
+
 #endif

@@ -138,6 +138,17 @@ TEST(fuzz_replay_profile)
                             sizeof words / sizeof words[0]});
 }
 
+TEST(fuzz_replay_reply)
+{
+    static const char *const words[] = {
+        "<think>",       "</think>",      "<tool_call>", "</tool_call>", "<function=",
+        "</function>",   "<parameter=",   ">",           "\n",           "{\"name\":",
+        "\"arguments\"", "\n</parameter", "7",           "\"",           "</parameter>\n",
+    };
+    replay(&(struct target){fuzz_reply, "../fuzz/corpus/reply", 6, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_hf_tokenizer)
 {
     static const char *const words[] = {

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT
+ * Reads JSON schemas as far as they say types. Knows nothing of replies. */
+#include "chat/value_types.h"
+
+#include <string.h>
+
+/* Schemas lead to each other, in circles too: what is deeper, or takes longer, may be anything. */
+enum { SCHEMA_DEPTH_MAX = 32, SCHEMA_STEPS_MAX = 4096 };
+
+struct schemas {
+    const struct json *root; /* what references are relative to */
+    uint32_t steps, depth;
+};
+
+/* ---- types of values ------------------------------------------------------------------------- */
+
+/* 3 and 3.0 are integers. */
+static bool is_integer(struct json_text number)
+{
+    size_t at = 0;
+    while (at < number.length && strchr("-0123456789", number.bytes[at]) != NULL)
+        at++;
+    if (at < number.length && number.bytes[at] == '.')
+        at++;
+    while (at < number.length && number.bytes[at] == '0')
+        at++;
+    return at == number.length;
+}
+
+static unsigned type_of_number(struct json_text number)
+{
+    return is_integer(number) ? VALUE_INTEGER : VALUE_FRACTION;
+}
+
+static unsigned type_of(const struct json *value)
+{
+    switch (value->kind) {
+    case JSON_NULL: return VALUE_NULL;
+    case JSON_FALSE:
+    case JSON_TRUE: return VALUE_BOOLEAN;
+    case JSON_NUMBER: return type_of_number(value->text);
+    case JSON_STRING: return VALUE_STRING;
+    case JSON_ARRAY: return VALUE_ARRAY;
+    case JSON_OBJECT: return VALUE_OBJECT;
+    }
+    return 0;
+}
+
+/* ---- types of schemas ------------------------------------------------------------------------ */
+
+static unsigned type_of_name(const struct json *name)
+{
+    static const struct {
+        const char *name;
+        unsigned types;
+    } rows[] = {
+        {"null", VALUE_NULL},       {"boolean", VALUE_BOOLEAN},
+        {"integer", VALUE_INTEGER}, {"number", VALUE_INTEGER | VALUE_FRACTION},
+        {"string", VALUE_STRING},   {"array", VALUE_ARRAY},
+        {"object", VALUE_OBJECT},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (json_is(name, rows[i].name))
+            return rows[i].types;
+    }
+    return VALUE_ANY;
+}
+
+/* "type": a name, or an array of them. */
+static unsigned types_named(const struct json *type)
+{
+    if (type == NULL)
+        return VALUE_ANY;
+    if (type->kind != JSON_ARRAY)
+        return type_of_name(type);
+    unsigned types = 0;
+    for (uint32_t i = 0; i < type->count; i++)
+        types |= type_of_name(&type->items[i]);
+    return types;
+}
+
+/* "enum" and "const": the types of the values. */
+static unsigned types_listed(const struct json *schema)
+{
+    const struct json *list = json_get(schema, "enum"), *one = json_get(schema, "const");
+    if (one != NULL)
+        return type_of(one);
+    if (list == NULL || list->kind != JSON_ARRAY)
+        return VALUE_ANY;
+    unsigned types = 0;
+    for (uint32_t i = 0; i < list->count; i++)
+        types |= type_of(&list->items[i]);
+    return types;
+}
+
+/* Compares a key with a part of a JSON pointer (RFC 6901), where ~1 is a slash and ~0 a tilde. */
+static bool key_is(struct json_text key, const char *part, size_t length)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < length; i++, at++) {
+        char c = part[i];
+        if (c == '~' && i + 1 < length)
+            c = part[++i] == '1' ? '/' : '~';
+        if (at == key.length || key.bytes[at] != c)
+            return false;
+    }
+    return at == key.length;
+}
+
+static const struct json *member_at(const struct json *value, const char *part, size_t length)
+{
+    for (uint32_t i = 0; value->kind == JSON_OBJECT && i < value->count; i++) {
+        if (key_is(value->keys[i], part, length))
+            return &value->items[i];
+    }
+    uint64_t number = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (part[i] < '0' || part[i] > '9' || number > UINT32_MAX)
+            return NULL;
+        number = number * 10 + (uint64_t)(part[i] - '0');
+    }
+    const bool is_element = value->kind == JSON_ARRAY && length > 0 && number < value->count;
+    return is_element ? &value->items[number] : NULL;
+}
+
+/* What "#/a/b" leads to; NULL if that is nothing, or elsewhere. */
+static const struct json *resolve(const struct json *root, const struct json *reference)
+{
+    if (reference->kind != JSON_STRING || reference->text.length == 0 ||
+        reference->text.bytes[0] != '#')
+        return NULL;
+    const char *at = reference->text.bytes + 1, *end = at + reference->text.length - 1;
+    const struct json *value = root;
+    while (value != NULL && at < end) {
+        if (*at != '/')
+            return NULL;
+        at++;
+        const char *slash = memchr(at, '/', (size_t)(end - at));
+        const char *const part_end = slash == NULL ? end : slash;
+        value = member_at(value, at, (size_t)(part_end - at));
+        at = part_end;
+    }
+    return value;
+}
+
+static unsigned types_of_schema(struct schemas *schemas, const struct json *schema);
+
+/* The types of the schemas of a list: of any of them, or those that all allow. */
+static unsigned types_combined(struct schemas *schemas, const struct json *list, bool is_any)
+{
+    if (list == NULL || list->kind != JSON_ARRAY || list->count == 0)
+        return VALUE_ANY;
+    unsigned types = is_any ? 0 : VALUE_ANY;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const unsigned one = types_of_schema(schemas, &list->items[i]);
+        types = is_any ? types | one : types & one;
+    }
+    return types;
+}
+
+/* Recursion is bounded by SCHEMA_DEPTH_MAX. */
+static unsigned types_of_schema(struct schemas *schemas, const struct json *schema)
+{
+    if (schema == NULL || schema->kind != JSON_OBJECT)
+        return schema != NULL && schema->kind == JSON_FALSE ? 0 : VALUE_ANY;
+    if (schemas->depth == SCHEMA_DEPTH_MAX || schemas->steps == SCHEMA_STEPS_MAX)
+        return VALUE_ANY;
+    schemas->depth++;
+    schemas->steps++;
+    unsigned types = types_named(json_get(schema, "type")) & types_listed(schema);
+    const struct json *reference = json_get(schema, "$ref");
+    if (reference != NULL)
+        types &= types_of_schema(schemas, resolve(schemas->root, reference));
+    types &= types_combined(schemas, json_get(schema, "anyOf"), true);
+    types &= types_combined(schemas, json_get(schema, "oneOf"), true);
+    types &= types_combined(schemas, json_get(schema, "allOf"), false);
+    const struct json *nullable = json_get(schema, "nullable");
+    if (nullable != NULL && nullable->kind == JSON_TRUE)
+        types |= VALUE_NULL;
+    schemas->depth--;
+    return types;
+}
+
+/* The schema of a parameter, looked for where the schema of the parameters leads to. Recursion is
+ * bounded by SCHEMA_DEPTH_MAX. */
+static const struct json *find_parameter(struct schemas *schemas, const struct json *schema,
+                                         struct json_text key)
+{
+    static const char *const lists[] = {"allOf", "anyOf", "oneOf"};
+    if (schema == NULL || schema->kind != JSON_OBJECT || schemas->depth == SCHEMA_DEPTH_MAX ||
+        schemas->steps == SCHEMA_STEPS_MAX)
+        return NULL;
+    schemas->depth++;
+    schemas->steps++;
+    const struct json *found = json_find(json_get(schema, "properties"), key);
+    const struct json *reference = json_get(schema, "$ref");
+    if (found == NULL && reference != NULL)
+        found = find_parameter(schemas, resolve(schemas->root, reference), key);
+    for (size_t i = 0; found == NULL && i < sizeof lists / sizeof lists[0]; i++) {
+        const struct json *list = json_get(schema, lists[i]);
+        const bool is_list = list != NULL && list->kind == JSON_ARRAY;
+        for (uint32_t j = 0; found == NULL && is_list && j < list->count; j++)
+            found = find_parameter(schemas, &list->items[j], key);
+    }
+    const struct json *others = json_get(schema, "additionalProperties");
+    if (found == NULL && others != NULL && others->kind == JSON_OBJECT)
+        found = others;
+    schemas->depth--;
+    return found;
+}
+
+unsigned value_types(const struct json *parameters, struct json_text key)
+{
+    struct schemas schemas = {.root = parameters};
+    const struct json *schema = find_parameter(&schemas, parameters, key);
+    return schema == NULL ? VALUE_STRING : types_of_schema(&schemas, schema);
+}
+
+bool value_is_json(unsigned types, const char *text, size_t length)
+{
+    struct json value = {.kind = JSON_NULL};
+    if (!json_check(text, length, &value.kind))
+        return false;
+    if (types == VALUE_ANY)
+        return true;
+    while (length > 0 && strchr(" \t\r\n", *text) != NULL) {
+        text++;
+        length--;
+    }
+    while (length > 0 && strchr(" \t\r\n", text[length - 1]) != NULL)
+        length--;
+    value.text = (struct json_text){text, length};
+    return value.kind != JSON_STRING && (type_of(&value) & types) != 0;
+}
+
+/* ---- tools ----------------------------------------------------------------------------------- */
+
+/* The object that has the name and the parameters. */
+static const struct json *tool_function(const struct json *tool)
+{
+    const struct json *function = json_get(tool, "function");
+    return function == NULL ? tool : function;
+}
+
+enum weir_status tools_check(const struct json *tools, struct weir_error *err)
+{
+    if (tools->kind != JSON_ARRAY)
+        return err_set(err, WEIR_ERR_ARGUMENT, "tools: expected an array, found %s",
+                       json_kind_name(tools->kind));
+    for (uint32_t i = 0; i < tools->count; i++) {
+        const struct json *name = json_get(tool_function(&tools->items[i]), "name");
+        if (name == NULL || name->kind != JSON_STRING)
+            return err_set(err, WEIR_ERR_ARGUMENT, "tools: tool %u has no name", (unsigned)i);
+    }
+    return WEIR_OK;
+}
+
+const struct json *tools_parameters(const struct json *tools, struct json_text name)
+{
+    for (uint32_t i = 0; i < tools->count; i++) {
+        const struct json *function = tool_function(&tools->items[i]);
+        const struct json_text other = json_get(function, "name")->text;
+        if (other.length == name.length && memcmp(other.bytes, name.bytes, name.length) == 0)
+            return json_get(function, "parameters");
+    }
+    return NULL;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ * The limits of a rendering, its memory and its variables. Knows no node by kind. */
+#include "jinja/interpreter.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MESSAGE_MAX = 200 };
+
+enum weir_status run_fail(struct run *run, enum weir_status status, const char *format, ...)
+{
+    char message[MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return source_fail(run->source, run->at, status, &run->err, "%s", message);
+}
+
+enum weir_status run_step(struct run *run, uint64_t bytes)
+{
+    run->steps += 1 + bytes / STEP_BYTES;
+    if (run->steps > STEPS_MAX)
+        return run_fail(run, WEIR_ERR_FULL, "the template takes more than %d steps", STEPS_MAX);
+    return WEIR_OK;
+}
+
+enum weir_status run_enter(struct run *run)
+{
+    if (run->depth == RUN_DEPTH_MAX)
+        return run_fail(run, WEIR_ERR_FULL, "the template goes more than %d levels deep",
+                        RUN_DEPTH_MAX);
+    run->depth++;
+    return run_step(run, 0);
+}
+
+void run_leave(struct run *run)
+{
+    run->depth--;
+}
+
+void *run_take(struct run *run, uint64_t count, uint64_t size)
+{
+    return arena_take(&run->arena, count, size, &run->err);
+}
+
+enum weir_status run_grow(struct run *run, void *array, uint32_t *capacity, uint64_t count,
+                          uint64_t size)
+{
+    if (count <= *capacity)
+        return WEIR_OK;
+    uint64_t larger = *capacity < 4 ? 4 : (uint64_t)*capacity * 2;
+    larger = larger < count ? count : larger;
+    if (larger > INT32_MAX)
+        return run_fail(run, WEIR_ERR_FULL, "more than %d items", INT32_MAX);
+    void *moved = run_take(run, larger, size), *old;
+    if (moved == NULL)
+        return run->err.status;
+    memcpy(&old, array, sizeof old);
+    if (*capacity > 0)
+        memcpy(moved, old, (size_t)(*capacity * size));
+    memcpy(array, &moved, sizeof moved);
+    *capacity = (uint32_t)larger;
+    return WEIR_OK;
+}
+
+static struct value *find_here(const struct scope *scope, struct string name)
+{
+    for (uint32_t i = scope->count; i > 0; i--) {
+        if (string_equals(scope->bindings[i - 1].name, name))
+            return &scope->bindings[i - 1].value;
+    }
+    return NULL;
+}
+
+const struct value *scope_find(const struct scope *scope, struct string name)
+{
+    const struct value *found = NULL;
+    for (; scope != NULL && found == NULL; scope = scope->parent)
+        found = find_here(scope, name);
+    return found;
+}
+
+enum weir_status scope_set(struct run *run, struct scope *scope, struct string name,
+                           const struct value *value)
+{
+    const struct binding binding = {name, *value};
+    struct value *found = find_here(scope, name);
+    if (found != NULL) {
+        *found = binding.value;
+        return run_step(run, scope->count);
+    }
+    enum weir_status status;
+    TRY(run_step(run, scope->count));
+    TRY(run_grow(run, &scope->bindings, &scope->capacity, (uint64_t)scope->count + 1,
+                 sizeof binding));
+    scope->bindings[scope->count++] = binding;
+out:
+    return status;
+}
