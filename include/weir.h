@@ -367,23 +367,25 @@ WEIR_API void weir_session_unmark(struct weir_session *session);
 WEIR_API enum weir_status weir_session_rewind(struct weir_session *session, uint32_t position,
                                               struct weir_error *err);
 
-/* The state of a session at its position, to go back to from any later one: a copy of the recurrent
- * state alone (weir_memory.state_session), since the caches are positions. Reset, load and a return
- * to an earlier position make it invalid; so does the end of the session, which must not come
- * before that of the checkpoint. */
+/* A position of a session to go back to, any number of tokens later: a copy of what forgets, the
+ * recurrent state (at most weir_memory.state_session and, with the block of multi-token prediction,
+ * a hidden state). Caches and tokens stay where they are, so it is valid until one of those before
+ * its position is written over: by what is evaluated or loaded behind a way back. Until then even a
+ * session that was reset, or that a step that was cut short has left empty, can return. */
 struct weir_checkpoint;
 
-/* Takes the memory of a checkpoint, which holds nothing yet. */
+/* Takes the memory of a checkpoint, which holds nothing yet. Close it before the session. */
 WEIR_API enum weir_status weir_checkpoint_open(struct weir_checkpoint **out,
                                                struct weir_session *session,
                                                struct weir_error *err);
 WEIR_API void weir_checkpoint_close(struct weir_checkpoint *checkpoint);
-/* Replaces what it held. WEIR_ERR_ARGUMENT for a session that has a mark. */
-WEIR_API enum weir_status weir_checkpoint_take(struct weir_checkpoint *checkpoint,
-                                               struct weir_error *err);
-/* Where it can go back to; -1 if it holds nothing or is invalid. */
+/* Replaces what it held. A mark of the session is no part of it. */
+WEIR_API void weir_checkpoint_take(struct weir_checkpoint *checkpoint);
+/* Where it can go back to; -1 if it holds nothing or is no longer valid. */
 WEIR_API int64_t weir_checkpoint_position(const struct weir_checkpoint *checkpoint);
-/* The session is as it was. The block of multi-token prediction forgets what it held behind that.
+/* The session is as it was, without a mark: what follows is the same to the bit as if it had never
+ * been left. Rows of logits are gone, and the block of multi-token prediction begins anew; row 0 of
+ * weir_session_hidden is that of the last token, if it was there when the checkpoint was taken.
  * WEIR_ERR_ARGUMENT if there is nothing to go back to. */
 WEIR_API enum weir_status weir_checkpoint_return(const struct weir_checkpoint *checkpoint,
                                                  struct weir_error *err);
@@ -1016,12 +1018,14 @@ WEIR_API void weir_speculator_info(const struct weir_speculator *speculator,
 /* ---- conversations --------------------------------------------------------------------------- */
 
 /* A conversation in one session: messages in, a reply out, event by event. Of each prompt only what
- * the session does not hold yet is evaluated: what was said is not read again, and going back to an
- * earlier message costs no more than the tokens of the new one. */
+ * the session does not hold yet is evaluated: what was said is not read again, as far as the
+ * template repeats it, and behind a message that is taken back the conversation goes on from a
+ * checkpoint. Of these there are two for a reply, where the question begins and where the reply
+ * does; when room is wanted, those go that are cheap to do without: near to another, or far back. */
 struct weir_chat;
 
 struct weir_chat_options {
-    const char *system;         /* message; NULL: none */
+    const char *system;         /* message; NULL: none, or as it is (weir_chat_set) */
     const char *tools;          /* JSON array of tools; NULL: none */
     const char *variables;      /* JSON object: further variables of the template; NULL: none */
     enum weir_switch reasoning; /* "enable_thinking"; AUTO: the template decides */
@@ -1029,11 +1033,11 @@ struct weir_chat_options {
     enum weir_reasoning_format reasoning_format;
     int32_t reasoning_budget;      /* tokens; -1: any number */
     const char *reasoning_closing; /* said before the mark that ends reasoning; NULL: nothing */
-    const struct weir_grammar *grammar; /* of the content; NULL: free. Borrowed */
-    struct weir_sampler_options sampler;
-    struct weir_speculator_options speculator; /* its kind; sessions and tokenizers are filled in */
+    const struct weir_grammar *grammar;        /* of the content; NULL: free. Borrowed */
+    struct weir_sampler_options sampler;       /* each reply has draws of its own: see info.seed */
+    struct weir_speculator_options speculator; /* the tokenizer is filled in */
     uint32_t reply_tokens_max;                 /* 0: any number */
-    uint32_t checkpoints_max; /* states kept to go back to, 8; each of weir_memory.state_session */
+    uint32_t checkpoints_max; /* weir_checkpoints to go back to, 8; none: all is read again */
     const char *const *stops; /* texts that end a reply and are not part of it */
     uint32_t stops_count;
     weir_reply_fn *event;        /* may be NULL */
@@ -1041,10 +1045,14 @@ struct weir_chat_options {
     void *user;                  /* of both */
 };
 
+/* The defaults: no limits, checkpoints_max 8, those of sampler and speculator, and NULL. */
 WEIR_API void weir_chat_options_init(struct weir_chat_options *options);
 
-/* Texts of the options are copied. The session must be empty, or hold what weir_chat_load is given.
- * All four objects are borrowed, the session for this alone. */
+/* Texts and lists of the options are copied. A session that is not empty should hold what
+ * weir_chat_load is given: what it holds else is forgotten. Session, tokenizer and template are
+ * borrowed, the session for this alone, and a grammar and a draft session of the options too.
+ * WEIR_ERR_ARGUMENT for tools that are no JSON array, variables that are no object, and what the
+ * sampler or the speculator refuse. */
 WEIR_API enum weir_status weir_chat_open(struct weir_chat **out, struct weir_session *session,
                                          const struct weir_tokenizer *tokenizer,
                                          const struct weir_template *chat_template,
@@ -1052,7 +1060,8 @@ WEIR_API enum weir_status weir_chat_open(struct weir_chat **out, struct weir_ses
                                          struct weir_error *err);
 WEIR_API void weir_chat_close(struct weir_chat *chat);
 
-/* Adds a message of "user", "tool" or another role that the template knows. */
+/* Adds a message of "user", "tool" or another role that the template knows. WEIR_ERR_ARGUMENT for
+ * what is no UTF-8. */
 WEIR_API enum weir_status weir_chat_add(struct weir_chat *chat, const char *role, const char *text,
                                         size_t length, struct weir_error *err);
 
@@ -1065,16 +1074,22 @@ enum weir_chat_end {
 
 struct weir_chat_info {
     enum weir_chat_end end;
-    uint32_t prompt_tokens; /* of the whole prompt */
-    uint32_t reused_tokens; /* of them, those that the session held */
-    uint32_t reply_tokens;
-    uint32_t context_tokens; /* that the session holds now, of weir_engine_context */
+    uint32_t prompt_tokens;  /* of the whole prompt */
+    uint32_t reused_tokens;  /* of them, those that were not evaluated */
+    uint32_t reply_tokens;   /* sampled; one that ends the reply too */
+    uint32_t context_tokens; /* of prompt and reply, of weir_engine_context */
     uint64_t prompt_ns, reply_ns;
-    struct weir_speculator_info rounds;
+    uint64_t seed; /* of the sampler: for the first reply that of the options, then made of it and
+                      the number of replies that began before, or random */
+    struct weir_speculator_info rounds; /* of all replies under these options */
 };
 
-/* Generates the reply to the messages so far, and adds it to them. On failure the conversation is
- * as before. A reply that was cut off is kept as far as it came. */
+/* Generates the reply to the messages so far, and adds it to them: content, reasoning_content if
+ * there was any, and the calls of tools that are complete. On failure, which may also be one of
+ * weir_template_render, the messages are as before; WEIR_ERR_FULL says that they do not fit into
+ * the context, WEIR_ERR_CANCELLED that the engine's progress ended the evaluation, and
+ * WEIR_ERR_ARGUMENT that the last message is a reply already, or there is none. A reply that was
+ * cut off is kept as far as it came. */
 WEIR_API enum weir_status weir_chat_reply(struct weir_chat *chat, struct weir_chat_info *out,
                                           struct weir_error *err);
 
@@ -1082,12 +1097,14 @@ WEIR_API enum weir_status weir_chat_reply(struct weir_chat *chat, struct weir_ch
  * the next reply is another try, with "user" the last question was never asked. */
 WEIR_API bool weir_chat_undo(struct weir_chat *chat, const char *role);
 WEIR_API void weir_chat_clear(struct weir_chat *chat); /* but for the system message */
-/* Other options from the next reply on; events too. */
+/* Other options from the next reply on; events too. On failure all is as before. */
 WEIR_API enum weir_status weir_chat_set(struct weir_chat *chat,
                                         const struct weir_chat_options *options,
                                         struct weir_error *err);
 
-/* The messages as a JSON array, and back. Loading replaces all messages. */
+/* The messages as a JSON array, the system message first, and back. Loading replaces all messages,
+ * that one too; WEIR_ERR_ARGUMENT for what is no array of objects with a role. Members that a reply
+ * does not have, as "name" or "tool_call_id", are kept and given to the template. */
 WEIR_API enum weir_status weir_chat_save(const struct weir_chat *chat, weir_write_fn *write,
                                          void *user, struct weir_error *err);
 WEIR_API enum weir_status weir_chat_load(struct weir_chat *chat, const char *json, size_t length,
