@@ -18,6 +18,7 @@ enum command_id {
     COMMAND_MERGE = 512,
     COMMAND_CONVERT = 1024,
     COMMAND_PROFILE = 2048,
+    COMMAND_CHAT = 4096,
 };
 
 enum flag_kind {
@@ -69,9 +70,5 @@ enum weir_status args_parse(struct options *options, enum command_id command,
 
 /* Where the value of the command's flag of this name comes from. */
 enum given args_given(const enum given *given, enum command_id command, const char *name);
-
-/* Takes the model's recommended sampling for each sampling flag that was not given. */
-void args_adopt_sampling(struct options *options, const enum given *given,
-                         const struct weir_model *model);
 
 #endif
