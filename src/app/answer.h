@@ -14,7 +14,7 @@ struct answer {
     bool has_colors;
     bool is_cleaned; /* for a terminal: what would steer it is not shown */
     enum answer_part part;
-    char last;          /* the last byte that was put, or 0 */
+    char last;            /* the last byte that was put, or 0 */
     struct bytes tools;   /* the names of those that are called, a zero behind each */
     uint64_t tools_whole; /* bytes of them whose calls are complete */
     bool is_call_open;    /* a call has begun and not ended */

@@ -18,7 +18,8 @@ enum command_id {
     COMMAND_MERGE = 512,
     COMMAND_CONVERT = 1024,
     COMMAND_PROFILE = 2048,
-    COMMAND_CHAT = 4096,
+    COMMAND_TEMPLATE = 4096,
+    COMMAND_CHAT = 8192,
 };
 
 enum flag_kind {

@@ -3,6 +3,7 @@
 #include "app/command.h"
 
 #include "app/bill.h"
+#include "app/constrained.h"
 #include "app/interrupt.h"
 #include "app/keep.h"
 #include "app/loaded.h"
@@ -11,11 +12,11 @@
 #include "app/sampling.h"
 #include "app/shipped.h"
 #include "app/speculation.h"
-#include "app/stop.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 
 struct run {
     const struct options *options;
@@ -23,6 +24,7 @@ struct run {
     char shipped[SHIPPED_PATH_MAX]; /* options->model while the command runs, if none is named */
     struct loaded loaded;
     struct speculation speculation;
+    struct constrained constrained;
     struct weir_sampler *sampler;
     struct ids prompt;
     struct ids said; /* what was generated and printed */
@@ -115,6 +117,7 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
     TRY(shipped_choose(run->shipped, options, run->log, err));
     TRY(loaded_open_model(&run->loaded, options, run->log, err));
     TRY(open_tokenizer(run, err));
+    TRY(constrained_open(&run->constrained, options, run->loaded.tokenizer, err));
     TRY(read_prompt(run, err));
     struct weir_engine_options engine = loaded_engine_options(options, 1, run->log);
     TRY(speculation_choose(&run->speculation, call, run->loaded.model, &engine, err));
@@ -139,7 +142,8 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
                        "--ctx-size)",
                        options->session, run->keep.loaded, (unsigned long long)run->prompt.count,
                        context);
-    TRY(stop_open(&run->stop, &options->stops, err));
+    TRY(stop_open(&run->stop, (const char *const *)options->stops.items, options->stops.count,
+                  err));
     TRY(output_open(&run->output, options->output, err));
 out:
     run->load_ns = clock_ns() - run->start_ns;
@@ -391,6 +395,7 @@ static enum weir_status run_prompt(struct run *run, struct weir_error *err)
     enum weir_status status = WEIR_OK;
     /* The prompt is printed behind the prefill, whose progress has the terminal's line. */
     TRY(prefill(run, err));
+    TRY(constrained_begin(&run->constrained, run->sampler, err));
     if (run->options->show_prompt && !run->options->ids)
         TRY(put_prompt(run, err));
     TRY(generate(run, err));
@@ -424,6 +429,7 @@ out:
     output_abandon(&run.output);
     stop_close(&run.stop);
     weir_sampler_close(run.sampler);
+    constrained_close(&run.constrained);
     speculation_close(&run.speculation);
     keep_close(&run.keep);
     loaded_close(&run.loaded);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/chat_file.h"
+#include "app/constrained.h"
 #include "app/interrupt.h"
 #include "app/prompt.h"
 #include "app/sampling.h"
@@ -123,21 +124,16 @@ static bool may_proceed(void *user)
 
 static void settle_options(struct conversation *c)
 {
-    static const enum weir_reasoning_format formats[] = {
-        [CHAT_REASONING_AUTO] = WEIR_REASONING_APART,
-        [CHAT_REASONING_APART] = WEIR_REASONING_APART,
-        [CHAT_REASONING_BOTH] = WEIR_REASONING_BOTH,
-        [CHAT_REASONING_NONE] = WEIR_REASONING_NONE,
-    };
     const struct options *options = c->options;
     struct weir_chat_options *settings = &c->settings;
     weir_chat_options_init(settings);
     settings->variables = options->chat.variables;
-    settings->reasoning = options->chat.reasoning;
+    settings->reasoning = (enum weir_switch)options->reasoning;
     settings->reasoning_preserve = options->chat.reasoning_preserve;
-    settings->reasoning_format = formats[options->chat.reasoning_format];
+    settings->reasoning_format = options->reasoning_format;
     settings->reasoning_budget = options->chat.reasoning_budget;
     settings->reasoning_closing = options->chat.reasoning_closing;
+    settings->grammar = c->grammar;
     settings->sampler = options->sampler;
     settings->speculator = c->speculation.options;
     settings->reply_tokens_max = options->predict < 0 ? 0 : (uint32_t)options->predict;
@@ -181,7 +177,7 @@ static enum weir_status open_chat(struct conversation *c, struct weir_error *err
     char *system = NULL;
     enum weir_status status;
     settle_options(c);
-    TRY(read_tools(c, chat->tools, err));
+    TRY(read_tools(c, c->options->tools, err));
     if (chat->system_file != NULL)
         TRY(read_text(chat->system_file, &system, err));
     c->settings.system = system != NULL ? system : chat->system;
@@ -222,6 +218,7 @@ enum weir_status conversation_open(struct conversation *c, const struct call *ca
     TRY(loaded_open_model(&c->loaded, options, c->log, err));
     TRY(weir_tokenizer_open(&c->loaded.tokenizer, c->loaded.model, err));
     TRY(open_template(c, err));
+    TRY(constrained_open_grammar(&c->grammar, options, err));
     TRY(open_engine(c, call, err));
     sampling_choose(options, call->given, c->loaded.model);
     c->log->uncut_max = WEIR_ROUND_TOKENS_MAX;
@@ -249,6 +246,7 @@ out:
 void conversation_close(struct conversation *c)
 {
     weir_chat_close(c->chat);
+    weir_grammar_close(c->grammar);
     weir_template_close(c->chat_template);
     speculation_close(&c->speculation);
     loaded_close(&c->loaded);

@@ -26,6 +26,7 @@ struct conversation {
     struct loaded loaded;
     struct speculation speculation;
     struct weir_template *chat_template;
+    struct weir_grammar *grammar; /* of answers; NULL: any text */
     struct weir_chat *chat;
     struct weir_chat_options settings; /* system is NULL behind open: as it is */
     char *tools;                       /* of a file; NULL: none */

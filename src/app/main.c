@@ -60,6 +60,16 @@ static const struct command commands[] = {
         .familiar_name = "llama-tokenize",
     },
     {
+        .name = "template",
+        .id = COMMAND_TEMPLATE,
+        .run = command_template,
+        .usage = "(--template FILE | -m FILE) --request FILE\n"
+                 "       weir template --parse FILE [--tools FILE] [--reasoning on|off] [flags]",
+        .summary = "make the prompt of a chat, or take a reply apart",
+        .details = "Prints the text that a chat template makes of a conversation, byte for byte; "
+                   "or, as JSON, what\na model's text is: reasoning, content and calls of tools.",
+    },
+    {
         .name = "eval",
         .id = COMMAND_EVAL,
         .bare = {"--model"},

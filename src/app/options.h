@@ -75,22 +75,11 @@ struct profile_options {
     bool operand_bytes;
 };
 
-/* The words of --reasoning-format. */
-enum chat_reasoning {
-    CHAT_REASONING_AUTO,
-    CHAT_REASONING_APART,
-    CHAT_REASONING_BOTH,
-    CHAT_REASONING_NONE,
-};
-
 struct chat_options {
     const char *system, *system_file; /* at most one; NULL: none */
     const char *template_text, *template_file;
-    const char *variables;      /* a JSON object; NULL: none */
-    const char *tools;          /* a file; NULL: none */
-    enum weir_switch reasoning; /* AUTO: as the template has it */
-    int32_t reasoning_format;   /* enum chat_reasoning */
-    int32_t reasoning_budget;   /* tokens; -1: any number */
+    const char *variables;    /* a JSON object; NULL: none */
+    int32_t reasoning_budget; /* tokens; -1: any number */
     const char *reasoning_closing;
     bool reasoning_preserve;
     bool single_turn;
@@ -148,6 +137,7 @@ struct options {
     uint64_t cache_bytes;
     const char *session; /* a file; NULL: none */
     struct text_list stops;
+    const char *grammar, *grammar_file, *schema, *schema_file; /* at most one */
     struct weir_sampler_options sampler;
     struct text_list breakers; /* replace the sampler's, if breakers_given */
     bool breakers_given;
@@ -160,6 +150,14 @@ struct options {
     bool add_special;
     bool parse_special;
     bool show_count;
+
+    /* template */
+    const char *request;       /* a file with a conversation; NULL: none */
+    const char *chat_template; /* a file or a built-in name; NULL: the model's own */
+    const char *parse;         /* a file with a reply */
+    const char *tools;         /* a file with the tools of a request; NULL: none */
+    int32_t reasoning;         /* enum weir_switch */
+    enum weir_reasoning_format reasoning_format;
 
     /* inspect */
     bool weights;

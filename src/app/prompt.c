@@ -81,8 +81,8 @@ enum weir_status prompt_check_target(const struct options *options, const char *
                                      struct weir_error *err)
 {
     const char *const inputs[] = {
-        options->model,  options->prompt_file, options->prompt_binary,
-        options->tokens, options->kl,          options->quantize.imatrix,
+        options->model, options->prompt_file,      options->prompt_binary, options->tokens,
+        options->kl,    options->quantize.imatrix, options->parse,         options->tools,
     };
     enum weir_status status = WEIR_OK;
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0] && status == WEIR_OK; i++)

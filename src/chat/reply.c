@@ -454,7 +454,7 @@ void weir_reply_options_init(struct weir_reply_options *options)
     *options = (struct weir_reply_options){0};
 }
 
-/* No tools, or an empty list of them, are NULL. */
+/* No tools, null or an empty list of them, are NULL. */
 static enum weir_status open_tools(struct weir_reply *reply, struct weir_error *err)
 {
     const struct weir_reply_options *options = &reply->options;
@@ -463,7 +463,8 @@ static enum weir_status open_tools(struct weir_reply *reply, struct weir_error *
         return WEIR_OK;
     enum weir_status status =
         json_open(&reply->tools, options->tools, options->tools_length, "tools", &reason);
-    if (status == WEIR_OK)
+    const bool is_null = status == WEIR_OK && json_root(reply->tools)->kind == JSON_NULL;
+    if (status == WEIR_OK && !is_null)
         status = tools_check(json_root(reply->tools), &reason);
     if (status != WEIR_OK)
         return err_set(err, status == WEIR_ERR_MEMORY ? status : WEIR_ERR_ARGUMENT, "%s",

@@ -34,7 +34,7 @@ void *arena_take(struct arena *arena, uint64_t count, uint64_t size, struct weir
     if (!size_mul(count, size, &bytes) || !size_add(bytes, alignof(max_align_t), &taken) ||
         !size_add(arena->taken, taken, &taken) ||
         (arena->taken_max > 0 && taken > arena->taken_max)) {
-        err_set(err, WEIR_ERR_FULL, "more than %llu bytes of memory are needed",
+        err_set(err, WEIR_ERR_FULL, "memory of more than %llu bytes",
                 (unsigned long long)arena->taken_max);
         return NULL;
     }

@@ -254,7 +254,7 @@ enum weir_status builder_add_value(struct run *run, struct builder *builder,
     case VALUE_FUNCTION:
     case VALUE_JOINER: break;
     }
-    return run_fail(run, WEIR_ERR_FORMAT, "a %s has no text", value_kind_name(value->kind));
+    return run_fail(run, WEIR_ERR_FORMAT, "%s has no text", value_kind_name(value->kind));
 }
 
 enum weir_status value_show(struct run *run, const struct value *value, struct string *out)

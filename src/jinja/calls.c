@@ -173,7 +173,7 @@ enum weir_status value_call(struct run *run, const struct value *callee, struct 
         return run_fail(run, WEIR_ERR_FORMAT, "'%.*s' is undefined",
                         (int)(callee->string.length < 80 ? callee->string.length : 80),
                         callee->string.bytes);
-    return run_fail(run, WEIR_ERR_FORMAT, "a %s cannot be called", value_kind_name(callee->kind));
+    return run_fail(run, WEIR_ERR_FORMAT, "%s cannot be called", value_kind_name(callee->kind));
 }
 
 /* Evaluates the arguments of the list; room for one more name is left. */

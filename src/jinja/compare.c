@@ -174,7 +174,7 @@ enum weir_status value_contains(struct run *run, const struct value *whole,
         TRY(dict_find(run, whole->dict, part, &found));
         *out = found != NULL;
     } else if (whole->kind != VALUE_UNDEFINED) {
-        TRY(run_fail(run, WEIR_ERR_FORMAT, "a %s is never in a %s", value_kind_name(part->kind),
+        TRY(run_fail(run, WEIR_ERR_FORMAT, "%s is never in %s", value_kind_name(part->kind),
                      value_kind_name(whole->kind)));
     }
 out:
@@ -201,13 +201,13 @@ enum weir_status value_items(struct run *run, const struct value *value, struct 
     if (value->kind == VALUE_STRING) {
         TRY(characters(run, value->string, *out));
     } else if (value_is_sequence(value)) {
-        for (uint32_t i = 0; i < value->list->count; i++)
-            TRY(list_add(run, *out, &value->list->items[i]));
+        const uint32_t count = value->list->count;
+        **out = (struct list){value->list->items, count, count};
     } else if (value->kind == VALUE_DICT) {
         for (uint32_t i = 0; i < value->dict->count; i++)
             TRY(list_add(run, *out, &value->dict->entries[i].key));
     } else if (value->kind != VALUE_UNDEFINED) {
-        TRY(run_fail(run, WEIR_ERR_FORMAT, "a %s has no items", value_kind_name(value->kind)));
+        TRY(run_fail(run, WEIR_ERR_FORMAT, "%s has no items", value_kind_name(value->kind)));
     }
 out:
     return status;

@@ -198,7 +198,9 @@ static enum weir_status parse_primary(struct parser *parser, const struct node *
         TRY(parse_items(parser, "]", &taken, &node->a));
         goto out;
     }
-    TRY(parser_skip(parser, "{"));
+    TRY(parser_skip_if(parser, "{", &taken));
+    if (!taken)
+        TRY(parser_expected(parser, "an expression"));
     TRY(parse_dict(parser, node));
 out:
     return status;

@@ -27,7 +27,7 @@ static enum weir_status make_dict(struct run *run, const struct call *call, stru
     for (uint32_t i = 0; i < call->count; i++) {
         const struct value *item = &call->items[i];
         if (item->kind != VALUE_DICT)
-            TRY(run_fail(run, WEIR_ERR_FORMAT, "a %s is no dict", value_kind_name(item->kind)));
+            TRY(run_fail(run, WEIR_ERR_FORMAT, "%s is no dict", value_kind_name(item->kind)));
         for (uint32_t k = 0; item->kind == VALUE_DICT && k < item->dict->count; k++)
             TRY(dict_put(run, dict, &item->dict->entries[k].key, &item->dict->entries[k].value));
     }

@@ -42,7 +42,14 @@ void run_leave(struct run *run)
 
 void *run_take(struct run *run, uint64_t count, uint64_t size)
 {
-    return arena_take(&run->arena, count, size, &run->err);
+    struct weir_error problem = {0};
+    void *memory = arena_take(&run->arena, count, size, &problem);
+    if (memory == NULL && problem.status == WEIR_ERR_FULL)
+        run_fail(run, WEIR_ERR_FULL, "the template takes more than %llu bytes of memory",
+                 (unsigned long long)run->arena.taken_max);
+    else if (memory == NULL)
+        err_set(&run->err, problem.status, "%s", problem.text);
+    return memory;
 }
 
 enum weir_status run_grow(struct run *run, void *array, uint32_t *capacity, uint64_t count,

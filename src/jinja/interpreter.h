@@ -14,7 +14,7 @@ enum {
     STEP_BYTES = 32,
     RUN_DEPTH_MAX = 1000,      /* nodes within each other: less than 1 MiB of stack */
     OUTPUT_MORE_MAX = 1 << 20, /* bytes beyond those of the request */
-    MEMORY_MAX = 1 << 26,      /* bytes, and MEMORY_FACTOR for each byte of the request */
+    MEMORY_MAX = 1 << 28,      /* bytes, and MEMORY_FACTOR for each byte of the request */
     MEMORY_FACTOR = 256,
 };
 

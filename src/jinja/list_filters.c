@@ -129,7 +129,7 @@ static enum weir_status pairs(struct run *run, const struct value *value, struct
     if (value->kind == VALUE_UNDEFINED)
         return list_new(run, 0, out);
     if (value->kind != VALUE_DICT)
-        return run_fail(run, WEIR_ERR_FORMAT, "a %s has no keys", value_kind_name(value->kind));
+        return run_fail(run, WEIR_ERR_FORMAT, "%s has no keys", value_kind_name(value->kind));
     TRY(builtin_call(run, &call, &items));
     *out = items.list;
 out:
@@ -336,9 +336,14 @@ out:
 
 static enum weir_status filter_list(struct run *run, const struct call *call, struct value *out)
 {
-    struct list *items;
-    const enum weir_status status = value_items(run, &call->self, &items);
-    *out = (struct value){.kind = VALUE_LIST, .list = items};
+    struct list *items, *copy;
+    enum weir_status status;
+    TRY(value_items(run, &call->self, &items));
+    TRY(list_new(run, items->count, &copy));
+    for (uint32_t i = 0; i < items->count; i++)
+        TRY(list_add(run, copy, &items->items[i]));
+    *out = (struct value){.kind = VALUE_LIST, .list = copy};
+out:
     return status;
 }
 

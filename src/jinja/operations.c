@@ -328,7 +328,7 @@ enum weir_status evaluate_slice(struct run *run, const struct value *object,
     if (object->kind == VALUE_STRING)
         return slice_string(run, object->string, bounds, out);
     if (!value_is_sequence(object))
-        return run_fail(run, WEIR_ERR_FORMAT, "a %s has no slices", value_kind_name(object->kind));
+        return run_fail(run, WEIR_ERR_FORMAT, "%s has no slices", value_kind_name(object->kind));
     TRY(find_slice(run, bounds, object->list->count, &slice));
     TRY(slice_items(run, object->list, slice, &list));
     *out = (struct value){.kind = object->kind, .list = list};

@@ -78,7 +78,7 @@ static enum weir_status assign(struct run *run, const struct node *target,
     TRY(evaluate(run, target->a, &object));
     run->at = target->at;
     if (object.kind != VALUE_NAMESPACE)
-        TRY(run_fail(run, WEIR_ERR_FORMAT, "attributes of a %s cannot be set, only of a namespace",
+        TRY(run_fail(run, WEIR_ERR_FORMAT, "attributes of %s cannot be set, only of a namespace",
                      value_kind_name(object.kind)));
     const struct value key = value_string(target->text);
     TRY(dict_put(run, object.dict, &key, value));
@@ -159,22 +159,22 @@ out:
 /* ---- loops ----------------------------------------------------------------------------------- */
 
 /* The items for which the condition of the loop holds. */
-static enum weir_status choose_items(struct run *run, const struct node *node, struct list *items)
+static enum weir_status choose_items(struct run *run, const struct node *node,
+                                     const struct list *items, struct list **out)
 {
     struct scope *const outer = run->scope;
     struct scope *scope;
-    uint32_t kept = 0;
     enum weir_status status;
     TRY(scope_new(run, outer, &scope));
+    TRY(list_new(run, 0, out));
     run->scope = scope;
     for (uint32_t i = 0; i < items->count; i++) {
         struct value condition;
         TRY(assign(run, node->a, &items->items[i]));
         TRY(evaluate(run, node->d, &condition));
         if (value_truth(&condition))
-            items->items[kept++] = items->items[i];
+            TRY(list_add(run, *out, &items->items[i]));
     }
-    items->count = kept;
 out:
     run->scope = outer;
     return status;
@@ -216,7 +216,7 @@ static enum weir_status execute_for(struct run *run, const struct node *node)
     run->at = node->b->at;
     TRY(value_items(run, &value, &items));
     if (node->d != NULL)
-        TRY(choose_items(run, node, items));
+        TRY(choose_items(run, node, items, &items));
     if (items->count > 0) {
         TRY(execute_iterations(run, node, items));
     } else if (node->e != NULL) {

@@ -195,7 +195,7 @@ static enum weir_status add_formatted(struct run *run, struct builder *builder, 
         if (is_integer)
             return builder_add_value(run, builder, &shown);
     }
-    return run_fail(run, WEIR_ERR_UNSUPPORTED, "%%%c of a %s is not known here", kind,
+    return run_fail(run, WEIR_ERR_UNSUPPORTED, "%%%c of %s is not known here", kind,
                     value_kind_name(value->kind));
 }
 

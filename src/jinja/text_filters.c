@@ -49,7 +49,7 @@ static enum weir_status filter_length(struct run *run, const struct call *call, 
     else if (self->kind == VALUE_DICT)
         length = self->dict->count;
     else if (self->kind != VALUE_UNDEFINED)
-        return run_fail(run, WEIR_ERR_FORMAT, "a %s has no length", value_kind_name(self->kind));
+        return run_fail(run, WEIR_ERR_FORMAT, "%s has no length", value_kind_name(self->kind));
     *out = value_integer(length);
     return run_step(run, self->kind == VALUE_STRING ? self->string.length : 0);
 }
@@ -180,7 +180,7 @@ static enum weir_status filter_round(struct run *run, const struct call *call, s
     TRY(argument_integer(run, call, 0, 0, &places));
     TRY(argument_string(run, call, 1, "common", &method));
     if (!value_is_number(&call->self) || places < 0 || places > PLACES_MAX)
-        return run_fail(run, WEIR_ERR_FORMAT, "a %s is not rounded to %lld places",
+        return run_fail(run, WEIR_ERR_FORMAT, "%s is not rounded to %lld places",
                         value_kind_name(call->self.kind), (long long)places);
     const double real = value_get_real(&call->self), scale = pow(10, (double)places);
     if (string_is(method, "ceil")) {

@@ -226,7 +226,7 @@ enum weir_status dict_put(struct run *run, struct dict *dict, const struct value
     struct value *found;
     enum weir_status status;
     if (value_is_sequence(key) || key->kind == VALUE_DICT)
-        return run_fail(run, WEIR_ERR_FORMAT, "a %s is no key", value_kind_name(key->kind));
+        return run_fail(run, WEIR_ERR_FORMAT, "%s is no key", value_kind_name(key->kind));
     TRY(dict_find(run, dict, key, &found));
     if (found != NULL) {
         *found = entry.value;

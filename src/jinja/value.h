@@ -130,7 +130,8 @@ enum weir_status value_order(struct run *run, const struct value *a, const struc
 /* Python's in. */
 enum weir_status value_contains(struct run *run, const struct value *whole,
                                 const struct value *part, bool *out);
-/* What a loop over the value goes through: items, keys, characters. */
+/* What a loop over the value goes through: items, keys, characters. Shares the items of a list, so
+ * the result may be added to, but not changed in place. */
 enum weir_status value_items(struct run *run, const struct value *value, struct list **out);
 
 #endif

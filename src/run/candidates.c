@@ -347,6 +347,30 @@ void candidates_keep_indices(struct candidates *set, const int32_t *indices, uin
     set->sorted = sorted;
 }
 
+static bool has_bit(const uint64_t *bits, uint32_t ids, int32_t id)
+{
+    return (uint32_t)id < ids && (bits[id / 64] >> (id % 64) & 1);
+}
+
+void candidates_keep_bits(struct candidates *set, const uint64_t *bits, uint32_t ids)
+{
+    uint32_t kept = 0, sorted = 0;
+    for (uint32_t i = 0; i < set->count; i++)
+        kept += has_bit(bits, ids, set->ids[i]);
+    if (kept == 0)
+        return;
+    kept = 0;
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (!has_bit(bits, ids, set->ids[i]))
+            continue;
+        set->logits[kept] = set->logits[i];
+        set->ids[kept++] = set->ids[i];
+        sorted += i < set->sorted;
+    }
+    set->count = kept;
+    set->sorted = sorted;
+}
+
 void candidates_drop_best(struct candidates *set, uint32_t n)
 {
     set->count -= n;

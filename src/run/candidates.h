@@ -55,6 +55,10 @@ void candidates_keep_best(struct candidates *set, uint32_t n);
 void candidates_keep_above(struct candidates *set, float limit, uint32_t least);
 void candidates_keep_indices(struct candidates *set, const int32_t *indices, uint32_t n);
 
+/* Removes all whose bit, by id, is not set in the bits of the first `ids`. Does nothing if that
+ * would remove all. */
+void candidates_keep_bits(struct candidates *set, const uint64_t *bits, uint32_t ids);
+
 /* Removes the `n` best, which are sorted and not all. */
 void candidates_drop_best(struct candidates *set, uint32_t n);
 

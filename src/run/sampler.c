@@ -125,6 +125,7 @@ void weir_sampler_close(struct weir_sampler *sampler)
     mem_free(sampler->dry_lengths);
     dry_breakers_release(&sampler->breakers);
     token_history_release(&sampler->history);
+    guard_release(&sampler->guard);
     candidates_release(&sampler->scores);
     candidates_release(&sampler->set);
     mem_free(sampler);
@@ -141,6 +142,18 @@ void weir_sampler_accept(struct weir_sampler *sampler, int32_t id)
 {
     if (id >= 0 && (uint32_t)id < sampler->set.vocab)
         token_history_push(&sampler->history, id);
+    guard_accept(&sampler->guard, id);
+}
+
+/* Leaves what the guard allows. */
+static void keep_allowed(struct candidates *set, struct guard *guard)
+{
+    uint32_t tokens;
+    for (uint32_t i = 0; i < guard->banned_count; i++)
+        set->logits[guard->banned[i]] = -INFINITY;
+    const uint64_t *mask = guard_mask(guard, &tokens);
+    if (mask != NULL)
+        candidates_keep_bits(set, mask, tokens);
 }
 
 const struct candidates *sampler_filter(struct weir_sampler *sampler, const float *logits)
@@ -151,24 +164,52 @@ const struct candidates *sampler_filter(struct weir_sampler *sampler, const floa
         const struct weir_logit_bias bias = sampler->biases[i];
         set->logits[bias.id] = logit_clean((double)set->logits[bias.id] + bias.bias);
     }
+    keep_allowed(set, &sampler->guard); /* behind the biases, which go by id */
     for (uint32_t i = 0; i < sampler->steps_count; i++)
         sampler->steps[i](sampler);
     return set;
 }
 
-int32_t weir_sampler_pick(struct weir_sampler *sampler, const float *logits)
+static int32_t draw(struct weir_sampler *sampler, const float *logits, double *surprise)
 {
     const struct candidates *set = sampler_filter(sampler, logits);
-    uint32_t index = 0;
-    double surprise = 0; /* in bits */
-    if (set->count > 1) {
-        const struct softmax softmax = candidates_softmax(set);
-        const double u = rng_uniform(sampler->seed, SAMPLER_STREAM_DRAW, sampler->drawn);
-        index = candidates_draw(set, softmax, u);
-        surprise = -softmax_log_p(softmax, set->logits[index]) / M_LN2;
+    *surprise = 0;
+    if (set->count == 1)
+        return set->ids[0];
+    const struct softmax softmax = candidates_softmax(set);
+    const double u = rng_uniform(sampler->seed, SAMPLER_STREAM_DRAW, sampler->drawn);
+    const uint32_t index = candidates_draw(set, softmax, u);
+    *surprise = -softmax_log_p(softmax, set->logits[index]) / M_LN2;
+    return set->ids[index];
+}
+
+int32_t weir_sampler_pick(struct weir_sampler *sampler, const float *logits)
+{
+    double surprise; /* in bits */
+    const int32_t forced = guard_forced(&sampler->guard);
+    if (forced >= 0) {
+        sampler->drawn++;
+        return forced;
     }
+    int32_t id = draw(sampler, logits, &surprise);
+    while (!guard_takes(&sampler->guard, id))
+        id = draw(sampler, logits, &surprise);
     sampler->drawn++;
     const struct weir_sampler_options *options = &sampler->options;
     sampler->mirostat_mu -= options->mirostat_eta * (surprise - options->mirostat_tau);
-    return set->ids[index];
+    return id;
+}
+
+enum weir_status weir_sampler_constrain(struct weir_sampler *sampler,
+                                        struct weir_constraint *constraint, const char *behind,
+                                        struct weir_error *err)
+{
+    return guard_constrain(&sampler->guard, constraint, behind, err);
+}
+
+enum weir_status weir_sampler_limit_reasoning(struct weir_sampler *sampler, uint32_t budget,
+                                              const char *mark, const char *closing,
+                                              struct weir_error *err)
+{
+    return guard_limit_reasoning(&sampler->guard, budget, mark, closing, err);
 }

@@ -6,6 +6,7 @@
 
 #include "run/candidates.h"
 #include "run/dry.h"
+#include "run/guard.h"
 #include "run/history.h"
 
 /* One sampler at work on sampler->set. Does nothing when its options say "off". */
@@ -62,6 +63,7 @@ struct weir_sampler {
     uint64_t biases_count;
     struct dry_breakers breakers;
     struct token_history history;
+    struct guard guard;
     uint32_t penalty_window, dry_window;
 
     struct candidates set;
@@ -83,8 +85,8 @@ enum weir_status sampler_open(struct weir_sampler **out, const struct weir_sampl
                               uint32_t vocab, uint32_t context, struct sampler_tokens *tokens,
                               struct weir_error *err);
 
-/* What the biases and the chain leave of `logits`; borrowed until the next call. The part of
- * weir_sampler_pick before the draw. */
+/* What the biases, the guard and the chain leave of `logits`; borrowed until the next call. The
+ * part of weir_sampler_pick before the draw. */
 const struct candidates *sampler_filter(struct weir_sampler *sampler, const float *logits);
 
 #endif

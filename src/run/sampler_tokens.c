@@ -120,6 +120,7 @@ enum weir_status weir_sampler_open(struct weir_sampler **out,
     TRY(sampler_options_check(wanted, err));
     TRY(tokens_read(&tokens, wanted, vocab, tokenizer, err));
     TRY(sampler_open(out, wanted, vocab, context, &tokens, err));
+    (*out)->guard.tokenizer = tokenizer;
 out:
     tokens_release(&tokens);
     return status;

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const command_names[] = {"run",      "inspect", "tokenize", "eval",
-                                            "bench",    "synth",   "split",    "merge",
-                                            "quantize", "imatrix", "convert",  "profile"};
+static const char *const command_names[] = {"run",     "inspect", "tokenize", "eval",     "bench",
+                                            "synth",   "split",   "merge",    "quantize", "imatrix",
+                                            "convert", "profile", "template"};
 
 enum { COMMANDS = sizeof command_names / sizeof *command_names };
 
@@ -111,8 +111,6 @@ TEST(usage_flags_without_function_say_so)
     CHECK_HAS(result->err, "\nerror: --model: /nowhere/x.gguf: ");
     result = RUN_PROGRAM("run", "-p", "x", "-fa", "on", "--log-disable", "-m", "/nowhere/x.gguf");
     CHECK(strncmp(result->err, "error: --model: ", 16) == 0);
-    CHECK_REFUSED(RUN_PROGRAM("run", "--grammar", "root ::= x"),
-                  "--grammar: sampling by a grammar is not supported");
     CHECK_REFUSED(RUN_PROGRAM("run", "--draft", "3"), "--draft: replaced by --spec-draft-n-max");
     CHECK_REFUSED(RUN_PROGRAM("eval", "-hf", "a/b"),
                   "-hf: download the file first, then give it with -m");

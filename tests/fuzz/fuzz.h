@@ -9,6 +9,7 @@
 
 int fuzz_gguf(const uint8_t *data, size_t size);
 int fuzz_imatrix(const uint8_t *data, size_t size);
+int fuzz_jinja(const uint8_t *data, size_t size);
 int fuzz_json(const uint8_t *data, size_t size);
 int fuzz_kl_base(const uint8_t *data, size_t size);
 int fuzz_profile(const uint8_t *data, size_t size);

@@ -168,6 +168,18 @@ TEST(fuzz_replay_json)
                             sizeof words / sizeof words[0]});
 }
 
+TEST(fuzz_replay_jinja)
+{
+    static const char *const words[] = {
+        "{{ ",   " }}",     "{% if a %}", "{% endif %}", "{%- for b in ", " %}", "{% endfor %}",
+        "{#-",   "-#}",     "|tojson",    "|trim",       "[1:-1]",        "(",   ")",
+        "'",     ".split(", "{% set ",    " ~ ",         "namespace(",    "[",   "]",
+        "loop.", "is not ", "-",          "a",           "messages",      "@",   "**",
+    };
+    replay(&(struct target){fuzz_jinja, "../fuzz/corpus/jinja", 6, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_safetensors)
 {
     static const char *const words[] = {

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT
+ * weir template: prints the prompt of a conversation, or takes a model's text apart into a
+ * message. */
+#include "app/command.h"
+
+#include <string.h>
+
+#include "app/chat_template.h"
+#include "app/loaded.h"
+#include "app/message.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+/* Of a text and of a list of tools: more than any context holds. */
+static const uint64_t file_bytes_max = (uint64_t)64 << 20;
+
+/* ---- replies --------------------------------------------------------------------------------- */
+
+struct text {
+    char *bytes;
+    size_t length;
+};
+
+/* A file as UTF-8: each byte of it that is of no character becomes U+FFFD. */
+static enum weir_status read_text(struct text *out, const char *path, struct weir_error *err)
+{
+    uint8_t *data;
+    size_t size;
+    const enum weir_status status = file_read_all(path, file_bytes_max, &data, &size, err);
+    if (status != WEIR_OK)
+        return status;
+    const uint64_t length = utf8_repaired_length(data, size);
+    out->bytes = mem_alloc(length + 1, 1, err);
+    if (out->bytes != NULL) {
+        utf8_repair(data, size, (uint8_t *)out->bytes);
+        out->length = (size_t)length;
+    }
+    mem_free(data);
+    return out->bytes == NULL ? WEIR_ERR_MEMORY : WEIR_OK;
+}
+
+static bool begins_in_reasoning(const struct options *options, const struct text *reply)
+{
+    static const char mark[] = "</think>";
+    if (options->reasoning != WEIR_AUTO)
+        return options->reasoning == WEIR_ON;
+    return memmem(reply->bytes, reply->length, mark, sizeof mark - 1) != NULL;
+}
+
+static enum weir_status take_apart(struct message *message, const struct options *options,
+                                   const struct text *text, const struct text *tools,
+                                   struct weir_error *err)
+{
+    struct weir_reply *reply = NULL;
+    struct weir_reply_options reply_options;
+    enum weir_status status;
+    weir_reply_options_init(&reply_options);
+    reply_options.tools = tools->bytes;
+    reply_options.tools_length = tools->length;
+    reply_options.in_reasoning = begins_in_reasoning(options, text);
+    reply_options.format = options->reasoning_format;
+    reply_options.event = message_add;
+    reply_options.event_user = message;
+    TRY(weir_reply_open(&reply, &reply_options, err));
+    TRY(weir_reply_push(reply, text->bytes, text->length, err));
+    TRY(weir_reply_finish(reply, err));
+    TRY(message_check(message, err));
+out:
+    weir_reply_close(reply);
+    return status;
+}
+
+static enum weir_status print_message(const struct message *message, struct weir_error *err)
+{
+    struct output output;
+    const enum weir_status status = output_open(&output, NULL, err);
+    if (status != WEIR_OK)
+        return status;
+    message_print(message, &output);
+    return output_finish(&output, err);
+}
+
+static enum weir_status parse_reply(const struct options *options, struct weir_error *err)
+{
+    struct text reply = {0}, tools = {0};
+    struct message message = {0};
+    enum weir_status status;
+    TRY(read_text(&reply, options->parse, err));
+    if (options->tools != NULL)
+        TRY(read_text(&tools, options->tools, err));
+    TRY(take_apart(&message, options, &reply, &tools, err));
+    TRY(print_message(&message, err));
+out:
+    message_release(&message);
+    mem_free(tools.bytes);
+    mem_free(reply.bytes);
+    return status;
+}
+
+/* ---- prompts --------------------------------------------------------------------------------- */
+
+static enum weir_status print_prompt(const struct weir_prompt *prompt, struct weir_error *err)
+{
+    struct output output;
+    size_t length;
+    const char *text = weir_prompt_text(prompt, &length);
+    const enum weir_status status = output_open(&output, NULL, err);
+    if (status != WEIR_OK)
+        return status;
+    output_put(&output, text, length);
+    return output_finish(&output, err);
+}
+
+static enum weir_status render_request(const struct call *call, struct weir_error *err)
+{
+    const struct options *options = call->options;
+    struct loaded loaded = {0};
+    struct weir_template *chat_template = NULL;
+    struct weir_prompt *prompt = NULL;
+    uint8_t *request = NULL;
+    size_t length;
+    enum weir_status status;
+    if (options->chat_template == NULL)
+        TRY(loaded_open_model(&loaded, options, call->log, err));
+    TRY(chat_template_open(&chat_template, options->chat_template, loaded.model, err));
+    TRY(file_read_all(options->request, file_bytes_max, &request, &length, err));
+    TRY(weir_template_render(chat_template, &prompt, (const char *)request, length, err));
+    TRY(print_prompt(prompt, err));
+out:
+    mem_free(request);
+    weir_prompt_close(prompt);
+    weir_template_close(chat_template);
+    loaded_close(&loaded);
+    return status;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+/* Refuses two files of the flags that are both standard input. */
+static enum weir_status check_standard_input(const char *name, const char *path,
+                                             const char *other_name, const char *other_path,
+                                             struct weir_error *err)
+{
+    if (path == NULL || other_path == NULL || strcmp(path, "-") != 0 ||
+        strcmp(other_path, "-") != 0)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT, "only one of %s and %s may be standard input", name,
+                   other_name);
+}
+
+enum weir_status command_template(const struct call *call, struct weir_error *err)
+{
+    const struct options *options = call->options;
+    enum weir_status status;
+    if ((options->request == NULL) == (options->parse == NULL))
+        return err_set(err, WEIR_ERR_ARGUMENT, "one of --request and --parse is needed");
+    if (options->request != NULL && options->chat_template == NULL && options->model == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--request needs --template or --model");
+    TRY(check_standard_input("--parse", options->parse, "--tools", options->tools, err));
+    TRY(check_standard_input("--request", options->request, "--template", options->chat_template,
+                             err));
+    TRY(options->request != NULL ? render_request(call, err) : parse_reply(options, err));
+out:
+    return status;
+}

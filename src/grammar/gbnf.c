@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT
+ * The notation GBNF, read into rules. Knows not how a text is matched.
+ *
+ * What is repeated is read several times, at the same place of the notation: each time adds nodes
+ * of its own. The number of nodes has a limit, so nested repetitions end. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "grammar/code_set.h"
+
+enum { GBNF_DEPTH_MAX = 100 }; /* brackets in brackets */
+
+struct gbnf_name {
+    const char *text;
+    size_t length;
+    uint32_t rule;
+    size_t at; /* where it is first mentioned */
+    bool is_defined;
+};
+
+struct gbnf {
+    const char *text;
+    size_t length, at;
+    uint32_t depth;
+    struct rules_builder builder;
+    struct gbnf_name *names;
+    uint64_t names_count, names_capacity;
+};
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+static enum weir_status refuse_at(const struct gbnf *gbnf, size_t at, const char *what,
+                                  struct weir_error *err)
+{
+    uint32_t line = 1, column = 1;
+    for (size_t i = 0; i < at; i++) {
+        column = gbnf->text[i] == '\n' ? 1 : column + 1;
+        line += gbnf->text[i] == '\n';
+    }
+    return err_set(err, WEIR_ERR_ARGUMENT, "grammar, line %u, column %u: %s", line, column, what);
+}
+
+static enum weir_status refuse(const struct gbnf *gbnf, const char *what, struct weir_error *err)
+{
+    return refuse_at(gbnf, gbnf->at, what, err);
+}
+
+static bool at_end(const struct gbnf *gbnf)
+{
+    return gbnf->at == gbnf->length;
+}
+
+/* The byte `ahead` of here; 0 behind the end. */
+static char peek(const struct gbnf *gbnf, size_t ahead)
+{
+    return ahead < gbnf->length - gbnf->at ? gbnf->text[gbnf->at + ahead] : 0;
+}
+
+static bool take(struct gbnf *gbnf, const char *text)
+{
+    const size_t length = strlen(text);
+    if (length > gbnf->length - gbnf->at || memcmp(gbnf->text + gbnf->at, text, length) != 0)
+        return false;
+    gbnf->at += length;
+    return true;
+}
+
+static void skip_comment(struct gbnf *gbnf)
+{
+    while (!at_end(gbnf) && peek(gbnf, 0) != '\n' && peek(gbnf, 0) != '\r')
+        gbnf->at++;
+}
+
+/* White space and comments; newlines only if a rule cannot end here. */
+static void skip_space(struct gbnf *gbnf, bool newlines)
+{
+    while (!at_end(gbnf)) {
+        const char c = peek(gbnf, 0);
+        if (c == '#')
+            skip_comment(gbnf);
+        else if (c == ' ' || c == '\t' || (newlines && (c == '\n' || c == '\r')))
+            gbnf->at++;
+        else
+            return;
+    }
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-';
+}
+
+/* ---- characters ------------------------------------------------------------------------------ */
+
+static int hex_value(char c)
+{
+    const char lower = (char)(c | 0x20);
+    return is_digit(c) ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+static enum weir_status read_hex(struct gbnf *gbnf, uint32_t digits, uint32_t *code,
+                                 struct weir_error *err)
+{
+    *code = 0;
+    for (uint32_t i = 0; i < digits; i++) {
+        const int value = hex_value(peek(gbnf, 0));
+        if (value < 0)
+            return refuse(gbnf, "expected a hexadecimal digit", err);
+        *code = *code << 4 | (uint32_t)value;
+        gbnf->at++;
+    }
+    if (*code > CODE_MAX || code_is_surrogate(*code))
+        return refuse(gbnf, "no such code point", err);
+    return WEIR_OK;
+}
+
+static enum weir_status read_escape(struct gbnf *gbnf, uint32_t *code, struct weir_error *err)
+{
+    static const struct {
+        char letter;
+        uint8_t code;
+        uint8_t digits; /* or so many hexadecimal digits say the code */
+    } escapes[] = {{'n', '\n', 0}, {'r', '\r', 0}, {'t', '\t', 0}, {'\\', '\\', 0}, {'"', '"', 0},
+                   {'[', '[', 0},  {']', ']', 0},  {'x', 0, 2},    {'u', 0, 4},     {'U', 0, 8}};
+    for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
+        if (peek(gbnf, 1) != escapes[i].letter)
+            continue;
+        gbnf->at += 2;
+        *code = escapes[i].code;
+        return escapes[i].digits == 0 ? WEIR_OK : read_hex(gbnf, escapes[i].digits, code, err);
+    }
+    return refuse(gbnf, "unknown escape, expected \\n \\r \\t \\\\ \\\" \\[ \\] \\x \\u or \\U",
+                  err);
+}
+
+static enum weir_status read_code(struct gbnf *gbnf, uint32_t *code, struct weir_error *err)
+{
+    if (at_end(gbnf))
+        return refuse(gbnf, "the grammar ends within a literal or class", err);
+    if (peek(gbnf, 0) == '\\')
+        return read_escape(gbnf, code, err);
+    const size_t bytes = code_read(gbnf->text + gbnf->at, gbnf->length - gbnf->at, code);
+    if (bytes == 0)
+        return refuse(gbnf, "not UTF-8", err);
+    gbnf->at += bytes;
+    return WEIR_OK;
+}
+
+static enum weir_status read_literal(struct gbnf *gbnf, uint32_t from, uint32_t to,
+                                     struct weir_error *err)
+{
+    enum weir_status status;
+    gbnf->at++;
+    while (peek(gbnf, 0) != '"') {
+        uint32_t code, next;
+        TRY(read_code(gbnf, &code, err));
+        TRY(rules_node(&gbnf->builder, &next, err));
+        TRY(rules_range(&gbnf->builder, from, next, (struct code_range){code, code}, err));
+        from = next;
+    }
+    gbnf->at++;
+    TRY(rules_free(&gbnf->builder, from, to, err));
+out:
+    return status;
+}
+
+/* [...], behind its first bracket and circumflex. */
+static enum weir_status read_class_ranges(struct gbnf *gbnf, struct code_set *set,
+                                          struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    while (peek(gbnf, 0) != ']') {
+        uint32_t first, last;
+        TRY(read_code(gbnf, &first, err));
+        last = first;
+        if (peek(gbnf, 0) == '-' && peek(gbnf, 1) != ']') {
+            gbnf->at++;
+            TRY(read_code(gbnf, &last, err));
+        }
+        if (last < first)
+            return refuse(gbnf, "the range of a class ends before it begins", err);
+        TRY(code_set_add(set, first, last, err));
+    }
+    gbnf->at++;
+out:
+    return status;
+}
+
+static enum weir_status read_class(struct gbnf *gbnf, uint32_t from, uint32_t to,
+                                   struct weir_error *err)
+{
+    struct code_set set = {0};
+    enum weir_status status;
+    gbnf->at++;
+    const bool negated = take(gbnf, "^");
+    TRY(read_class_ranges(gbnf, &set, err));
+    TRY(code_set_close(&set, negated, err));
+    TRY(rules_set(&gbnf->builder, from, to, &set, err));
+out:
+    code_set_release(&set);
+    return status;
+}
+
+static enum weir_status read_any(struct gbnf *gbnf, uint32_t from, uint32_t to,
+                                 struct weir_error *err)
+{
+    gbnf->at++;
+    const enum weir_status status =
+        rules_range(&gbnf->builder, from, to, (struct code_range){0, 0xd7ff}, err);
+    return status != WEIR_OK
+               ? status
+               : rules_range(&gbnf->builder, from, to, (struct code_range){0xe000, CODE_MAX}, err);
+}
+
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+/* <text> or <[id]>, or not that: !<text>. */
+static enum weir_status read_token(struct gbnf *gbnf, uint32_t from, uint32_t to,
+                                   struct weir_error *err)
+{
+    struct rules_token token = {.negated = take(gbnf, "!")};
+    const size_t begin = gbnf->at;
+    if (peek(gbnf, 0) != '<')
+        return refuse(gbnf, "expected a token, <text> or <[id]>", err);
+    while (!at_end(gbnf) && peek(gbnf, 0) != '>' && peek(gbnf, 0) != '\n')
+        gbnf->at++;
+    if (!take(gbnf, ">"))
+        return refuse_at(gbnf, begin, "a token without its >", err);
+    char *text = mem_copy_text(gbnf->text + begin, gbnf->at - begin, err);
+    if (text == NULL)
+        return WEIR_ERR_MEMORY;
+    unsigned id;
+    int read = 0;
+    enum weir_status status;
+    if (text[1] != '[') {
+        token.text = text;
+        token.length = gbnf->at - begin;
+    } else if (gbnf->at - begin > 14 || sscanf(text, "<[%9u]>%n", &id, &read) != 1 ||
+               (size_t)read != gbnf->at - begin) {
+        status = refuse_at(gbnf, begin, "expected the id of a token, <[id]>", err);
+        goto out;
+    } else {
+        token.id = (int32_t)id;
+    }
+    status = rules_token(&gbnf->builder, from, to, &token, err);
+out:
+    mem_free(text);
+    return status;
+}
+
+/* ---- expressions ----------------------------------------------------------------------------- */
+
+static enum weir_status find_rule(struct gbnf *gbnf, struct gbnf_name **out, struct weir_error *err)
+{
+    const char *text = gbnf->text + gbnf->at;
+    const size_t begin = gbnf->at;
+    while (is_name(peek(gbnf, 0)))
+        gbnf->at++;
+    const size_t length = gbnf->at - begin;
+    for (uint64_t i = 0; i < gbnf->names_count; i++) {
+        if (gbnf->names[i].length == length && memcmp(gbnf->names[i].text, text, length) == 0) {
+            *out = &gbnf->names[i];
+            return WEIR_OK;
+        }
+    }
+    enum weir_status status;
+    struct gbnf_name name = {text, length, 0, begin, false};
+    const uint32_t rule = gbnf->builder.rule;
+    TRY(mem_grow(&gbnf->names, &gbnf->names_capacity, gbnf->names_count + 1, sizeof *gbnf->names,
+                 err));
+    TRY(rules_add(&gbnf->builder, text, length, &name.rule, err));
+    gbnf->builder.rule = rule;
+    *out = &gbnf->names[gbnf->names_count];
+    gbnf->names[gbnf->names_count++] = name;
+out:
+    return status;
+}
+
+static enum weir_status read_alternates(struct gbnf *gbnf, uint32_t from, uint32_t to, bool nested,
+                                        struct weir_error *err);
+
+static enum weir_status read_group(struct gbnf *gbnf, uint32_t from, uint32_t to,
+                                   struct weir_error *err)
+{
+    const size_t begin = gbnf->at;
+    if (gbnf->depth == GBNF_DEPTH_MAX)
+        return refuse(gbnf, "brackets are nested too deeply", err);
+    gbnf->depth++;
+    gbnf->at++;
+    const enum weir_status status = read_alternates(gbnf, from, to, true, err);
+    gbnf->depth--;
+    if (status != WEIR_OK)
+        return status;
+    return take(gbnf, ")") ? WEIR_OK : refuse_at(gbnf, begin, "a bracket without its )", err);
+}
+
+static enum weir_status read_call(struct gbnf *gbnf, uint32_t from, uint32_t to,
+                                  struct weir_error *err)
+{
+    struct gbnf_name *name;
+    const enum weir_status status = find_rule(gbnf, &name, err);
+    return status != WEIR_OK ? status : rules_call(&gbnf->builder, from, to, name->rule, err);
+}
+
+static bool begins_primary(const struct gbnf *gbnf)
+{
+    const char c = peek(gbnf, 0);
+    return !at_end(gbnf) && (is_name(c) || (c != 0 && strchr("\"[.(<!", c) != NULL));
+}
+
+/* One thing that can be repeated. */
+static enum weir_status read_primary(struct gbnf *gbnf, uint32_t from, uint32_t to,
+                                     struct weir_error *err)
+{
+    switch (peek(gbnf, 0)) {
+    case '"': return read_literal(gbnf, from, to, err);
+    case '[': return read_class(gbnf, from, to, err);
+    case '.': return read_any(gbnf, from, to, err);
+    case '(': return read_group(gbnf, from, to, err);
+    case '<':
+    case '!': return read_token(gbnf, from, to, err);
+    default: return read_call(gbnf, from, to, err);
+    }
+}
+
+struct repeat {
+    uint32_t least, most; /* UINT32_MAX: any number */
+};
+
+static enum weir_status read_number(struct gbnf *gbnf, uint32_t *number, struct weir_error *err)
+{
+    if (!is_digit(peek(gbnf, 0)))
+        return refuse(gbnf, "expected a number", err);
+    for (*number = 0; is_digit(peek(gbnf, 0)); gbnf->at++) {
+        *number = *number * 10 + (uint32_t)(peek(gbnf, 0) - '0');
+        if (*number > RULES_REPEAT_MAX)
+            return refuse(gbnf, "more than 2000 repetitions", err);
+    }
+    skip_space(gbnf, false);
+    return WEIR_OK;
+}
+
+/* {m}, {m,} or {m,n}, behind the first bracket. */
+static enum weir_status read_counts(struct gbnf *gbnf, struct repeat *out, struct weir_error *err)
+{
+    enum weir_status status;
+    skip_space(gbnf, false);
+    TRY(read_number(gbnf, &out->least, err));
+    out->most = out->least;
+    if (take(gbnf, ",")) {
+        skip_space(gbnf, false);
+        out->most = UINT32_MAX;
+        if (is_digit(peek(gbnf, 0)))
+            TRY(read_number(gbnf, &out->most, err));
+    }
+    if (!take(gbnf, "}"))
+        return refuse(gbnf, "expected }", err);
+    if (out->most < out->least)
+        return refuse(gbnf, "at most fewer repetitions than at least", err);
+out:
+    return status;
+}
+
+static enum weir_status read_repeat(struct gbnf *gbnf, struct repeat *out, struct weir_error *err)
+{
+    *out = (struct repeat){1, 1};
+    if (take(gbnf, "*"))
+        *out = (struct repeat){0, UINT32_MAX};
+    else if (take(gbnf, "+"))
+        *out = (struct repeat){1, UINT32_MAX};
+    else if (take(gbnf, "?"))
+        *out = (struct repeat){0, 1};
+    else if (take(gbnf, "{"))
+        return read_counts(gbnf, out, err);
+    return WEIR_OK;
+}
+
+/* Goes from `from` over the first copy, from first_begin to first_end, and over further ones, which
+ * are read again at `primary`. */
+static enum weir_status add_copies(struct gbnf *gbnf, size_t primary, struct repeat repeat,
+                                   uint32_t from, uint32_t first_begin, uint32_t first_end,
+                                   uint32_t to, struct weir_error *err)
+{
+    struct rules_builder *builder = &gbnf->builder;
+    const bool endless = repeat.most == UINT32_MAX;
+    const uint32_t copies = !endless ? repeat.most : repeat.least == 0 ? 1 : repeat.least;
+    uint32_t begin = first_begin, end = first_end;
+    enum weir_status status = WEIR_OK;
+    if (repeat.least == 0)
+        TRY(rules_free(builder, from, to, err));
+    for (uint32_t copy = 1; copy <= copies; copy++) {
+        if (copy > 1) {
+            TRY(rules_node(builder, &begin, err));
+            TRY(rules_node(builder, &end, err));
+            gbnf->at = primary;
+            TRY(read_primary(gbnf, begin, end, err));
+        }
+        TRY(rules_free(builder, from, begin, err));
+        if (copy >= repeat.least)
+            TRY(rules_free(builder, end, to, err));
+        from = end;
+    }
+    if (endless)
+        TRY(rules_free(builder, end, begin, err));
+out:
+    return status;
+}
+
+/* One thing and how often it is repeated. */
+static enum weir_status read_item(struct gbnf *gbnf, uint32_t from, uint32_t to, bool nested,
+                                  struct weir_error *err)
+{
+    const size_t primary = gbnf->at;
+    uint32_t begin, end;
+    struct repeat repeat;
+    enum weir_status status;
+    TRY(rules_node(&gbnf->builder, &begin, err));
+    TRY(rules_node(&gbnf->builder, &end, err));
+    TRY(read_primary(gbnf, begin, end, err));
+    skip_space(gbnf, nested);
+    TRY(read_repeat(gbnf, &repeat, err));
+    const size_t behind = gbnf->at;
+    TRY(add_copies(gbnf, primary, repeat, from, begin, end, to, err));
+    gbnf->at = behind;
+    skip_space(gbnf, nested);
+    if (!at_end(gbnf) && strchr("*+?{", peek(gbnf, 0)) != NULL)
+        status = refuse(gbnf, "a repetition of nothing", err);
+out:
+    return status;
+}
+
+static enum weir_status read_sequence(struct gbnf *gbnf, uint32_t from, uint32_t to, bool nested,
+                                      struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    while (begins_primary(gbnf)) {
+        uint32_t next;
+        TRY(rules_node(&gbnf->builder, &next, err));
+        TRY(read_item(gbnf, from, next, nested, err));
+        from = next;
+    }
+    TRY(rules_free(&gbnf->builder, from, to, err));
+out:
+    return status;
+}
+
+static enum weir_status read_alternates(struct gbnf *gbnf, uint32_t from, uint32_t to, bool nested,
+                                        struct weir_error *err)
+{
+    enum weir_status status;
+    do {
+        skip_space(gbnf, true);
+        TRY(read_sequence(gbnf, from, to, nested, err));
+    } while (take(gbnf, "|"));
+out:
+    return status;
+}
+
+/* ---- rules ----------------------------------------------------------------------------------- */
+
+static enum weir_status read_rule(struct gbnf *gbnf, struct weir_error *err)
+{
+    struct gbnf_name *name;
+    enum weir_status status;
+    if (!is_name(peek(gbnf, 0)))
+        return refuse(gbnf, "expected the name of a rule", err);
+    TRY(find_rule(gbnf, &name, err));
+    if (name->is_defined)
+        return refuse(gbnf, "the rule is defined twice", err);
+    name->is_defined = true;
+    const struct rules_rule rule = gbnf->builder.rules[name->rule];
+    gbnf->builder.rule = name->rule;
+    skip_space(gbnf, false);
+    if (!take(gbnf, "::="))
+        return refuse(gbnf, "expected ::=", err);
+    TRY(read_alternates(gbnf, rule.start, rule.end, false, err));
+    if (!at_end(gbnf) && peek(gbnf, 0) != '\n' && peek(gbnf, 0) != '\r')
+        return refuse(gbnf, "expected the end of the rule", err);
+    skip_space(gbnf, true);
+out:
+    return status;
+}
+
+static enum weir_status check_names(const struct gbnf *gbnf, uint32_t *root, struct weir_error *err)
+{
+    for (uint64_t i = 0; i < gbnf->names_count; i++) {
+        const struct gbnf_name *name = &gbnf->names[i];
+        if (!name->is_defined)
+            return refuse_at(gbnf, name->at, "the rule is not defined", err);
+        if (name->length == 4 && memcmp(name->text, "root", 4) == 0)
+            *root = name->rule;
+    }
+    if (*root == RULES_NONE)
+        return err_set(err, WEIR_ERR_ARGUMENT, "grammar: no rule root");
+    return WEIR_OK;
+}
+
+enum weir_status weir_grammar_open_gbnf(struct weir_grammar **out, const char *text, size_t length,
+                                        struct weir_error *err)
+{
+    struct gbnf gbnf = {.text = text, .length = length};
+    uint32_t root = RULES_NONE;
+    enum weir_status status = WEIR_OK;
+    *out = NULL;
+    skip_space(&gbnf, true);
+    while (!at_end(&gbnf))
+        TRY(read_rule(&gbnf, err));
+    TRY(check_names(&gbnf, &root, err));
+    TRY(rules_finish(out, &gbnf.builder, root, err));
+out:
+    rules_release(&gbnf.builder);
+    mem_free(gbnf.names);
+    return status;
+}

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT
+ * Reads regular expressions. Knows nothing of JSON. What is repeated is read again for each copy,
+ * as in gbnf.c. */
+#include "grammar/regex.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { REGEX_DEPTH_MAX = 50 }; /* groups in groups */
+
+struct reader {
+    struct regex *regex;
+    const char *text;
+    size_t length, at;
+    uint32_t depth;
+};
+
+static enum weir_status refuse(const struct reader *reader, const char *what,
+                               struct weir_error *err)
+{
+    return err_set(err, WEIR_ERR_UNSUPPORTED, "pattern, byte %zu: %s", reader->at + 1, what);
+}
+
+static char peek(const struct reader *reader, size_t ahead)
+{
+    return ahead < reader->length - reader->at ? reader->text[reader->at + ahead] : 0;
+}
+
+static bool at_end(const struct reader *reader)
+{
+    return reader->at == reader->length;
+}
+
+static bool take(struct reader *reader, const char *text)
+{
+    const size_t length = strlen(text);
+    if (length > reader->length - reader->at ||
+        memcmp(reader->text + reader->at, text, length) != 0)
+        return false;
+    reader->at += length;
+    return true;
+}
+
+/* ---- graph ----------------------------------------------------------------------------------- */
+
+static enum weir_status add_node(struct reader *reader, uint32_t *node, struct weir_error *err)
+{
+    *node = 0;
+    if (reader->regex->nodes_count == REGEX_NODES_MAX)
+        return refuse(reader, "too many repetitions", err);
+    *node = reader->regex->nodes_count++;
+    return WEIR_OK;
+}
+
+static enum weir_status add_edge(struct reader *reader, uint32_t from, uint32_t to, uint32_t set,
+                                 struct weir_error *err)
+{
+    struct regex *regex = reader->regex;
+    const enum weir_status status = mem_grow(&regex->edges, &regex->edges_capacity,
+                                             regex->edges_count + 1, sizeof *regex->edges, err);
+    if (status == WEIR_OK)
+        regex->edges[regex->edges_count++] = (struct regex_edge){from, to, set};
+    return status;
+}
+
+static bool same_set(const struct code_set *a, const struct code_set *b)
+{
+    return a->count == b->count &&
+           (a->count == 0 || memcmp(a->ranges, b->ranges, a->count * sizeof *a->ranges) == 0);
+}
+
+/* Adds an edge over a closed set, which it takes. */
+static enum weir_status add_set(struct reader *reader, uint32_t from, uint32_t to,
+                                struct code_set *set, struct weir_error *err)
+{
+    struct regex *regex = reader->regex;
+    uint32_t index = 0;
+    while (index < regex->sets_count && !same_set(&regex->sets[index], set))
+        index++;
+    if (index == regex->sets_count) {
+        const enum weir_status status = mem_grow(&regex->sets, &regex->sets_capacity,
+                                                 regex->sets_count + 1, sizeof *regex->sets, err);
+        if (status != WEIR_OK)
+            return status;
+        regex->sets[regex->sets_count++] = *set;
+        *set = (struct code_set){0};
+    }
+    return add_edge(reader, from, to, index, err);
+}
+
+/* ---- sets ------------------------------------------------------------------------------------ */
+
+struct named_set {
+    char letter;
+    uint32_t count;
+    struct code_range ranges[12];
+};
+
+/* ECMA-262, 22.2.2.9 CharacterClassEscape; the dot is any but the line terminators. */
+static const struct named_set named_sets[] = {
+    {'d', 1, {{'0', '9'}}},
+    {'w', 4, {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}},
+    {'s',
+     10,
+     {{'\t', '\r'},
+      {' ', ' '},
+      {0xa0, 0xa0},
+      {0x1680, 0x1680},
+      {0x2000, 0x200a},
+      {0x2028, 0x2029},
+      {0x202f, 0x202f},
+      {0x205f, 0x205f},
+      {0x3000, 0x3000},
+      {0xfeff, 0xfeff}}},
+    {'.', 3, {{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}}, /* the others */
+};
+
+static const struct named_set *find_named(char letter)
+{
+    for (size_t i = 0; i < sizeof named_sets / sizeof named_sets[0]; i++) {
+        if (named_sets[i].letter == letter)
+            return &named_sets[i];
+    }
+    return NULL;
+}
+
+static enum weir_status add_ranges(struct code_set *set, const struct code_range *ranges,
+                                   uint64_t count, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (uint64_t i = 0; i < count && status == WEIR_OK; i++)
+        status = code_set_add(set, ranges[i].first, ranges[i].last, err);
+    return status;
+}
+
+/* A capital letter names what the small one does not. */
+static enum weir_status add_named(struct code_set *set, const struct named_set *named, bool others,
+                                  struct weir_error *err)
+{
+    struct code_set own = {0};
+    enum weir_status status;
+    TRY(add_ranges(&own, named->ranges, named->count, err));
+    TRY(code_set_close(&own, others, err));
+    TRY(add_ranges(set, own.ranges, own.count, err));
+out:
+    code_set_release(&own);
+    return status;
+}
+
+static int hex_value(char c)
+{
+    const char lower = (char)(c | 0x20);
+    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+static enum weir_status read_hex(struct reader *reader, uint32_t digits, uint32_t *code,
+                                 struct weir_error *err)
+{
+    *code = 0;
+    for (uint32_t i = 0; i < digits; i++, reader->at++) {
+        const int value = hex_value(peek(reader, 0));
+        if (value < 0)
+            return refuse(reader, "expected a hexadecimal digit", err);
+        *code = *code << 4 | (uint32_t)value;
+    }
+    if (code_is_surrogate(*code))
+        return refuse(reader, "half of a surrogate pair", err);
+    return WEIR_OK;
+}
+
+/* An escape that is one character. `in_class` makes a backspace of \b. */
+static enum weir_status read_escape(struct reader *reader, bool in_class, uint32_t *code,
+                                    struct weir_error *err)
+{
+    static const struct {
+        char letter, code;
+    } escapes[] = {{'t', '\t'}, {'n', '\n'}, {'v', '\v'}, {'f', '\f'}, {'r', '\r'}, {'0', 0}};
+    const char letter = peek(reader, 1);
+    for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
+        if (letter == escapes[i].letter && reader->length - reader->at > 1) {
+            reader->at += 2;
+            *code = (uint8_t)escapes[i].code;
+            return WEIR_OK;
+        }
+    }
+    if (letter == 'x' || letter == 'u') {
+        reader->at += 2;
+        return read_hex(reader, letter == 'x' ? 2 : 4, code, err);
+    }
+    const bool is_letter = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z');
+    if ((is_letter && !(in_class && letter == 'b')) || letter <= ' ' ||
+        (letter >= '1' && letter <= '9'))
+        return refuse(reader, "an escape that is not known", err);
+    reader->at += 2;
+    *code = letter == 'b' ? '\b' : (uint8_t)letter;
+    return WEIR_OK;
+}
+
+static enum weir_status read_code(struct reader *reader, bool in_class, uint32_t *code,
+                                  struct weir_error *err)
+{
+    if (at_end(reader))
+        return refuse(reader, "ends too early", err);
+    if (peek(reader, 0) == '\\')
+        return read_escape(reader, in_class, code, err);
+    const size_t bytes = code_read(reader->text + reader->at, reader->length - reader->at, code);
+    if (bytes == 0)
+        return refuse(reader, "not UTF-8", err);
+    reader->at += bytes;
+    return WEIR_OK;
+}
+
+/* \d and the like; NULL if something else comes. The dot is none of them. */
+static const struct named_set *next_named(const struct reader *reader, bool *others)
+{
+    const char letter = peek(reader, 1);
+    *others = letter >= 'A' && letter <= 'Z';
+    return peek(reader, 0) != '\\' || letter == '.' ? NULL : find_named((char)(letter | 0x20));
+}
+
+/* One member of a class: a set with a name, a character, or a range. */
+static enum weir_status read_member(struct reader *reader, struct code_set *set,
+                                    struct weir_error *err)
+{
+    bool others;
+    uint32_t first, last;
+    enum weir_status status;
+    const struct named_set *named = next_named(reader, &others);
+    if (named != NULL) {
+        reader->at += 2;
+        return add_named(set, named, others, err);
+    }
+    TRY(read_code(reader, true, &first, err));
+    last = first;
+    if (peek(reader, 0) == '-' && peek(reader, 1) != ']') {
+        reader->at++;
+        if (next_named(reader, &others) != NULL)
+            return refuse(reader, "a range to what is no character", err);
+        TRY(read_code(reader, true, &last, err));
+    }
+    if (last < first)
+        return refuse(reader, "a range that ends before it begins", err);
+    TRY(code_set_add(set, first, last, err));
+out:
+    return status;
+}
+
+static enum weir_status read_class(struct reader *reader, uint32_t from, uint32_t to,
+                                   struct weir_error *err)
+{
+    struct code_set set = {0};
+    enum weir_status status = WEIR_OK;
+    reader->at++;
+    const bool negated = take(reader, "^");
+    while (peek(reader, 0) != ']' || at_end(reader))
+        TRY(read_member(reader, &set, err));
+    reader->at++;
+    TRY(code_set_close(&set, negated, err));
+    TRY(add_set(reader, from, to, &set, err));
+out:
+    code_set_release(&set);
+    return status;
+}
+
+/* A character, a dot, or an escape. */
+static enum weir_status read_character(struct reader *reader, uint32_t from, uint32_t to,
+                                       struct weir_error *err)
+{
+    struct code_set set = {0};
+    bool others;
+    uint32_t code;
+    enum weir_status status;
+    const struct named_set *named = next_named(reader, &others);
+    if (named != NULL) {
+        reader->at += 2;
+        TRY(add_named(&set, named, others, err));
+    } else if (take(reader, ".")) {
+        TRY(add_named(&set, find_named('.'), true, err));
+    } else {
+        TRY(read_code(reader, false, &code, err));
+        TRY(code_set_add(&set, code, code, err));
+    }
+    TRY(code_set_close(&set, false, err));
+    TRY(add_set(reader, from, to, &set, err));
+out:
+    code_set_release(&set);
+    return status;
+}
+
+/* ---- expressions ----------------------------------------------------------------------------- */
+
+static enum weir_status read_alternatives(struct reader *reader, uint32_t from, uint32_t to,
+                                          struct weir_error *err);
+
+static enum weir_status read_group(struct reader *reader, uint32_t from, uint32_t to,
+                                   struct weir_error *err)
+{
+    if (reader->depth == REGEX_DEPTH_MAX)
+        return refuse(reader, "groups are nested too deeply", err);
+    reader->at++;
+    if (peek(reader, 0) == '?' && !take(reader, "?:"))
+        return refuse(reader, "a group that looks around, or has a name", err);
+    reader->depth++;
+    const enum weir_status status = read_alternatives(reader, from, to, err);
+    reader->depth--;
+    if (status != WEIR_OK)
+        return status;
+    return take(reader, ")") ? WEIR_OK : refuse(reader, "expected )", err);
+}
+
+static enum weir_status read_atom(struct reader *reader, uint32_t from, uint32_t to,
+                                  struct weir_error *err)
+{
+    const char c = peek(reader, 0);
+    if (c == '(')
+        return read_group(reader, from, to, err);
+    if (c == '[')
+        return read_class(reader, from, to, err);
+    if (c != 0 && strchr("^$*+?{}]", c) != NULL)
+        return refuse(reader, "^ or $ within, or a repetition of nothing", err);
+    return read_character(reader, from, to, err);
+}
+
+struct repeat {
+    uint32_t least, most; /* UINT32_MAX: any number */
+};
+
+static bool read_number(struct reader *reader, uint32_t *number)
+{
+    const size_t begin = reader->at;
+    *number = 0;
+    for (; peek(reader, 0) >= '0' && peek(reader, 0) <= '9'; reader->at++) {
+        if (*number <= REGEX_NODES_MAX)
+            *number = *number * 10 + (uint32_t)(peek(reader, 0) - '0');
+    }
+    return reader->at > begin;
+}
+
+static enum weir_status read_repeat(struct reader *reader, struct repeat *out,
+                                    struct weir_error *err)
+{
+    *out = (struct repeat){1, 1};
+    if (take(reader, "*")) {
+        *out = (struct repeat){0, UINT32_MAX};
+    } else if (take(reader, "+")) {
+        *out = (struct repeat){1, UINT32_MAX};
+    } else if (take(reader, "?")) {
+        *out = (struct repeat){0, 1};
+    } else if (take(reader, "{")) {
+        bool right = read_number(reader, &out->least);
+        out->most = out->least;
+        if (right && take(reader, ",") && !read_number(reader, &out->most))
+            out->most = UINT32_MAX;
+        right = right && take(reader, "}") && out->least <= out->most;
+        if (!right)
+            return refuse(reader, "expected {m}, {m,} or {m,n}", err);
+    } else {
+        return WEIR_OK;
+    }
+    take(reader, "?"); /* how much is taken first does not change what matches */
+    return WEIR_OK;
+}
+
+/* Goes from `from` over the copy from begin to end, and over further ones, read again at `atom`. */
+static enum weir_status add_copies(struct reader *reader, size_t atom, struct repeat repeat,
+                                   uint32_t from, uint32_t begin, uint32_t end, uint32_t to,
+                                   struct weir_error *err)
+{
+    const bool endless = repeat.most == UINT32_MAX;
+    const uint32_t copies = !endless ? repeat.most : repeat.least == 0 ? 1 : repeat.least;
+    enum weir_status status = WEIR_OK;
+    if (repeat.least == 0)
+        TRY(add_edge(reader, from, to, REGEX_FREE, err));
+    for (uint32_t copy = 1; copy <= copies; copy++) {
+        if (copy > 1) {
+            TRY(add_node(reader, &begin, err));
+            TRY(add_node(reader, &end, err));
+            reader->at = atom;
+            TRY(read_atom(reader, begin, end, err));
+        }
+        TRY(add_edge(reader, from, begin, REGEX_FREE, err));
+        if (copy >= repeat.least)
+            TRY(add_edge(reader, end, to, REGEX_FREE, err));
+        from = end;
+    }
+    if (endless)
+        TRY(add_edge(reader, end, begin, REGEX_FREE, err));
+out:
+    return status;
+}
+
+static enum weir_status read_item(struct reader *reader, uint32_t from, uint32_t to,
+                                  struct weir_error *err)
+{
+    const size_t atom = reader->at;
+    uint32_t begin, end;
+    struct repeat repeat;
+    enum weir_status status;
+    TRY(add_node(reader, &begin, err));
+    TRY(add_node(reader, &end, err));
+    TRY(read_atom(reader, begin, end, err));
+    TRY(read_repeat(reader, &repeat, err));
+    const size_t behind = reader->at;
+    TRY(add_copies(reader, atom, repeat, from, begin, end, to, err));
+    reader->at = behind;
+out:
+    return status;
+}
+
+static bool ends_sequence(const struct reader *reader)
+{
+    const char c = peek(reader, 0);
+    return at_end(reader) || c == '|' || c == ')' ||
+           (c == '$' && reader->depth == 0 &&
+            (reader->length - reader->at == 1 || peek(reader, 1) == '|'));
+}
+
+/* Any text at all: what may stand before an expression without ^, and behind one without $. */
+static enum weir_status add_anything(struct reader *reader, uint32_t from, uint32_t to,
+                                     struct weir_error *err)
+{
+    struct code_set any = {0};
+    uint32_t loop;
+    enum weir_status status;
+    TRY(add_node(reader, &loop, err));
+    TRY(add_edge(reader, from, loop, REGEX_FREE, err));
+    TRY(code_set_close(&any, true, err));
+    TRY(add_set(reader, loop, loop, &any, err));
+    TRY(add_edge(reader, loop, to, REGEX_FREE, err));
+out:
+    code_set_release(&any);
+    return status;
+}
+
+static enum weir_status read_sequence(struct reader *reader, uint32_t from, uint32_t to,
+                                      struct weir_error *err)
+{
+    const bool top = reader->depth == 0;
+    uint32_t next;
+    enum weir_status status = WEIR_OK;
+    if (top && !take(reader, "^")) {
+        TRY(add_node(reader, &next, err));
+        TRY(add_anything(reader, from, next, err));
+        from = next;
+    }
+    while (!ends_sequence(reader)) {
+        TRY(add_node(reader, &next, err));
+        TRY(read_item(reader, from, next, err));
+        from = next;
+    }
+    if (top && !take(reader, "$"))
+        TRY(add_anything(reader, from, to, err));
+    else
+        TRY(add_edge(reader, from, to, REGEX_FREE, err));
+out:
+    return status;
+}
+
+static enum weir_status read_alternatives(struct reader *reader, uint32_t from, uint32_t to,
+                                          struct weir_error *err)
+{
+    enum weir_status status;
+    do
+        TRY(read_sequence(reader, from, to, err));
+    while (take(reader, "|"));
+out:
+    return status;
+}
+
+enum weir_status regex_read(struct regex *regex, const char *text, size_t length,
+                            struct weir_error *err)
+{
+    struct reader reader = {.regex = regex, .text = text, .length = length};
+    enum weir_status status;
+    TRY(add_node(&reader, &regex->start, err));
+    TRY(add_node(&reader, &regex->end, err));
+    TRY(read_alternatives(&reader, regex->start, regex->end, err));
+    if (!at_end(&reader))
+        status = refuse(&reader, "a ) without its (", err);
+out:
+    return status;
+}
+
+void regex_release(struct regex *regex)
+{
+    for (uint64_t i = 0; i < regex->sets_count; i++)
+        code_set_release(&regex->sets[i]);
+    mem_free(regex->sets);
+    mem_free(regex->edges);
+    *regex = (struct regex){0};
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT
+ * Tests of grammars: notations, refusals, and what texts they take. Run alone:
+ * build/tests/weir-test grammar_ */
+#include "alloc.h"
+#include "test.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct weir_grammar *open_gbnf(const char *text)
+{
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    CHECK_OK(weir_grammar_open_gbnf(&grammar, text, strlen(text), &err), &err);
+    return grammar;
+}
+
+static enum weir_match match(const struct weir_grammar *grammar, const char *text)
+{
+    enum weir_match result;
+    struct weir_error err = {0};
+    CHECK_OK(weir_grammar_match(grammar, text, strlen(text), &result, &err), &err);
+    return result;
+}
+
+/* ---- recorded cases -------------------------------------------------------------------------- */
+
+static void check_text(const char *name, const struct weir_grammar *grammar, const json_t *test)
+{
+    static const char *const names[] = {[WEIR_MATCH_NOT] = "reject",
+                                        [WEIR_MATCH_PREFIX] = "prefix",
+                                        [WEIR_MATCH_WHOLE] = "complete"};
+    const char *text = json_string_value(json_object_get(test, "text"));
+    const char *expected = json_string_value(json_object_get(test, "result"));
+    const char *actual = names[match(grammar, text)];
+    if (strcmp(actual, expected) != 0)
+        test_fail(__FILE__, __LINE__, "%s: %s: %s, expected %s", name, text, actual, expected);
+}
+
+static void check_case(const json_t *recorded)
+{
+    const char *name = json_string_value(json_object_get(recorded, "name"));
+    const json_t *schema = json_object_get(recorded, "schema");
+    const char *notation = json_string_value(json_object_get(recorded, "grammar"));
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    if (schema != NULL) {
+        char *text = json_dumps(schema, JSON_COMPACT);
+        CHECK_OK(weir_grammar_open_schema(&grammar, text, strlen(text), &err), &err);
+        free(text);
+    } else {
+        grammar = open_gbnf(notation);
+    }
+    size_t i;
+    const json_t *test;
+    json_array_foreach(json_object_get(recorded, "tests"), i, test)
+    {
+        check_text(name, grammar, test);
+    }
+    weir_grammar_close(grammar);
+}
+
+TEST(grammar_recorded)
+{
+    json_t *cases = json_load_file(test_data("grammar/grammar.json"), 0, NULL);
+    CHECK(cases != NULL);
+    size_t i;
+    const json_t *recorded;
+    json_array_foreach(json_object_get(cases, "cases"), i, recorded)
+    {
+        check_case(recorded);
+    }
+    CHECK_INT(i, 37);
+    json_decref(cases);
+}
+
+/* ---- notation -------------------------------------------------------------------------------- */
+
+TEST(grammar_gbnf_texts)
+{
+    static const struct {
+        const char *grammar, *text;
+        enum weir_match expected;
+    } cases[] = {
+        {"root ::= \"\"", "", WEIR_MATCH_WHOLE},
+        {"root ::= | \"a\" root", "aaaa", WEIR_MATCH_WHOLE},
+        {"root ::= x{0}\nx ::= \"a\"", "", WEIR_MATCH_WHOLE},
+        {"root ::= x{0}\nx ::= \"a\"", "a", WEIR_MATCH_NOT},
+        {"root ::= (\"a\" \"b\"?){2,}", "aba", WEIR_MATCH_WHOLE},
+        {"root ::= (\"a\" \"b\"?){2,}", "ab", WEIR_MATCH_PREFIX},
+        {"root ::= (\"a\"* | \"b\")", "ab", WEIR_MATCH_NOT},
+        {"root ::= (\"a\"* | \"b\")*", "abba", WEIR_MATCH_WHOLE},
+        {"root ::= ((\"a\"?)*)*", "aaa", WEIR_MATCH_WHOLE},
+        {"root ::= [\\x00-\\x7f]{2}", "\xc3\xa9", WEIR_MATCH_NOT},
+        {"root ::= [^a]", "\xf0\x9f\x98\x80", WEIR_MATCH_WHOLE},
+        {"root ::= [^a]", "\xf0\x9f", WEIR_MATCH_PREFIX},
+        {"root ::= .", "\xed\xa0\x80", WEIR_MATCH_NOT}, /* a surrogate */
+        {"root ::= .", "\xc0\x80", WEIR_MATCH_NOT},     /* an overlong form */
+        {"root ::= [\\u0400-\\u04FF]+", "\xd0\xb6", WEIR_MATCH_WHOLE},
+        {"root ::= [\\u0400-\\u04FF]+", "\xce\xb1", WEIR_MATCH_NOT},
+        {"root ::= [\xc3\xa4\xf0\x9f\x98\x80-\xf0\x9f\x98\x82]", "\xf0\x9f\x98\x81",
+         WEIR_MATCH_WHOLE},
+        {"root ::= a b\na ::= \"x\"?\nb ::= \"x\" | \"y\"", "xx", WEIR_MATCH_WHOLE},
+        {"root ::= \"a\" | \"b\" endless\nendless ::= \"c\" endless", "a", WEIR_MATCH_WHOLE},
+        {"root ::= \"a\" | \"b\" endless\nendless ::= \"c\" endless", "b", WEIR_MATCH_NOT},
+        {"root ::= \"a\" | <think>", "<think>", WEIR_MATCH_NOT},
+        {"root ::= \"a\" # the end", "a", WEIR_MATCH_WHOLE},
+        {"\n# first\n\nroot ::=\n  \"a\" |\n  \"b\"\n\n", "b", WEIR_MATCH_WHOLE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct weir_grammar *grammar = open_gbnf(cases[i].grammar);
+        if (match(grammar, cases[i].text) != cases[i].expected)
+            test_fail(__FILE__, __LINE__, "%s: %s", cases[i].grammar, cases[i].text);
+        weir_grammar_close(grammar);
+    }
+}
+
+TEST(grammar_gbnf_refusals)
+{
+    static const struct {
+        const char *grammar, *expected;
+    } cases[] = {
+        {"", "grammar: no rule root"},
+        {"a ::= \"x\"", "grammar: no rule root"},
+        {"root ::= a", "grammar, line 1, column 10: the rule is not defined"},
+        {"root ::= \"a", "grammar, line 1, column 12: the grammar ends within a literal or class"},
+        {"root ::= [a", "grammar, line 1, column 12: the grammar ends within a literal or class"},
+        {"root ::= [b-a]",
+         "grammar, line 1, column 14: the range of a class ends before it begins"},
+        {"root ::= \"\\q\"",
+         "grammar, line 1, column 11: unknown escape, expected \\n \\r \\t \\\\ "
+         "\\\" \\[ \\] \\x \\u or \\U"},
+        {"root ::= \"\\ud800\"", "grammar, line 1, column 17: no such code point"},
+        {"root ::= \"\\x4\"", "grammar, line 1, column 14: expected a hexadecimal digit"},
+        {"root ::= \"a\"{3,2}",
+         "grammar, line 1, column 18: at most fewer repetitions than at least"},
+        {"root ::= \"a\"{2001}", "grammar, line 1, column 17: more than 2000 repetitions"},
+        {"root ::= \"a\"{1", "grammar, line 1, column 15: expected }"},
+        {"root ::= *", "grammar, line 1, column 10: expected the end of the rule"},
+        {"root ::= \"a\"**", "grammar, line 1, column 14: a repetition of nothing"},
+        {"root ::= (\"a\"", "grammar, line 1, column 10: a bracket without its )"},
+        {"root = \"a\"", "grammar, line 1, column 6: expected ::="},
+        {"root ::= \"a\"\nroot ::= \"b\"", "grammar, line 2, column 5: the rule is defined twice"},
+        {"root ::= <a", "grammar, line 1, column 10: a token without its >"},
+        {"root ::= <[a]>", "grammar, line 1, column 10: expected the id of a token, <[id]>"},
+        {"root ::= !a", "grammar, line 1, column 11: expected a token, <text> or <[id]>"},
+        {"root ::= root \"a\" | \"b\"", "grammar: rule root is left-recursive: it calls itself, or "
+                                        "rules that do, before it reads anything"},
+        {"root ::= \"x\" a\na ::= b? c\nb ::= \"b\"\nc ::= a \"x\" | \"c\"",
+         "grammar: rule a is left-recursive: it calls itself, or rules that do, before it reads "
+         "anything"},
+        {"root ::= \"a\" root", "grammar: no text is ever complete"},
+        {"root ::= []", "grammar: no text is ever complete"},
+        {"root ::= \"\xff\"", "grammar, line 1, column 11: not UTF-8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct weir_grammar *grammar;
+        struct weir_error err = {0};
+        const char *text = cases[i].grammar;
+        CHECK_INT(weir_grammar_open_gbnf(&grammar, text, strlen(text), &err), WEIR_ERR_ARGUMENT);
+        CHECK(grammar == NULL);
+        CHECK_TEXT(err.text, cases[i].expected);
+    }
+}
+
+/* Repetitions in repetitions end with an error, not with all memory. */
+TEST(grammar_gbnf_has_a_limit)
+{
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    static const char text[] = "root ::= ((\"a\"{2000}){2000}){2000}";
+    CHECK_INT(weir_grammar_open_gbnf(&grammar, text, sizeof text - 1, &err), WEIR_ERR_UNSUPPORTED);
+    CHECK_TEXT(err.text, "grammar: more than 524287 places");
+}
+
+/* Twice as many stacks with each letter. */
+TEST(grammar_too_ambiguous)
+{
+    struct weir_grammar *grammar =
+        open_gbnf("root ::= (a | b) \"x\"\na ::= \"x\" (a | b) \"y\" | \"x\"\n"
+                  "b ::= \"x\" (a | b) \"z\" | \"x\"");
+    enum weir_match result;
+    struct weir_error err = {0};
+    CHECK_INT(weir_grammar_match(grammar, "xxxxxxxxxxxxxxxxxxxxxxx", 23, &result, &err),
+              WEIR_ERR_UNSUPPORTED);
+    CHECK_TEXT(err.text, "grammar: too ambiguous: the text can be read in more than 4096 ways");
+    weir_grammar_close(grammar);
+}
+
+/* A rule that calls itself last takes no memory for it, and what is done with is forgotten. */
+TEST(grammar_matches_long_texts)
+{
+    enum { LENGTH = 300000 };
+    char *text = malloc(LENGTH);
+    struct weir_error err = {0};
+    enum weir_match result;
+    CHECK(text != NULL);
+    struct weir_grammar *grammar = open_gbnf("root ::= \"a\" root | \"a\"");
+    memset(text, 'a', LENGTH);
+    CHECK_OK(weir_grammar_match(grammar, text, LENGTH, &result, &err), &err);
+    CHECK_INT(result, WEIR_MATCH_WHOLE);
+    weir_grammar_close(grammar);
+    grammar = open_gbnf("root ::= (\"(\" root \")\")* \";\"?");
+    for (int i = 0; i < LENGTH; i++)
+        text[i] = i % 5000 < 2500 ? '(' : ')';
+    CHECK_OK(weir_grammar_match(grammar, text, LENGTH, &result, &err), &err);
+    CHECK_INT(result, WEIR_MATCH_WHOLE);
+    weir_grammar_close(grammar);
+    free(text);
+}
+
+static void alloc_gbnf(void *argument)
+{
+    static const char text[] = "root ::= a{2,3} | [^x\\u0444]+ <think> !<[7]>\na ::= \"y\" a?";
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    enum weir_match result;
+    (void)argument;
+    enum weir_status status = weir_grammar_open_gbnf(&grammar, text, sizeof text - 1, &err);
+    if (status == WEIR_OK)
+        status = weir_grammar_match(grammar, "yy", 2, &result, &err);
+    CHECK_INT(status, alloc_failed() ? WEIR_ERR_MEMORY : WEIR_OK);
+    weir_grammar_close(grammar);
+}
+
+TEST(grammar_gbnf_alloc)
+{
+    alloc_test(alloc_gbnf, NULL);
+}
