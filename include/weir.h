@@ -1080,7 +1080,7 @@ struct weir_chat_info {
     uint32_t context_tokens; /* of prompt and reply, of weir_engine_context */
     uint64_t prompt_ns, reply_ns;
     uint64_t seed; /* of the sampler: for the first reply that of the options, then made of it and
-                      the number of replies that began before, or random */
+                      the number of replies before, or random */
     struct weir_speculator_info rounds; /* of all replies under these options */
 };
 
