@@ -222,11 +222,10 @@ static double per_second(uint64_t tokens, uint64_t ns)
 static enum weir_status command_ctx(struct conversation *c, const char *argument,
                                     struct weir_error *err)
 {
-    const uint32_t held = c->last.context_tokens, context = weir_engine_context(c->loaded.engine);
     (void)argument;
     (void)err;
-    conversation_say(c, "Context: %u of %u tokens behind the last answer, %u left.", held, context,
-                     context - held);
+    conversation_say(c, "Context: %u of %u tokens are left behind the last answer.",
+                     conversation_context_left(c), weir_engine_context(c->loaded.engine));
     return WEIR_OK;
 }
 
@@ -256,8 +255,7 @@ static chat_command_fn command_help;
 
 static const struct chat_command commands[] = {
     {"help", NULL, false, command_help, "this list"},
-    {"exit", NULL, false, command_exit,
-     "ends; so do /quit, /bye, Ctrl+D, and Ctrl+C between answers"},
+    {"exit", NULL, false, command_exit, "ends, as do /quit, /bye, Ctrl+D and an idle Ctrl+C"},
     {"quit", NULL, false, command_exit, NULL},
     {"bye", NULL, false, command_exit, NULL},
     {"regen", NULL, false, command_regen, "another answer to the last message"},
@@ -290,8 +288,8 @@ static enum weir_status command_help(struct conversation *c, const char *argumen
         if (command->help != NULL)
             conversation_say(c, "  %-20s %s", name, command->help);
     }
-    conversation_say(c, "A line that ends in \\ goes on in the next one, and so does a text "
-                        "between \"\"\" and \"\"\".");
+    conversation_say(c,
+                     "\nLines that end in \\ go on, as does a text between \"\"\" and \"\"\".\n");
     return WEIR_OK;
 }
 

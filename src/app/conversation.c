@@ -237,6 +237,7 @@ enum weir_status conversation_keep(struct conversation *c, struct weir_error *er
     bytes_add_text(&path, ".state");
     TRY(bytes_check(&path, err));
     TRY(chat_file_save(c->chat, c->options->session, err));
+    weir_chat_settle(c->chat, NULL); /* where it cannot, the file is of less use */
     TRY(weir_session_save(c->loaded.session, path.data, err));
 out:
     bytes_release(&path);
@@ -325,6 +326,12 @@ static double per_second(uint64_t tokens, uint64_t ns)
     return ns > 0 ? (double)tokens * 1e9 / (double)ns : 0;
 }
 
+uint32_t conversation_context_left(const struct conversation *c)
+{
+    const uint32_t context = weir_engine_context(c->loaded.engine);
+    return c->last.context_tokens < context ? context - c->last.context_tokens : 0;
+}
+
 /* Behind an answer, for a person. The first two figures are worded as llama-cli does. */
 static void show_status(struct conversation *c)
 {
@@ -346,7 +353,7 @@ static void show_status(struct conversation *c)
                          has_colors ? "\033[2m" : "",
                          per_second(last->prompt_tokens - last->reused_tokens, last->prompt_ns),
                          per_second(last->reply_tokens, last->reply_ns),
-                         context - last->context_tokens, context, has_colors ? "\033[0m" : "");
+                         conversation_context_left(c), context, has_colors ? "\033[0m" : "");
     conversation_say(c, "%s", "");
 }
 

@@ -61,6 +61,8 @@ enum weir_status conversation_add(struct conversation *conversation, const char 
 /* Shows the answer to the messages so far, and asks for the results of the tools that it calls. An
  * answer that Ctrl+C ends is none of the errors. */
 enum weir_status conversation_answer(struct conversation *conversation, struct weir_error *err);
+/* Tokens that have a place behind the last answer. */
+uint32_t conversation_context_left(const struct conversation *conversation);
 /* Goes on with other settings. */
 enum weir_status conversation_set(struct conversation *conversation, struct weir_error *err);
 enum weir_status conversation_set_system(struct conversation *conversation, const char *text,
