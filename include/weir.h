@@ -1106,6 +1106,10 @@ WEIR_API enum weir_status weir_chat_reply(struct weir_chat *chat, struct weir_ch
  * the next reply is another try, with "user" the last question was never asked. */
 WEIR_API bool weir_chat_undo(struct weir_chat *chat, const char *role);
 WEIR_API void weir_chat_clear(struct weir_chat *chat); /* but for the system message */
+/* Takes the session back to where any next prompt goes on from, for weir_session_save: with a
+ * template that does not repeat what the model was told or has reasoned, that is before the last
+ * reply, and checkpoints are no part of a file. */
+WEIR_API enum weir_status weir_chat_settle(struct weir_chat *chat, struct weir_error *err);
 /* Other options from the next reply on; events too. On failure all is as before. */
 WEIR_API enum weir_status weir_chat_set(struct weir_chat *chat,
                                         const struct weir_chat_options *options,

@@ -119,6 +119,18 @@ part_page()
         python3 -B tests/page/test_page.py build/weir chromium-headless-shell "$logs/page"
 }
 
+# weir chat in a terminal, with keys that are pressed and a screen that is looked at.
+part_terminal()
+{
+    if ! command -v tmux; then
+        echo 'no tmux to type into'
+        echo '0 passed, 0 failed, 1 skipped'
+        return 0
+    fi
+    configure build gcc -Dtests=enabled && ninja -C build weir &&
+        python3 -B tests/terminal/test_chat.py build/weir "$logs/terminal"
+}
+
 # What docs/profiling.md says weir prints, it prints.
 part_docs()
 {
@@ -360,7 +372,7 @@ run_part()
 mkdir -p "$logs"
 exec 3>&1 # for what a part says before it ends
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page bench instructions clang \
+[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page terminal bench instructions clang \
     asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"

@@ -264,3 +264,18 @@ out:
     chat_answer_close(&answer);
     return status;
 }
+
+/* Any next message parts from what was said where an empty one does, or behind. */
+enum weir_status weir_chat_settle(struct weir_chat *chat, struct weir_error *err)
+{
+    const uint64_t messages = chat->messages.count;
+    struct prompt prompt;
+    enum weir_status status;
+    TRY(chat_messages_add(&chat->messages, "user", "", 0, err));
+    TRY(make_prompt(chat, &prompt, err));
+    chat_place_seek(&chat->place, prompt.same);
+    chat->place.last = -1;
+out:
+    chat_messages_cut(&chat->messages, messages);
+    return status;
+}

@@ -123,8 +123,7 @@ const int32_t *chat_place_tokens(const struct chat_place *place, uint32_t *count
     return session->tokens;
 }
 
-/* Stands at the last position up to `most` that can be come to. */
-static void seek(struct chat_place *place, uint32_t most)
+void chat_place_seek(struct chat_place *place, uint32_t most)
 {
     const struct weir_checkpoint *best = NULL;
     int64_t position = place->session->position <= most ? (int64_t)place->session->position : -1;
@@ -170,7 +169,7 @@ enum weir_status chat_place_go(struct chat_place *place, struct weir_speculator 
     struct weir_session *session = place->session;
     enum weir_status status;
     place->last = -1;
-    seek(place, same < count ? same : count - 1);
+    chat_place_seek(place, same < count ? same : count - 1);
     *reused = session->position;
     take_checkpoint(place);
     /* the reply begins there, or with the last token of a text without messages */

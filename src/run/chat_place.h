@@ -25,6 +25,9 @@ enum weir_status chat_place_resize(struct chat_place *place, uint32_t checkpoint
 /* The tokens that can be returned to or gone on from, borrowed until the session gets others. */
 const int32_t *chat_place_tokens(const struct chat_place *place, uint32_t *count);
 
+/* Stands at the last position up to `most` that can be come to. */
+void chat_place_seek(struct chat_place *place, uint32_t most);
+
 /* Makes the session one that holds ids[count], of which the first `same` are those of
  * chat_place_tokens, with logits of the last. Of them *reused were not evaluated. The cuts of the
  * evaluation follow from where it begins and from the tokens, so its bits do not depend on whether
