@@ -13,6 +13,8 @@
  *   weir_reply      what a model says, taken apart: reasoning, content, calls of tools
  *   weir_grammar    a language that a text must belong to: GBNF or a JSON schema
  *   weir_constraint a grammar over a tokenizer: which tokens may come next
+ *   weir_checkpoint a state of a session to go back to
+ *   weir_chat       a conversation in a session
  *   weir_speculator drafts of the next tokens, which one step of a session then verifies
  *
  * Rules that hold everywhere:
@@ -241,7 +243,7 @@ enum weir_rope_scaling {
  * affinity stays as it was, then and afterwards. */
 enum { WEIR_CPUS_MAX = 1024 };
 
-enum { WEIR_REWIND_MAX = 16 };
+enum { WEIR_REWIND_MAX = 16 }; /* what a kernel of few rows takes in one step */
 
 struct weir_engine_options {
     const char *backend;   /* "cpu", "ref"; NULL is the best one of this build */
@@ -364,6 +366,29 @@ WEIR_API void weir_session_unmark(struct weir_session *session);
  * of multi-token prediction goes with it. Rows of logits can still be read. */
 WEIR_API enum weir_status weir_session_rewind(struct weir_session *session, uint32_t position,
                                               struct weir_error *err);
+
+/* A position of a session to go back to, any number of tokens later: a copy of what forgets, the
+ * recurrent state (at most weir_memory.state_session and, with the block of multi-token prediction,
+ * a hidden state). Caches and tokens stay where they are, so it is valid until one of those before
+ * its position is written over: by what is evaluated or loaded behind a way back. Until then even a
+ * session that was reset, or that a step that was cut short has left empty, can return. */
+struct weir_checkpoint;
+
+/* Takes the memory of a checkpoint, which holds nothing yet. Close it before the session. */
+WEIR_API enum weir_status weir_checkpoint_open(struct weir_checkpoint **out,
+                                               struct weir_session *session,
+                                               struct weir_error *err);
+WEIR_API void weir_checkpoint_close(struct weir_checkpoint *checkpoint);
+/* Replaces what it held. A mark of the session is no part of it. */
+WEIR_API void weir_checkpoint_take(struct weir_checkpoint *checkpoint);
+/* Where it can go back to; -1 if it holds nothing or is no longer valid. */
+WEIR_API int64_t weir_checkpoint_position(const struct weir_checkpoint *checkpoint);
+/* The session is as it was, without a mark: what follows is the same to the bit as if it had never
+ * been left. Rows of logits are gone, and the block of multi-token prediction begins anew; row 0 of
+ * weir_session_hidden is that of the last token, if it was there when the checkpoint was taken.
+ * WEIR_ERR_ARGUMENT if there is nothing to go back to. */
+WEIR_API enum weir_status weir_checkpoint_return(const struct weir_checkpoint *checkpoint,
+                                                 struct weir_error *err);
 
 /* Writes all that a session is into one file, which appears when it is complete. Loading it into an
  * empty session is as if that session had never been left: what follows is the same to the bit.
@@ -998,6 +1023,105 @@ struct weir_speculator_info {
 
 WEIR_API void weir_speculator_info(const struct weir_speculator *speculator,
                                    struct weir_speculator_info *out);
+
+/* ---- conversations --------------------------------------------------------------------------- */
+
+/* A conversation in one session: messages in, a reply out, event by event. Of each prompt only what
+ * the session does not hold yet is evaluated: what was said is not read again, as far as the
+ * template repeats it, and behind a message that is taken back the conversation goes on from a
+ * checkpoint. Of these there are two for a reply, where the question begins and where the reply
+ * does; when room is wanted, those go that save least: near to another, or far back. */
+struct weir_chat;
+
+struct weir_chat_options {
+    const char *system;         /* message; NULL: none, or as it is (weir_chat_set) */
+    const char *tools;          /* JSON array of tools; NULL: none */
+    const char *variables;      /* JSON object: further variables of the template; NULL: none */
+    enum weir_switch reasoning; /* "enable_thinking"; AUTO: the template decides */
+    bool reasoning_preserve;    /* "preserve_thinking": old reasoning stays in the prompt */
+    enum weir_reasoning_format reasoning_format;
+    int32_t reasoning_budget;      /* tokens; -1: any number */
+    const char *reasoning_closing; /* said before the mark that ends reasoning; NULL: nothing */
+    const struct weir_grammar *grammar;        /* of the content; NULL: free. Borrowed */
+    struct weir_sampler_options sampler;       /* each reply has draws of its own: see info.seed */
+    struct weir_speculator_options speculator; /* the tokenizer is filled in */
+    uint32_t reply_tokens_max;                 /* 0: any number */
+    uint32_t checkpoints_max; /* weir_checkpoints to go back to, 8; none: all is read again */
+    const char *const *stops; /* texts that end a reply and are not part of it */
+    uint32_t stops_count;
+    weir_reply_fn *event;        /* may be NULL */
+    bool (*proceed)(void *user); /* asked between rounds: false ends the reply; may be NULL */
+    void *user;                  /* of both */
+};
+
+/* The defaults: no limits, checkpoints_max 8, those of sampler and speculator, and NULL. */
+WEIR_API void weir_chat_options_init(struct weir_chat_options *options);
+
+/* Texts and lists of the options are copied. A session that is not empty should hold what
+ * weir_chat_load is given: what it holds else is forgotten. Session, tokenizer and template are
+ * borrowed, the session for this alone, and a grammar and a draft session of the options too.
+ * WEIR_ERR_ARGUMENT for tools that are no JSON array, variables that are no object, and what the
+ * sampler or the speculator refuse. */
+WEIR_API enum weir_status weir_chat_open(struct weir_chat **out, struct weir_session *session,
+                                         const struct weir_tokenizer *tokenizer,
+                                         const struct weir_template *chat_template,
+                                         const struct weir_chat_options *options,
+                                         struct weir_error *err);
+WEIR_API void weir_chat_close(struct weir_chat *chat);
+
+/* Adds a message of "user", "tool" or another role that the template knows. WEIR_ERR_ARGUMENT for
+ * what is no UTF-8. */
+WEIR_API enum weir_status weir_chat_add(struct weir_chat *chat, const char *role, const char *text,
+                                        size_t length, struct weir_error *err);
+
+enum weir_chat_end {
+    WEIR_CHAT_STOP,    /* the model, or a text to stop at, ended the reply */
+    WEIR_CHAT_CALLS,   /* the same, with calls of tools: answer each with a message of "tool" */
+    WEIR_CHAT_LENGTH,  /* reply_tokens_max, or the context is full */
+    WEIR_CHAT_STOPPED, /* proceed said so */
+};
+
+struct weir_chat_info {
+    enum weir_chat_end end;
+    uint32_t prompt_tokens;  /* of the whole prompt */
+    uint32_t reused_tokens;  /* of them, those that were not evaluated */
+    uint32_t reply_tokens;   /* sampled; one that ends the reply too */
+    uint32_t context_tokens; /* of prompt and reply, of weir_engine_context */
+    uint64_t prompt_ns, reply_ns;
+    uint64_t seed; /* of the sampler: for the first reply that of the options, then made of it and
+                      the number of replies before, or random */
+    struct weir_speculator_info rounds; /* of all replies under these options */
+};
+
+/* Generates the reply to the messages so far, and adds it to them: content, reasoning_content if
+ * there was any, and the calls of tools that are complete. On failure, which may also be one of
+ * weir_template_render, the messages are as before; WEIR_ERR_FULL says that they do not fit into
+ * the context, WEIR_ERR_CANCELLED that the engine's progress ended the evaluation, and
+ * WEIR_ERR_ARGUMENT that the last message is a reply already, or there is none. A reply that was
+ * cut off is kept as far as it came. */
+WEIR_API enum weir_status weir_chat_reply(struct weir_chat *chat, struct weir_chat_info *out,
+                                          struct weir_error *err);
+
+/* Forgets the messages from the last one of the role on; false if there is none. With "assistant"
+ * the next reply is another try, with "user" the last question was never asked. */
+WEIR_API bool weir_chat_undo(struct weir_chat *chat, const char *role);
+WEIR_API void weir_chat_clear(struct weir_chat *chat); /* but for the system message */
+/* Takes the session back to where any next prompt goes on from, for weir_session_save: with a
+ * template that does not repeat what the model was told or has reasoned, that is before the last
+ * reply, and checkpoints are no part of a file. */
+WEIR_API enum weir_status weir_chat_settle(struct weir_chat *chat, struct weir_error *err);
+/* Other options from the next reply on; events too. On failure all is as before. */
+WEIR_API enum weir_status weir_chat_set(struct weir_chat *chat,
+                                        const struct weir_chat_options *options,
+                                        struct weir_error *err);
+
+/* The messages as a JSON array, the system message first, and back. Loading replaces all messages,
+ * that one too; WEIR_ERR_ARGUMENT for what is no array of objects with a role. Members that a reply
+ * does not have, as "name" or "tool_call_id", are kept and given to the template. */
+WEIR_API enum weir_status weir_chat_save(const struct weir_chat *chat, weir_write_fn *write,
+                                         void *user, struct weir_error *err);
+WEIR_API enum weir_status weir_chat_load(struct weir_chat *chat, const char *json, size_t length,
+                                         struct weir_error *err);
 
 /* ---- synthetic models ------------------------------------------------------------------------ */
 

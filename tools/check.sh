@@ -119,6 +119,18 @@ part_page()
         python3 -B tests/page/test_page.py build/weir chromium-headless-shell "$logs/page"
 }
 
+# weir chat in a terminal, with keys that are pressed and a screen that is looked at.
+part_terminal()
+{
+    if ! command -v tmux; then
+        echo 'no tmux to type into'
+        echo '0 passed, 0 failed, 1 skipped'
+        return 0
+    fi
+    configure build gcc -Dtests=enabled && ninja -C build weir &&
+        python3 -B tests/terminal/test_chat.py build/weir "$logs/terminal"
+}
+
 # What docs/profiling.md says weir prints, it prints.
 part_docs()
 {
@@ -310,6 +322,10 @@ install_and_use()
     bytes=$(awk '$1 == "weights" { print $2 }' "$root/bytes")
     "$program" profile "$model" --ctx 1000 --dry-run -o json |
         grep "\"weights\": {\"read_bytes\": $bytes," || return 1
+    # A conversation of two messages: an answer to each.
+    gcc -std=c11 -Wall -Wextra -Werror -o "$root/chat" examples/chat.c $flags || return 1
+    printf 'Hello, my name is Nadia.\nWho are you?\n' | "$root/chat" "$model" >"$root/answers" &&
+        [ "$(grep -c '[a-z]' "$root/answers")" -ge 2 ] || return 1
     # The installed model, and no other: the message tells which it is.
     "$program" run -p Once -n 8 2>"$root/messages" && grep "this is $root/" "$root/messages"
 }
@@ -356,7 +372,7 @@ run_part()
 mkdir -p "$logs"
 exec 3>&1 # for what a part says before it ends
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page bench instructions clang \
+[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page terminal bench instructions clang \
     asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"

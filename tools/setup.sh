@@ -19,6 +19,7 @@ build  ninja-build        runs the build
 build  libjansson-dev     reads JSON: checkpoints, and the vectors of tests
 build  libhwloc-dev       tells cores from hyper-threads
 build  libxxhash-dev      digests of what is kept
+build  libedit-dev        edits the lines of weir chat
 build  pkg-config         finds libraries for the build, and weir for other programs
 check  clang              the second compiler, and the fuzz targets
 check  libclang-rt-14-dev the sanitizers and the fuzzer of clang
@@ -33,6 +34,7 @@ check  python3-numpy      the same
 check  valgrind           counts instructions
 check  git                the commit in the version
 check  chromium-headless-shell  opens the page of weir profile
+check  tmux               a terminal for weir chat
 check  mawk|gawk          the scripts under tools
 trace  nodejs             runs the reader of traces
 trace  npm                fetches it
@@ -40,6 +42,7 @@ arm    gcc-aarch64-linux-gnu  the compiler for 64-bit Arm
 arm    libc6-dev-arm64-cross  its C library
 arm    qemu-user              runs what it makes
 arm    libjansson-dev:arm64   reads JSON there
+arm    libedit-dev:arm64      edits the lines of weir chat there
 arm    libhwloc-dev:arm64     tells cores from hyper-threads there
 train  python3-torch      the network that learns
 train  python3-numpy      files of numbers

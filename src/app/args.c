@@ -336,6 +336,7 @@ static enum weir_status set_rope_frequency_scale(struct options *options, const 
 
 enum {
     RUN = COMMAND_RUN,
+    CHAT = COMMAND_CHAT,
     INSPECT = COMMAND_INSPECT,
     TOKENIZE = COMMAND_TOKENIZE,
     SYNTH = COMMAND_SYNTH,
@@ -348,7 +349,8 @@ enum {
     BENCH = COMMAND_BENCH,
     PROFILE = COMMAND_PROFILE,
     TEMPLATE = COMMAND_TEMPLATE,
-    ENGINE = RUN | INSPECT | EVAL | IMATRIX, /* with the flags of llama.cpp */
+    GENERATE = RUN | CHAT,
+    ENGINE = GENERATE | INSPECT | EVAL | IMATRIX, /* with the flags of llama.cpp */
     ENGINES = ENGINE | PROFILE,
     MODEL = ENGINE | TOKENIZE,
     ALL = MODEL | PROFILE | SYNTH | SPLIT | MERGE | QUANTIZE | CONVERT | BENCH | TEMPLATE,
@@ -680,21 +682,4 @@ enum given args_given(const enum given *given, enum command_id command, const ch
 {
     const struct flag *flag = flag_find(command, name, strlen(name));
     return flag == NULL ? GIVEN_NOT : given[flag - flag_table];
-}
-
-void args_adopt_sampling(struct options *options, const enum given *given,
-                         const struct weir_model *model)
-{
-    const size_t first = offsetof(struct options, sampler);
-    struct weir_sampler_options adopted = options->sampler;
-    weir_sampler_options_from_model(&adopted, model);
-    for (uint32_t i = 0; i < flag_count; i++) {
-        const struct flag *flag = &flag_table[i];
-        const bool sampling =
-            flag->offset >= first && flag->offset + flag->size <= first + sizeof adopted;
-        if (given[i] && sampling)
-            memcpy((uint8_t *)&adopted + (flag->offset - first),
-                   (const uint8_t *)options + flag->offset, flag->size);
-    }
-    options->sampler = adopted;
 }

@@ -19,6 +19,7 @@ enum command_id {
     COMMAND_CONVERT = 1024,
     COMMAND_PROFILE = 2048,
     COMMAND_TEMPLATE = 4096,
+    COMMAND_CHAT = 8192,
 };
 
 enum flag_kind {
@@ -70,9 +71,5 @@ enum weir_status args_parse(struct options *options, enum command_id command,
 
 /* Where the value of the command's flag of this name comes from. */
 enum given args_given(const enum given *given, enum command_id command, const char *name);
-
-/* Takes the model's recommended sampling for each sampling flag that was not given. */
-void args_adopt_sampling(struct options *options, const enum given *given,
-                         const struct weir_model *model);
 
 #endif

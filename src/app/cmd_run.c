@@ -9,13 +9,14 @@
 #include "app/loaded.h"
 #include "app/output.h"
 #include "app/prompt.h"
+#include "app/sampling.h"
 #include "app/shipped.h"
 #include "app/speculation.h"
-#include "app/stop.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 
 struct run {
     const struct options *options;
@@ -46,22 +47,6 @@ struct run {
 };
 
 /* ---- preparing ------------------------------------------------------------------------------- */
-
-/* Without a model, the one that ships with weir. */
-static enum weir_status choose_model(struct run *run, struct options *options,
-                                     struct weir_error *err)
-{
-    if (options->model != NULL)
-        return WEIR_OK;
-    const enum weir_status status = shipped_find(run->shipped, err);
-    if (status != WEIR_OK)
-        return status;
-    options->model = run->shipped;
-    log_print(run->log, WEIR_LOG_INFO,
-              "no model is named: this is %s, which ships with weir and knows a small world only",
-              run->shipped);
-    return WEIR_OK;
-}
 
 static enum weir_status open_tokenizer(struct run *run, struct weir_error *err)
 {
@@ -102,15 +87,8 @@ static enum weir_status read_prompt(struct run *run, struct weir_error *err)
 static enum weir_status open_sampler(struct run *run, struct options *options,
                                      const enum given *given, struct weir_error *err)
 {
-    args_adopt_sampling(options, given, run->loaded.model);
-    struct weir_sampler_options *sampling = &options->sampler;
-    sampling->biases = options->biases.items;
-    sampling->biases_count = (uint32_t)options->biases.count;
-    if (options->breakers_given) {
-        sampling->dry_breakers_count = (uint32_t)options->breakers.count;
-        for (uint32_t i = 0; i < sampling->dry_breakers_count; i++)
-            sampling->dry_breakers[i] = options->breakers.items[i];
-    }
+    const struct weir_sampler_options *sampling = &options->sampler;
+    sampling_choose(options, given, run->loaded.model);
     const enum weir_status status =
         weir_sampler_open(&run->sampler, sampling, weir_engine_vocab(run->loaded.engine),
                           weir_engine_context(run->loaded.engine), run->loaded.tokenizer, err);
@@ -136,7 +114,7 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
     struct options *options = call->options;
     enum weir_status status;
     TRY(prompt_check(options, "--prompt, --file, --binary-file and --tokens", err));
-    TRY(choose_model(run, options, err));
+    TRY(shipped_choose(run->shipped, options, run->log, err));
     TRY(loaded_open_model(&run->loaded, options, run->log, err));
     TRY(open_tokenizer(run, err));
     TRY(constrained_open(&run->constrained, options, run->loaded.tokenizer, err));
@@ -164,7 +142,8 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
                        "--ctx-size)",
                        options->session, run->keep.loaded, (unsigned long long)run->prompt.count,
                        context);
-    TRY(stop_open(&run->stop, &options->stops, err));
+    TRY(stop_open(&run->stop, (const char *const *)options->stops.items, options->stops.count,
+                  err));
     TRY(output_open(&run->output, options->output, err));
 out:
     run->load_ns = clock_ns() - run->start_ns;
@@ -398,7 +377,7 @@ static enum weir_status generate(struct run *run, struct weir_error *err)
         return WEIR_OK;
     struct batch batch = {.count = 1};
     bool is_over = false;
-    run->log->steps_finish = true;
+    run->log->uncut_max = UINT64_MAX;
     batch.ids[0] = weir_sampler_pick(run->sampler, weir_session_logits(run->loaded.session, 0));
     weir_sampler_accept(run->sampler, batch.ids[0]);
     for (;;) {

@@ -30,7 +30,8 @@ struct command {
     void (*help)(struct output *output); /* prints what the help ends with; NULL: nothing */
 };
 
-command_fn command_run, command_inspect, command_tokenize, command_synth, command_eval;
+command_fn command_run, command_chat, command_inspect, command_tokenize, command_synth,
+    command_eval;
 command_fn command_imatrix, command_split, command_merge, command_quantize;
 command_fn command_convert, command_bench, command_profile, command_template;
 

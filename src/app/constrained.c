@@ -33,8 +33,8 @@ static enum weir_status open_source(const struct source *source, struct weir_gra
     return status;
 }
 
-enum weir_status constrained_open(struct constrained *constrained, const struct options *options,
-                                  const struct weir_tokenizer *tokenizer, struct weir_error *err)
+enum weir_status constrained_open_grammar(struct weir_grammar **out, const struct options *options,
+                                          struct weir_error *err)
 {
     const struct source sources[] = {
         {options->grammar, NULL, weir_grammar_open_gbnf},
@@ -43,7 +43,6 @@ enum weir_status constrained_open(struct constrained *constrained, const struct 
         {NULL, options->schema_file, weir_grammar_open_schema},
     };
     const struct source *given = NULL;
-    enum weir_status status;
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
         if (sources[i].text == NULL && sources[i].path == NULL)
             continue;
@@ -53,11 +52,18 @@ enum weir_status constrained_open(struct constrained *constrained, const struct 
                            "--json-schema-file");
         given = &sources[i];
     }
-    if (given == NULL)
+    return given == NULL ? WEIR_OK : open_source(given, out, err);
+}
+
+enum weir_status constrained_open(struct constrained *constrained, const struct options *options,
+                                  const struct weir_tokenizer *tokenizer, struct weir_error *err)
+{
+    enum weir_status status;
+    TRY(constrained_open_grammar(&constrained->grammar, options, err));
+    if (constrained->grammar == NULL)
         return WEIR_OK;
     if (tokenizer == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "a grammar needs the model's tokenizer");
-    TRY(open_source(given, &constrained->grammar, err));
     TRY(weir_constraint_open(&constrained->constraint, constrained->grammar, tokenizer, err));
 out:
     return status;

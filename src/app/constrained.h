@@ -11,7 +11,10 @@ struct constrained {
     struct weir_constraint *constraint;
 };
 
-/* Refuses more than one such flag, and one without a tokenizer. */
+/* The grammar alone, NULL if no flag names one. Refuses more than one such flag. */
+enum weir_status constrained_open_grammar(struct weir_grammar **out, const struct options *options,
+                                          struct weir_error *err);
+/* Refuses also a grammar without a tokenizer. */
 enum weir_status constrained_open(struct constrained *constrained, const struct options *options,
                                   const struct weir_tokenizer *tokenizer, struct weir_error *err);
 /* Behind the last sampler. */

@@ -9,23 +9,27 @@ static volatile sig_atomic_t requested;
 
 static void on_signal(int number)
 {
-    (void)number;
-    requested = 1;
+    requested = number;
+}
+
+/* No SA_RESTART: a read from a terminal must return. */
+static void catch_once(int number)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
 }
 
 void interrupt_install(void)
 {
     static const int polite[] = {SIGINT, SIGTERM, SIGHUP};
-    /* No SA_RESTART: a read from a terminal must return. */
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof polite / sizeof polite[0]; i++) {
         struct sigaction inherited;
         /* What nohup, or a shell in the background, has switched off stays off. */
         if (sigaction(polite[i], NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
-            sigaction(polite[i], &action, NULL);
+            catch_once(polite[i]);
     }
-    action = (struct sigaction){.sa_handler = SIG_IGN};
+    const struct sigaction action = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &action, NULL);
     sigaction(SIGXFSZ, &action, NULL);
 }
@@ -33,4 +37,13 @@ void interrupt_install(void)
 bool interrupt_requested(void)
 {
     return requested != 0;
+}
+
+bool interrupt_forgive(void)
+{
+    if (requested != SIGINT)
+        return false;
+    requested = 0;
+    catch_once(SIGINT);
+    return true;
 }

@@ -12,4 +12,8 @@ void interrupt_install(void);
 
 bool interrupt_requested(void);
 
+/* Forgets a Ctrl+C, so that the next one is the first. False if there was none, or if it was a
+ * signal by which others end the program: that stays. */
+bool interrupt_forgive(void);
+
 #endif

@@ -94,7 +94,8 @@ void log_sink(void *user, enum weir_log_level level, const char *line)
     progress_clear(log);
     const bool color =
         log->options.colors == WEIR_ON || (log->options.colors == WEIR_AUTO && log->terminal);
-    write_line(log, stderr, level, color, line);
+    if (!log->info_muted || level != WEIR_LOG_INFO)
+        write_line(log, stderr, level, color, line);
     if (log->file != NULL)
         write_line(log, log->file, level, false, line);
 }
@@ -142,8 +143,9 @@ bool log_progress(void *user, enum weir_stage stage, uint64_t done, uint64_t tot
         done += log->prefill_done;
         total = log->prefill_total;
     }
+    const bool is_uncut = stage == WEIR_STAGE_PREFILL && total <= log->uncut_max;
     /* The steps of generation are prefills of one token, and not worth a line. */
-    if (!log->progress_muted && !(stage == WEIR_STAGE_PREFILL && total <= 1))
+    if (!log->progress_muted && !is_uncut && !(stage == WEIR_STAGE_PREFILL && total <= 1))
         log_progress_show(log, stage, done, total);
-    return (log->steps_finish && stage == WEIR_STAGE_PREFILL) || !interrupt_requested();
+    return is_uncut || !interrupt_requested();
 }

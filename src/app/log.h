@@ -15,7 +15,9 @@ struct log {
     uint64_t start_ns;
     bool terminal;              /* standard error is one */
     bool progress_muted;        /* the command shows its own progress */
-    bool steps_finish;          /* no interruption cuts a step short: what a session holds stays */
+    bool info_muted;            /* information goes to the log's file alone */
+    uint64_t uncut_max;         /* evaluations of up to so many tokens are not cut short, for what
+                                   a session holds then stays; nor are they worth a line */
     uint64_t prefill_done;      /* tokens that other evaluations of a prompt have seen, of ... */
     uint64_t prefill_total;     /* ... so many; 0: the prompt is one evaluation */
     char progress[80];          /* the line that stands on the terminal now, or "" */

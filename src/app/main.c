@@ -27,6 +27,19 @@ static const struct command commands[] = {
         .familiar_name = "llama-completion",
     },
     {
+        .name = "chat",
+        .id = COMMAND_CHAT,
+        .bare = {"--model"},
+        .cache = WEIR_CACHE_F16,
+        .run = command_chat,
+        .usage = "[[-m] FILE] [flags]",
+        .summary = "talk with a model",
+        .details = "Holds a conversation with a model: in a terminal with line editing and "
+                   "commands (/help lists\nthem), else with a message on each line of standard "
+                   "input. Without a model it takes the small\none that ships with weir.",
+        .familiar_name = "llama-cli",
+    },
+    {
         .name = "inspect",
         .id = COMMAND_INSPECT,
         .bare = {"--model"},

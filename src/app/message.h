@@ -1,30 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The message that the events of a reply add up to. */
+ * Messages as commands print them. */
 #ifndef APP_MESSAGE_H
 #define APP_MESSAGE_H
 
 #include "app/output.h"
-#include "base/bytes.h"
-
-struct message_call {
-    struct bytes name, arguments;
-    bool is_complete;
-};
-
-/* Set to zero to begin. */
-struct message {
-    struct bytes reasoning, content;
-    struct message_call *calls;
-    uint64_t calls_count, calls_capacity;
-    bool has_failed; /* a call could not be added */
-};
-
-void message_release(struct message *message);
-
-/* A weir_reply_fn; `user` is the message. */
-void message_add(void *user, const struct weir_reply_event *event);
-/* WEIR_ERR_MEMORY if something could not be added. */
-enum weir_status message_check(const struct message *message, struct weir_error *err);
+#include "base/reply_message.h"
 
 /* As one line of JSON: reasoning_content, content, tool_calls. */
 void message_print(const struct message *message, struct output *output);

@@ -25,6 +25,7 @@ void options_init(struct options *options)
         .chunks = -1,
         .mtp_chain = -1,
         .spec = {.drafts_max = -1, .vocab = DRAFT_VOCAB, .ngram_size = 12, .ngram_drafts = 48},
+        .chat = {.reasoning_budget = -1},
         .bench = {.repetitions = 5, .format = BENCH_MD, .format_errors = BENCH_NONE},
         .reasoning_format = FORMAT_AUTO,
         .profile = {.tolerance = 5},
@@ -92,4 +93,15 @@ enum weir_status text_list_add(struct text_list *list, const char *text, size_t 
         return WEIR_ERR_MEMORY;
     list->items[list->count++] = copy;
     return WEIR_OK;
+}
+
+enum weir_reasoning_format options_reasoning_format(const struct options *options)
+{
+    static const enum weir_reasoning_format formats[] = {
+        [FORMAT_NONE] = WEIR_REASONING_NONE,
+        [FORMAT_DEEPSEEK] = WEIR_REASONING_APART,
+        [FORMAT_DEEPSEEK_LEGACY] = WEIR_REASONING_BOTH,
+        [FORMAT_AUTO] = WEIR_REASONING_APART,
+    };
+    return formats[options->reasoning_format];
 }

@@ -75,6 +75,18 @@ struct profile_options {
     bool operand_bytes;
 };
 
+struct chat_options {
+    const char *system, *system_file; /* at most one; NULL: none */
+    const char *template_text, *template_file;
+    const char *variables;    /* a JSON object; NULL: none */
+    int32_t reasoning_budget; /* tokens; -1: any number */
+    const char *reasoning_closing;
+    bool reasoning_preserve;
+    bool single_turn;
+    bool multiline; /* a message goes on until a line ends in a backslash */
+    enum weir_switch color;
+};
+
 struct log_options {
     int32_t level; /* 0: nothing; else the highest enum weir_log_level that is shown */
     bool disabled;
@@ -134,6 +146,8 @@ struct options {
     bool breakers_given;
     struct bias_list biases;
     struct spec_options spec;
+    struct chat_options chat; /* which also has the input, predict, show_prompt, show_timings,
+                                 session, stops, sampling and drafts of run */
 
     /* tokenize */
     bool add_special;
@@ -193,6 +207,8 @@ struct options {
 
 void options_init(struct options *options);
 void options_release(struct options *options);
+
+enum weir_reasoning_format options_reasoning_format(const struct options *options);
 
 /* Appends a copy of the text. */
 enum weir_status text_list_add(struct text_list *list, const char *text, size_t length,

@@ -48,3 +48,18 @@ enum weir_status shipped_find(char path[SHIPPED_PATH_MAX], struct weir_error *er
                    "with weir, is not in %s or %s from %s, nor in " WEIR_DATA,
                    shipped_name, beside[0], beside[1], folder);
 }
+
+enum weir_status shipped_choose(char path[SHIPPED_PATH_MAX], struct options *options,
+                                struct log *log, struct weir_error *err)
+{
+    if (options->model != NULL)
+        return WEIR_OK;
+    const enum weir_status status = shipped_find(path, err);
+    if (status != WEIR_OK)
+        return status;
+    options->model = path;
+    log_print(log, WEIR_LOG_INFO,
+              "no model is named: this is %s, which ships with weir and knows a small world only",
+              path);
+    return WEIR_OK;
+}

@@ -135,19 +135,27 @@ out:
     return status == WEIR_OK ? status : err_set(err, status, "--model-draft: %s", inner.text);
 }
 
-enum weir_status speculation_open(struct speculation *speculation, const struct call *call,
-                                  const struct loaded *loaded, struct weir_error *err)
+enum weir_status speculation_prepare(struct speculation *speculation, const struct call *call,
+                                     const struct loaded *loaded, struct weir_error *err)
 {
     struct weir_speculator_options *options = &speculation->options;
-    enum weir_status status;
+    enum weir_status status = WEIR_OK;
     if (options->kind == WEIR_DRAFT_MODEL)
         TRY(open_draft(speculation, call, loaded, err));
     options->tokenizer = loaded->tokenizer;
     options->draft_session = speculation->draft.session;
     options->draft_tokenizer = speculation->draft.tokenizer;
-    TRY(weir_speculator_open(&speculation->speculator, loaded->session, options, err));
 out:
     return status;
+}
+
+enum weir_status speculation_open(struct speculation *speculation, const struct call *call,
+                                  const struct loaded *loaded, struct weir_error *err)
+{
+    const enum weir_status status = speculation_prepare(speculation, call, loaded, err);
+    return status != WEIR_OK ? status
+                             : weir_speculator_open(&speculation->speculator, loaded->session,
+                                                    &speculation->options, err);
 }
 
 void speculation_close(struct speculation *speculation)

@@ -25,7 +25,10 @@ enum weir_status speculation_choose(struct speculation *speculation, const struc
                                     const struct weir_model *model,
                                     struct weir_engine_options *engine, struct weir_error *err);
 
-/* Opens the draft model, if there is one, and the speculator of the loaded session. */
+/* Opens the draft model, if there is one, which completes the options. */
+enum weir_status speculation_prepare(struct speculation *speculation, const struct call *call,
+                                     const struct loaded *loaded, struct weir_error *err);
+/* The same, and the speculator of the loaded session. */
 enum weir_status speculation_open(struct speculation *speculation, const struct call *call,
                                   const struct loaded *loaded, struct weir_error *err);
 void speculation_close(struct speculation *speculation);

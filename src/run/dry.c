@@ -60,7 +60,7 @@ bool dry_breakers_single(const struct dry_breakers *breakers, int32_t id)
 }
 
 /* Does the breaker stand in `text` with its head at `at`? */
-static bool breaker_stands_at(const struct dry_breaker *breaker, struct history_tail text,
+static bool breaker_stands_at(const struct dry_breaker *breaker, struct token_history_tail text,
                               uint32_t at)
 {
     const uint32_t length = breaker->tail_length;
@@ -68,7 +68,7 @@ static bool breaker_stands_at(const struct dry_breaker *breaker, struct history_
            memcmp(breaker->tail, text.ids + at + 1, length * sizeof *text.ids) == 0;
 }
 
-uint32_t dry_reach(const struct dry_breakers *breakers, struct history_tail text)
+uint32_t dry_reach(const struct dry_breakers *breakers, struct token_history_tail text)
 {
     for (uint32_t at = text.count; at-- > 0;) {
         const int32_t id = text.ids[at];
@@ -91,7 +91,7 @@ uint32_t dry_reach(const struct dry_breakers *breakers, struct history_tail text
  * common suffix of the text and the text without its last i tokens. [low, high) is the match found
  * so far that ends farthest back; inside it earlier results can be reused, so no token is
  * compared twice with success. */
-static void suffix_lengths(uint32_t *lengths, struct history_tail text)
+static void suffix_lengths(uint32_t *lengths, struct token_history_tail text)
 {
     const int32_t *newest = text.ids + text.count - 1;
     uint32_t low = 0, high = 0;
@@ -112,7 +112,7 @@ static void suffix_lengths(uint32_t *lengths, struct history_tail text)
 }
 
 void dry_find(uint32_t *excess, uint32_t *lengths, const struct dry_breakers *breakers,
-              struct history_tail text, uint32_t allowed)
+              struct token_history_tail text, uint32_t allowed)
 {
     if (text.count <= allowed)
         return;

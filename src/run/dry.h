@@ -32,12 +32,12 @@ void dry_breakers_release(struct dry_breakers *breakers);
 bool dry_breakers_single(const struct dry_breakers *breakers, int32_t id);
 
 /* How many tokens stand behind the nearest breaker before the end; all, if there is none. */
-uint32_t dry_reach(const struct dry_breakers *breakers, struct history_tail text);
+uint32_t dry_reach(const struct dry_breakers *breakers, struct token_history_tail text);
 
 /* For each token that would extend a repetition of at least `allowed` tokens that does not reach
  * across a breaker: sets excess[id], 0 before, to one more than the number of tokens of the
  * longest such repetition beyond `allowed`. lengths[text.count] is scratch. O(text.count). */
 void dry_find(uint32_t *excess, uint32_t *lengths, const struct dry_breakers *breakers,
-              struct history_tail text, uint32_t allowed);
+              struct token_history_tail text, uint32_t allowed);
 
 #endif

@@ -388,6 +388,8 @@ enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_s
         step.proceed = engine_proceeds;
         step.proceed_user = engine;
     }
+    for (uint32_t i = 0; i < items_count; i++)
+        session_overwrite(items[i].session);
     engine->step_count++; /* also if it is cut short: it writes over the results of the last */
     status = run_plan(engine, &step, err);
     if (status != WEIR_OK) {

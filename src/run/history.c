@@ -6,20 +6,21 @@
 
 #include "base/mem.h"
 
-enum weir_status history_init(struct history *history, uint32_t tokens_max, struct weir_error *err)
+enum weir_status token_history_init(struct token_history *history, uint32_t tokens_max,
+                                    struct weir_error *err)
 {
-    *history = (struct history){.tokens_max = tokens_max};
+    *history = (struct token_history){.tokens_max = tokens_max};
     history->ids = mem_alloc((uint64_t)tokens_max * 2, sizeof *history->ids, err);
     return history->ids == NULL ? WEIR_ERR_MEMORY : WEIR_OK;
 }
 
-void history_release(struct history *history)
+void token_history_release(struct token_history *history)
 {
     mem_free(history->ids);
-    *history = (struct history){0};
+    *history = (struct token_history){0};
 }
 
-void history_push(struct history *history, int32_t id)
+void token_history_push(struct token_history *history, int32_t id)
 {
     const uint64_t max = history->tokens_max;
     if (max == 0)
@@ -31,11 +32,11 @@ void history_push(struct history *history, int32_t id)
     history->ids[history->end++] = id;
 }
 
-struct history_tail history_tail(const struct history *history, uint32_t count)
+struct token_history_tail token_history_tail(const struct token_history *history, uint32_t count)
 {
     if (count > history->tokens_max)
         count = history->tokens_max;
     if (count > history->end)
         count = (uint32_t)history->end;
-    return (struct history_tail){history->ids + (history->end - count), count};
+    return (struct token_history_tail){history->ids + (history->end - count), count};
 }

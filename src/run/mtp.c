@@ -17,6 +17,15 @@ const float *weir_session_hidden(const struct weir_session *session, uint32_t ro
     return engine->blueprint.backend->hidden(engine->exec, results->row + row);
 }
 
+const float *session_last_hidden(const struct weir_session *session)
+{
+    if (session->hidden_position != 0)
+        return session->hidden;
+    return session->position <= session->results.first
+               ? NULL
+               : weir_session_hidden(session, session->position - session->results.first - 1);
+}
+
 enum weir_status engine_check_mtp(const struct weir_engine *engine, uint32_t count,
                                   enum weir_logits logits, struct weir_error *err)
 {

@@ -91,7 +91,7 @@ static enum weir_status take_memory(struct weir_sampler *sampler, uint32_t vocab
     TRY(candidates_init(&sampler->set, vocab, err));
     if (options->typical_p < 1 && sampler_chain_has(options, 'y'))
         TRY(candidates_init(&sampler->scores, vocab, err));
-    TRY(history_init(&sampler->history, window, err));
+    TRY(token_history_init(&sampler->history, window, err));
     sampler->marks = mem_alloc(vocab, sizeof *sampler->marks, err);
     sampler->dry_lengths = mem_alloc(sampler->dry_window, sizeof *sampler->dry_lengths, err);
     if (sampler->marks == NULL || sampler->dry_lengths == NULL)
@@ -143,7 +143,7 @@ void weir_sampler_close(struct weir_sampler *sampler)
     mem_free(sampler->marks);
     mem_free(sampler->dry_lengths);
     dry_breakers_release(&sampler->breakers);
-    history_release(&sampler->history);
+    token_history_release(&sampler->history);
     guard_release(&sampler->guard);
     candidates_release(&sampler->scores);
     candidates_release(&sampler->set);
@@ -160,7 +160,7 @@ uint64_t weir_sampler_seed(const struct weir_sampler *sampler)
 void weir_sampler_accept(struct weir_sampler *sampler, int32_t id)
 {
     if (id >= 0 && (uint32_t)id < sampler->set.vocab)
-        history_push(&sampler->history, id);
+        token_history_push(&sampler->history, id);
     guard_accept(&sampler->guard, id);
 }
 

@@ -64,7 +64,7 @@ struct weir_sampler {
     struct weir_logit_bias *biases;
     uint64_t biases_count;
     struct dry_breakers breakers;
-    struct history history;
+    struct token_history history;
     struct guard guard;
     uint32_t penalty_window, dry_window;
 

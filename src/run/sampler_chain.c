@@ -19,7 +19,8 @@ static uint32_t min_keep(const struct weir_sampler *sampler)
 typedef float adjust_fn(const struct weir_sampler_options *options, float logit, uint32_t mark);
 
 /* Adjusts each marked candidate once and clears the marks. Only tokens of `text` are marked. */
-static void adjust_marked(struct weir_sampler *sampler, struct history_tail text, adjust_fn *adjust)
+static void adjust_marked(struct weir_sampler *sampler, struct token_history_tail text,
+                          adjust_fn *adjust)
 {
     struct candidates *set = &sampler->set;
     uint32_t *marks = sampler->marks;
@@ -53,7 +54,8 @@ static float penalize(const struct weir_sampler_options *options, float logit, u
 
 static void step_penalties(struct weir_sampler *sampler)
 {
-    const struct history_tail text = history_tail(&sampler->history, sampler->penalty_window);
+    const struct token_history_tail text =
+        token_history_tail(&sampler->history, sampler->penalty_window);
     for (uint32_t i = 0; i < text.count; i++)
         sampler->marks[text.ids[i]]++;
     if (text.count > 0)
@@ -70,7 +72,8 @@ static float break_repetition(const struct weir_sampler_options *options, float 
 
 static void step_dry(struct weir_sampler *sampler)
 {
-    const struct history_tail text = history_tail(&sampler->history, sampler->dry_window);
+    const struct token_history_tail text =
+        token_history_tail(&sampler->history, sampler->dry_window);
     dry_find(sampler->marks, sampler->dry_lengths, &sampler->breakers, text,
              (uint32_t)sampler->options.dry_allowed_length);
     if (text.count > 0)

@@ -273,16 +273,6 @@ static enum weir_status put_mtp_piece(void *user, uint64_t offset, uint64_t byte
     return put_piece_of(transfer, transfer->mtp_memory, offset, bytes);
 }
 
-/* Of the last token; NULL if the last step was another session's, or has no such rows. */
-static const float *last_hidden(const struct weir_session *session)
-{
-    if (session->hidden_position != 0)
-        return session->hidden;
-    return session->position <= session->results.first
-               ? NULL
-               : weir_session_hidden(session, session->position - session->results.first - 1);
-}
-
 struct snapshot_head snapshot_head_make(const struct weir_session *session,
                                         const struct snapshot_shape *shape, struct origin parent)
 {
@@ -293,7 +283,7 @@ struct snapshot_head snapshot_head_make(const struct weir_session *session,
         .position = session->position,
         .mtp_position = (uint32_t)least(session->mtp_position, session->position),
         .pending = session->position - session->settled,
-        .has_hidden = has_mtp && last_hidden(session) != NULL,
+        .has_hidden = has_mtp && session_last_hidden(session) != NULL,
     };
 }
 
@@ -336,7 +326,7 @@ enum weir_status snapshot_write(const struct weir_session *session,
     TRY(put_rows(&transfer, session, head, link));
     TRY(each_kept(session, head, put_piece, &transfer));
     if (head->has_hidden)
-        TRY(put(&transfer, last_hidden(session),
+        TRY(put(&transfer, session_last_hidden(session),
                 engine->blueprint.config.width * sizeof *session->hidden));
     TRY(put_digest(&transfer, &digest));
 out:
@@ -504,6 +494,7 @@ enum weir_status snapshot_read(struct weir_session *session, const struct snapsh
     struct transfer transfer = {.source = source};
     struct digest digest;
     enum weir_status status;
+    session_overwrite(session);
     TRY(transfer_init(&transfer, session, err));
     TRY(get_rows(&transfer, session, shape, use, head, link));
     if (use == SNAPSHOT_ROWS)

@@ -40,6 +40,7 @@ static enum weir_status ngram_draft(void *state, int32_t last, uint32_t wanted, 
     const struct ngram *ngram = state;
     struct weir_session *session = ngram->session;
     (void)err;
+    session_overwrite(session);
     session->tokens[session->position] = last;
     *count = lookup_draft(session->tokens, session->position + 1, ngram->size, drafts, wanted);
     return WEIR_OK;

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const command_names[] = {"run",     "inspect", "tokenize", "eval",     "bench",
-                                            "synth",   "split",   "merge",    "quantize", "imatrix",
-                                            "convert", "profile", "template"};
+static const char *const command_names[] = {"run",     "chat",    "inspect", "tokenize", "eval",
+                                            "bench",   "synth",   "split",   "merge",    "quantize",
+                                            "imatrix", "convert", "profile", "template"};
 
 enum { COMMANDS = sizeof command_names / sizeof *command_names };
 

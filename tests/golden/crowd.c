@@ -95,6 +95,12 @@ void crowd_check_place(const struct crowd *crowd, const struct place *place)
             crowd_fail(crowd, "session %u: token %u is %d, expected %d", number, i, (int)tokens[i],
                        (int)life->tokens[i].id);
     }
+    for (uint32_t i = 0; i < CROWD_KEPT; i++) {
+        const struct kept *kept = &place->kept[i];
+        const int64_t at = weir_checkpoint_position(kept->checkpoint);
+        if (at != (kept->is_valid ? (int64_t)kept->length : -1))
+            crowd_fail(crowd, "session %u: checkpoint %u is at %lld", number, i, (long long)at);
+    }
     const uint32_t drafted = weir_session_mtp_position(place->session);
     if (drafted != life->drafted && !life->is_drafted_apart)
         crowd_fail(crowd, "session %u: the MTP block holds %u tokens, expected %u", number, drafted,
@@ -137,6 +143,17 @@ void crowd_check_rows(const struct crowd *crowd, struct place *place, uint32_t r
         place->next = greatest(weir_session_logits(session, outs - 1), crowd->vocab);
 }
 
+void crowd_check_hidden(const struct crowd *crowd, struct place *place)
+{
+    const float *hidden = weir_session_hidden(place->session, 0);
+    const uint32_t last = place->life.length - 1;
+    if (hidden == NULL)
+        return;
+    oracle_follow(&place->oracle, &place->life);
+    crowd_check_bits(crowd, place, hidden, oracle_hidden(&place->oracle, last), crowd->width,
+                     "the hidden state", last);
+}
+
 void crowd_check_drafts(const struct crowd *crowd, struct place *place, uint32_t count)
 {
     const uint32_t begin = place->life.drafted - count;
@@ -146,6 +163,42 @@ void crowd_check_drafts(const struct crowd *crowd, struct place *place, uint32_t
         crowd_check_bits(crowd, place, weir_session_mtp_logits(place->session, i),
                          oracle_draft_logits(&place->oracle, begin + i), crowd->vocab,
                          "logits of the MTP block", begin + i);
+}
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+void crowd_forget_kept(struct crowd *crowd, struct place *place)
+{
+    struct weir_error err = {0};
+    for (uint32_t i = 0; i < CROWD_KEPT; i++) {
+        struct kept *kept = &place->kept[i];
+        weir_checkpoint_close(kept->checkpoint);
+        kept->is_valid = false;
+        crowd_expect_ok(crowd, weir_checkpoint_open(&kept->checkpoint, place->session, &err), &err);
+    }
+}
+
+void crowd_open_session(struct crowd *crowd, struct place *place)
+{
+    struct weir_error err = {0};
+    crowd_expect_ok(crowd, weir_session_open(&place->session, crowd->engine, &err), &err);
+    for (uint32_t i = 0; i < CROWD_KEPT; i++)
+        place->kept[i].checkpoint = NULL;
+    crowd_forget_kept(crowd, place);
+}
+
+void crowd_close_session(struct place *place)
+{
+    for (uint32_t i = 0; i < CROWD_KEPT && place->session != NULL; i++)
+        weir_checkpoint_close(place->kept[i].checkpoint);
+    weir_session_close(place->session);
+    place->session = NULL;
+}
+
+void crowd_overwrite(struct place *place)
+{
+    for (uint32_t i = 0; i < CROWD_KEPT; i++)
+        place->kept[i].is_valid &= place->kept[i].length <= place->life.length;
 }
 
 /* ---- the engine ------------------------------------------------------------------------------ */
@@ -262,7 +315,7 @@ void crowd_close(struct crowd *crowd)
     for (uint32_t i = 0; i < crowd->count; i++) {
         struct place *place = &crowd->places[i];
         speaker_close(place);
-        weir_session_close(place->session);
+        crowd_close_session(place);
         oracle_close(&place->oracle);
         free(place->life.hidden);
     }

@@ -10,8 +10,17 @@
 
 enum {
     CROWD_PLACES = 5,     /* sessions at once, at most */
+    CROWD_KEPT = 2,       /* checkpoints of a session */
     CROWD_LINES = 24,     /* actions that a failure tells */
     CROWD_LINE_MAX = 160, /* characters */
+};
+
+/* A checkpoint of a place's session, and the tokens that it stands for. */
+struct kept {
+    struct weir_checkpoint *checkpoint;
+    bool is_valid;
+    uint32_t length;
+    struct life_token tokens[LIFE_MAX];
 };
 
 /* A place for a session: what it should hold, and who knows what it should compute. */
@@ -22,6 +31,7 @@ struct place {
     uint32_t mark;
     bool is_marked;
     int32_t next; /* the token that it would choose, or any */
+    struct kept kept[CROWD_KEPT];
     struct speaker speaker;
 };
 
@@ -64,6 +74,14 @@ uint32_t crowd_draw_between(struct crowd *crowd, uint32_t least, uint32_t most);
 
 uint32_t crowd_number(const struct crowd *crowd, const struct place *place);
 
+/* The session of a place, with its checkpoints. */
+void crowd_open_session(struct crowd *crowd, struct place *place);
+void crowd_close_session(struct place *place);
+/* Nothing is left of what its checkpoints stood on. */
+void crowd_forget_kept(struct crowd *crowd, struct place *place);
+/* Before something is written behind the tokens of a place. */
+void crowd_overwrite(struct place *place);
+
 /* Begins an action. */
 void crowd_begin(struct crowd *crowd);
 /* Adds to the line of the action under way, for who has to find out why it failed. */
@@ -86,6 +104,8 @@ void crowd_check_place(const struct crowd *crowd, const struct place *place);
 /* So it does, and the `rows` hidden states and `outs` rows of logits of its last step are those of
  * the oracle. */
 void crowd_check_rows(const struct crowd *crowd, struct place *place, uint32_t rows, uint32_t outs);
+/* If the hidden state of its last token is there, it is the oracle's. */
+void crowd_check_hidden(const struct crowd *crowd, struct place *place);
 /* Likewise the logits of its last `count` tokens of the MTP block. */
 void crowd_check_drafts(const struct crowd *crowd, struct place *place, uint32_t count);
 

@@ -259,16 +259,16 @@ void keeper_save(struct crowd *crowd, struct place *place)
  * is of use. */
 static void give_up(struct crowd *crowd, struct place *place)
 {
-    struct weir_error err = {0};
     if (place->speaker.speculator == NULL && crowd_draw(crowd, 2) == 0) {
-        weir_session_close(place->session);
+        crowd_close_session(place);
         poison_free(crowd->engine);
-        crowd_expect_ok(crowd, weir_session_open(&place->session, crowd->engine, &err), &err);
+        crowd_open_session(crowd, place);
     } else {
         weir_session_reset(place->session);
+        crowd_forget_kept(crowd, place);
     }
     place_empty(place);
-    poison_session(place->session);
+    poison_session(place->session, 0);
 }
 
 /* A mark on nothing does not outlast what the session then becomes. */
@@ -306,7 +306,7 @@ static void become(struct crowd *crowd, struct place *place, const struct kept_l
     }
     check_no_mark(crowd, place);
     if (crowd_draw(crowd, 2) == 0)
-        poison_session(place->session);
+        poison_session(place->session, 0);
 }
 
 /* What somebody had or has, or the beginning of it, and more. */

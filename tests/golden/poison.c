@@ -35,16 +35,17 @@ static void poison_rows(const struct state *state, uint32_t number, uint32_t slo
     }
 }
 
-/* What the session at `position` still needs of a state. */
+/* What the session at `position` still needs of a state, and what lies before `kept` of caches. */
 static void poison_state(const struct state *state, const struct weir_session *session,
-                         uint32_t position)
+                         uint32_t position, uint32_t kept)
 {
     const uint32_t context = session->engine->blueprint.limits.context;
     const int64_t least = session->is_marked ? session->mark : position;
     for (uint32_t i = 0; i < state->plan->buf_count; i++) {
         const struct buf *buf = plan_buf(state->plan, (uint16_t)i);
         if (buf->kind == BUF_KV)
-            poison_rows(state, i, session->slot, context, &(struct live){0, position});
+            poison_rows(state, i, session->slot, context,
+                        &(struct live){0, position > kept ? position : kept});
         if (buf->kind == BUF_RING)
             poison_rows(state, i, session->slot, buf->rows,
                         &(struct live){least - buf->reach, position});
@@ -54,12 +55,12 @@ static void poison_state(const struct state *state, const struct weir_session *s
     }
 }
 
-void poison_session(const struct weir_session *session)
+void poison_session(const struct weir_session *session, uint32_t kept)
 {
     const struct weir_engine *engine = session->engine;
-    poison_state(&engine->state, session, session->position);
+    poison_state(&engine->state, session, session->position, kept);
     if (engine->mtp_exec != NULL)
-        poison_state(&engine->mtp_state, session, session->mtp_position);
+        poison_state(&engine->mtp_state, session, session->mtp_position, 0);
 }
 
 static void poison_slots(const struct state *state, const bool *taken)

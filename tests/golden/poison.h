@@ -7,9 +7,9 @@
 
 #include "run/engine.h"
 
-/* Of an open session: caches behind its position, rows of rings that no position from its mark on
- * reaches, records that are not pending. */
-void poison_session(const struct weir_session *session);
+/* Of an open session: caches behind its position and behind `kept`, which a checkpoint may return
+ * to; rows of rings that no position from its mark on reaches, records that are not pending. */
+void poison_session(const struct weir_session *session, uint32_t kept);
 
 /* Places that no session has: everything. */
 void poison_free(const struct weir_engine *engine);

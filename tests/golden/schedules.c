@@ -8,6 +8,7 @@
 #include "golden/crowd.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "golden/poison.h"
 #include "run/engine.h"
@@ -26,8 +27,7 @@ enum {
 
 static void act_open(struct crowd *crowd, struct place *place)
 {
-    struct weir_error err = {0};
-    crowd_expect_ok(crowd, weir_session_open(&place->session, crowd->engine, &err), &err);
+    crowd_open_session(crowd, place);
     place_empty(place);
 }
 
@@ -35,8 +35,7 @@ static void act_close(struct crowd *crowd, struct place *place)
 {
     (void)crowd;
     speaker_close(place);
-    weir_session_close(place->session);
-    place->session = NULL;
+    crowd_close_session(place);
 }
 
 static void act_reset(struct crowd *crowd, struct place *place)
@@ -78,6 +77,30 @@ static void act_rewind(struct crowd *crowd, struct place *place)
     crowd_say(crowd, " to %u", position);
     crowd_expect_ok(crowd, weir_session_rewind(place->session, position, &err), &err);
     life_cut(&place->life, position);
+}
+
+static void act_keep(struct crowd *crowd, struct place *place)
+{
+    struct kept *kept = &place->kept[crowd_draw(crowd, CROWD_KEPT)];
+    weir_checkpoint_take(kept->checkpoint);
+    kept->is_valid = true;
+    kept->length = place->life.length;
+    memcpy(kept->tokens, place->life.tokens, sizeof kept->tokens);
+}
+
+static void act_return(struct crowd *crowd, struct place *place)
+{
+    struct weir_error err = {0};
+    const struct kept *kept = &place->kept[crowd_draw(crowd, CROWD_KEPT)];
+    const enum weir_status status = weir_checkpoint_return(kept->checkpoint, &err);
+    if (!kept->is_valid && status == WEIR_ERR_ARGUMENT)
+        return;
+    crowd_expect_ok(crowd, status, &err);
+    crowd_say(crowd, " to %u", kept->length);
+    place_empty(place);
+    place->life.length = kept->length;
+    memcpy(place->life.tokens, kept->tokens, sizeof kept->tokens);
+    crowd_check_hidden(crowd, place);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -237,6 +260,7 @@ static void act_step(struct crowd *crowd, struct place *place)
     crowd_say(crowd, "%s", was_cut ? ", cut short" : "");
     crowd->calls_left = 0;
     for (uint32_t i = 0; i < count; i++) {
+        crowd_overwrite(turns[i].place);
         if (was_cut)
             lose_turn(crowd, &turns[i]);
         else
@@ -277,6 +301,7 @@ static void eval_turn(struct crowd *crowd, const struct turn_of *turn)
     if (!was_cut)
         crowd_expect_ok(crowd, status, &err);
     crowd->calls_left = 0;
+    crowd_overwrite(place);
     const uint32_t position = weir_session_position(place->session);
     crowd_say(crowd, " of %u: %u to %u", turn->rows, begin, position);
     if (position < begin + turn->rows && !was_cut)
@@ -395,8 +420,14 @@ static void act_poison(struct crowd *crowd, struct place *place)
 {
     (void)place;
     for (uint32_t i = 0; i < crowd->count; i++) {
-        if (crowd->places[i].session != NULL)
-            poison_session(crowd->places[i].session);
+        const struct place *each = &crowd->places[i];
+        uint32_t kept = 0;
+        for (uint32_t j = 0; j < CROWD_KEPT; j++) {
+            if (each->kept[j].is_valid && each->kept[j].length > kept)
+                kept = each->kept[j].length;
+        }
+        if (each->session != NULL)
+            poison_session(each->session, kept);
     }
     poison_free(crowd->engine);
 }
@@ -421,6 +452,8 @@ static const struct {
     {"mark", act_mark, 20, NEED_OPEN},
     {"unmark", act_unmark, 4, NEED_OPEN},
     {"rewind", act_rewind, 16, NEED_OPEN},
+    {"checkpoint of", act_keep, 8, NEED_OPEN},
+    {"return of", act_return, 8, NEED_OPEN},
     {"draft", act_draft, 12, NEED_MTP},
     {"draft rewind", act_draft_rewind, 3, NEED_MTP},
     {"speak", speaker_open, 12, NEED_OPEN},

@@ -103,6 +103,10 @@ uint32_t speaker_draft(struct crowd *crowd, struct place *place, uint32_t most, 
         tokens[i] = round[i];
     place->is_marked = rows > 1;
     place->mark = place->life.length;
+    /* n-grams put the newest token behind the session's own, if anything is to be drafted */
+    for (uint32_t i = 0; i < CROWD_KEPT && speaker->kind == WEIR_DRAFT_NGRAM; i++)
+        place->kept[i].is_valid &= weir_checkpoint_position(place->kept[i].checkpoint) >= 0 ||
+                                   place->kept[i].length <= place->life.length;
     if (speaker->kind == WEIR_DRAFT_MTP) {
         place->life.is_drafted_apart = true;
         place->life.drafted = weir_session_mtp_position(place->session);

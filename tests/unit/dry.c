@@ -87,7 +87,7 @@ TEST(dry_find_equals_naive_search)
         const uint32_t allowed = random_below(7, round, 5);
         for (uint32_t i = 0; i < count; i++)
             text[i] = (int32_t)random_below(8, round * TEXT_MAX + i, letters);
-        dry_find(excess, lengths, &breakers, (struct history_tail){text, count}, allowed);
+        dry_find(excess, lengths, &breakers, (struct token_history_tail){text, count}, allowed);
         naive_find(expected, &breakers, text, count, allowed);
         for (uint32_t id = 0; id < ALPHABET; id++)
             CHECK_INT(excess[id], expected[id]);
@@ -109,7 +109,7 @@ TEST(dry_reach_stops_at_the_nearest_breaker)
     };
     static const uint32_t reaches[] = {6, 5, 0, 1, 4, 0, 1};
     for (uint32_t i = 0; i < 7; i++)
-        CHECK_INT(dry_reach(&breakers, (struct history_tail){texts[i], 6}), reaches[i]);
+        CHECK_INT(dry_reach(&breakers, (struct token_history_tail){texts[i], 6}), reaches[i]);
     CHECK(dry_breakers_single(&breakers, 9));
     CHECK(!dry_breakers_single(&breakers, 5));
     dry_breakers_release(&breakers);
@@ -124,7 +124,7 @@ TEST(dry_find_is_linear)
     static uint32_t lengths[COUNT];
     uint32_t excess[1] = {0};
     const struct dry_breakers none = {0};
-    dry_find(excess, lengths, &none, (struct history_tail){text, COUNT}, 2);
+    dry_find(excess, lengths, &none, (struct token_history_tail){text, COUNT}, 2);
     CHECK_INT(excess[0], COUNT - 1 - 2 + 1);
 }
 
@@ -132,18 +132,18 @@ TEST(history_tail_is_the_newest)
 {
     struct weir_error err = {0};
     for (uint32_t max = 0; max < 9; max++) {
-        struct history history;
-        CHECK_OK(history_init(&history, max, &err), &err);
+        struct token_history history;
+        CHECK_OK(token_history_init(&history, max, &err), &err);
         for (int32_t pushed = 0; pushed < 50; pushed++) {
             const uint32_t held = (uint32_t)pushed < max ? (uint32_t)pushed : max;
             for (uint32_t asked = 0; asked < 12; asked++) {
-                const struct history_tail tail = history_tail(&history, asked);
+                const struct token_history_tail tail = token_history_tail(&history, asked);
                 CHECK_INT(tail.count, asked < held ? asked : held);
                 for (uint32_t i = 0; i < tail.count; i++)
                     CHECK_INT(tail.ids[tail.count - 1 - i], pushed - 1 - (int32_t)i);
             }
-            history_push(&history, pushed);
+            token_history_push(&history, pushed);
         }
-        history_release(&history);
+        token_history_release(&history);
     }
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * Stop texts. Knows not where the stream comes from. */
-#include "app/stop.h"
+#include "base/stop.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 
-enum weir_status stop_open(struct stop *stop, const struct text_list *texts, struct weir_error *err)
+enum weir_status stop_open(struct stop *stop, const char *const *texts, uint64_t count,
+                           struct weir_error *err)
 {
-    stop->texts = texts;
-    stop->matched = mem_alloc(texts->count, sizeof *stop->matched, err);
+    *stop = (struct stop){.texts = texts, .count = count};
+    stop->matched = mem_alloc(count, sizeof *stop->matched, err);
     return stop->matched == NULL ? WEIR_ERR_MEMORY : WEIR_OK;
 }
 
@@ -35,10 +36,11 @@ static size_t advance(const char *text, size_t matched, char c)
 bool stop_feed(struct stop *stop, const char *bytes, size_t length, size_t *used)
 {
     for (size_t i = 0; i < length; i++) {
-        for (uint64_t t = 0; t < stop->texts->count; t++) {
-            const char *text = stop->texts->items[t];
+        for (uint64_t t = 0; t < stop->count; t++) {
+            const char *text = stop->texts[t];
             stop->matched[t] = advance(text, stop->matched[t], bytes[i]);
             if (text[stop->matched[t]] == 0) {
+                stop->found = stop->matched[t];
                 *used = i + 1;
                 return true;
             }
@@ -46,4 +48,12 @@ bool stop_feed(struct stop *stop, const char *bytes, size_t length, size_t *used
     }
     *used = length;
     return false;
+}
+
+size_t stop_held(const struct stop *stop)
+{
+    size_t held = 0;
+    for (uint64_t t = 0; t < stop->count; t++)
+        held = stop->matched[t] > held ? stop->matched[t] : held;
+    return held;
 }

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT
+ * The commands of a chat, a table. Knows not how conversations are held. */
+#include "app/chat_commands.h"
+
+#include <glob.h>
+#include <string.h>
+
+#include "app/chat_file.h"
+#include "app/conversation.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+static const uint64_t read_bytes_max = (uint64_t)64 << 20;
+
+typedef enum weir_status chat_command_fn(struct conversation *conversation, const char *argument,
+                                         struct weir_error *err);
+
+struct chat_command {
+    const char *name;
+    const char *argument; /* what stands behind it; NULL: nothing */
+    bool is_optional;     /* the argument */
+    chat_command_fn *run;
+    const char *help;
+};
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool chat_command_is(const char *line, size_t length)
+{
+    size_t end = 1;
+    if (length < 2 || line[0] != '/')
+        return false;
+    while (end < length && is_letter(line[end]))
+        end++;
+    return end > 1 && (end == length || line[end] == ' ' || line[end] == '\t');
+}
+
+/* ---- the conversation ------------------------------------------------------------------------ */
+
+static enum weir_status command_exit(struct conversation *c, const char *argument,
+                                     struct weir_error *err)
+{
+    (void)argument;
+    (void)err;
+    c->is_over = true;
+    return WEIR_OK;
+}
+
+static enum weir_status command_clear(struct conversation *c, const char *argument,
+                                      struct weir_error *err)
+{
+    (void)argument;
+    (void)err;
+    weir_chat_clear(c->chat);
+    bytes_clear(&c->files);
+    conversation_say(c, "All is forgotten but the system message.");
+    return WEIR_OK;
+}
+
+static enum weir_status command_undo(struct conversation *c, const char *argument,
+                                     struct weir_error *err)
+{
+    (void)argument;
+    if (!weir_chat_undo(c->chat, "user"))
+        return err_set(err, WEIR_ERR_ARGUMENT, "there is no message to take back");
+    conversation_say(c, "Taken back: your last message, and what followed it.");
+    return WEIR_OK;
+}
+
+/* A message that was never answered, as after Ctrl+C, is answered. */
+static enum weir_status command_regen(struct conversation *c, const char *argument,
+                                      struct weir_error *err)
+{
+    struct chat_state state = {0};
+    (void)argument;
+    const enum weir_status status = chat_state_take(&state, c->chat, err);
+    const bool is_answered = state.is_answered;
+    chat_state_release(&state);
+    if (status != WEIR_OK)
+        return status;
+    if (is_answered)
+        weir_chat_undo(c->chat, "assistant");
+    return conversation_answer(c, err);
+}
+
+static enum weir_status show_system(struct conversation *c, struct weir_error *err)
+{
+    struct chat_state state = {0};
+    const enum weir_status status = chat_state_take(&state, c->chat, err);
+    if (status == WEIR_OK)
+        conversation_say_text(c, state.system.length > 0 ? state.system.data
+                                                         : "There is no system message.");
+    chat_state_release(&state);
+    return status;
+}
+
+static enum weir_status command_system(struct conversation *c, const char *argument,
+                                       struct weir_error *err)
+{
+    if (argument[0] == 0)
+        return show_system(c, err);
+    const enum weir_status status = conversation_set_system(c, argument, err);
+    if (status == WEIR_OK)
+        conversation_say(c, "The system message is another one from now on.");
+    return status;
+}
+
+/* ---- how it is held -------------------------------------------------------------------------- */
+
+static enum weir_status set_reasoning(struct conversation *c, const char *word,
+                                      struct weir_error *err)
+{
+    static const struct {
+        const char *word;
+        enum weir_switch value;
+        const char *said;
+    } words[] = {
+        {"", WEIR_ON, "The model reasons before it answers."},
+        {"on", WEIR_ON, "The model reasons before it answers."},
+        {"off", WEIR_OFF, "The model answers without reasoning."},
+        {"auto", WEIR_AUTO, "The model reasons if its template says so."},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(words[i].word, word) != 0)
+            continue;
+        c->settings.reasoning = words[i].value;
+        const enum weir_status status = conversation_set(c, err);
+        if (status == WEIR_OK)
+            conversation_say(c, "%s", words[i].said);
+        return status;
+    }
+    return err_set(err, WEIR_ERR_ARGUMENT, "/think %s: not one of on, off and auto", word);
+}
+
+static enum weir_status command_nothink(struct conversation *c, const char *argument,
+                                        struct weir_error *err)
+{
+    (void)argument;
+    return set_reasoning(c, "off", err);
+}
+
+static enum weir_status command_tools(struct conversation *c, const char *argument,
+                                      struct weir_error *err)
+{
+    if (argument[0] == 0) {
+        conversation_say_text(c, c->settings.tools != NULL ? c->settings.tools
+                                                           : "There are no tools.");
+        return WEIR_OK;
+    }
+    const bool is_off = strcmp(argument, "off") == 0;
+    const enum weir_status status = conversation_use_tools(c, is_off ? NULL : argument, err);
+    if (status == WEIR_OK)
+        conversation_say(c, is_off ? "There are no tools any more."
+                                   : "The model knows these tools from now on.");
+    return status;
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static enum weir_status command_save(struct conversation *c, const char *argument,
+                                     struct weir_error *err)
+{
+    const enum weir_status status = chat_file_save(c->chat, argument, err);
+    if (status == WEIR_OK)
+        conversation_say(c, "The conversation is in %s.", argument);
+    return status;
+}
+
+static enum weir_status command_load(struct conversation *c, const char *argument,
+                                     struct weir_error *err)
+{
+    const enum weir_status status = chat_file_load(c->chat, argument, err);
+    if (status == WEIR_OK)
+        conversation_say(c, "The conversation is that of %s.", argument);
+    return status;
+}
+
+/* Under a line with its name, as llama-cli does it. */
+static enum weir_status add_file(struct conversation *c, const char *path, struct weir_error *err)
+{
+    uint8_t *text;
+    size_t length;
+    const enum weir_status status = file_read_all(path, read_bytes_max, &text, &length, err);
+    if (status != WEIR_OK)
+        return status;
+    bytes_add_text(&c->files, "--- File: ");
+    bytes_add_text(&c->files, path);
+    bytes_add_text(&c->files, " ---\n");
+    bytes_add(&c->files, text, length);
+    if (length > 0 && text[length - 1] != '\n')
+        bytes_add_text(&c->files, "\n");
+    mem_free(text);
+    conversation_say(c, "%s: %zu bytes, for the next message.", path, length);
+    return bytes_check(&c->files, err);
+}
+
+static enum weir_status command_glob(struct conversation *c, const char *argument,
+                                     struct weir_error *err)
+{
+    glob_t found = {0};
+    enum weir_status status = WEIR_OK;
+    const int result = glob(argument, GLOB_TILDE, NULL, &found);
+    if (result != 0)
+        status = err_set(err, result == GLOB_NOSPACE ? WEIR_ERR_MEMORY : WEIR_ERR_ARGUMENT,
+                         "%s: no file has such a name", argument);
+    for (size_t i = 0; i < found.gl_pathc && status == WEIR_OK; i++)
+        status = add_file(c, found.gl_pathv[i], err);
+    globfree(&found);
+    return status;
+}
+
+/* ---- figures --------------------------------------------------------------------------------- */
+
+static double per_second(uint64_t tokens, uint64_t ns)
+{
+    return ns > 0 ? (double)tokens * 1e9 / (double)ns : 0;
+}
+
+static enum weir_status command_ctx(struct conversation *c, const char *argument,
+                                    struct weir_error *err)
+{
+    (void)argument;
+    (void)err;
+    conversation_say(c, "Context: %u of %u tokens are left behind the last answer.",
+                     conversation_context_left(c), weir_engine_context(c->loaded.engine));
+    return WEIR_OK;
+}
+
+static enum weir_status command_stats(struct conversation *c, const char *argument,
+                                      struct weir_error *err)
+{
+    const struct conversation_totals *totals = &c->totals;
+    const struct weir_speculator_info *rounds = &c->last.rounds;
+    const uint64_t read = totals->prompt_tokens - totals->reused_tokens;
+    conversation_say(c, "Answers:    %u", totals->replies);
+    conversation_say(c, "Prompts:    %llu tokens: %llu held already, %llu read, %.1f t/s",
+                     (unsigned long long)totals->prompt_tokens,
+                     (unsigned long long)totals->reused_tokens, (unsigned long long)read,
+                     per_second(read, totals->prompt_ns));
+    conversation_say(c, "Generation: %llu tokens, %.1f t/s",
+                     (unsigned long long)totals->reply_tokens,
+                     per_second(totals->reply_tokens, totals->reply_ns));
+    if (rounds->drafts > 0)
+        conversation_say(c, "Drafts:     %llu, of which %llu were right",
+                         (unsigned long long)rounds->drafts, (unsigned long long)rounds->accepted);
+    return command_ctx(c, argument, err);
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static chat_command_fn command_help;
+
+static const struct chat_command commands[] = {
+    {"help", NULL, false, command_help, "this list"},
+    {"exit", NULL, false, command_exit, "ends, as do /quit, /bye, Ctrl+D and an idle Ctrl+C"},
+    {"quit", NULL, false, command_exit, NULL},
+    {"bye", NULL, false, command_exit, NULL},
+    {"regen", NULL, false, command_regen, "another answer to the last message"},
+    {"undo", NULL, false, command_undo, "takes the last message and its answer back"},
+    {"clear", NULL, false, command_clear, "forgets all but the system message"},
+    {"system", "TEXT", true, command_system, "sets the system message, or shows it"},
+    {"think", "on|off|auto", true, set_reasoning, "whether the model reasons before it answers"},
+    {"nothink", NULL, false, command_nothink, "the same as /think off"},
+    {"tools", "FILE|off", true, command_tools, "a JSON array of tools that the model may call"},
+    {"read", "FILE", false, add_file, "puts a file before the next message"},
+    {"glob", "PATTERN", false, command_glob, "the same with all files of such names"},
+    {"save", "FILE", false, command_save, "writes the messages to a file"},
+    {"load", "FILE", false, command_load, "goes on with the messages of a file"},
+    {"stats", NULL, false, command_stats, "tokens, and how fast they came"},
+    {"ctx", NULL, false, command_ctx, "how much of the context is left"},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static enum weir_status command_help(struct conversation *c, const char *argument,
+                                     struct weir_error *err)
+{
+    (void)argument;
+    (void)err;
+    for (size_t i = 0; i < COMMANDS; i++) {
+        char name[32];
+        const struct chat_command *command = &commands[i];
+        snprintf(name, sizeof name, "/%s %s", command->name,
+                 command->argument != NULL ? command->argument : "");
+        if (command->help != NULL)
+            conversation_say(c, "  %-20s %s", name, command->help);
+    }
+    conversation_say(c,
+                     "\nLines that end in \\ go on, as does a text between \"\"\" and \"\"\".\n");
+    return WEIR_OK;
+}
+
+static const char *skip_blanks(const char *text)
+{
+    return text + strspn(text, " \t");
+}
+
+enum weir_status chat_command_run(struct conversation *conversation, const char *line,
+                                  struct weir_error *err)
+{
+    const char *name = line + 1;
+    const size_t length = strcspn(name, " \t");
+    const char *argument = skip_blanks(name + length);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        const struct chat_command *command = &commands[i];
+        if (strlen(command->name) != length || memcmp(command->name, name, length) != 0)
+            continue;
+        if (command->argument == NULL && argument[0] != 0)
+            return err_set(err, WEIR_ERR_ARGUMENT, "/%s: nothing stands behind it", command->name);
+        if (command->argument != NULL && !command->is_optional && argument[0] == 0)
+            return err_set(err, WEIR_ERR_ARGUMENT, "/%s: needs %s", command->name,
+                           command->argument);
+        return command->run(conversation, argument, err);
+    }
+    return err_set(err, WEIR_ERR_ARGUMENT, "/%.*s: no such command; /help lists them", (int)length,
+                   name);
+}

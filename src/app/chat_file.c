@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ * Reads and writes conversations. Messages pass as they are: what is in them is for the library. */
+#include "app/chat_file.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "json/json.h"
+
+static const char format[] = "weir.chat/1";
+static const uint64_t file_bytes_max = (uint64_t)1 << 30;
+
+enum weir_status chat_file_save(const struct weir_chat *chat, const char *path,
+                                struct weir_error *err)
+{
+    struct bytes text = {0};
+    struct file_writer writer = {0};
+    enum weir_status status;
+    bytes_add_text(&text, "{\"format\": \"");
+    bytes_add_text(&text, format);
+    bytes_add_text(&text, "\", \"messages\": ");
+    TRY(weir_chat_save(chat, bytes_sink, &text, err));
+    bytes_add_text(&text, "}\n");
+    TRY(bytes_check(&text, err));
+    TRY(file_writer_open(&writer, path, err));
+    file_writer_make_private(&writer);
+    TRY(file_writer_put(&writer, text.data, text.length, err));
+    TRY(file_writer_commit(&writer, err));
+out:
+    file_writer_abandon(&writer);
+    bytes_release(&text);
+    return status;
+}
+
+enum weir_status chat_file_load(struct weir_chat *chat, const char *path, struct weir_error *err)
+{
+    uint8_t *data = NULL;
+    size_t size;
+    struct json_document *document = NULL;
+    struct weir_error inner = {0};
+    enum weir_status status;
+    TRY(file_read_all(path, file_bytes_max, &data, &size, err));
+    TRY(json_open(&document, (const char *)data, size, path, err));
+    const struct json *root = json_root(document), *messages = json_get(root, "messages");
+    if (!json_is(json_get(root, "format"), format) || messages == NULL) {
+        status = err_set(err, WEIR_ERR_FORMAT,
+                         "%s: no conversation: an object with \"format\": \"%s\" and \"messages\" "
+                         "is expected",
+                         path, format);
+        goto out;
+    }
+    status = weir_chat_load(chat, messages->source.bytes, messages->source.length, &inner);
+    if (status != WEIR_OK)
+        err_set(err, status, "%s: %s", path, inner.text);
+out:
+    json_close(document);
+    mem_free(data);
+    return status;
+}
+
+enum weir_status chat_state_take(struct chat_state *state, const struct weir_chat *chat,
+                                 struct weir_error *err)
+{
+    struct bytes text = {0};
+    struct json_document *document = NULL;
+    enum weir_status status;
+    TRY(weir_chat_save(chat, bytes_sink, &text, err));
+    TRY(bytes_check(&text, err));
+    TRY(json_open(&document, text.data, text.length, "messages", err));
+    const struct json *messages = json_root(document);
+    state->messages = messages->count;
+    if (messages->count == 0)
+        goto out;
+    const struct json *first = &messages->items[0], *last = &messages->items[messages->count - 1];
+    const struct json *content = json_get(first, "content");
+    state->is_answered = json_is(json_get(last, "role"), "assistant");
+    if (json_is(json_get(first, "role"), "system") && content != NULL &&
+        content->kind == JSON_STRING)
+        bytes_add(&state->system, content->text.bytes, content->text.length);
+    status = bytes_check(&state->system, err);
+out:
+    json_close(document);
+    bytes_release(&text);
+    return status;
+}
+
+void chat_state_release(struct chat_state *state)
+{
+    bytes_release(&state->system);
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT
+ * Opens what a conversation needs, and takes turns. Knows no command by name, and no template. */
+#include "app/conversation.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "app/chat_file.h"
+#include "app/constrained.h"
+#include "app/interrupt.h"
+#include "app/prompt.h"
+#include "app/sampling.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+static const uint64_t text_bytes_max = (uint64_t)64 << 20; /* of templates, tools, systems */
+
+/* ---- telling --------------------------------------------------------------------------------- */
+
+void conversation_say_text(struct conversation *c, const char *text)
+{
+    if (!c->terminal.is_edited) {
+        log_print(c->log, WEIR_LOG_INFO, "%s", text);
+        return;
+    }
+    output_put(&c->output, text, strlen(text));
+    output_put(&c->output, "\n", 1);
+    output_flush(&c->output);
+}
+
+void conversation_say(struct conversation *c, const char *format, ...)
+{
+    char line[LOG_LINE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    conversation_say_text(c, line);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* A text of a file, without the newline that ends it; freed with mem_free. */
+static enum weir_status read_text(const char *path, char **out, struct weir_error *err)
+{
+    uint8_t *data;
+    size_t length;
+    const enum weir_status status = file_read_all(path, text_bytes_max, &data, &length, err);
+    if (status != WEIR_OK)
+        return status;
+    *out = (char *)data;
+    if (strlen(*out) != length) {
+        mem_free(data);
+        *out = NULL;
+        return err_set(err, WEIR_ERR_FORMAT, "%s: no text: it holds a zero", path);
+    }
+    if (length > 0 && data[length - 1] == '\n')
+        data[length - 1] = 0;
+    return WEIR_OK;
+}
+
+static enum weir_status check_options(const struct options *options, struct weir_error *err)
+{
+    const struct chat_options *chat = &options->chat;
+    if (chat->system != NULL && chat->system_file != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "only one of --system-prompt and --system-prompt-file may be given");
+    if (chat->template_text != NULL && chat->template_file != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "only one of --chat-template and --chat-template-file may be given");
+    if (options->predict == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--predict: an answer of 0 tokens is none");
+    return prompt_check_target(options, options->session, err);
+}
+
+/* What --chat-template says is a name if it is one, else the template itself. */
+static enum weir_status open_template(struct conversation *c, struct weir_error *err)
+{
+    const struct chat_options *chat = &c->options->chat;
+    const char *source = chat->template_text, *name = "--chat-template";
+    char *text = NULL;
+    enum weir_status status;
+    if (chat->template_file != NULL) {
+        TRY(read_text(chat->template_file, &text, err));
+        source = text;
+        name = chat->template_file;
+    } else if (source != NULL && weir_template_builtin(source) != NULL) {
+        name = source;
+        source = weir_template_builtin(source);
+    }
+    status = source == NULL
+                 ? weir_template_open_model(&c->chat_template, c->loaded.model, err)
+                 : weir_template_open(&c->chat_template, source, strlen(source), name, err);
+out:
+    mem_free(text);
+    return status;
+}
+
+static enum weir_status open_engine(struct conversation *c, const struct call *call,
+                                    struct weir_error *err)
+{
+    struct weir_engine_options engine = loaded_engine_options(call->options, 1, c->log);
+    enum weir_status status;
+    TRY(speculation_choose(&c->speculation, call, c->loaded.model, &engine, err));
+    TRY(loaded_open_engine(&c->loaded, &engine, c->log, err));
+    TRY(speculation_prepare(&c->speculation, call, &c->loaded, err));
+out:
+    return status;
+}
+
+static void on_event(void *user, const struct weir_reply_event *event)
+{
+    struct conversation *c = user;
+    answer_event(&c->answer, event);
+}
+
+/* Nobody reads on behind a failure of the output. */
+static bool may_proceed(void *user)
+{
+    const struct conversation *c = user;
+    return !interrupt_requested() && output_failed(&c->output, NULL) == WEIR_OK;
+}
+
+static void settle_options(struct conversation *c)
+{
+    const struct options *options = c->options;
+    struct weir_chat_options *settings = &c->settings;
+    weir_chat_options_init(settings);
+    settings->variables = options->chat.variables;
+    settings->reasoning = (enum weir_switch)options->reasoning;
+    settings->reasoning_preserve = options->chat.reasoning_preserve;
+    settings->reasoning_format = options_reasoning_format(options);
+    settings->reasoning_budget = options->chat.reasoning_budget;
+    settings->reasoning_closing = options->chat.reasoning_closing;
+    settings->grammar = c->grammar;
+    settings->sampler = options->sampler;
+    settings->speculator = c->speculation.options;
+    settings->reply_tokens_max = options->predict < 0 ? 0 : (uint32_t)options->predict;
+    settings->stops = (const char *const *)options->stops.items;
+    settings->stops_count = (uint32_t)options->stops.count;
+    settings->event = on_event;
+    settings->proceed = may_proceed;
+    settings->user = c;
+}
+
+static enum weir_status read_tools(struct conversation *c, const char *path, struct weir_error *err)
+{
+    char *text = NULL;
+    const enum weir_status status = path == NULL ? WEIR_OK : read_text(path, &text, err);
+    if (status != WEIR_OK)
+        return status;
+    mem_free(c->tools);
+    c->settings.tools = c->tools = text;
+    return WEIR_OK;
+}
+
+/* The state is a shortcut: without it the messages are read again. */
+static enum weir_status load_state(struct conversation *c, struct weir_error *err)
+{
+    struct bytes path = {0};
+    struct weir_error why = {0};
+    bytes_add_text(&path, c->options->session);
+    bytes_add_text(&path, ".state");
+    const enum weir_status status = bytes_check(&path, err);
+    if (status == WEIR_OK && weir_session_load(c->loaded.session, path.data, &why) != WEIR_OK)
+        conversation_say(c, "The conversation will be read again: %s", why.text);
+    bytes_release(&path);
+    return status;
+}
+
+static enum weir_status open_chat(struct conversation *c, struct weir_error *err)
+{
+    const struct chat_options *chat = &c->options->chat;
+    const char *session = c->options->session;
+    const bool goes_on = session != NULL && file_exists(session);
+    char *system = NULL;
+    enum weir_status status;
+    settle_options(c);
+    TRY(read_tools(c, c->options->tools, err));
+    if (chat->system_file != NULL)
+        TRY(read_text(chat->system_file, &system, err));
+    c->settings.system = system != NULL ? system : chat->system;
+    if (goes_on)
+        TRY(load_state(c, err));
+    TRY(weir_chat_open(&c->chat, c->loaded.session, c->loaded.tokenizer, c->chat_template,
+                       &c->settings, err));
+    if (goes_on)
+        TRY(chat_file_load(c->chat, session, err));
+    if (goes_on && c->settings.system != NULL)
+        TRY(weir_chat_set(c->chat, &c->settings, err));
+    if (session != NULL)
+        TRY(chat_file_save(c->chat, session, err)); /* not in vain after an hour */
+out:
+    c->settings.system = NULL;
+    mem_free(system);
+    return status;
+}
+
+enum weir_status conversation_open(struct conversation *c, const struct call *call,
+                                   struct weir_error *err)
+{
+    struct options *options = call->options;
+    enum weir_status status;
+    c->options = options;
+    c->log = call->log;
+    TRY(check_options(options, err));
+    TRY(output_open(&c->output, NULL, err));
+    TRY(terminal_open(&c->terminal, options->chat.color, err));
+    c->input =
+        (struct chat_input){.terminal = &c->terminal, .is_multiline = options->chat.multiline};
+    c->answer = (struct answer){.output = &c->output,
+                                .has_colors = c->terminal.has_colors,
+                                .is_cleaned = c->terminal.is_edited};
+    /* a person is told in a banner what a log would say, unless all was asked for */
+    c->log->info_muted = c->terminal.is_edited && c->log->options.level <= WEIR_LOG_INFO;
+    TRY(shipped_choose(c->shipped, options, c->log, err));
+    TRY(loaded_open_model(&c->loaded, options, c->log, err));
+    TRY(weir_tokenizer_open(&c->loaded.tokenizer, c->loaded.model, err));
+    TRY(open_template(c, err));
+    TRY(constrained_open_grammar(&c->grammar, options, err));
+    TRY(open_engine(c, call, err));
+    sampling_choose(options, call->given, c->loaded.model);
+    c->log->uncut_max = WEIR_ROUND_TOKENS_MAX;
+    TRY(open_chat(c, err));
+out:
+    return status;
+}
+
+enum weir_status conversation_keep(struct conversation *c, struct weir_error *err)
+{
+    struct bytes path = {0};
+    enum weir_status status = WEIR_OK;
+    if (c->options->session == NULL || c->chat == NULL)
+        return WEIR_OK;
+    bytes_add_text(&path, c->options->session);
+    bytes_add_text(&path, ".state");
+    TRY(bytes_check(&path, err));
+    TRY(chat_file_save(c->chat, c->options->session, err));
+    weir_chat_settle(c->chat, NULL); /* where it cannot, the file is of less use */
+    TRY(weir_session_save(c->loaded.session, path.data, err));
+out:
+    bytes_release(&path);
+    return status;
+}
+
+void conversation_close(struct conversation *c)
+{
+    weir_chat_close(c->chat);
+    weir_grammar_close(c->grammar);
+    weir_template_close(c->chat_template);
+    speculation_close(&c->speculation);
+    loaded_close(&c->loaded);
+    terminal_close(&c->terminal);
+    chat_input_release(&c->input);
+    answer_release(&c->answer);
+    bytes_release(&c->files);
+    mem_free(c->tools);
+}
+
+/* ---- settings -------------------------------------------------------------------------------- */
+
+enum weir_status conversation_set(struct conversation *c, struct weir_error *err)
+{
+    return weir_chat_set(c->chat, &c->settings, err);
+}
+
+enum weir_status conversation_set_system(struct conversation *c, const char *text,
+                                         struct weir_error *err)
+{
+    c->settings.system = text;
+    const enum weir_status status = conversation_set(c, err);
+    c->settings.system = NULL;
+    return status;
+}
+
+enum weir_status conversation_use_tools(struct conversation *c, const char *path,
+                                        struct weir_error *err)
+{
+    char *before = c->tools;
+    c->tools = NULL;
+    enum weir_status status = read_tools(c, path, err);
+    if (status == WEIR_OK)
+        status = conversation_set(c, err);
+    if (status == WEIR_OK) {
+        mem_free(before);
+        return WEIR_OK;
+    }
+    mem_free(c->tools);
+    c->settings.tools = c->tools = before;
+    return status;
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+/* Pipes and files may hold what is no UTF-8. */
+static enum weir_status add_repaired(struct conversation *c, const char *role,
+                                     const struct bytes *text, struct weir_error *err)
+{
+    const uint8_t *bytes = text->length > 0 ? (const uint8_t *)text->data : (const uint8_t *)"";
+    const uint64_t length = utf8_repaired_length(bytes, text->length);
+    uint8_t *repaired = mem_alloc(length + 1, 1, err);
+    if (repaired == NULL)
+        return WEIR_ERR_MEMORY;
+    utf8_repair(bytes, text->length, repaired);
+    const enum weir_status status =
+        weir_chat_add(c->chat, role, (const char *)repaired, length, err);
+    mem_free(repaired);
+    return status;
+}
+
+enum weir_status conversation_add(struct conversation *c, const char *text, size_t length,
+                                  struct weir_error *err)
+{
+    enum weir_status status;
+    bytes_add(&c->files, text, length);
+    TRY(bytes_check(&c->files, err));
+    TRY(add_repaired(c, "user", &c->files, err));
+out:
+    bytes_clear(&c->files);
+    return status;
+}
+
+static double per_second(uint64_t tokens, uint64_t ns)
+{
+    return ns > 0 ? (double)tokens * 1e9 / (double)ns : 0;
+}
+
+uint32_t conversation_context_left(const struct conversation *c)
+{
+    const uint32_t context = weir_engine_context(c->loaded.engine);
+    return c->last.context_tokens < context ? context - c->last.context_tokens : 0;
+}
+
+/* Behind an answer, for a person. The first two figures are worded as llama-cli does. */
+static void show_status(struct conversation *c)
+{
+    const struct weir_chat_info *last = &c->last;
+    const uint32_t context = weir_engine_context(c->loaded.engine);
+    const bool has_colors = c->terminal.has_colors;
+    if (!c->terminal.is_edited)
+        return;
+    if (last->end == WEIR_CHAT_STOPPED)
+        conversation_say(c, "[stopped]");
+    if (last->end == WEIR_CHAT_LENGTH)
+        conversation_say(c, "[cut off: %s]",
+                         last->context_tokens < context ? "as long as --predict allows"
+                                                        : "the context is full");
+    if (c->options->show_timings)
+        conversation_say(c,
+                         "\n%s[ Prompt: %.1f t/s | Generation: %.1f t/s | Context: %u of %u left "
+                         "]%s",
+                         has_colors ? "\033[2m" : "",
+                         per_second(last->prompt_tokens - last->reused_tokens, last->prompt_ns),
+                         per_second(last->reply_tokens, last->reply_ns),
+                         conversation_context_left(c), context, has_colors ? "\033[0m" : "");
+    conversation_say(c, "%s", "");
+}
+
+static void count_reply(struct conversation *c)
+{
+    struct conversation_totals *totals = &c->totals;
+    totals->replies++;
+    totals->prompt_tokens += c->last.prompt_tokens;
+    totals->reused_tokens += c->last.reused_tokens;
+    totals->reply_tokens += c->last.reply_tokens;
+    totals->prompt_ns += c->last.prompt_ns;
+    totals->reply_ns += c->last.reply_ns;
+}
+
+/* True if only the answer was to end, and a person can go on. */
+static bool forgive(const struct conversation *c)
+{
+    return c->terminal.is_edited && interrupt_forgive();
+}
+
+static enum weir_status answer_once(struct conversation *c, struct weir_error *err)
+{
+    struct weir_error inner = {0};
+    answer_begin(&c->answer);
+    enum weir_status status = weir_chat_reply(c->chat, &c->last, &inner);
+    const enum weir_status end = answer_end(&c->answer, err);
+    if (end != WEIR_OK)
+        return end;
+    if (status == WEIR_ERR_CANCELLED && forgive(c)) {
+        c->last = (struct weir_chat_info){.end = WEIR_CHAT_STOPPED,
+                                          .context_tokens = c->last.context_tokens};
+        conversation_say(c, "[stopped before it began; /regen asks again, /undo takes back]\n");
+        return WEIR_OK;
+    }
+    if (status != WEIR_OK)
+        return err_set(err, status, "%s", inner.text);
+    count_reply(c);
+    if (c->options->session != NULL)
+        status = chat_file_save(c->chat, c->options->session, err);
+    if (c->last.end == WEIR_CHAT_STOPPED && !forgive(c))
+        return WEIR_ERR_CANCELLED;
+    show_status(c);
+    return status;
+}
+
+/* Asks for the result of each call. */
+static enum weir_status ask_results(struct conversation *c, bool *is_answered,
+                                    struct weir_error *err)
+{
+    const struct answer *answer = &c->answer;
+    enum weir_status status = WEIR_OK;
+    *is_answered = false;
+    for (uint64_t at = 0; at < answer->tools_whole; at += strlen(answer->tools.data + at) + 1) {
+        char prompt[TERMINAL_PROMPT_MAX / 2];
+        enum terminal_event event;
+        snprintf(prompt, sizeof prompt, "%.40s> ", answer->tools.data + at);
+        TRY(chat_input_read(&c->input, prompt, &event, err));
+        if (event != TERMINAL_LINE) {
+            c->is_over = event == TERMINAL_END;
+            return event == TERMINAL_INTERRUPTED ? WEIR_ERR_CANCELLED : WEIR_OK;
+        }
+        TRY(add_repaired(c, "tool", &c->input.text, err));
+    }
+    *is_answered = true;
+out:
+    return status;
+}
+
+enum weir_status conversation_answer(struct conversation *c, struct weir_error *err)
+{
+    bool goes_on = true;
+    enum weir_status status = WEIR_OK;
+    while (goes_on && status == WEIR_OK) {
+        if (c->terminal.is_edited)
+            conversation_say(c, "%s", "");
+        goes_on = false;
+        TRY(answer_once(c, err));
+        if (c->last.end == WEIR_CHAT_CALLS)
+            status = ask_results(c, &goes_on, err);
+    }
+out:
+    return status;
+}

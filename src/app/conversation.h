@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ * A conversation of the program: the model, the chat, and the person or the pipe at the other
+ * end. */
+#ifndef APP_CONVERSATION_H
+#define APP_CONVERSATION_H
+
+#include "app/answer.h"
+#include "app/chat_input.h"
+#include "app/command.h"
+#include "app/loaded.h"
+#include "app/shipped.h"
+#include "app/speculation.h"
+
+/* Of all answers. */
+struct conversation_totals {
+    uint32_t replies;
+    uint64_t prompt_tokens, reused_tokens, reply_tokens;
+    uint64_t prompt_ns, reply_ns;
+};
+
+/* Set to zero to begin. */
+struct conversation {
+    const struct options *options;
+    struct log *log;
+    char shipped[SHIPPED_PATH_MAX];
+    struct loaded loaded;
+    struct speculation speculation;
+    struct weir_template *chat_template;
+    struct weir_grammar *grammar; /* of answers; NULL: any text */
+    struct weir_chat *chat;
+    struct weir_chat_options settings; /* system is NULL behind open: as it is */
+    char *tools;                       /* of a file; NULL: none */
+
+    struct terminal terminal;
+    struct chat_input input;
+    struct output output;
+    struct answer answer;
+    struct bytes files; /* to stand before the next message */
+    struct weir_chat_info last;
+    struct conversation_totals totals;
+    bool is_over;
+};
+
+enum weir_status conversation_open(struct conversation *conversation, const struct call *call,
+                                   struct weir_error *err);
+/* Saves the state beside the messages of --session, which have been saved with each answer. */
+enum weir_status conversation_keep(struct conversation *conversation, struct weir_error *err);
+void conversation_close(struct conversation *conversation);
+
+/* A line about the conversation, that is no part of it: on a terminal between the answers, else
+ * among the messages. */
+void conversation_say(struct conversation *conversation, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same of a text of any length. */
+void conversation_say_text(struct conversation *conversation, const char *text);
+
+/* Adds a message of a person, behind the files that were read for it. */
+enum weir_status conversation_add(struct conversation *conversation, const char *text,
+                                  size_t length, struct weir_error *err);
+/* Shows the answer to the messages so far, and asks for the results of the tools that it calls. An
+ * answer that Ctrl+C ends is none of the errors. */
+enum weir_status conversation_answer(struct conversation *conversation, struct weir_error *err);
+/* Tokens that have a place behind the last answer. */
+uint32_t conversation_context_left(const struct conversation *conversation);
+/* Goes on with other settings. */
+enum weir_status conversation_set(struct conversation *conversation, struct weir_error *err);
+enum weir_status conversation_set_system(struct conversation *conversation, const char *text,
+                                         struct weir_error *err);
+
+/* The content of a file of JSON for settings.tools; NULL for none. */
+enum weir_status conversation_use_tools(struct conversation *conversation, const char *path,
+                                        struct weir_error *err);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT
+ * Copies and checks the options of a conversation. Knows no message. */
+#include "run/chat_settings.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "json/json.h"
+#include "run/engine.h"
+
+void weir_chat_options_init(struct weir_chat_options *options)
+{
+    *options = (struct weir_chat_options){.reasoning_budget = -1, .checkpoints_max = 8};
+    weir_sampler_options_init(&options->sampler);
+    weir_speculator_options_init(&options->speculator);
+}
+
+/* ---- copies ---------------------------------------------------------------------------------- */
+
+/* NULL stays NULL. */
+static enum weir_status copy_text(char **out, const char *text, struct weir_error *err)
+{
+    *out = text == NULL ? NULL : mem_copy_text(text, strlen(text), err);
+    return text != NULL && *out == NULL ? WEIR_ERR_MEMORY : WEIR_OK;
+}
+
+static enum weir_status copy_list(char ***out, const char *const *texts, uint32_t count,
+                                  struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    *out = mem_alloc(count, sizeof **out, err);
+    if (*out == NULL)
+        return WEIR_ERR_MEMORY;
+    for (uint32_t i = 0; i < count && status == WEIR_OK; i++)
+        status = copy_text(&(*out)[i], texts[i], err);
+    return status;
+}
+
+static void free_list(char **texts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && texts != NULL; i++)
+        mem_free(texts[i]);
+    mem_free(texts);
+}
+
+/* What ends reasoning, and a last sentence before it. */
+static enum weir_status make_closing(char **out, const char *sentence, struct weir_error *err)
+{
+    static const char mark[] = "\n</think>\n\n";
+    struct bytes text = {0};
+    bytes_add_text(&text, sentence == NULL ? "" : sentence);
+    bytes_add_text(&text, mark);
+    *out = text.data;
+    const enum weir_status status = bytes_check(&text, err);
+    return status;
+}
+
+static enum weir_status copy_sampler(struct chat_settings *settings, struct weir_error *err)
+{
+    struct weir_sampler_options *sampler = &settings->options.sampler;
+    struct chat_texts *own = &settings->own;
+    enum weir_status status;
+    if (sampler->dry_breakers_count > WEIR_DRY_BREAKERS_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "%u breakers of DRY, expected at most %d",
+                       sampler->dry_breakers_count, WEIR_DRY_BREAKERS_MAX);
+    own->biases = mem_alloc(sampler->biases_count, sizeof *own->biases, err);
+    if (own->biases == NULL)
+        return WEIR_ERR_MEMORY;
+    if (sampler->biases_count > 0)
+        memcpy(own->biases, sampler->biases, sampler->biases_count * sizeof *own->biases);
+    sampler->biases = own->biases;
+    TRY(copy_list(&own->breakers, sampler->dry_breakers, sampler->dry_breakers_count, err));
+    for (uint32_t i = 0; i < sampler->dry_breakers_count; i++)
+        sampler->dry_breakers[i] = own->breakers[i];
+out:
+    return status;
+}
+
+static enum weir_status copy_texts(struct chat_settings *settings, struct weir_error *err)
+{
+    struct weir_chat_options *options = &settings->options;
+    struct chat_texts *own = &settings->own;
+    enum weir_status status;
+    TRY(copy_text(&own->tools, options->tools, err));
+    TRY(copy_text(&own->variables, options->variables, err));
+    TRY(make_closing(&own->closing, options->reasoning_closing, err));
+    TRY(copy_list(&own->stops, options->stops, options->stops_count, err));
+    TRY(copy_sampler(settings, err));
+    options->system = NULL;
+    options->tools = own->tools;
+    options->variables = own->variables;
+    options->reasoning_closing = own->closing;
+    options->stops = (const char *const *)own->stops;
+out:
+    return status;
+}
+
+/* ---- checks ---------------------------------------------------------------------------------- */
+
+static enum weir_status check_json(const char *text, enum json_kind expected, const char *what,
+                                   struct weir_error *err)
+{
+    struct json_document *document;
+    struct weir_error problem = {0};
+    enum weir_status status = WEIR_OK;
+    if (text == NULL)
+        return WEIR_OK;
+    status = json_open(&document, text, strlen(text), what, &problem);
+    if (status != WEIR_OK)
+        return err_set(err, status == WEIR_ERR_FORMAT ? WEIR_ERR_ARGUMENT : status, "%s",
+                       problem.text);
+    const enum json_kind found = json_root(document)->kind;
+    if (found != expected)
+        status = err_set(err, WEIR_ERR_ARGUMENT, "%s: found %s, expected %s", what,
+                         json_kind_name(found), json_kind_name(expected));
+    json_close(document);
+    return status;
+}
+
+/* Text that may be cut where a stop text begins must be cut between characters. */
+static enum weir_status check_stops(const struct weir_chat_options *options, struct weir_error *err)
+{
+    for (uint32_t i = 0; i < options->stops_count; i++) {
+        const char *text = options->stops[i];
+        const size_t length = strlen(text);
+        const bool is_text =
+            length > 0 && utf8_sequence((const uint8_t *)text, length).state == UTF8_COMPLETE;
+        if (!is_text)
+            return err_set(err, WEIR_ERR_ARGUMENT,
+                           "text %u to stop at is empty or no UTF-8, expected some characters", i);
+    }
+    return WEIR_OK;
+}
+
+/* What would refuse the options of a reply is asked now. */
+static enum weir_status check_parts(const struct chat_settings *settings,
+                                    const struct weir_session *session,
+                                    const struct weir_tokenizer *tokenizer, struct weir_error *err)
+{
+    const struct weir_chat_options *options = &settings->options;
+    const struct weir_engine *engine = session->engine;
+    struct weir_reply_options parts;
+    struct weir_reply *reply = NULL;
+    struct weir_sampler *sampler = NULL;
+    enum weir_status status;
+    weir_reply_options_init(&parts);
+    parts.tools = options->tools;
+    parts.tools_length = options->tools == NULL ? 0 : strlen(options->tools);
+    TRY(weir_reply_open(&reply, &parts, err));
+    TRY(weir_sampler_open(&sampler, &options->sampler, weir_engine_vocab(engine),
+                          weir_engine_context(engine), tokenizer, err));
+    if (options->reasoning_budget >= 0)
+        TRY(weir_sampler_limit_reasoning(sampler, (uint32_t)options->reasoning_budget, "</think>",
+                                         options->reasoning_closing, err));
+out:
+    weir_sampler_close(sampler);
+    weir_reply_close(reply);
+    return status;
+}
+
+static enum weir_status check(const struct chat_settings *settings,
+                              const struct weir_session *session,
+                              const struct weir_tokenizer *tokenizer, struct weir_error *err)
+{
+    const struct weir_chat_options *options = &settings->options;
+    enum weir_status status;
+    if (options->reasoning_budget < -1)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "a reasoning budget of %d tokens, expected at least -1",
+                       (int)options->reasoning_budget);
+    TRY(check_json(options->tools, JSON_ARRAY, "tools", err));
+    TRY(check_json(options->variables, JSON_OBJECT, "variables of the template", err));
+    TRY(check_stops(options, err));
+    TRY(check_parts(settings, session, tokenizer, err));
+out:
+    return status;
+}
+
+/* ---- open and close -------------------------------------------------------------------------- */
+
+enum weir_status chat_settings_open(struct chat_settings *settings, struct weir_session *session,
+                                    const struct weir_tokenizer *tokenizer,
+                                    const struct weir_chat_options *options, struct weir_error *err)
+{
+    struct weir_speculator_options rounds = options->speculator;
+    enum weir_status status;
+    *settings = (struct chat_settings){.options = *options};
+    TRY(copy_texts(settings, err));
+    TRY(check(settings, session, tokenizer, err));
+    if (options->grammar != NULL)
+        TRY(weir_constraint_open(&settings->constraint, options->grammar, tokenizer, err));
+    rounds.tokenizer = tokenizer;
+    TRY(weir_speculator_open(&settings->speculator, session, &rounds, err));
+out:
+    if (status != WEIR_OK)
+        chat_settings_close(settings);
+    return status;
+}
+
+void chat_settings_close(struct chat_settings *settings)
+{
+    struct chat_texts *own = &settings->own;
+    weir_speculator_close(settings->speculator);
+    weir_constraint_close(settings->constraint);
+    free_list(own->breakers, settings->options.sampler.dry_breakers_count);
+    free_list(own->stops, settings->options.stops_count);
+    mem_free(own->biases);
+    mem_free(own->closing);
+    mem_free(own->variables);
+    mem_free(own->tools);
+    *settings = (struct chat_settings){.constraint = NULL};
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* The members of an object that was checked, without its braces. */
+static void write_members(const char *object, struct bytes *request)
+{
+    size_t end = strlen(object);
+    while (is_space(object[end - 1]))
+        end--;
+    const char *begin = strchr(object, '{') + 1;
+    const char *last = object + end - 1;
+    while (begin < last && is_space(*begin))
+        begin++;
+    if (begin == last)
+        return;
+    bytes_add(request, begin, (size_t)(last - begin));
+    bytes_add_text(request, ", ");
+}
+
+void chat_settings_write(const struct chat_settings *settings, struct bytes *request)
+{
+    const struct weir_chat_options *options = &settings->options;
+    if (options->variables != NULL)
+        write_members(options->variables, request);
+    if (options->tools != NULL) {
+        bytes_add_text(request, "\"tools\": ");
+        bytes_add_text(request, options->tools);
+        bytes_add_text(request, ", ");
+    }
+    if (options->reasoning != WEIR_AUTO)
+        bytes_add_text(request, options->reasoning == WEIR_ON ? "\"enable_thinking\": true, "
+                                                              : "\"enable_thinking\": false, ");
+    if (options->reasoning_preserve)
+        bytes_add_text(request, "\"preserve_thinking\": true, ");
+    bytes_add_text(request, "\"add_generation_prompt\": true, ");
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT
+ * weir chat through pipes: messages, commands, files and what is refused; with the model that
+ * ships with weir. What needs a terminal is in tests/terminal.
+ * Run alone: build/tests/weir-test chatting_ */
+#include "cli/program.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHAT(text, ...)                                                                            \
+    run_program(                                                                                   \
+        &(struct program_call){.words = {"chat", "--temp", "0", __VA_ARGS__}, .input = text})
+
+static void check_ended(const char *file, int line, const struct program_result *result, int status)
+{
+    if (result->status != status)
+        test_fail(file, line, "status %d: %s", result->status, result->err);
+}
+#define CHECK_ENDED(result, status) check_ended(__FILE__, __LINE__, result, status)
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *stream = fopen(path, "wb");
+    CHECK(stream != NULL);
+    fputs(text, stream);
+    CHECK_INT(fclose(stream), 0);
+}
+
+static char *read_text(const char *path)
+{
+    size_t size;
+    char *data = (char *)test_read_file(path, &size);
+    char *text = strndup(data, size);
+    CHECK(text != NULL);
+    free(data);
+    return text;
+}
+
+static char *copy_of(const char *text)
+{
+    char *copy = strdup(text);
+    CHECK(copy != NULL);
+    return copy;
+}
+
+/* Nothing but answers, each with a newline: no prompt, no colour, no figures. */
+TEST(chatting_prints_answers_alone)
+{
+    const struct program_result *result = CHAT("What is red?\n", "--reasoning", "off");
+    CHECK_ENDED(result, 0);
+    char *first = copy_of(result->out);
+    CHECK(strlen(first) > 1 && strchr(first, '\n') == first + strlen(first) - 1);
+    CHECK(strchr(first, '>') == NULL && strchr(first, '[') == NULL && strchr(first, 27) == NULL);
+    /* by a flag, and the last line without an end */
+    CHECK_TEXT(CHAT("", "--reasoning", "off", "-p", "What is red?", "-st")->out, first);
+    CHECK_TEXT(CHAT("What is red?", "--reasoning", "off")->out, first);
+    /* the second message is answered behind the first */
+    result = CHAT("\n  \nWhat is red?\nWho is there?\n", "--reasoning", "off");
+    CHECK_ENDED(result, 0);
+    CHECK(strncmp(result->out, first, strlen(first)) == 0 && strlen(result->out) > strlen(first));
+    /* one turn leaves the rest unread */
+    CHECK_TEXT(CHAT("What is red?\nWho is there?\n", "--reasoning", "off", "-st")->out, first);
+    free(first);
+}
+
+TEST(chatting_tells_reasoning_apart)
+{
+    const struct program_result *result = CHAT("Hello\n", "--reasoning", "on");
+    CHECK_ENDED(result, 0);
+    CHECK(strncmp(result->out, "[Start thinking]\n", 17) == 0);
+    CHECK_HAS(result->out, "\n[End thinking]\n\n");
+    CHECK(strchr(result->out, 27) == NULL);
+    result = CHAT("Hello\n", "--reasoning", "on", "--color", "on");
+    CHECK(strncmp(result->out, "\033[2m[Start thinking]\n", 21) == 0);
+    CHECK_HAS(result->out, "\n[End thinking]\033[0m\n\n");
+    /* as by a command */
+    CHECK_HAS(CHAT("/think\nHello\n", "--reasoning", "off")->out, "[End thinking]\n");
+    CHECK(strstr(CHAT("/nothink\nHello\n", "--reasoning", "on")->out, "[") == NULL);
+    CHECK(strstr(CHAT("Hello\n", "--reasoning-format", "none", "-rea", "on")->out, "[End") == NULL);
+    /* ended by its budget */
+    result = CHAT("Hello\n", "--reasoning", "on", "--reasoning-budget", "1",
+                  "--reasoning-budget-message", "Enough.");
+    CHECK_ENDED(result, 0);
+    CHECK_HAS(result->out, "Enough.\n[End thinking]\n\n");
+}
+
+/* The user's messages of the file, separated by bars. */
+static void check_users(const char *path, const char *expected)
+{
+    static const char user[] = "{\"role\": \"user\", \"content\": \"";
+    char found[1024] = "";
+    char *text = read_text(path);
+    CHECK(strncmp(text, "{\"format\": \"weir.chat/1\", \"messages\": [", 38) == 0);
+    for (char *at = strstr(text, user); at != NULL; at = strstr(at, user)) {
+        at += sizeof user - 1;
+        char *end = strstr(at, "\"}");
+        CHECK(end != NULL && strlen(found) + (size_t)(end - at) + 2 < sizeof found);
+        strncat(found, at, (size_t)(end - at));
+        strcat(found, "|");
+    }
+    CHECK_TEXT(found, expected);
+    free(text);
+}
+
+TEST(chatting_messages_of_several_lines)
+{
+    static const struct {
+        const char *input, *users;
+        bool is_other; /* with --multiline-input */
+    } cases[] = {
+        {"a\\\nb\n", "a\\nb|", false},
+        {"a\\\n", "a\\n|", false},
+        {"\"\"\"\na\n /help\\\n\"\"\"\nb\n", "a\\n /help\\\\\\n|b|", false},
+        {"\"\"\"a\nb\"\"\"\n", "a\\nb|", false},
+        {"\"\"\"/help\"\"\"\n", "/help|", false},
+        {"\"\"\"\na\n", "a\\n|", false},
+        {"a\nb\\\nc\\\n", "a\\nb|c|", true},
+        {"/ctx\na\nb", "a\\nb\\n|", true},
+        {"/usr/bin is a folder\n", "/usr/bin is a folder|", false},
+        {"\303\251\377\n", "\303\251\357\277\275|", false},
+    };
+    const char *path = test_scratch("chatting.lines.json");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        unlink(path);
+        const struct program_result *result =
+            CHAT(cases[i].input, "-n", "1", "--session", path, cases[i].is_other ? "-mli" : NULL);
+        CHECK_ENDED(result, 0);
+        check_users(path, cases[i].users);
+    }
+}
+
+TEST(chatting_commands_go_back)
+{
+    const char *path = test_scratch("chatting.saved.json");
+    char input[512];
+    snprintf(input, sizeof input, "What is red?\nWho is there?\n/undo\n/regen\n/save %s\n/clear\n",
+             path);
+    const struct program_result *result = CHAT(input, "-rea", "off");
+    CHECK_ENDED(result, 0);
+    check_users(path, "What is red?|");
+    /* greedy: the answer to the first question, made anew, is the same */
+    const char *last = strrchr(result->out, '\n');
+    CHECK(last != NULL);
+    char *out = copy_of(result->out);
+    const size_t length = strcspn(out, "\n") + 1;
+    CHECK(strlen(out) > 2 * length);
+    CHECK(strncmp(out + strlen(out) - length, out, length) == 0);
+    free(out);
+    /* goes on from the file as if nothing had been in between */
+    result = CHAT("What is red?\nWhere is Ida?\n", "-rea", "off");
+    char *whole = copy_of(result->out);
+    snprintf(input, sizeof input, "/load %s\nWhere is Ida?\n", path);
+    result = CHAT(input, "-rea", "off");
+    CHECK_ENDED(result, 0);
+    CHECK_TEXT(result->out, whole + length);
+    free(whole);
+}
+
+/* A session goes on with the next program, which reads little of it again. */
+TEST(chatting_a_session_goes_on)
+{
+    const char *path = test_scratch("chatting.json"), *state = test_scratch("chatting.json.state");
+    const char *const system = "You answer questions about a small world, and you are very brief.";
+    unsigned held = 0, all = 0;
+    unlink(path);
+    unlink(state);
+    CHECK_ENDED(CHAT("What is red?\nWho is there?\n", "-sys", system, "--session", path), 0);
+    char *saved = read_text(path);
+    CHECK_HAS(saved, system);
+    const struct program_result *result =
+        CHAT("What is red?\nWho is there?\nAnd who is not?\n", "-sys", system);
+    char *whole = copy_of(result->out);
+    result = CHAT("And who is not?\n/stats\n/system\n", "--session", path);
+    CHECK_ENDED(result, 0);
+    CHECK(strlen(whole) > strlen(result->out));
+    CHECK_TEXT(result->out, whole + strlen(whole) - strlen(result->out));
+    CHECK_HAS(result->err, system);
+    const char *line = strstr(result->err, "Prompts: ");
+    CHECK(line != NULL);
+    CHECK_INT(sscanf(line, "Prompts: %u tokens: %u held", &all, &held), 2);
+    CHECK(held > all / 2);
+    /* without the state, or with another one, the same is read again */
+    for (int i = 0; i < 2; i++) {
+        write_text(path, saved);
+        if (i == 0)
+            unlink(state);
+        else
+            write_text(state, "none");
+        result = CHAT("And who is not?\n", "--session", path);
+        CHECK_ENDED(result, 0);
+        CHECK_TEXT(result->out, whole + strlen(whole) - strlen(result->out));
+        CHECK_HAS(result->err, "The conversation will be read again: ");
+    }
+    free(saved);
+    free(whole);
+}
+
+TEST(chatting_reads_files)
+{
+    const char *path = test_scratch("chatting.note.txt");
+    const char *session = test_scratch("chatting.read.json");
+    char input[512], expected[512];
+    write_text(path, "Ida is a baker.");
+    unlink(session);
+    snprintf(input, sizeof input, "/read %s\n/glob %.*s*.txt\nWho is Ida?\n", path,
+             (int)strlen(path) - 4, path);
+    CHECK_ENDED(CHAT(input, "-n", "2", "--session", session), 0);
+    snprintf(expected, sizeof expected,
+             "--- File: %s ---\\nIda is a baker.\\n--- File: %s ---\\nIda is a baker.\\n"
+             "Who is Ida?|",
+             path, path);
+    check_users(session, expected);
+}
+
+static const char tools[] =
+    "[{\"type\": \"function\", \"function\": {\"name\": \"get_weather\", \"description\": "
+    "\"Weather of a place\", \"parameters\": {\"type\": \"object\", \"properties\": {\"place\": "
+    "{\"type\": \"string\"}}, \"required\": [\"place\"]}}}]\n";
+
+/* A call is a line, the next line its result, and the answer follows. */
+TEST(chatting_calls_tools)
+{
+    const char *path = test_scratch("chatting.tools.json");
+    write_text(path, tools);
+    const struct program_result *result =
+        CHAT("What is the weather in the garden?\n{\"sky\": \"rainy\", \"degrees\": 7}\n", "-rea",
+             "off", "--tools", path);
+    CHECK_ENDED(result, 0);
+    CHECK(strncmp(result->out, "[call get_weather {\"place\":\"", 28) == 0);
+    const char *answer = strstr(result->out, "}]\n");
+    CHECK(answer != NULL && strlen(answer) > 10);
+    CHECK_HAS(answer, "7");
+}
+
+TEST(chatting_keeps_to_a_schema)
+{
+    static const char schema[] =
+        "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"}},\"required\":[\"n\"]}";
+    const struct program_result *result = CHAT("Hello\n", "-rea", "on", "-j", schema);
+    CHECK_ENDED(result, 0);
+    CHECK_HAS(result->out, "[End thinking]\n\n{\"n\":");
+}
+
+TEST(chatting_stops_where_it_should)
+{
+    const struct program_result *result = CHAT("What is red?\n", "-rea", "off");
+    char *whole = copy_of(result->out), *space = strchr(whole, ' ');
+    CHECK(space != NULL);
+    char stop[32];
+    CHECK_INT(sscanf(space, "%31s", stop), 1);
+    result = CHAT("What is red?\n", "-rea", "off", "-r", stop);
+    CHECK_ENDED(result, 0);
+    CHECK(strncmp(result->out, whole, (size_t)(space - whole)) == 0);
+    CHECK(strstr(result->out, stop) == NULL);
+    free(whole);
+    /* an interrupted program ends, with what it has said */
+    const struct program_call call = {
+        .words = {"chat", "--ignore-eos", "-p", "Tell me a story."},
+        .interrupt_after = 1000,
+    };
+    CHECK_INT(run_program(&call)->status, 130);
+}
+
+TEST(chatting_takes_templates)
+{
+    const char *path = test_scratch("chatting.jinja");
+    CHECK_ENDED(CHAT("Hello\n", "--chat-template", "chatml", "-n", "4"), 0);
+    write_text(path, "{% for m in messages %}{{ m.content }}{% endfor %}{{ tail }}\n");
+    CHECK_ENDED(CHAT("Once upon a time\n", "--chat-template-file", path, "--chat-template-kwargs",
+                     "{\"tail\": \" there\"}", "-n", "4"),
+                0);
+    write_text(path, "{{ raise_exception('No such turns.') }}");
+    CHECK_REFUSED(CHAT("Hello\n", "--chat-template-file", path, "--log-disable"), "No such turns.");
+}
+
+TEST(chatting_refuses)
+{
+    const struct program_result *result;
+    CHECK_REFUSED(CHAT("/foo\n", "--log-disable"), "/foo: no such command; /help lists them");
+    CHECK_REFUSED(CHAT("/load\n", "--log-disable"), "/load: needs FILE");
+    CHECK_REFUSED(CHAT("/undo\n", "--log-disable"), "there is no message to take back");
+    CHECK_REFUSED(CHAT("/think maybe\n", "--log-disable"),
+                  "/think maybe: not one of on, off and auto");
+    CHECK_REFUSED(CHAT("", "-sys", "a", "-sysf", "b"),
+                  "only one of --system-prompt and --system-prompt-file may be given");
+    CHECK_REFUSED(CHAT("", "-n", "0"), "--predict: an answer of 0 tokens is none");
+    CHECK_REFUSED(CHAT("", "-no-cnv"), "-no-cnv: weir run continues plain text");
+    result = CHAT("/load /nowhere/at/all\n", NULL);
+    CHECK_ENDED(result, 1);
+    CHECK_HAS(result->err, "error: /nowhere/at/all: cannot open");
+    const char *path = test_scratch("chatting.bad.json");
+    write_text(path, "{\"messages\": []}");
+    result = CHAT("Hello\n", "--session", path);
+    CHECK_ENDED(result, 1);
+    CHECK_HAS(result->err, "no conversation: an object with \"format\": \"weir.chat/1\"");
+    CHECK_TEXT(result->out, "");
+}
+
+/* What the messages that cannot be answered were is forgotten, and the context they need told. */
+TEST(chatting_a_message_that_is_too_long)
+{
+    char text[4000];
+    memset(text, 'x', sizeof text - 2);
+    memcpy(text + sizeof text - 2, "\n", 2);
+    const struct program_result *result = CHAT(text, "-c", "256");
+    CHECK_ENDED(result, 1);
+    CHECK_HAS(result->err, "but the context holds 256");
+}
+
+TEST(chatting_as_llama_cli)
+{
+    const struct program_call call = {.words = {"--help"}, .name = "/usr/bin/llama-cli"};
+    CHECK_HAS(run_program(&call)->out, "Usage: weir chat");
+}

@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Types into weir chat in a terminal of 80 columns, and looks at what stands on the screen.
+
+    tests/terminal/test_chat.py WEIR FOLDER
+
+The terminal is tmux, of a server of its own. Each test has its own folder for files and for the
+history. Answers are those of the model that ships with weir, the most likely ones."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+PATIENCE_S = 20  # for what takes much less on an idle machine
+STATUS = re.compile(r'\[ Prompt: [\d.]+ t/s \| Generation: [\d.]+ t/s \| '
+                    r'Context: (\d+) of (\d+) left \]')
+QUESTION = 'What is red?'
+IDLE = re.compile(r'(^|\n)> \Z')
+
+
+class Failure(Exception):
+    pass
+
+
+class Terminal:
+    """A chat in a window of a terminal."""
+    opened = 0
+
+    def __init__(self, weir, folder, *flags, environment=()):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        Terminal.opened += 1  # a server that is on its way out takes no more windows
+        self.socket = f'weir-{os.getpid()}-{Terminal.opened}'
+        words = [str(weir), 'chat', '--temp', '0', '-t', '1', *flags]
+        variables = {'HOME': str(folder), 'XDG_STATE_HOME': str(folder / 'state'),
+                     'LC_ALL': 'C.UTF-8', 'PATH': os.environ['PATH'], **dict(environment)}
+        assignments = [f'{name}={value}' for name, value in variables.items()]
+        self.tmux('-f', '/dev/null', 'new-session', '-d', '-x', '80', '-y', '40', 'sleep 600')
+        self.tmux('set-option', '-g', 'remain-on-exit', 'on')
+        self.tmux('respawn-pane', '-k', '-c', str(folder), 'env', '-i', 'TERM=screen',
+                  *assignments, *words)
+
+    def tmux(self, *words):
+        done = subprocess.run(['tmux', '-u', '-L', self.socket, *words], capture_output=True,
+                              check=False)
+        if done.returncode != 0:
+            raise Failure(f'tmux {words[0]}: {done.stderr.decode()}')
+        return done.stdout.decode()
+
+    def close(self):
+        subprocess.run(['tmux', '-L', self.socket, 'kill-server'], capture_output=True, check=False)
+
+    def screen(self, *flags):
+        """Lines without the blanks at their ends, but for the last, where the cursor is."""
+        lines = self.tmux('capture-pane', '-p', '-J', '-S', '-', *flags).split('\n')
+        text = '\n'.join(line.rstrip() for line in lines).rstrip('\n')
+        return text + ' ' if text.endswith(('>', '...')) else text
+
+    def wait(self, what, holds):
+        """Until holds(screen) is true; returns that."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            result = holds(self.screen())
+            if result:
+                return result
+            time.sleep(0.02)
+        raise Failure(f'{what} was waited for in vain; the screen:\n{self.screen()}')
+
+    def wait_idle(self, prompts=1):
+        self.wait(f'prompt {prompts}', lambda s: IDLE.search(s) and
+                  len(re.findall(r'(?m)^> ', s)) >= prompts)
+
+    def wait_text(self, text):
+        self.wait(repr(text), lambda s: text in s)
+
+    def type(self, text):
+        self.tmux('send-keys', '-l', '--', text)
+
+    def key(self, *keys):
+        self.tmux('send-keys', *keys)
+
+    def say(self, text):
+        """A line, and what comes of it, up to the next prompt."""
+        before = len(re.findall(r'(?m)^> ', self.screen()))
+        self.type(text)
+        self.key('Enter')
+        self.wait_idle(before + 1)
+        return self.screen().split('> ' + text.split('\n')[0] + '\n')[-1]
+
+    def status(self):
+        """Of the program, when it has ended."""
+        def dead(_):
+            state = self.tmux('display-message', '-p', '#{pane_dead} #{pane_dead_status}').split()
+            return state if len(state) == 2 and state[0] == '1' else None
+        return int(self.wait('the end', dead)[1])
+
+
+def check(condition, what, terminal=None):
+    if not condition:
+        screen = '' if terminal is None else '; the screen:\n' + terminal.screen()
+        raise Failure(what + screen)
+
+
+def answer_of(text):
+    """What stands between a question and the figures."""
+    return text.split('\n[ Prompt:')[0].strip()
+
+
+# ---- tests -----------------------------------------------------------------------------------
+
+def test_answers_and_figures(start):
+    t = start('--reasoning', 'off')
+    t.wait_idle()
+    check('/help lists commands.' in t.screen(), 'a banner', t)
+    check('model: ' not in t.screen(), 'no line of a log', t)
+    text = t.say(QUESTION)
+    found = STATUS.search(text)
+    check(found is not None, 'a line of figures', t)
+    check(0 < int(found[1]) < int(found[2]) == 4096, 'context left', t)
+    check(len(answer_of(text)) > 3, 'an answer', t)
+    t.key('C-d')
+    check(t.status() == 0, 'exit status of Ctrl+D', t)
+    check('Exiting...' in t.screen(), 'a last word', t)
+
+
+def test_reasoning_is_dimmed(start):
+    t = start('--reasoning', 'on')
+    t.wait_idle()
+    text = t.say(QUESTION)
+    check(re.search(r'(?s)^\s*\[Start thinking\]\n.+\n\[End thinking\]\n\n\S', text), 'marks', t)
+    colored = t.screen('-e')
+    check('\033[2m[Start thinking]' in colored, 'reasoning is dim', t)
+    check('\033[1m> ' in colored.replace('\033[0;1m', '\033[1m'), 'the prompt is bold', t)
+    check('[Start' not in t.say('/nothink'), 'a command answers nothing', t)
+    check('[Start' not in t.say(QUESTION), 'reasoning is off', t)
+
+
+def test_no_colors(start):
+    t = start('--reasoning', 'on', environment=[('NO_COLOR', '1')])
+    t.wait_idle()
+    t.say(QUESTION)
+    check('\033[2m' not in t.screen('-e') and '\033[1m' not in t.screen('-e'), 'plain text', t)
+
+
+def test_editing_and_history(start):
+    t = start('--reasoning', 'off', '-n', '4')
+    t.wait_idle()
+    t.type('Wie heißt 漢字x')
+    t.key('BSpace', 'BSpace', 'BSpace')
+    t.type('ihr')
+    t.key('Home')
+    t.type('Ö')
+    t.wait_text('> ÖWie heißt ihr')
+    t.key('Enter')
+    t.wait_idle(2)
+    t.say('second')
+    t.key('Up', 'Up')
+    t.wait('the first line', lambda s: s.endswith('> ÖWie heißt ihr'))
+    t.key('Down')
+    t.wait('the second line', lambda s: s.endswith('> second'))
+    t.key('C-u')
+    t.key('C-d')
+    check(t.status() == 0, 'exit status', t)
+    history = t.folder / 'state' / 'weir' / 'history'
+    check(history.stat().st_mode & 0o777 == 0o600, 'a private history')
+    t.close()
+    t = start('--reasoning', 'off', '-n', '4')  # the next program knows it
+    t.wait_idle()
+    t.key('Up', 'Up')
+    t.wait('the first line', lambda s: s.endswith('> ÖWie heißt ihr'))
+
+
+def test_several_lines(start):
+    t = start('--reasoning', 'off', '-n', '4')
+    t.wait_idle()
+    t.type('one\\')
+    t.key('Enter')
+    t.wait('the prompt for more', lambda s: s.endswith('\n... '))
+    t.type('two')
+    t.key('Enter')
+    t.wait_idle(2)
+    t.type('"""')
+    t.key('Enter')
+    for line in ('', '/help', 'three"""'):
+        t.wait('the prompt for more', lambda s: s.endswith('\n... '))
+        t.type(line)
+        t.key('Enter')
+    t.wait_idle(3)
+    t.say('/save lines.json')
+    saved = (t.folder / 'lines.json').read_text()
+    check('"one\\ntwo"' in saved and '"\\n/help\\nthree"' in saved, saved)
+
+
+def test_going_back(start):
+    t = start('--reasoning', 'off')
+    t.wait_idle()
+    first = answer_of(t.say(QUESTION))
+    second = answer_of(t.say('Who is there?'))
+    check(answer_of(t.say('/regen')) == second, 'the most likely answer once more', t)
+    t.say('/undo')
+    check(answer_of(t.say('Who is there?')) == second, 'as if never asked', t)
+    t.say('/save one.json')
+    t.say('/clear')
+    check(answer_of(t.say(QUESTION)) == first, 'all forgotten', t)
+    t.say('/load one.json')
+    check(answer_of(t.say('/regen')) == second, 'where it was saved', t)
+    check(re.search(r'\d+ held already', t.say('/stats')), 'figures', t)
+    check('no such command' in t.say('/nonsense'), 'a hint', t)
+    t.type('/bye')
+    t.key('Enter')
+    check(t.status() == 0, 'exit status of /bye', t)
+
+
+def test_interruptions(start):
+    t = start('--reasoning', 'off', '--ignore-eos')
+    t.wait_idle()
+    t.type('Tell me a long story.')
+    t.key('Enter')
+    t.wait('some of an answer', lambda s: len(s.split('long story.')[-1]) > 40)
+    t.key('C-c')
+    t.wait_idle(2)
+    check('[stopped]' in t.screen(), 'the answer is stopped', t)
+    t.type('half a line')
+    t.wait_text('half a line')
+    t.key('C-c')
+    t.wait_idle(3)
+    t.say('/save kept.json')
+    saved = (t.folder / 'kept.json').read_text()
+    check('half' not in saved and saved.count('"role"') == 2, saved)
+    t.key('C-c')
+    check(t.status() == 130, 'exit status of Ctrl+C', t)
+    check('Exiting...' in t.screen(), 'a last word', t)
+
+
+def test_first_message(start):
+    t = start('--reasoning', 'off', '-p', QUESTION, '-st')
+    check(t.status() == 0, 'exit status', t)
+    check('\n> ' + QUESTION + '\n\n' in t.screen(), 'the message is shown', t)
+    check(STATUS.search(t.screen()), 'a line of figures', t)
+
+
+def test_other_sizes(start):
+    t = start('--reasoning', 'off', '-n', '4')
+    t.wait_idle()
+    t.tmux('resize-window', '-x', '40', '-y', '20')
+    time.sleep(0.5)
+    t.type('x' * 60)
+    t.wait('a line and a half', lambda s: s.endswith('x' * 60))
+    t.key('Home')
+    t.type('y')
+    t.wait('the beginning', lambda s: '> y' + 'x' * 60 in s)
+
+
+TESTS = [value for name, value in list(globals().items()) if name.startswith('test_')]
+
+
+def run(test, weir, folder):
+    opened = []
+
+    def start(*flags, **more):
+        opened.append(Terminal(weir, folder / test.__name__, *flags, **more))
+        return opened[-1]
+    try:
+        test(start)
+    except (Failure, OSError) as error:
+        print(f'FAIL {test.__name__}: {error}')
+        return False
+    finally:
+        for terminal in opened:
+            terminal.close()
+    return True
+
+
+def main():
+    weir, folder = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
+    wanted = sys.argv[3:]
+    shutil.rmtree(folder, ignore_errors=True)
+    results = [run(test, weir, folder) for test in TESTS
+               if not wanted or any(word in test.__name__ for word in wanted)]
+    print(f'{results.count(True)} passed, {results.count(False)} failed')
+    return 0 if all(results) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
