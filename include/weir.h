@@ -842,22 +842,30 @@ WEIR_API enum weir_status weir_prompt_tokens(const struct weir_prompt *prompt,
 /* ---- replies --------------------------------------------------------------------------------- */
 
 /* What a model says, taken apart while it comes: reasoning, content, and calls of tools. Any split
- * of the text into pushes gives the same events but for where their texts are cut, and no byte of
- * the text is lost: what turns out to be no call is content. */
+ * of the text into pushes gives the same events but for where their texts are cut.
+ *
+ * No text is lost but marks and the newlines around them. What turns out to be no call stays what
+ * it stands in, reasoning or content. Once a call is told, what is neither a parameter nor the end
+ * of the call breaks it off: it gets no CALL_END, and what stands there and behind it is content,
+ * in which other calls may begin. A text that ends within a call leaves it without CALL_END too.
+ *
+ * Text is told when nothing that may follow makes a mark of it. A value that may be something else
+ * than a string is told at its end, and so is a call that is written as a JSON object; more than 4
+ * MiB of it are a string, or text. */
 struct weir_reply;
 
 enum weir_reply_kind {
     WEIR_REPLY_REASONING, /* more text of the reasoning */
     WEIR_REPLY_CONTENT,   /* more text of the content */
     WEIR_REPLY_CALL,      /* a call begins; the text is the name of the tool */
-    WEIR_REPLY_ARGUMENTS, /* more text of its arguments, which are a JSON object */
+    WEIR_REPLY_ARGUMENTS, /* more text of its arguments: with CALL_END, a JSON object */
     WEIR_REPLY_CALL_END,  /* it is complete; a call without it was cut off */
 };
 
 struct weir_reply_event {
     enum weir_reply_kind kind;
-    uint32_t call; /* calls before it */
-    const char *text;
+    uint32_t call;    /* of a call, the calls before it; else those so far */
+    const char *text; /* borrowed while the event is told */
     size_t length;
 };
 
@@ -870,8 +878,8 @@ enum weir_reasoning_format {
 };
 
 struct weir_reply_options {
-    const char *tools; /* the JSON array of the request; NULL: no tools, so marks of calls are
-                          content */
+    const char *tools; /* the JSON array of the request; NULL, null or an empty one: no tools, so
+                          marks of calls are text */
     size_t tools_length;
     bool in_reasoning; /* weir_prompt_in_reasoning of the prompt */
     enum weir_reasoning_format format;
@@ -886,10 +894,11 @@ WEIR_API enum weir_status weir_reply_open(struct weir_reply **out,
                                           const struct weir_reply_options *options,
                                           struct weir_error *err);
 WEIR_API void weir_reply_close(struct weir_reply *reply);
-/* More text: whole characters, as weir_detokenizer_push gives them. */
+/* More text: whole characters, as weir_detokenizer_push gives them. Behind a failure, which only
+ * want of memory is, the reply is of no more use. */
 WEIR_API enum weir_status weir_reply_push(struct weir_reply *reply, const char *text, size_t length,
                                           struct weir_error *err);
-/* The text has ended: what was held back is told. */
+/* The text has ended: what was held back is told. Nothing may be pushed behind it. */
 WEIR_API enum weir_status weir_reply_finish(struct weir_reply *reply, struct weir_error *err);
 
 /* ---- grammars -------------------------------------------------------------------------------- */
@@ -1021,7 +1030,7 @@ WEIR_API void weir_speculator_info(const struct weir_speculator *speculator,
  * the session does not hold yet is evaluated: what was said is not read again, as far as the
  * template repeats it, and behind a message that is taken back the conversation goes on from a
  * checkpoint. Of these there are two for a reply, where the question begins and where the reply
- * does; when room is wanted, those go that are cheap to do without: near to another, or far back. */
+ * does; when room is wanted, those go that save least: near to another, or far back. */
 struct weir_chat;
 
 struct weir_chat_options {

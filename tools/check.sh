@@ -322,6 +322,10 @@ install_and_use()
     bytes=$(awk '$1 == "weights" { print $2 }' "$root/bytes")
     "$program" profile "$model" --ctx 1000 --dry-run -o json |
         grep "\"weights\": {\"read_bytes\": $bytes," || return 1
+    # A conversation of two messages: an answer to each.
+    gcc -std=c11 -Wall -Wextra -Werror -o "$root/chat" examples/chat.c $flags || return 1
+    printf 'Hello, my name is Nadia.\nWho are you?\n' | "$root/chat" "$model" >"$root/answers" &&
+        [ "$(grep -c '[a-z]' "$root/answers")" -ge 2 ] || return 1
     # The installed model, and no other: the message tells which it is.
     "$program" run -p Once -n 8 2>"$root/messages" && grep "this is $root/" "$root/messages"
 }

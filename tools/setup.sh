@@ -24,6 +24,7 @@ build  pkg-config         finds libraries for the build, and weir for other prog
 check  clang              the second compiler, and the fuzz targets
 check  libclang-rt-14-dev the sanitizers and the fuzzer of clang
 check  clang-format       the layout of the source
+check  json-schema-test-suite  what JSON schemas mean
 check  xz-utils           compressed test data
 check  mandoc             checks the manual pages
 check  universal-ctags    measures functions

@@ -12,7 +12,6 @@
 #include "app/flag_value.h"
 #include "app/number.h"
 #include "app/prompt.h"
-#include "base/err.h"
 #include "base/mem.h"
 
 /* ---- flags whose value needs its own reading ------------------------------------------------- */
@@ -227,28 +226,6 @@ static enum weir_status set_load_mode(struct options *options, const char *value
         }
     }
     return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not one of none|mmap|mlock|mmap+mlock", value);
-}
-
-static enum weir_status set_reasoning_format(struct options *options, const char *value,
-                                             struct weir_error *err)
-{
-    static const struct {
-        const char *name;
-        enum weir_reasoning_format format;
-    } formats[] = {
-        {"none", WEIR_REASONING_NONE},
-        {"deepseek", WEIR_REASONING_APART},
-        {"deepseek-legacy", WEIR_REASONING_BOTH},
-        {"auto", WEIR_REASONING_APART},
-    };
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (strcmp(formats[i].name, value) == 0) {
-            options->reasoning_format = formats[i].format;
-            return WEIR_OK;
-        }
-    }
-    return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not one of none|deepseek|deepseek-legacy|auto",
-                   value);
 }
 
 /* "300M" or "2G", units of a thousand as llama-gguf-split has them. */

@@ -27,6 +27,7 @@ void options_init(struct options *options)
         .spec = {.drafts_max = -1, .vocab = DRAFT_VOCAB, .ngram_size = 12, .ngram_drafts = 48},
         .chat = {.reasoning_budget = -1},
         .bench = {.repetitions = 5, .format = BENCH_MD, .format_errors = BENCH_NONE},
+        .reasoning_format = FORMAT_AUTO,
         .profile = {.tolerance = 5},
         .log = {.level = WEIR_LOG_INFO},
     };

@@ -106,6 +106,9 @@ struct spec_options {
     const char *model; /* that drafts; NULL: none */
 };
 
+/* How requests name the formats of reasoning. */
+enum reasoning_word { FORMAT_NONE, FORMAT_DEEPSEEK, FORMAT_DEEPSEEK_LEGACY, FORMAT_AUTO };
+
 /* Texts point into argv or the environment unless a list owns them. */
 struct options {
     bool help;
@@ -157,7 +160,7 @@ struct options {
     const char *parse;         /* a file with a reply */
     const char *tools;         /* a file with the tools of a request; NULL: none */
     int32_t reasoning;         /* enum weir_switch */
-    enum weir_reasoning_format reasoning_format;
+    int32_t reasoning_format;  /* enum reasoning_word */
 
     /* inspect */
     bool weights;

@@ -10,16 +10,12 @@
 /* ---- open and close -------------------------------------------------------------------------- */
 
 /* Cell 0 is the empty stack, state 0 the empty set, which all symbols lead to itself. */
-static void clear(struct automaton *automaton)
+static void begin(struct automaton *automaton)
 {
-    const size_t classes = automaton->grammar->classes_count;
-    memset(automaton->cell_slots, 0, 2 * (size_t)automaton->size.cells * sizeof(uint32_t));
-    memset(automaton->state_slots, 0, 2 * (size_t)automaton->size.states * sizeof(uint32_t));
-    memset(automaton->next, 0, automaton->states_count * classes * sizeof *automaton->next);
     automaton->cells_count = 1;
     automaton->states_count = 1;
     automaton->members_count = 0;
-    for (size_t class = 0; class < classes; class ++)
+    for (uint32_t class = 0; class < automaton->grammar->classes_count; class ++)
         automaton->next[class] = AUTOMATON_DEAD + 1;
 }
 
@@ -48,7 +44,7 @@ enum weir_status automaton_open(struct automaton **out, const struct weir_gramma
         automaton_close(automaton);
         return WEIR_ERR_MEMORY;
     }
-    clear(automaton);
+    begin(automaton);
     *out = automaton;
     return WEIR_OK;
 }
@@ -326,6 +322,15 @@ static uint32_t renew_state(struct automaton *automaton, const struct automaton_
     for (uint32_t i = 0; i < old->count; i++)
         members[i] = automaton->seen[members[i]];
     return find_state(automaton, members, old->count);
+}
+
+static void clear(struct automaton *automaton)
+{
+    const size_t classes = automaton->grammar->classes_count;
+    memset(automaton->cell_slots, 0, 2 * (size_t)automaton->size.cells * sizeof(uint32_t));
+    memset(automaton->state_slots, 0, 2 * (size_t)automaton->size.states * sizeof(uint32_t));
+    memset(automaton->next, 0, automaton->states_count * classes * sizeof *automaton->next);
+    begin(automaton);
 }
 
 bool automaton_forget(struct automaton *automaton, uint32_t **states, uint32_t count)

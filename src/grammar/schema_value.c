@@ -94,31 +94,39 @@ static enum weir_status refuse_checks(const struct schema *schema, const struct 
     return WEIR_OK;
 }
 
-static bool lists(const struct json *values, const struct bytes *text)
+static enum weir_status find_listed(const struct json *values, const struct bytes *text,
+                                    bool *found, struct weir_error *err)
 {
-    for (uint32_t i = 0; i < values->count; i++) {
+    enum weir_status status = WEIR_OK;
+    *found = false;
+    for (uint32_t i = 0; i < values->count && !*found && status == WEIR_OK; i++) {
         struct bytes other = {0};
         schema_write_value(&other, &values->items[i]);
-        const bool same = other.length == text->length && !other.has_failed &&
-                          memcmp(other.data, text->data, text->length) == 0;
+        status = bytes_check(&other, err);
+        *found = status == WEIR_OK && other.length == text->length &&
+                 memcmp(other.data, text->data, text->length) == 0;
         bytes_release(&other);
-        if (same)
-            return true;
     }
-    return false;
+    return status;
 }
 
 /* Whether all enum and const of the list have the value with this text. */
-static bool is_listed(const struct schema_list *list, const struct bytes *text)
+static enum weir_status find_in_all(const struct schema_list *list, const struct bytes *text,
+                                    bool *found, struct weir_error *err)
 {
-    for (uint64_t i = 0; i < list->count; i++) {
+    enum weir_status status = WEIR_OK;
+    *found = true;
+    for (uint64_t i = 0; i < list->count && *found; i++) {
         const struct json *values = schema_get(&list->items[i], "enum");
         const struct json *value = schema_get(&list->items[i], "const");
         const struct json only = {.kind = JSON_ARRAY, .count = 1, .items = value};
-        if ((values != NULL && !lists(values, text)) || (value != NULL && !lists(&only, text)))
-            return false;
+        if (values != NULL)
+            TRY(find_listed(values, text, found, err));
+        if (value != NULL && *found)
+            TRY(find_listed(&only, text, found, err));
     }
-    return true;
+out:
+    return status;
 }
 
 static enum weir_status emit_value(struct schema *schema, const struct schema_list *list,
@@ -126,10 +134,12 @@ static enum weir_status emit_value(struct schema *schema, const struct schema_li
                                    struct weir_error *err)
 {
     struct bytes text = {0};
+    bool listed;
     enum weir_status status;
     schema_write_value(&text, value);
     TRY(bytes_check(&text, err));
-    if (is_listed(list, &text)) {
+    TRY(find_in_all(list, &text, &listed, err));
+    if (listed) {
         TRY(refuse_checks(schema, list, type_of(value), err));
         TRY(rules_bytes(&schema->builder, from, to, text.data, (size_t)text.length, err));
     }

@@ -8,7 +8,7 @@
 
 #include "jinja/interpreter.h"
 
-static enum weir_status grow(struct run *run, struct builder *builder, uint64_t length)
+enum weir_status builder_reserve(struct run *run, struct builder *builder, uint64_t length)
 {
     const uint32_t old = builder->capacity;
     uint32_t capacity = old;
@@ -33,7 +33,7 @@ enum weir_status builder_add(struct run *run, struct builder *builder, struct st
     if (string.length == 0)
         return WEIR_OK;
     TRY(run_step(run, string.length));
-    TRY(grow(run, builder, (uint64_t)builder->length + string.length));
+    TRY(builder_reserve(run, builder, (uint64_t)builder->length + string.length));
     memcpy(builder->bytes + builder->length, string.bytes, string.length);
     if (string.origins != NULL)
         memcpy(builder->origins + builder->length, string.origins, string.length);

@@ -14,6 +14,8 @@ struct builder {
 };
 
 enum weir_status builder_add(struct run *run, struct builder *builder, struct string string);
+/* Makes room for so many bytes in all. */
+enum weir_status builder_reserve(struct run *run, struct builder *builder, uint64_t length);
 /* Bytes of the template. */
 enum weir_status builder_put(struct run *run, struct builder *builder, const char *text);
 /* The whole; the builder may not grow any more. */

@@ -14,7 +14,7 @@ enum {
     STEP_BYTES = 32,
     RUN_DEPTH_MAX = 1000,      /* nodes within each other: less than 1 MiB of stack */
     OUTPUT_MORE_MAX = 1 << 20, /* bytes beyond those of the request */
-    MEMORY_MAX = 1 << 28,      /* bytes, and MEMORY_FACTOR for each byte of the request */
+    MEMORY_MAX = 1 << 27,      /* bytes, and MEMORY_FACTOR for each byte of the request */
     MEMORY_FACTOR = 256,
 };
 
@@ -35,6 +35,12 @@ struct macro {
     struct scope *scope;     /* where it was defined */
 };
 
+/* A text of JSON that was read on the way; values point into it. */
+struct parsed {
+    struct parsed *next;
+    struct json_document *document;
+};
+
 /* Why statements are left. */
 enum leaving { LEAVING_NOT, LEAVING_ITERATION, LEAVING_LOOP };
 
@@ -48,6 +54,7 @@ struct run {
     struct scope *globals, *scope;
     struct builder *output;
     enum leaving leaving;
+    struct parsed *parsed;
     const uint8_t *of_input; /* origins of any string of the request */
     int64_t now;             /* seconds, for strftime_now */
 };

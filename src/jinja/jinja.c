@@ -121,6 +121,7 @@ enum weir_status jinja_render(const struct jinja *jinja, const struct jinja_inpu
         err_set(err, status, "%s", run.err.text);
     else
         status = copy_output(&builder, out, err);
+    variables_release(&run);
     arena_release(&run.arena);
     return status;
 }

@@ -40,8 +40,9 @@ struct jinja_output {
 };
 
 /* WEIR_ERR_ARGUMENT: an exception that the template raises, the line is its text alone.
- * WEIR_ERR_FORMAT: an operation that does not fit its values. WEIR_ERR_FULL: a limit. The output is
- * the caller's: jinja_output_release. */
+ * WEIR_ERR_FORMAT: an operation that does not fit its values, WEIR_ERR_UNSUPPORTED: one that is not
+ * known here, each with "NAME:LINE:COLUMN". WEIR_ERR_FULL: a limit. The output is the caller's:
+ * jinja_output_release. */
 enum weir_status jinja_render(const struct jinja *jinja, const struct jinja_input *input,
                               struct jinja_output *out, struct weir_error *err);
 void jinja_output_release(struct jinja_output *output);

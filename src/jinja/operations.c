@@ -116,6 +116,8 @@ static enum weir_status concatenate(struct run *run, const struct value *a, cons
 {
     struct builder builder = {0};
     enum weir_status status;
+    if (a->kind == VALUE_STRING && b->kind == VALUE_STRING)
+        TRY(builder_reserve(run, &builder, (uint64_t)a->string.length + b->string.length));
     TRY(builder_add_value(run, &builder, a));
     TRY(builder_add_value(run, &builder, b));
     *out = value_string(builder_string(&builder));

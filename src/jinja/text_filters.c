@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "jinja/strings.h"
+#include "jinja/variables.h"
 
 /* ---- as text --------------------------------------------------------------------------------- */
 
@@ -34,6 +35,18 @@ static enum weir_status filter_tojson(struct run *run, const struct call *call, 
                          : indent > 64 ? 64
                                        : (int32_t)indent));
     *out = value_string(builder_string(&builder));
+out:
+    return status;
+}
+
+static enum weir_status filter_from_json(struct run *run, const struct call *call,
+                                         struct value *out)
+{
+    struct string text;
+    enum weir_status status;
+    TRY(value_show(run, &call->self, &text));
+    TRY(run_step(run, text.length));
+    TRY(variable_parse(run, text, out));
 out:
     return status;
 }
@@ -199,6 +212,7 @@ out:
 
 const struct builtin filters_of_text[] = {
     {"tojson", filter_tojson, .parameters = {"ensure_ascii", "indent", "separators", "sort_keys"}},
+    {"from_json", filter_from_json},
     {"string", filter_string},
     {"safe", filter_string},
     {"trim", string_strip, .parameters = {"chars"}, .variant = STRIP_LEFT | STRIP_RIGHT},

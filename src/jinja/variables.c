@@ -131,3 +131,29 @@ enum weir_status variables_define(struct run *run, const struct jinja_input *inp
 out:
     return status;
 }
+
+enum weir_status variable_parse(struct run *run, struct string text, struct value *out)
+{
+    struct weir_error problem = {0};
+    struct parsed *parsed = run_take(run, 1, sizeof *parsed);
+    enum weir_status status;
+    if (parsed == NULL)
+        return run->err.status;
+    status = json_open(&parsed->document, text.bytes, text.length, "from_json", &problem);
+    if (status == WEIR_ERR_FORMAT)
+        return run_fail(run, status, "%s", problem.text);
+    if (status != WEIR_OK)
+        return err_set(&run->err, status, "%s", problem.text);
+    parsed->next = run->parsed;
+    run->parsed = parsed;
+    TRY(make_origins(run, text.length));
+    TRY(variable_value(run, json_root(parsed->document), out));
+out:
+    return status;
+}
+
+void variables_release(struct run *run)
+{
+    for (; run->parsed != NULL; run->parsed = run->parsed->next)
+        json_close(run->parsed->document);
+}

@@ -13,4 +13,9 @@ enum weir_status variables_define(struct run *run, const struct jinja_input *inp
 /* A value of JSON. What it points to must last as long as the run. */
 enum weir_status variable_value(struct run *run, const struct json *json, struct value *out);
 
+/* The value of a text of JSON, which counts as the request's. */
+enum weir_status variable_parse(struct run *run, struct string text, struct value *out);
+/* Lets go of all texts that were read. */
+void variables_release(struct run *run);
+
 #endif

@@ -256,7 +256,7 @@ enum weir_status weir_chat_reply(struct weir_chat *chat, struct weir_chat_info *
     TRY(chat_messages_add_reply(&chat->messages, &answer.message,
                                 chat->settings.options.reasoning_format == WEIR_REASONING_BOTH,
                                 err));
-    /* the last token is evaluated with the next prompt: nobody waits for a step that gives nothing */
+    /* the last token is evaluated with the next prompt: nobody waits for a step of its own */
     chat_place_settle(&chat->place, prompt.count + answer.tokens - 1, answer.last);
     tell(chat, &prompt, &answer, out);
     chat->replies++;

@@ -3,6 +3,8 @@
  * Knows tokens alone. */
 #include "run/chat_place.h"
 
+#include <math.h>
+
 #include "base/mem.h"
 
 enum { FEW = 16 }; /* tokens that take about as long as one: not worth a step or a checkpoint */
@@ -43,24 +45,22 @@ static uint64_t tokens_saved(const struct chat_place *place, int64_t position)
 }
 
 /* The checkpoint to do without: one that holds nothing, or is of a text that goes on otherwise
- * behind `end`; else the one that saves least for how far back it is. So they get rarer with the
- * distance, as do the calls for them. */
+ * behind `end`; else the one that is worth least. If ways back of d tokens are wanted in proportion
+ * to 1/d, what they cost in all is least where checkpoints stand as far apart as the root of d. */
 static uint32_t least_useful(const struct chat_place *place, int64_t end)
 {
     uint32_t least = 0;
-    uint64_t least_saved = UINT64_MAX, least_distance = 1;
+    double least_worth = INFINITY;
     for (uint32_t i = 0; i < place->count; i++) {
         const int64_t position = weir_checkpoint_position(place->checkpoints[i]);
         if (position < 0 || position > end)
             return i;
-        /* both below 2^32, so no product overflows */
-        const uint64_t saved = tokens_saved(place, position);
-        const uint64_t distance = (uint64_t)(end - position) + 1;
-        if (least_saved != UINT64_MAX && saved * least_distance >= least_saved * distance)
-            continue;
-        least = i;
-        least_saved = saved;
-        least_distance = distance;
+        const double saved = (double)tokens_saved(place, position);
+        const double worth = saved * saved / (double)(end - position + 1);
+        if (worth < least_worth) {
+            least = i;
+            least_worth = worth;
+        }
     }
     return least;
 }

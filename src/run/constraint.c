@@ -254,17 +254,31 @@ static uint32_t read_text(struct constraint_cursor *cursor, const char *text, si
     return next == AUTOMATON_FULL ? AUTOMATON_DEAD : next;
 }
 
+static uint32_t read_token(struct constraint_cursor *cursor, int32_t id)
+{
+    uint32_t next = step_token(cursor->constraint, cursor->state, id);
+    if (next == AUTOMATON_FULL) {
+        forget(cursor->constraint);
+        next = step_token(cursor->constraint, cursor->state, id);
+    }
+    return next == AUTOMATON_FULL ? AUTOMATON_DEAD : next;
+}
+
 void constraint_accept(struct constraint_cursor *cursor, int32_t id)
 {
-    struct weir_constraint *constraint = cursor->constraint;
-    if (id < 0 || (uint32_t)id >= constraint->tokens || has_bit(constraint->ends, id))
-        return;
-    uint32_t next = step_token(constraint, cursor->state, id);
-    if (next == AUTOMATON_FULL) {
-        forget(constraint);
-        next = step_token(constraint, cursor->state, id);
-    }
-    cursor->state = next == AUTOMATON_FULL ? AUTOMATON_DEAD : next;
+    const struct weir_constraint *constraint = cursor->constraint;
+    if (id >= 0 && (uint32_t)id < constraint->tokens && !has_bit(constraint->ends, id))
+        cursor->state = read_token(cursor, id);
+}
+
+bool constraint_allows(struct constraint_cursor *cursor, int32_t id)
+{
+    const struct weir_constraint *constraint = cursor->constraint;
+    if ((uint32_t)id >= constraint->tokens)
+        return false;
+    if (has_bit(constraint->ends, id))
+        return automaton_is_whole(constraint->automaton, cursor->state);
+    return read_token(cursor, id) != AUTOMATON_DEAD;
 }
 
 void constraint_read(struct constraint_cursor *cursor, const char *text, size_t length)
@@ -339,6 +353,11 @@ static uint32_t make_mask(struct constraint_cursor *cursor)
     constraint->mask_states[mask] = cursor->state;
     constraint->mask_of[cursor->state] = mask;
     return mask;
+}
+
+bool constraint_knows_mask(const struct constraint_cursor *cursor)
+{
+    return cursor->constraint->mask_of[cursor->state] != MASK_NONE;
 }
 
 const uint64_t *constraint_mask(struct constraint_cursor *cursor, uint32_t *tokens)

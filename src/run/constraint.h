@@ -30,6 +30,11 @@ void constraint_detach(struct constraint_cursor *cursor);
  * constraint. */
 const uint64_t *constraint_mask(struct constraint_cursor *cursor, uint32_t *tokens);
 
+/* Whether the mask was found before, so that it costs nothing; and whether a single token is
+ * allowed, which costs little. Where nothing is, the latter allows nothing. */
+bool constraint_knows_mask(const struct constraint_cursor *cursor);
+bool constraint_allows(struct constraint_cursor *cursor, int32_t id);
+
 /* Reads a token; one that is not allowed leaves the text without a right continuation. */
 void constraint_accept(struct constraint_cursor *cursor, int32_t id);
 

@@ -59,7 +59,7 @@ struct weir_session {
     struct origin origin;
     float *hidden;            /* [width]: of the last token, as restored; NULL without the block */
     uint32_t hidden_position; /* tokens held then; 0: a step came since, or there is none */
-    struct weir_checkpoint *checkpoints; /* those that are open (checkpoint.c) */
+    struct weir_checkpoint *checkpoints; /* those that are open (session_checkpoint.c) */
 };
 
 /* The session's part of a step: `rows` more tokens, and what becomes of those pending. */
@@ -68,8 +68,8 @@ struct step_seq session_step(const struct weir_session *session, uint32_t row_fi
 void session_advance(struct weir_session *session, const int32_t *tokens, uint32_t count);
 /* Behind a way back: what is kept of rows that are gone is of no use. */
 void session_forget_origin(struct weir_session *session);
-/* Before anything is written behind the session's position: checkpoints of later ones, which rely on
- * what lies there, are no longer valid. */
+/* Before anything is written behind the session's position: checkpoints of later ones, which rely
+ * on what lies there, are no longer valid. */
 void session_overwrite(struct weir_session *session);
 /* The hidden state of the last token; NULL if the last step was another session's, or has no such
  * rows. */

@@ -84,6 +84,14 @@ const uint64_t *guard_mask(struct guard *guard, uint32_t *tokens)
     return constraint_mask(&guard->cursor, tokens);
 }
 
+struct constraint_cursor *guard_unmasked(struct guard *guard)
+{
+    if (guard->cursor.constraint == NULL || guard->behind.length > 0 ||
+        constraint_knows_mask(&guard->cursor))
+        return NULL;
+    return &guard->cursor;
+}
+
 bool guard_takes(struct guard *guard, int32_t id)
 {
     size_t length;

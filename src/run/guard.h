@@ -47,6 +47,9 @@ enum weir_status guard_limit_reasoning(struct guard *guard, uint32_t budget, con
 int32_t guard_forced(const struct guard *guard);
 /* The allowed tokens, bits by id, or NULL: all, but those banned. */
 const uint64_t *guard_mask(struct guard *guard, uint32_t *tokens);
+/* Where the mask would have to be found: the constraint, to be asked for single tokens. Else
+ * NULL. */
+struct constraint_cursor *guard_unmasked(struct guard *guard);
 /* Whether a token that the mask allows may be chosen. One that brings the mark and goes on with
  * what the constraint refuses may not; it is banned. */
 bool guard_takes(struct guard *guard, int32_t id);

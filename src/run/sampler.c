@@ -20,6 +20,24 @@ static bool is_greedy(const struct weir_sampler_options *options)
     return options->temperature < SAMPLER_TEMPERATURE_MIN && options->dynatemp_range == 0;
 }
 
+/* Looks at what the steps begin with: those that adjust logits, or are off, and then the best
+ * few. */
+static void find_best_count(struct weir_sampler *sampler, const char *chain, bool greedy)
+{
+    const struct weir_sampler_options *options = &sampler->options;
+    if (greedy) {
+        sampler->adjusting_count = sampler->steps_count - 1;
+        sampler->best_count = 1;
+        return;
+    }
+    const char *letter = chain;
+    while (*letter != 0 && (sampler_kind_of_letter(*letter)->adjusts ||
+                            (*letter == 's' && !(options->top_n_sigma > 0))))
+        letter++;
+    sampler->adjusting_count = (uint32_t)(letter - chain);
+    sampler->best_count = *letter == 'k' && options->top_k > 0 ? (uint32_t)options->top_k : 0;
+}
+
 static void choose_steps(struct weir_sampler *sampler)
 {
     const struct weir_sampler_options *options = &sampler->options;
@@ -32,6 +50,7 @@ static void choose_steps(struct weir_sampler *sampler)
     }
     if (greedy)
         add_step(sampler, sampler_kind_of_letter('t')->step);
+    find_best_count(sampler, chain, greedy);
     if (options->mirostat == 1)
         add_step(sampler, sampler_step_mirostat_1);
     if (options->mirostat == 2)
@@ -149,23 +168,54 @@ void weir_sampler_accept(struct weir_sampler *sampler, int32_t id)
 static void keep_allowed(struct candidates *set, struct guard *guard)
 {
     uint32_t tokens;
-    for (uint32_t i = 0; i < guard->banned_count; i++)
-        set->logits[guard->banned[i]] = -INFINITY;
     const uint64_t *mask = guard_mask(guard, &tokens);
     if (mask != NULL)
         candidates_keep_bits(set, mask, tokens);
 }
 
+/* Leaves the best that the guard allows, by asking for one after the other: a mask of a state that
+ * allows almost all is dear, and where a string may have so many characters each is another state.
+ * False if that takes too long; then logits are changed, but no token is gone. */
+static bool keep_best_allowed(struct weir_sampler *sampler)
+{
+    enum { ASKED_MAX = 512 };
+    struct candidates *set = &sampler->set;
+    struct constraint_cursor *cursor = guard_unmasked(&sampler->guard);
+    int32_t kept[ASKED_MAX];
+    uint32_t kept_count = 0;
+    if (cursor == NULL || sampler->best_count == 0 || sampler->best_count > ASKED_MAX / 2)
+        return false;
+    for (uint32_t i = 0; i < ASKED_MAX && i < set->count; i++) {
+        candidates_sort(set, i + 1);
+        if (constraint_allows(cursor, set->ids[i]))
+            kept[kept_count++] = (int32_t)i;
+        if (kept_count < sampler->best_count)
+            continue;
+        candidates_keep_indices(set, kept, kept_count);
+        return true;
+    }
+    candidates_unsort(set);
+    return false;
+}
+
+/* The mask is applied before all else that takes tokens away. What adjusts logits does so to each
+ * by itself, whatever others there are. */
 const struct candidates *sampler_filter(struct weir_sampler *sampler, const float *logits)
 {
     struct candidates *set = &sampler->set;
+    struct guard *guard = &sampler->guard;
     candidates_fill(set, logits);
     for (uint64_t i = 0; i < sampler->biases_count; i++) {
         const struct weir_logit_bias bias = sampler->biases[i];
         set->logits[bias.id] = logit_clean((double)set->logits[bias.id] + bias.bias);
     }
-    keep_allowed(set, &sampler->guard); /* behind the biases, which go by id */
-    for (uint32_t i = 0; i < sampler->steps_count; i++)
+    for (uint32_t i = 0; i < guard->banned_count; i++)
+        set->logits[guard->banned[i]] = -INFINITY;
+    for (uint32_t i = 0; i < sampler->adjusting_count; i++)
+        sampler->steps[i](sampler);
+    if (!keep_best_allowed(sampler))
+        keep_allowed(set, guard);
+    for (uint32_t i = sampler->adjusting_count; i < sampler->steps_count; i++)
         sampler->steps[i](sampler);
     return set;
 }

@@ -58,6 +58,8 @@ struct weir_sampler {
     double mirostat_mu;
     sampler_step_fn *steps[SAMPLER_STEPS_MAX];
     uint32_t steps_count;
+    uint32_t adjusting_count; /* steps at the beginning that take no token away */
+    uint32_t best_count;      /* what follows them keeps so many of the best; 0: something else */
 
     struct weir_logit_bias *biases;
     uint64_t biases_count;

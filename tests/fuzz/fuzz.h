@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+int fuzz_gbnf(const uint8_t *data, size_t size);
 int fuzz_gguf(const uint8_t *data, size_t size);
 int fuzz_imatrix(const uint8_t *data, size_t size);
 int fuzz_jinja(const uint8_t *data, size_t size);
@@ -16,6 +17,7 @@ int fuzz_profile(const uint8_t *data, size_t size);
 int fuzz_reply(const uint8_t *data, size_t size);
 int fuzz_hf_tokenizer(const uint8_t *data, size_t size);
 int fuzz_safetensors(const uint8_t *data, size_t size);
+int fuzz_schema(const uint8_t *data, size_t size);
 int fuzz_snapshot(const uint8_t *data, size_t size);
 int fuzz_tokenizer(const uint8_t *data, size_t size);
 

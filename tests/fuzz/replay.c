@@ -180,6 +180,27 @@ TEST(fuzz_replay_jinja)
                             sizeof words / sizeof words[0]});
 }
 
+TEST(fuzz_replay_gbnf)
+{
+    static const char *const words[] = {
+        "root", "::=", "\"a\"", "[^b]",  "(",  ")",     "|",  "*",
+        "+",    "?",   "{2,3}", "\\x41", "\n", "<[1]>", "a ",
+    };
+    replay(&(struct target){fuzz_gbnf, "../fuzz/corpus/gbnf", 6, words,
+                            sizeof words / sizeof words[0]});
+}
+
+TEST(fuzz_replay_schema)
+{
+    static const char *const words[] = {
+        "\"type\":", "\"anyOf\":", "\"$ref\":", "\"#\"", "\"items\":", "\"minimum\":",
+        "true",      "false",      "{",         "}",     "[",          "]",
+        ",",         "\"a\"",      "9",         "-1.5",
+    };
+    replay(&(struct target){fuzz_schema, "../fuzz/corpus/schema", 8, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_safetensors)
 {
     static const char *const words[] = {

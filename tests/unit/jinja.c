@@ -118,6 +118,8 @@ TEST(jinja_knows_what_is_not_of_jinja2)
 {
     check_rendering("{% generation %}{{ x }}{% endgeneration %}", "{\"x\": 1}", "1");
     check_rendering("{{ strftime_now('%Y-%m') }}", "{}", "1970-01");
+    check_rendering("{% set v = s|from_json %}{{ v.a[1] }}{{ v|tojson }}",
+                    "{\"s\": \"{\\\"a\\\": [1.0, \\\"x\\\"]}\"}", "x{\"a\": [1.0, \"x\"]}");
     check_rendering("{{ d.items }} {{ d.items()|list|length }}", "{\"d\": {\"items\": 7}}", "7 1");
 }
 
@@ -161,6 +163,9 @@ TEST(jinja_refuses_with_the_place)
          "T:1:7: the filter 'nofilter' is not known here"},
         {"{{ range(2 ** 20) }}", WEIR_ERR_FULL, "T:1:9: a range has more than 100000 numbers"},
         {"{{ 'a'.split('') }}", WEIR_ERR_FORMAT, "T:1:13: the separator of split is empty"},
+        {"{{ '[1'|from_json }}", WEIR_ERR_FORMAT,
+         "T:1:8: from_json: line 1, column 3: the text ends here: no comma and no ] behind an "
+         "element"},
         {"{{ [1][::0] }}", WEIR_ERR_FORMAT, "T:1:7: this step of a slice leads nowhere"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -212,6 +217,8 @@ TEST(jinja_knows_where_bytes_come_from)
     check_origins("{% macro m(a) %}[{{ a }}]{% endmacro %}{{ m(u) }}", "[user]", ".uuuu.");
     check_origins("{{ '%s!'|format(u) }}{{ u|reverse }}{{ u|first }}", "user!resuu", "uuuu.uuuuu");
     check_origins("{% for c in u %}{{ c }}-{% endfor %}", "u-s-e-r-", "u.u.u.u.");
+    check_origins("{{ '[\"a\"]'|from_json|first }}{{ ('\"' ~ u ~ '\"')|from_json }}", "auser",
+                  "uuuuu");
     check_origins("{{ 'yes' if u == 'user' }}{{ u if false }}", "yes", "...");
 }
 
@@ -231,11 +238,11 @@ TEST(jinja_is_bounded)
     check_refusal("{% set l = [] %}{{ l.append(l) }}{{ l == [l] }}", "{}", WEIR_ERR_FULL,
                   "T:1:42: the template goes more than 1000 levels deep");
     check_refusal("{{ 'abcdefghijklmnop' * 100000000 }}", "{}", WEIR_ERR_FULL,
-                  "T:1:23: the template takes more than 268435968 bytes of memory");
+                  "T:1:23: the template takes more than 134218240 bytes of memory");
     check_refusal("{% set ns = namespace(s='abc') %}"
                   "{% for a in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
                   "{}", WEIR_ERR_FULL,
-                  "T:1:77: the template takes more than 268435968 bytes of memory");
+                  "T:1:77: the template takes more than 134218240 bytes of memory");
 }
 
 /* A source of one text many times. */
@@ -294,7 +301,7 @@ static void alloc_scenario(void *argument)
     static const char source[] =
         "{% macro m(a) %}{{ a|upper }}{% endmacro %}{% set ns = namespace(q=[1, {'a': 2}]) %}"
         "{% for k, v in d|dictsort %}{{ m(k) }}{{ v|tojson }}{{ loop.index }}{% endfor %}"
-        "{{ 'x' * 9000 }}";
+        "{{ 'x' * 9000 }}{{ ('[1, {}]'|from_json)[0] }}";
     struct jinja_output output;
     const enum weir_status status = render(
         source, sizeof source - 1, "{\"d\": {\"b\": 1.5, \"a\": [null, true]}}", &output, NULL);

@@ -225,6 +225,50 @@ TEST(reply_calls_as_objects)
     CHECK_CASES(cases);
 }
 
+static void expect_same(const struct bytes *a, const struct bytes *b)
+{
+    CHECK_INT(a->length, b->length);
+    CHECK(a->length == 0 || memcmp(a->data, b->data, a->length) == 0);
+}
+
+/* `begin`, then `count` times the byte `c`, then `end`. */
+static struct bytes long_text(const char *begin, char c, size_t count, const char *end)
+{
+    struct bytes text = {0};
+    bytes_add_text(&text, begin);
+    for (size_t i = 0; i < count; i++)
+        bytes_add(&text, &c, 1);
+    bytes_add_text(&text, end);
+    return text;
+}
+
+/* What is held back is bounded: a value that does not end becomes a string that is told as it
+ * comes, an object that does not end is text. */
+TEST(reply_holds_back_4_mib_at_most)
+{
+    enum { COUNT = (4 << 20) + 100 };
+    const struct said_options options = {.tools = tools, .piece = 4096};
+    struct weir_error err = {0};
+    struct message message;
+    struct bytes text = long_text(BEGIN "<parameter=n>\n", '1', COUNT, "\n</parameter>\n" END);
+    CHECK_OK(said_message(&message, text.data, text.length, &options, &err), &err);
+    CHECK_INT(message.calls_count, 1);
+    CHECK_INT(message.calls[0].arguments.length, strlen("{\"n\":\"\"}") + COUNT);
+    message_release(&message);
+    bytes_release(&text);
+    text = long_text("<tool_call>{\"name\":\"", '1', COUNT, "\"}</tool_call>");
+    CHECK_OK(said_message(&message, text.data, text.length, &options, &err), &err);
+    expect_same(&message.content, &text);
+    CHECK_INT(message.calls_count, 0);
+    message_release(&message);
+    bytes_release(&text);
+    text = long_text("<tool_call>", '\n', 1000, "<function=f>");
+    CHECK_OK(said_message(&message, text.data, text.length, &options, &err), &err);
+    expect_same(&message.content, &text);
+    message_release(&message);
+    bytes_release(&text);
+}
+
 /* ---- refusals -------------------------------------------------------------------------------- */
 
 static void ignore(void *user, const struct weir_reply_event *event)
@@ -269,6 +313,8 @@ TEST(reply_ends_once)
 {
     struct weir_reply *reply;
     struct weir_error err = {0};
+    CHECK_OK(open_with("null", &reply, &err), &err);
+    weir_reply_close(reply);
     CHECK_OK(open_with("[]", &reply, &err), &err);
     CHECK_OK(weir_reply_push(reply, "", 0, &err), &err);
     CHECK_OK(weir_reply_finish(reply, &err), &err);
@@ -418,6 +464,36 @@ TEST(reply_loses_nothing_however_it_is_cut)
         bytes_release(&text);
     }
     CHECK(calls > 500 && cut > 200);
+}
+
+/* A format says where reasoning goes, and changes nothing else: BOTH has the reasoning of APART and
+ * the content of NONE, and all three the same calls. */
+TEST(reply_formats_agree)
+{
+    for (uint64_t stream = 0; stream < 2000; stream++) {
+        struct draw choices = {.stream = stream};
+        struct bytes text = {0};
+        struct message said[3];
+        struct weir_error err = {0};
+        add_reply(&text, &choices);
+        for (int format = 0; format < 3; format++) {
+            const struct said_options options = {
+                .tools = tools, .in_reasoning = true, .format = (enum weir_reasoning_format)format};
+            CHECK_OK(said_message(&said[format], text.data, text.length, &options, &err), &err);
+        }
+        const struct message *both = &said[WEIR_REASONING_BOTH];
+        expect_same(&both->reasoning, &said[WEIR_REASONING_APART].reasoning);
+        expect_same(&both->content, &said[WEIR_REASONING_NONE].content);
+        CHECK_INT(said[WEIR_REASONING_NONE].reasoning.length, 0);
+        for (int format = 0; format < 2; format++) {
+            CHECK_INT(said[format].calls_count, both->calls_count);
+            for (uint64_t i = 0; i < both->calls_count; i++)
+                expect_same(&said[format].calls[i].arguments, &both->calls[i].arguments);
+        }
+        for (int format = 0; format < 3; format++)
+            message_release(&said[format]);
+        bytes_release(&text);
+    }
 }
 
 /* Without tools all is text, and where reasoning is not told apart, all of it. */

@@ -521,3 +521,52 @@ TEST(tokenizer_is_shared_by_threads)
         CHECK(together.sums[thread] == alone.sums[0]);
     weir_tokenizer_close(tokenizer);
 }
+
+/* ---- trusted in part ------------------------------------------------------------------------- */
+
+static size_t count_controls(const struct weir_tokenizer *tokenizer, const char *text,
+                             const struct text_range *trusted, size_t trusted_count)
+{
+    int32_t ids[128];
+    size_t count, controls = 0, at = 0;
+    struct weir_error err = {0};
+    struct special_scan scan = {.text = (const uint8_t *)text,
+                                .length = strlen(text),
+                                .trusted = trusted,
+                                .trusted_count = trusted_count};
+    CHECK_OK(tokenizer_encode_scan(tokenizer, &scan, ids, 128, &count, &err), &err);
+    for (size_t i = 0; i < count; i++) {
+        size_t shown, length;
+        weir_tokenizer_piece(tokenizer, ids[i], false, &shown);
+        const char *piece = weir_tokenizer_piece(tokenizer, ids[i], true, &length);
+        CHECK(memcmp(text + at, piece, length) == 0);
+        controls += shown == 0;
+        at += length;
+    }
+    CHECK_INT(at, strlen(text));
+    return controls;
+}
+
+/* A control token counts if all of it is within one range, wherever else ranges lie. */
+TEST(tokenizer_finds_control_tokens_where_text_is_trusted)
+{
+    static const char text[] = "a<|im_end|><think><|im_end|>b"; /* at 1 and at 18 */
+    static struct toy_vocab vocab;
+    struct weir_tokenizer *tokenizer;
+    struct weir_error err = {0};
+    toy_vocab_usual(&vocab, PRETOKENIZER_QWEN35);
+    CHECK_OK(tokenizer_open(&tokenizer, &vocab.source, &err), &err);
+    for (size_t from = 0; from < sizeof text; from++) {
+        for (size_t to = from; to < sizeof text; to++) {
+            const struct text_range range = {from, to};
+            const size_t expected = (from <= 1 && to >= 11) + (from <= 18 && to >= 28);
+            CHECK_INT(count_controls(tokenizer, text, &range, 1), expected);
+            const struct text_range halves[] = {{0, from}, {to + 1, sizeof text - 1}};
+            const size_t outside = (from >= 11) + (from >= 28) + (to < 1) + (to < 18);
+            if (to + 1 < sizeof text)
+                CHECK_INT(count_controls(tokenizer, text, halves, 2), outside);
+        }
+    }
+    CHECK_INT(count_controls(tokenizer, text, NULL, 0), 0);
+    weir_tokenizer_close(tokenizer);
+}

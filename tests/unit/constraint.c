@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT
+ * Tests of constraints over a tokenizer, and of the sampler that keeps to them: each mask against
+ * a match of every token's text. Run alone: build/tests/weir-test constraint_ */
+#include "alloc.h"
+#include "test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "run/constraint.h"
+#include "toy_vocab.h"
+
+enum { TEXT_MAX = 4096, PADDING = 5 /* logits of no token */ };
+
+struct fixture {
+    struct toy_vocab vocab;
+    struct weir_tokenizer *tokenizer;
+    struct weir_grammar *grammar;
+    struct weir_constraint *constraint;
+    uint32_t tokens;
+};
+
+static void open_grammar(struct fixture *fixture, const char *text)
+{
+    struct weir_error err = {0};
+    const enum weir_status status =
+        text[0] == '{' ? weir_grammar_open_schema(&fixture->grammar, text, strlen(text), &err)
+                       : weir_grammar_open_gbnf(&fixture->grammar, text, strlen(text), &err);
+    CHECK_OK(status, &err);
+}
+
+static struct fixture *open_fixture(const char *grammar)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    struct weir_error err = {0};
+    CHECK(fixture != NULL);
+    toy_vocab_usual(&fixture->vocab, PRETOKENIZER_QWEN35);
+    toy_vocab_random(&fixture->vocab, "{}[]\":,ab01 \\\n\xc3\xa9", 200, 3);
+    fixture->vocab.source.eos = toy_vocab_add(&fixture->vocab, "<|end|>", TOKEN_CONTROL);
+    CHECK_OK(tokenizer_open(&fixture->tokenizer, &fixture->vocab.source, &err), &err);
+    fixture->tokens = weir_tokenizer_size(fixture->tokenizer);
+    open_grammar(fixture, grammar);
+    CHECK_OK(weir_constraint_open(&fixture->constraint, fixture->grammar, fixture->tokenizer, &err),
+             &err);
+    return fixture;
+}
+
+static void close_fixture(struct fixture *fixture)
+{
+    weir_constraint_close(fixture->constraint);
+    weir_grammar_close(fixture->grammar);
+    weir_tokenizer_close(fixture->tokenizer);
+    free(fixture);
+}
+
+static enum weir_match match(const struct fixture *fixture, const char *text, size_t length)
+{
+    enum weir_match result;
+    struct weir_error err = {0};
+    CHECK_OK(weir_grammar_match(fixture->grammar, text, length, &result, &err), &err);
+    return result;
+}
+
+static bool has_bit(const uint64_t *bits, int32_t id)
+{
+    return bits[id / 64] >> (id % 64) & 1;
+}
+
+/* ---- masks ----------------------------------------------------------------------------------- */
+
+/* Whether a token may come behind a text, by its definition. */
+static bool may_come(const struct fixture *fixture, const char *text, size_t length, int32_t id)
+{
+    char longer[TEXT_MAX];
+    size_t bytes;
+    if (weir_tokenizer_ends_generation(fixture->tokenizer, id))
+        return match(fixture, text, length) == WEIR_MATCH_WHOLE;
+    const char *piece = weir_tokenizer_piece(fixture->tokenizer, id, false, &bytes);
+    memcpy(longer, text, length);
+    memcpy(longer + length, piece, bytes);
+    return bytes > 0 && match(fixture, longer, length + bytes) != WEIR_MATCH_NOT;
+}
+
+static void check_mask(const struct fixture *fixture, const uint64_t *mask, const char *text,
+                       size_t length)
+{
+    for (uint32_t id = 0; id < fixture->tokens; id++) {
+        const bool expected = may_come(fixture, text, length, (int32_t)id);
+        if (has_bit(mask, (int32_t)id) != expected)
+            test_fail(__FILE__, __LINE__, "behind \"%.*s\" token %u is %s", (int)length, text, id,
+                      expected ? "refused" : "allowed");
+    }
+}
+
+/* One of the allowed tokens that do not end generation, or -1. */
+static int32_t choose(const struct fixture *fixture, const uint64_t *mask, uint64_t bits)
+{
+    const uint32_t from = (uint32_t)(bits % fixture->tokens);
+    for (uint32_t i = 0; i < fixture->tokens; i++) {
+        const int32_t id = (int32_t)((from + i) % fixture->tokens);
+        if (has_bit(mask, id) && !weir_tokenizer_ends_generation(fixture->tokenizer, id))
+            return id;
+    }
+    return -1;
+}
+
+static void walk(struct fixture *fixture, uint64_t stream, int steps)
+{
+    struct constraint_cursor cursor;
+    struct weir_error err = {0};
+    char text[TEXT_MAX];
+    size_t length = 0, bytes;
+    CHECK_OK(constraint_attach(fixture->constraint, &cursor, false, &err), &err);
+    for (int i = 0; i < steps; i++) {
+        uint32_t tokens;
+        const uint64_t *mask = constraint_mask(&cursor, &tokens);
+        CHECK_INT(tokens, fixture->tokens);
+        check_mask(fixture, mask, text, length);
+        const int32_t id = choose(fixture, mask, rng_bits(test_seed(), stream, (uint64_t)i));
+        if (id < 0)
+            break;
+        const char *piece = weir_tokenizer_piece(fixture->tokenizer, id, false, &bytes);
+        memcpy(text + length, piece, bytes);
+        length += bytes;
+        constraint_accept(&cursor, id);
+    }
+    constraint_detach(&cursor);
+}
+
+static const char *const grammars[] = {
+    "root ::= [a-c]{2,5} (\"-\" [0-9]+)* \".\"?",
+    "root ::= \"(\" root \")\" | [^()] root | \"x\"",
+    "root ::= (\"a\" | \"aa\" | \"ab\" | \"\xc3\xa9\")+ [\\u00e0-\\u4e2d]",
+    "{\"type\":\"object\"}",
+    "{\"properties\":{\"a\":{\"type\":\"integer\",\"maximum\":70},\"ab\":{\"maxLength\":4},"
+    "\"b\":{}},\"required\":[\"ab\"],\"additionalProperties\":{\"type\":\"null\"}}",
+    "{\"type\":\"array\",\"items\":{\"enum\":[\"a\",\"ab\",0,10,\"\\n\"]},\"minItems\":2}",
+    "{\"pattern\":\"^a+(b|\\\\s)*$\",\"maxLength\":7}",
+};
+
+TEST(constraint_masks_are_those_of_each_token)
+{
+    for (size_t i = 0; i < sizeof grammars / sizeof grammars[0]; i++) {
+        struct fixture *fixture = open_fixture(grammars[i]);
+        for (uint64_t round = 0; round < 1; round++)
+            walk(fixture, i * 100 + round, 9);
+        close_fixture(fixture);
+    }
+}
+
+TEST(constraint_names_tokens)
+{
+    struct fixture *fixture =
+        open_fixture("root ::= \"a\" (<think> | !<[98]>) (<|im_start|> | \"</think>\") \"b\"");
+    struct constraint_cursor cursor;
+    struct weir_error err = {0};
+    uint32_t tokens;
+    const int32_t think = weir_tokenizer_find(fixture->tokenizer, "<think>", 7);
+    const int32_t start = weir_tokenizer_find(fixture->tokenizer, "<|im_start|>", 12);
+    const int32_t close = weir_tokenizer_find(fixture->tokenizer, "</think>", 8);
+    CHECK(think > 0 && start > 0 && close > 0);
+    CHECK_OK(constraint_attach(fixture->constraint, &cursor, false, &err), &err);
+    constraint_accept(&cursor, 'a');
+    const uint64_t *mask = constraint_mask(&cursor, &tokens);
+    CHECK(has_bit(mask, think) && has_bit(mask, 'c') && has_bit(mask, start) && !has_bit(mask, 98));
+    CHECK(!has_bit(mask, fixture->vocab.source.eos));
+    constraint_accept(&cursor, think);
+    mask = constraint_mask(&cursor, &tokens);
+    CHECK(has_bit(mask, start) && has_bit(mask, close) && has_bit(mask, '<') &&
+          !has_bit(mask, 'b'));
+    constraint_accept(&cursor, start);
+    mask = constraint_mask(&cursor, &tokens);
+    CHECK(has_bit(mask, 'b') && !has_bit(mask, 'a'));
+    constraint_accept(&cursor, 'b');
+    mask = constraint_mask(&cursor, &tokens);
+    for (uint32_t id = 0; id < tokens; id++)
+        CHECK_INT(has_bit(mask, (int32_t)id),
+                  weir_tokenizer_ends_generation(fixture->tokenizer, (int32_t)id));
+    constraint_detach(&cursor);
+    close_fixture(fixture);
+}
+
+/* More states than there is memory for: what was found is forgotten, and cursors stay where they
+ * are. Nothing is allocated. */
+TEST(constraint_forgets)
+{
+    enum { DEPTH = 30000 };
+    struct fixture *fixture = open_fixture("root ::= \"(\" root \")\" | \"[\" root \"]\" | \"x\"");
+    struct constraint_cursor cursor, other;
+    struct weir_error err = {0};
+    uint32_t tokens;
+    CHECK_OK(constraint_attach(fixture->constraint, &other, false, &err), &err);
+    CHECK_OK(constraint_attach(fixture->constraint, &cursor, false, &err), &err);
+    constraint_accept(&other, '[');
+    const uint64_t before = alloc_count();
+    for (uint32_t i = 0; i < DEPTH; i++)
+        constraint_accept(&cursor, rng_bits(1, 0, i) & 1 ? '(' : '[');
+    constraint_accept(&cursor, 'x');
+    for (uint32_t i = DEPTH; i-- > 0;) {
+        const int32_t expected = rng_bits(1, 0, i) & 1 ? ')' : ']';
+        const uint64_t *mask = constraint_mask(&cursor, &tokens);
+        CHECK(has_bit(mask, expected) && !has_bit(mask, ')' + ']' - expected));
+        constraint_accept(&cursor, expected);
+    }
+    CHECK_INT(alloc_count() - before, 0);
+    CHECK(has_bit(constraint_mask(&cursor, &tokens), fixture->vocab.source.eos));
+    constraint_accept(&other, 'x');
+    CHECK(has_bit(constraint_mask(&other, &tokens), ']'));
+    CHECK(!has_bit(constraint_mask(&other, &tokens), ')'));
+    constraint_detach(&cursor);
+    close_fixture(fixture);
+}
+
+/* ---- sampler --------------------------------------------------------------------------------- */
+
+static struct weir_sampler *open_sampler(const struct fixture *fixture, uint64_t seed)
+{
+    struct weir_sampler_options options;
+    struct weir_sampler *sampler;
+    struct weir_error err = {0};
+    weir_sampler_options_init(&options);
+    options.seed = seed;
+    options.temperature = 2;
+    CHECK_OK(weir_sampler_open(&sampler, &options, fixture->tokens + PADDING, 64,
+                               fixture->tokenizer, &err),
+             &err);
+    return sampler;
+}
+
+/* Logits of a model that knows nothing. */
+static void random_logits(float *logits, uint32_t count, uint64_t seed, uint64_t step)
+{
+    for (uint32_t i = 0; i < count; i++)
+        logits[i] = 4 * (float)rng_uniform(seed, 100 + step, i);
+}
+
+/* Generates up to an end, or `most` tokens. */
+static size_t generate(const struct fixture *fixture, struct weir_sampler *sampler, uint64_t seed,
+                       int most, char *text, bool *ended)
+{
+    float logits[TOY_TOKENS_MAX + PADDING];
+    size_t length = 0, bytes;
+    for (uint32_t i = 0; i < PADDING; i++)
+        logits[fixture->tokens + i] = -INFINITY;
+    *ended = false;
+    for (int i = 0; i < most && !*ended; i++) {
+        int32_t id = -1;
+        random_logits(logits, fixture->tokens, seed, (uint64_t)i);
+        CHECK_NO_ALLOC(id = weir_sampler_pick(sampler, logits));
+        CHECK_NO_ALLOC(weir_sampler_accept(sampler, id));
+        CHECK(id >= 0 && (uint32_t)id < fixture->tokens);
+        *ended = weir_tokenizer_ends_generation(fixture->tokenizer, id);
+        const char *piece = weir_tokenizer_piece(fixture->tokenizer, id, true, &bytes);
+        memcpy(text + length, piece, *ended ? 0 : bytes);
+        length += *ended ? 0 : bytes;
+    }
+    return length;
+}
+
+TEST(constraint_sampler_writes_texts_of_the_grammar)
+{
+    char text[TEXT_MAX];
+    for (size_t i = 0; i < sizeof grammars / sizeof grammars[0]; i++) {
+        struct fixture *fixture = open_fixture(grammars[i]);
+        for (uint64_t seed = 1; seed < 20; seed++) {
+            struct weir_sampler *sampler = open_sampler(fixture, seed);
+            struct weir_error err = {0};
+            bool ended;
+            CHECK_OK(weir_sampler_constrain(sampler, fixture->constraint, NULL, &err), &err);
+            const size_t length = generate(fixture, sampler, seed, 60, text, &ended);
+            const enum weir_match result = match(fixture, text, length);
+            if (result == WEIR_MATCH_NOT || (ended && result != WEIR_MATCH_WHOLE))
+                test_fail(__FILE__, __LINE__, "grammar %zu: \"%.*s\"", i, (int)length, text);
+            weir_sampler_close(sampler);
+        }
+        close_fixture(fixture);
+    }
+}
+
+/* Whether a mask is found first or tokens are asked for one by one, the choice is the same. */
+TEST(constraint_mask_or_not_is_the_same_choice)
+{
+    static const struct {
+        float temperature;
+        int32_t top_k;
+        const char *chain;
+    } cases[] = {{0, 40, "edskypmxt"}, {1, 3, "edskypmxt"}, {2, 40, "ekt"}, {1, 40, "kpt"}};
+    float logits[TOY_TOKENS_MAX];
+    struct weir_error err = {0};
+    for (size_t i = 0; i < sizeof grammars / sizeof grammars[0] * 4; i++) {
+        struct fixture *fixture = open_fixture(grammars[i / 4]);
+        struct constraint_cursor cursor;
+        struct weir_constraint *other;
+        struct weir_sampler *samplers[2];
+        struct weir_sampler_options options;
+        weir_sampler_options_init(&options);
+        options.seed = i;
+        options.temperature = cases[i % 4].temperature;
+        options.top_k = cases[i % 4].top_k;
+        options.presence_penalty = 2;
+        snprintf(options.chain, sizeof options.chain, "%s", cases[i % 4].chain);
+        CHECK_OK(weir_constraint_open(&other, fixture->grammar, fixture->tokenizer, &err), &err);
+        for (int k = 0; k < 2; k++) {
+            CHECK_OK(weir_sampler_open(&samplers[k], &options, fixture->tokens, 64,
+                                       fixture->tokenizer, &err),
+                     &err);
+            CHECK_OK(weir_sampler_constrain(samplers[k], k == 0 ? fixture->constraint : other, NULL,
+                                            &err),
+                     &err);
+        }
+        CHECK_OK(constraint_attach(other, &cursor, false, &err), &err);
+        for (uint64_t step = 0; step < 25; step++) {
+            uint32_t tokens;
+            random_logits(logits, fixture->tokens, i, step);
+            constraint_mask(&cursor, &tokens); /* so the second one knows it */
+            CHECK(constraint_knows_mask(&cursor));
+            const int32_t id = weir_sampler_pick(samplers[0], logits);
+            CHECK_INT(weir_sampler_pick(samplers[1], logits), id);
+            weir_sampler_accept(samplers[0], id);
+            weir_sampler_accept(samplers[1], id);
+            constraint_accept(&cursor, id);
+        }
+        constraint_detach(&cursor);
+        weir_sampler_close(samplers[0]);
+        weir_sampler_close(samplers[1]);
+        weir_constraint_close(other);
+        close_fixture(fixture);
+    }
+}
+
+/* The mark may be split over tokens, and a token may hold its end and more. */
+TEST(constraint_begins_behind_a_mark)
+{
+    struct fixture *fixture = open_fixture("root ::= [ab]{3} \"\\n\"");
+    struct weir_error err = {0};
+    int found = 0;
+    for (uint64_t seed = 1; seed < 150; seed++) {
+        char text[TEXT_MAX];
+        bool ended;
+        struct weir_sampler *sampler = open_sampler(fixture, seed);
+        CHECK_OK(weir_sampler_constrain(sampler, fixture->constraint, "aa", &err), &err);
+        const size_t length = generate(fixture, sampler, seed, 120, text, &ended);
+        text[length] = 0;
+        const char *mark = strstr(text, "aa");
+        weir_sampler_close(sampler);
+        if (mark == NULL || strlen(text) != length)
+            continue;
+        size_t skip = 2;
+        while (skip < 4 && mark[skip] == '\n')
+            skip++;
+        const enum weir_match result =
+            match(fixture, mark + skip, length - (size_t)(mark + skip - text));
+        found++;
+        if (result == WEIR_MATCH_NOT || (ended && result != WEIR_MATCH_WHOLE))
+            test_fail(__FILE__, __LINE__, "seed %d: \"%s\"", (int)seed, text);
+    }
+    CHECK(found > 10);
+    close_fixture(fixture);
+}
+
+TEST(constraint_ends_reasoning)
+{
+    struct fixture *fixture = open_fixture("root ::= [ab]{3}");
+    struct weir_error err = {0};
+    for (uint32_t budget = 0; budget < 9; budget++) {
+        char text[TEXT_MAX];
+        bool ended;
+        struct weir_sampler *sampler = open_sampler(fixture, budget);
+        CHECK_OK(
+            weir_sampler_limit_reasoning(sampler, budget, "</think>", " So.</think>\n\n", &err),
+            &err);
+        CHECK_OK(weir_sampler_constrain(sampler, fixture->constraint, "</think>", &err), &err);
+        const size_t length = generate(fixture, sampler, budget, 40, text, &ended);
+        text[length] = 0;
+        const char *mark = strstr(text, "</think>\n\n");
+        CHECK(ended && mark != NULL && strlen(mark) == 13);
+        CHECK(strncmp(mark - 4, " So.", 4) == 0);
+        CHECK_INT(match(fixture, mark + 10, 3), WEIR_MATCH_WHOLE);
+        weir_sampler_close(sampler);
+    }
+    close_fixture(fixture);
+}
+
+/* What is forced waits for the end of a character, and a natural mark ends the watch. */
+TEST(constraint_reasoning_waits_and_ends)
+{
+    struct fixture *fixture = open_fixture("root ::= \"a\"");
+    struct weir_error err = {0};
+    float logits[TOY_TOKENS_MAX + PADDING] = {0};
+    logits['z'] = INFINITY;
+    const int32_t close = weir_tokenizer_find(fixture->tokenizer, "</think>", 8);
+    struct weir_sampler *sampler = open_sampler(fixture, 1);
+    CHECK_OK(weir_sampler_limit_reasoning(sampler, 2, "</think>", "</think>", &err), &err);
+    weir_sampler_accept(sampler, 'x');
+    weir_sampler_accept(sampler, 0xe4);
+    CHECK_INT(weir_sampler_pick(sampler, logits), 'z');
+    weir_sampler_accept(sampler, 0xb8);
+    CHECK_INT(weir_sampler_pick(sampler, logits), 'z');
+    weir_sampler_accept(sampler, 0xad);
+    CHECK_INT(weir_sampler_pick(sampler, logits), close);
+    weir_sampler_accept(sampler, close);
+    CHECK_INT(weir_sampler_pick(sampler, logits), 'z');
+    CHECK_OK(weir_sampler_limit_reasoning(sampler, 2, "</think>", "</think>", &err), &err);
+    weir_sampler_accept(sampler, close);
+    weir_sampler_accept(sampler, 'x');
+    weir_sampler_accept(sampler, 'x');
+    CHECK_INT(weir_sampler_pick(sampler, logits), 'z');
+    CHECK_INT(weir_sampler_limit_reasoning(sampler, 2, "", "</think>", &err), WEIR_ERR_ARGUMENT);
+    CHECK_TEXT(err.text, "a mark of 0 bytes, expected 1 to 64");
+    weir_sampler_close(sampler);
+    close_fixture(fixture);
+}
+
+TEST(constraint_refusals)
+{
+    struct fixture *fixture = open_fixture("root ::= \"a\"");
+    static const char *const grammars_refused[] = {"root ::= <none>", "root ::= <[99999]>"};
+    char expected[2][128] = {"grammar: the vocabulary has no token <none>"};
+    snprintf(expected[1], sizeof expected[1], "grammar: token 99999: the vocabulary has %u tokens",
+             fixture->tokens);
+    for (size_t i = 0; i < 2; i++) {
+        const char *text = grammars_refused[i];
+        struct weir_grammar *grammar;
+        struct weir_constraint *constraint;
+        struct weir_error err = {0};
+        CHECK_OK(weir_grammar_open_gbnf(&grammar, text, strlen(text), &err), &err);
+        CHECK_INT(weir_constraint_open(&constraint, grammar, fixture->tokenizer, &err),
+                  WEIR_ERR_ARGUMENT);
+        CHECK(constraint == NULL);
+        CHECK_TEXT(err.text, expected[i]);
+        weir_grammar_close(grammar);
+    }
+    close_fixture(fixture);
+}
+
+static void alloc_constraint(void *argument)
+{
+    const struct fixture *fixture = argument;
+    struct weir_constraint *constraint;
+    struct weir_sampler *sampler = NULL;
+    struct weir_sampler_options options;
+    struct weir_error err = {0};
+    weir_sampler_options_init(&options);
+    enum weir_status status =
+        weir_constraint_open(&constraint, fixture->grammar, fixture->tokenizer, &err);
+    if (status == WEIR_OK)
+        status =
+            weir_sampler_open(&sampler, &options, fixture->tokens, 64, fixture->tokenizer, &err);
+    if (status == WEIR_OK)
+        status = weir_sampler_constrain(sampler, constraint, "</think>", &err);
+    if (status == WEIR_OK)
+        status = weir_sampler_limit_reasoning(sampler, 3, "</think>", "so</think>", &err);
+    CHECK_INT(status, alloc_failed() ? WEIR_ERR_MEMORY : WEIR_OK);
+    weir_sampler_close(sampler);
+    weir_constraint_close(constraint);
+}
+
+TEST(constraint_alloc)
+{
+    struct fixture *fixture = open_fixture("root ::= \"a\" <think> | !<[7]>");
+    alloc_test(alloc_constraint, fixture);
+    close_fixture(fixture);
+}
