@@ -235,6 +235,24 @@ def test_interruptions(start):
     check('Exiting...' in t.screen(), 'a last word', t)
 
 
+def test_an_interrupted_prompt(start):
+    t = start('--reasoning', 'off', '--backend', 'ref', '-n', '4')  # which reads slowly
+    (t.folder / 'long.txt').write_text(180 * 'Ida lives in the old house and likes rice.\n')
+    t.wait_idle()
+    check('for the next message' in t.say('/read long.txt'), 'a file is read', t)
+    t.type('Where does Ida live?')
+    t.key('Enter')
+    t.wait_text('prefill ')
+    t.key('C-c')
+    t.wait_idle(3)
+    check('[stopped before it began' in t.screen(), 'the prompt is stopped', t)
+    t.say('/save asked.json')
+    saved = (t.folder / 'asked.json').read_text()
+    check('--- File: long.txt ---' in saved and saved.count('"role"') == 1, saved[-200:])
+    t.say('/undo')
+    check(len(answer_of(t.say(QUESTION))) > 0, 'an answer to another question', t)
+
+
 def test_first_message(start):
     t = start('--reasoning', 'off', '-p', QUESTION, '-st')
     check(t.status() == 0, 'exit status', t)
