@@ -47,17 +47,6 @@ static bool begins_in_reasoning(const struct options *options, const struct text
     return memmem(reply->bytes, reply->length, mark, sizeof mark - 1) != NULL;
 }
 
-static enum weir_reasoning_format format_of(const struct options *options)
-{
-    static const enum weir_reasoning_format formats[] = {
-        [FORMAT_NONE] = WEIR_REASONING_NONE,
-        [FORMAT_DEEPSEEK] = WEIR_REASONING_APART,
-        [FORMAT_DEEPSEEK_LEGACY] = WEIR_REASONING_BOTH,
-        [FORMAT_AUTO] = WEIR_REASONING_APART,
-    };
-    return formats[options->reasoning_format];
-}
-
 static enum weir_status take_apart(struct message *message, const struct options *options,
                                    const struct text *text, const struct text *tools,
                                    struct weir_error *err)
@@ -69,7 +58,7 @@ static enum weir_status take_apart(struct message *message, const struct options
     reply_options.tools = tools->bytes;
     reply_options.tools_length = tools->length;
     reply_options.in_reasoning = begins_in_reasoning(options, text);
-    reply_options.format = format_of(options);
+    reply_options.format = options_reasoning_format(options);
     reply_options.event = message_add;
     reply_options.event_user = message;
     TRY(weir_reply_open(&reply, &reply_options, err));

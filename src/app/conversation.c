@@ -130,7 +130,7 @@ static void settle_options(struct conversation *c)
     settings->variables = options->chat.variables;
     settings->reasoning = (enum weir_switch)options->reasoning;
     settings->reasoning_preserve = options->chat.reasoning_preserve;
-    settings->reasoning_format = options->reasoning_format;
+    settings->reasoning_format = options_reasoning_format(options);
     settings->reasoning_budget = options->chat.reasoning_budget;
     settings->reasoning_closing = options->chat.reasoning_closing;
     settings->grammar = c->grammar;

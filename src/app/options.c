@@ -94,3 +94,14 @@ enum weir_status text_list_add(struct text_list *list, const char *text, size_t 
     list->items[list->count++] = copy;
     return WEIR_OK;
 }
+
+enum weir_reasoning_format options_reasoning_format(const struct options *options)
+{
+    static const enum weir_reasoning_format formats[] = {
+        [FORMAT_NONE] = WEIR_REASONING_NONE,
+        [FORMAT_DEEPSEEK] = WEIR_REASONING_APART,
+        [FORMAT_DEEPSEEK_LEGACY] = WEIR_REASONING_BOTH,
+        [FORMAT_AUTO] = WEIR_REASONING_APART,
+    };
+    return formats[options->reasoning_format];
+}

@@ -208,6 +208,8 @@ struct options {
 void options_init(struct options *options);
 void options_release(struct options *options);
 
+enum weir_reasoning_format options_reasoning_format(const struct options *options);
+
 /* Appends a copy of the text. */
 enum weir_status text_list_add(struct text_list *list, const char *text, size_t length,
                                struct weir_error *err);

@@ -257,7 +257,7 @@ enum weir_status weir_chat_reply(struct weir_chat *chat, struct weir_chat_info *
                                 chat->settings.options.reasoning_format == WEIR_REASONING_BOTH,
                                 err));
     /* the last token is evaluated with the next prompt: nobody waits for a step of its own */
-    chat_place_settle(&chat->place, prompt.count + answer.tokens - 1, answer.last);
+    chat_place_end(&chat->place, prompt.count + answer.tokens - 1, answer.last);
     tell(chat, &prompt, &answer, out);
     chat->replies++;
 out:
@@ -274,7 +274,6 @@ enum weir_status weir_chat_settle(struct weir_chat *chat, struct weir_error *err
     TRY(chat_messages_add(&chat->messages, "user", "", 0, err));
     TRY(make_prompt(chat, &prompt, err));
     chat_place_seek(&chat->place, prompt.same);
-    chat->place.last = -1;
 out:
     chat_messages_cut(&chat->messages, messages);
     return status;

@@ -134,9 +134,12 @@ void chat_place_seek(struct chat_place *place, uint32_t most)
             position = other;
         }
     }
-    if (position < 0)
+    if (position == place->session->position)
+        return;
+    place->last = -1;
+    if (best == NULL)
         weir_session_reset(place->session);
-    if (best != NULL)
+    else
         weir_checkpoint_return(best, NULL); /* cannot fail: it is valid */
 }
 
@@ -168,8 +171,8 @@ enum weir_status chat_place_go(struct chat_place *place, struct weir_speculator 
 {
     struct weir_session *session = place->session;
     enum weir_status status;
-    place->last = -1;
     chat_place_seek(place, same < count ? same : count - 1);
+    place->last = -1;
     *reused = session->position;
     take_checkpoint(place);
     /* the reply begins there, or with the last token of a text without messages */
@@ -185,7 +188,7 @@ out:
     return status;
 }
 
-void chat_place_settle(struct chat_place *place, uint32_t position, int32_t last)
+void chat_place_end(struct chat_place *place, uint32_t position, int32_t last)
 {
     /* a round marks the session before it, and chooses at least one token behind the mark */
     if (place->session->position > position)

@@ -38,6 +38,6 @@ enum weir_status chat_place_go(struct chat_place *place, struct weir_speculator 
 
 /* Behind a reply: the session holds the first `position` tokens of it and the prompt, taken back if
  * they were more, and `last` is the one behind. */
-void chat_place_settle(struct chat_place *place, uint32_t position, int32_t last);
+void chat_place_end(struct chat_place *place, uint32_t position, int32_t last);
 
 #endif

@@ -374,6 +374,8 @@ static void converse(void *argument)
     if (status == WEIR_OK)
         status = weir_chat_reply(chat, &info, &err);
     if (status == WEIR_OK)
+        status = weir_chat_settle(chat, &err);
+    if (status == WEIR_OK)
         status = weir_chat_save(chat, bytes_sink, &json, &err);
     if (status == WEIR_OK)
         status = bytes_check(&json, &err);
