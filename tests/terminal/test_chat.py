@@ -17,6 +17,7 @@ import time
 PATIENCE_S = 20  # for what takes much less on an idle machine
 STATUS = re.compile(r'\[ Prompt: [\d.]+ t/s \| Generation: [\d.]+ t/s \| '
                     r'Context: (\d+) of (\d+) left \]')
+SHELL = 'trap : INT; "$@"; echo "status $?"; sleep 600'  # tells how the program ended
 QUESTION = 'What is red?'
 IDLE = re.compile(r'(^|\n)> \Z')
 
@@ -38,10 +39,8 @@ class Terminal:
         variables = {'HOME': str(folder), 'XDG_STATE_HOME': str(folder / 'state'),
                      'LC_ALL': 'C.UTF-8', 'PATH': os.environ['PATH'], **dict(environment)}
         assignments = [f'{name}={value}' for name, value in variables.items()]
-        self.tmux('-f', '/dev/null', 'new-session', '-d', '-x', '80', '-y', '40', 'sleep 600')
-        self.tmux('set-option', '-g', 'remain-on-exit', 'on')
-        self.tmux('respawn-pane', '-k', '-c', str(folder), 'env', '-i', 'TERM=screen',
-                  *assignments, *words)
+        self.tmux('-f', '/dev/null', 'new-session', '-d', '-x', '80', '-y', '40', '-c', str(folder),
+                  'sh', '-c', SHELL, 'sh', 'env', '-i', 'TERM=screen', *assignments, *words)
 
     def tmux(self, *words):
         done = subprocess.run(['tmux', '-u', '-L', self.socket, *words], capture_output=True,
@@ -92,10 +91,7 @@ class Terminal:
 
     def status(self):
         """Of the program, when it has ended."""
-        def dead(_):
-            state = self.tmux('display-message', '-p', '#{pane_dead} #{pane_dead_status}').split()
-            return state if len(state) == 2 and state[0] == '1' else None
-        return int(self.wait('the end', dead)[1])
+        return int(self.wait('the end', lambda s: re.search(r'(?m)^status (\d+)$', s))[1])
 
 
 def check(condition, what, terminal=None):
