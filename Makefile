@@ -8,7 +8,7 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 60
 LONG_MINUTES ?= 10
 LONG_SEED ?=
-DEMO ?= Once upon a time there was a miller named Flora.
+DEMO ?= Tell me a story about a miller named Flora.
 TRAIN_MINUTES ?= 60
 BENCH_PEER ?=
 
@@ -20,7 +20,7 @@ build/build.ninja:
 build: build/build.ninja ## build the program: build/weir
 	@ninja -C build
 
-demo: build ## let the model that ships with weir tell a story, with drafts and without
+demo: build ## ask the model that ships with weir for a story, with drafts and without
 	@sh tools/demo.sh build/weir "$(DEMO)"
 
 train: build/build.ninja ## make the model that ships with the project, anew: build/train

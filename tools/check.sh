@@ -372,8 +372,8 @@ run_part()
 mkdir -p "$logs"
 exec 3>&1 # for what a part says before it ends
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page terminal bench instructions clang \
-    asan tsan fuzz install
+[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page terminal bench instructions \
+    clang asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"
 done

@@ -1,32 +1,45 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The story of `make demo`, told twice: with drafts, as `weir run` does by itself, and once more
-# without. The texts must be the same to the byte; the speeds are told.
-#     tools/demo.sh WEIR PROMPT
+# The turn of a chat that `make demo` shows, taken twice: with drafts, as `weir chat` does by
+# itself, and once more without. The answers must be the same to the byte; the speeds are told.
+#     tools/demo.sh WEIR MESSAGE
 set -eu
 export LC_ALL=C
 weir=$1
-prompt=$2
+message=$2
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+colors=off
+if [ -t 1 ]; then
+    colors=on # though what comes through a pipe is no terminal to weir
+fi
 
-# The line of a log that tells how fast tokens came, and of drafts, if there were any.
+# One turn, and what it took: turn LOG FLAG...
+turn()
+{
+    log=$1
+    shift
+    printf '%s\n/stats\n' "$message" |
+        "$weir" chat --reasoning on --color $colors --seed "$seed" "$@" 2>"$log"
+}
+
+# The lines that tell how fast tokens came, and of drafts, if there were any.
 speeds()
 {
-    sed -n 's/^weir: *\(eval time\)/\1/p; s/^weir: *\(draft acceptance\)/\1/p' "$1"
+    sed -n 's/^\(Generation\): */\1: /p; s/^\(Drafts\): */\1: /p' "$1"
 }
 
 seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-{ "$weir" run -p "$prompt" --seed "$seed" 2>"$folder/log" || echo >"$folder/failed"; } |
-    tee "$folder/drafted"
+printf '> %s\n\n' "$message"
+{ turn "$folder/log" || echo >"$folder/failed"; } | tee "$folder/drafted"
+echo
 cat "$folder/log" >&2
 [ ! -e "$folder/failed" ]
-"$weir" run -p "$prompt" --seed "$seed" --spec-type none >"$folder/plain" 2>"$folder/plain.log"
+turn "$folder/plain.log" --spec-type none >"$folder/plain"
 cmp -s "$folder/drafted" "$folder/plain" || {
-    echo "error: without drafts the story is another one (seed $seed)" >&2
+    echo "error: without drafts the answer is another one (seed $seed)" >&2
     exit 1
 }
-echo
-echo "The same story, with drafts and without:"
+echo "The same answer, with drafts and without:"
 speeds "$folder/log" | sed 's/^/  with:    /'
 speeds "$folder/plain.log" | sed 's/^/  without: /'

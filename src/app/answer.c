@@ -80,6 +80,8 @@ static void leave_part(struct answer *answer, bool is_last)
         put_text(answer, answer->is_call_open ? " ... cut off]" : "]");
         put_style(answer, normal);
         put_text(answer, "\n");
+        answer->tools.length = answer->tools_whole; /* nobody is asked for what was cut off */
+        answer->is_call_open = false;
         break;
     }
 }

@@ -5,6 +5,7 @@
 #include <glob.h>
 #include <string.h>
 
+#include "app/bill.h"
 #include "app/chat_file.h"
 #include "app/conversation.h"
 #include "base/file.h"
@@ -229,6 +230,27 @@ static enum weir_status command_ctx(struct conversation *c, const char *argument
     return WEIR_OK;
 }
 
+/* Of the token in the middle of the last answer. What the plan says of a token that was evaluated
+ * cannot fail. */
+static void show_bill(struct conversation *c)
+{
+    const struct weir_chat_info *last = &c->last;
+    const struct round_makers makers = {.engine = c->loaded.engine,
+                                        .kind = c->speculation.options.kind,
+                                        .drafter = c->speculation.draft.engine};
+    const bool was_muted = c->log->info_muted;
+    struct bill bill;
+    if (last->reply_tokens < 2 || last->rounds.rounds == 0)
+        return;
+    const double ns = (double)last->reply_ns / (last->reply_tokens - 1);
+    const uint32_t cached = last->context_tokens - last->reply_tokens / 2 - 1;
+    if (bill_make(&bill, &makers, cached, &last->rounds, ns, NULL) != WEIR_OK)
+        return;
+    c->log->info_muted = false;
+    bill_print(&bill, c->log);
+    c->log->info_muted = was_muted;
+}
+
 static enum weir_status command_stats(struct conversation *c, const char *argument,
                                       struct weir_error *err)
 {
@@ -246,7 +268,9 @@ static enum weir_status command_stats(struct conversation *c, const char *argume
     if (rounds->drafts > 0)
         conversation_say(c, "Drafts:     %llu, of which %llu were right",
                          (unsigned long long)rounds->drafts, (unsigned long long)rounds->accepted);
-    return command_ctx(c, argument, err);
+    command_ctx(c, argument, err);
+    show_bill(c);
+    return WEIR_OK;
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -269,7 +293,8 @@ static const struct chat_command commands[] = {
     {"glob", "PATTERN", false, command_glob, "the same with all files of such names"},
     {"save", "FILE", false, command_save, "writes the messages to a file"},
     {"load", "FILE", false, command_load, "goes on with the messages of a file"},
-    {"stats", NULL, false, command_stats, "tokens, and how fast they came"},
+    {"stats", NULL, false, command_stats,
+     "tokens, how fast they came, and the bytes that one moved"},
     {"ctx", NULL, false, command_ctx, "how much of the context is left"},
 };
 

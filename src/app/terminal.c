@@ -84,6 +84,7 @@ static void save_history(const struct terminal *terminal)
     make_folders(terminal->history_path);
     if (file_writer_open(&writer, terminal->history_path, NULL) == WEIR_OK) {
         file_writer_make_private(&writer);
+        writer.is_unsynced = true; /* not worth the time of a slow disk */
         if (history(terminal->history, &event, H_SAVE_FP, writer.stream) != -1)
             file_writer_commit(&writer, NULL);
     }

@@ -17,6 +17,7 @@ import time
 PATIENCE_S = 20  # for what takes much less on an idle machine
 STATUS = re.compile(r'\[ Prompt: [\d.]+ t/s \| Generation: [\d.]+ t/s \| '
                     r'Context: (\d+) of (\d+) left \]')
+SHELL = 'trap : INT; "$@"; echo "status $?"; sleep 600'  # tells how the program ended
 QUESTION = 'What is red?'
 IDLE = re.compile(r'(^|\n)> \Z')
 
@@ -38,10 +39,8 @@ class Terminal:
         variables = {'HOME': str(folder), 'XDG_STATE_HOME': str(folder / 'state'),
                      'LC_ALL': 'C.UTF-8', 'PATH': os.environ['PATH'], **dict(environment)}
         assignments = [f'{name}={value}' for name, value in variables.items()]
-        self.tmux('-f', '/dev/null', 'new-session', '-d', '-x', '80', '-y', '40', 'sleep 600')
-        self.tmux('set-option', '-g', 'remain-on-exit', 'on')
-        self.tmux('respawn-pane', '-k', '-c', str(folder), 'env', '-i', 'TERM=screen',
-                  *assignments, *words)
+        self.tmux('-f', '/dev/null', 'new-session', '-d', '-x', '80', '-y', '40', '-c', str(folder),
+                  'sh', '-c', SHELL, 'sh', 'env', '-i', 'TERM=screen', *assignments, *words)
 
     def tmux(self, *words):
         done = subprocess.run(['tmux', '-u', '-L', self.socket, *words], capture_output=True,
@@ -92,10 +91,7 @@ class Terminal:
 
     def status(self):
         """Of the program, when it has ended."""
-        def dead(_):
-            state = self.tmux('display-message', '-p', '#{pane_dead} #{pane_dead_status}').split()
-            return state if len(state) == 2 and state[0] == '1' else None
-        return int(self.wait('the end', dead)[1])
+        return int(self.wait('the end', lambda s: re.search(r'(?m)^status (\d+)$', s))[1])
 
 
 def check(condition, what, terminal=None):
@@ -148,17 +144,17 @@ def test_no_colors(start):
 def test_editing_and_history(start):
     t = start('--reasoning', 'off', '-n', '4')
     t.wait_idle()
-    t.type('Wie heißt 漢字x')
+    t.type('Wie hei\u00dft \u6f22\u5b57x')
     t.key('BSpace', 'BSpace', 'BSpace')
     t.type('ihr')
     t.key('Home')
-    t.type('Ö')
-    t.wait_text('> ÖWie heißt ihr')
+    t.type('\u00d6')
+    t.wait_text('> \u00d6Wie hei\u00dft ihr')
     t.key('Enter')
     t.wait_idle(2)
     t.say('second')
     t.key('Up', 'Up')
-    t.wait('the first line', lambda s: s.endswith('> ÖWie heißt ihr'))
+    t.wait('the first line', lambda s: s.endswith('> \u00d6Wie hei\u00dft ihr'))
     t.key('Down')
     t.wait('the second line', lambda s: s.endswith('> second'))
     t.key('C-u')
@@ -170,7 +166,7 @@ def test_editing_and_history(start):
     t = start('--reasoning', 'off', '-n', '4')  # the next program knows it
     t.wait_idle()
     t.key('Up', 'Up')
-    t.wait('the first line', lambda s: s.endswith('> ÖWie heißt ihr'))
+    t.wait('the first line', lambda s: s.endswith('> \u00d6Wie hei\u00dft ihr'))
 
 
 def test_several_lines(start):
@@ -233,6 +229,24 @@ def test_interruptions(start):
     t.key('C-c')
     check(t.status() == 130, 'exit status of Ctrl+C', t)
     check('Exiting...' in t.screen(), 'a last word', t)
+
+
+def test_an_interrupted_prompt(start):
+    t = start('--reasoning', 'off', '--backend', 'ref', '-n', '4')  # which reads slowly
+    (t.folder / 'long.txt').write_text(180 * 'Ida lives in the old house and likes rice.\n')
+    t.wait_idle()
+    check('for the next message' in t.say('/read long.txt'), 'a file is read', t)
+    t.type('Where does Ida live?')
+    t.key('Enter')
+    t.wait_text('prefill ')
+    t.key('C-c')
+    t.wait_idle(3)
+    check('[stopped before it began' in t.screen(), 'the prompt is stopped', t)
+    t.say('/save asked.json')
+    saved = (t.folder / 'asked.json').read_text()
+    check('--- File: long.txt ---' in saved and saved.count('"role"') == 1, saved[-200:])
+    t.say('/undo')
+    check(len(answer_of(t.say(QUESTION))) > 0, 'an answer to another question', t)
 
 
 def test_first_message(start):
