@@ -169,6 +169,15 @@ static enum weir_status load_state(struct conversation *c, struct weir_error *er
     return status;
 }
 
+/* Not in vain after an hour. */
+static enum weir_status check_can_save(const char *path, struct weir_error *err)
+{
+    struct file_writer writer;
+    const enum weir_status status = file_writer_open(&writer, path, err);
+    file_writer_abandon(&writer);
+    return status;
+}
+
 static enum weir_status open_chat(struct conversation *c, struct weir_error *err)
 {
     const struct chat_options *chat = &c->options->chat;
@@ -190,7 +199,7 @@ static enum weir_status open_chat(struct conversation *c, struct weir_error *err
     if (goes_on && c->settings.system != NULL)
         TRY(weir_chat_set(c->chat, &c->settings, err));
     if (session != NULL)
-        TRY(chat_file_save(c->chat, session, err)); /* not in vain after an hour */
+        TRY(check_can_save(session, err));
 out:
     c->settings.system = NULL;
     mem_free(system);
