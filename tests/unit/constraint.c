@@ -135,8 +135,8 @@ static const char *const grammars[] = {
     "root ::= \"(\" root \")\" | [^()] root | \"x\"",
     "root ::= (\"a\" | \"aa\" | \"ab\" | \"\xc3\xa9\")+ [\\u00e0-\\u4e2d]",
     "{\"type\":\"object\"}",
-    "{\"properties\":{\"a\":{\"type\":\"integer\",\"maximum\":70},\"ab\":{\"maxLength\":4},"
-    "\"b\":{}},\"required\":[\"ab\"],\"additionalProperties\":{\"type\":\"null\"}}",
+    ("{\"properties\":{\"a\":{\"type\":\"integer\",\"maximum\":70},\"ab\":{\"maxLength\":4},"
+     "\"b\":{}},\"required\":[\"ab\"],\"additionalProperties\":{\"type\":\"null\"}}"),
     "{\"type\":\"array\",\"items\":{\"enum\":[\"a\",\"ab\",0,10,\"\\n\"]},\"minItems\":2}",
     "{\"pattern\":\"^a+(b|\\\\s)*$\",\"maxLength\":7}",
 };
