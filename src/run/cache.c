@@ -440,6 +440,7 @@ enum weir_status weir_cache_get(struct weir_cache *cache, struct weir_session *s
     cache->stats.tokens_wanted += count;
     const uint32_t context = cache->shape.context;
     const uint32_t most = count == 0 ? 0 : count - 1 < context ? count - 1 : context;
+    session_overwrite(session);
     memcpy(session->tokens, tokens, most * sizeof *tokens);
     TRY(keys_collect(&keys, cache, most, err));
     keys_match(&keys, tokens);

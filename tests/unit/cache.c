@@ -78,6 +78,25 @@ TEST(cache_begins_with_the_longest_prefix)
     room_close(&room);
 }
 
+/* Looking for a text writes it where the session's own tokens stood, also if it is not found. */
+TEST(cache_ends_checkpoints)
+{
+    static const int32_t other[20] = {1, 2, 3};
+    struct weir_checkpoint *checkpoint;
+    struct weir_error err = {0};
+    struct room room;
+    room_open(&room, NANO, 1 << 30, NULL, 0);
+    CHECK_OK(weir_checkpoint_open(&checkpoint, room.fixture.session, &err), &err);
+    room_eval(&room, room_text, 20);
+    weir_checkpoint_take(checkpoint);
+    CHECK_INT(weir_checkpoint_position(checkpoint), 20);
+    CHECK_INT(room_get(&room, other, 20), 0);
+    CHECK_INT(weir_checkpoint_position(checkpoint), -1);
+    CHECK_INT(weir_checkpoint_return(checkpoint, NULL), WEIR_ERR_ARGUMENT);
+    weir_checkpoint_close(checkpoint);
+    room_close(&room);
+}
+
 /* Each row of the caches is held once: three snapshots are as large as one and two more states. */
 TEST(cache_holds_rows_once)
 {
