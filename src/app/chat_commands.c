@@ -71,20 +71,27 @@ static enum weir_status command_undo(struct conversation *c, const char *argumen
     return WEIR_OK;
 }
 
-/* A message that was never answered, as after Ctrl+C, is answered. */
+/* A message that was never answered, as after Ctrl+C, is answered. The old answer stays where there
+ * is no other. */
 static enum weir_status command_regen(struct conversation *c, const char *argument,
                                       struct weir_error *err)
 {
     struct chat_state state = {0};
+    struct bytes before = {0};
+    enum weir_status status;
     (void)argument;
-    const enum weir_status status = chat_state_take(&state, c->chat, err);
-    const bool is_answered = state.is_answered;
-    chat_state_release(&state);
-    if (status != WEIR_OK)
-        return status;
-    if (is_answered)
+    TRY(chat_state_take(&state, c->chat, err));
+    TRY(weir_chat_save(c->chat, bytes_sink, &before, err));
+    TRY(bytes_check(&before, err));
+    if (state.is_answered)
         weir_chat_undo(c->chat, "assistant");
-    return conversation_answer(c, err);
+    status = conversation_answer(c, err);
+    if (!c->is_answered)
+        weir_chat_load(c->chat, before.data, (size_t)before.length, NULL);
+out:
+    chat_state_release(&state);
+    bytes_release(&before);
+    return status;
 }
 
 static enum weir_status show_system(struct conversation *c, struct weir_error *err)
@@ -119,7 +126,7 @@ static enum weir_status set_reasoning(struct conversation *c, const char *word,
         enum weir_switch value;
         const char *said;
     } words[] = {
-        {"", WEIR_ON, "The model reasons before it answers."},
+        {"", WEIR_ON, "The model reasons before it answers."}, /* as opposed to /nothink */
         {"on", WEIR_ON, "The model reasons before it answers."},
         {"off", WEIR_OFF, "The model answers without reasoning."},
         {"auto", WEIR_AUTO, "The model reasons if its template says so."},

@@ -60,7 +60,8 @@ static enum weir_status forgive(struct conversation *c, enum weir_status status,
     return WEIR_OK;
 }
 
-/* A message that cannot be answered would stand before all later ones. */
+/* A message that cannot be answered would stand before all later ones. One whose calls were
+ * answered, and whose results cannot be, stays. */
 static enum weir_status answer(struct conversation *c, const char *text, size_t length,
                                struct weir_error *err)
 {
@@ -68,7 +69,7 @@ static enum weir_status answer(struct conversation *c, const char *text, size_t 
     if (status != WEIR_OK)
         return status;
     status = conversation_answer(c, err);
-    if (status != WEIR_OK && status != WEIR_ERR_CANCELLED)
+    if (status != WEIR_OK && status != WEIR_ERR_CANCELLED && !c->is_answered)
         weir_chat_undo(c->chat, "user");
     return status;
 }

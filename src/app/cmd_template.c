@@ -153,7 +153,8 @@ enum weir_status command_template(const struct call *call, struct weir_error *er
     const struct options *options = call->options;
     enum weir_status status;
     if ((options->request == NULL) == (options->parse == NULL))
-        return err_set(err, WEIR_ERR_ARGUMENT, "one of --request and --parse is needed");
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s of --request and --parse is needed",
+                       options->parse == NULL ? "one" : "only one");
     if (options->request != NULL && options->chat_template == NULL && options->model == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "--request needs --template or --model");
     TRY(check_standard_input("--parse", options->parse, "--tools", options->tools, err));

@@ -239,6 +239,7 @@ out:
 enum weir_status conversation_keep(struct conversation *c, struct weir_error *err)
 {
     struct bytes path = {0};
+    struct weir_error why = {0};
     enum weir_status status = WEIR_OK;
     if (c->options->session == NULL || c->chat == NULL)
         return WEIR_OK;
@@ -247,7 +248,10 @@ enum weir_status conversation_keep(struct conversation *c, struct weir_error *er
     TRY(bytes_check(&path, err));
     TRY(chat_file_save(c->chat, c->options->session, err));
     weir_chat_settle(c->chat, NULL); /* where it cannot, the file is of less use */
-    TRY(weir_session_save(c->loaded.session, path.data, err));
+    if (weir_session_position(c->loaded.session) > 0 &&
+        weir_session_save(c->loaded.session, path.data, &why) != WEIR_OK)
+        log_print(c->log, WEIR_LOG_WARNING,
+                  "warning: the conversation will have to be read again: %s", why.text);
 out:
     bytes_release(&path);
     return status;
@@ -383,6 +387,19 @@ static bool forgive(const struct conversation *c)
     return c->terminal.is_edited && interrupt_forgive();
 }
 
+/* Behind each answer. A person is told what fails, and has the answer; the end tries again. */
+static enum weir_status save_messages(const struct conversation *c, struct weir_error *err)
+{
+    struct weir_error why = {0};
+    if (c->options->session == NULL)
+        return WEIR_OK;
+    const enum weir_status status = chat_file_save(c->chat, c->options->session, &why);
+    if (status == WEIR_OK || !c->terminal.is_edited)
+        return status == WEIR_OK ? WEIR_OK : err_set(err, status, "%s", why.text);
+    log_print(c->log, WEIR_LOG_WARNING, "warning: not saved: %s", why.text);
+    return WEIR_OK;
+}
+
 static enum weir_status answer_once(struct conversation *c, struct weir_error *err)
 {
     struct weir_error inner = {0};
@@ -399,10 +416,11 @@ static enum weir_status answer_once(struct conversation *c, struct weir_error *e
     }
     if (status != WEIR_OK)
         return err_set(err, status, "%s", inner.text);
+    c->is_answered = true;
     count_reply(c);
-    if (c->options->session != NULL)
-        status = chat_file_save(c->chat, c->options->session, err);
-    if (c->last.end == WEIR_CHAT_STOPPED && !forgive(c))
+    status = save_messages(c, err);
+    /* what came too late to stop an answer must not end the program */
+    if (!forgive(c) && c->last.end == WEIR_CHAT_STOPPED)
         return WEIR_ERR_CANCELLED;
     show_status(c);
     return status;
@@ -435,6 +453,7 @@ enum weir_status conversation_answer(struct conversation *c, struct weir_error *
 {
     bool goes_on = true;
     enum weir_status status = WEIR_OK;
+    c->is_answered = false;
     while (goes_on && status == WEIR_OK) {
         if (c->terminal.is_edited)
             conversation_say(c, "%s", "");

@@ -38,6 +38,7 @@ struct conversation {
     struct bytes files; /* to stand before the next message */
     struct weir_chat_info last;
     struct conversation_totals totals;
+    bool is_answered; /* the last message that was asked to be, or the first of its rounds */
     bool is_over;
 };
 

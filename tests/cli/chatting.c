@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHAT(text, ...)                                                                            \
@@ -196,6 +197,26 @@ TEST(chatting_a_session_goes_on)
     }
     free(saved);
     free(whole);
+}
+
+/* The state is of no use, or cannot be written: the messages are kept all the same. */
+TEST(chatting_a_session_without_state)
+{
+    const char *path = test_scratch("stateless.json"),
+               *state = test_scratch("stateless.json.state");
+    unlink(path);
+    unlink(state);
+    CHECK_ENDED(CHAT("", "--session", path), 0);
+    CHECK_ENDED(CHAT("What is red?\n/clear\n", "--session", path), 0);
+    unlink(path);
+    unlink(state);
+    CHECK(mkdir(state, 0700) == 0);
+    const struct program_result *result = CHAT("What is red?\n", "--session", path);
+    CHECK_ENDED(result, 0);
+    CHECK_HAS(result->err, "warning: the conversation will have to be read again: ");
+    char *saved = read_text(path);
+    CHECK_HAS(saved, "What is red?");
+    free(saved);
 }
 
 TEST(chatting_reads_files)

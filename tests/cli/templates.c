@@ -82,7 +82,7 @@ TEST(cli_template_refuses)
     CHECK_REFUSED(RUN_PROGRAM("template", "--request", "-"),
                   "--request needs --template or --model");
     CHECK_REFUSED(RUN_PROGRAM("template", "--request", "a", "--parse", "b"),
-                  "one of --request and --parse is needed");
+                  "only one of --request and --parse is needed");
     const char *file = write_file("bad.jinja", "a\n{% if %}");
     const struct program_result *result = render("--template", file, "{}");
     CHECK_INT(result->status, 1);

@@ -30,8 +30,9 @@ class Terminal:
     """A chat in a window of a terminal."""
     opened = 0
 
-    def __init__(self, weir, folder, *flags, environment=()):
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, weir, folder, *flags, environment=(), folders=()):
+        for name in ['.', *folders]:
+            (folder / name).mkdir(parents=True, exist_ok=True)
         self.folder = folder
         Terminal.opened += 1  # a server that is on its way out takes no more windows
         self.socket = f'weir-{os.getpid()}-{Terminal.opened}'
@@ -208,6 +209,22 @@ def test_going_back(start):
     t.type('/bye')
     t.key('Enter')
     check(t.status() == 0, 'exit status of /bye', t)
+
+
+def test_what_fails_loses_nothing(start):
+    t = start('--reasoning', 'off', '-c', '256', '--session', 'kept/notes.json', folders=['kept'])
+    t.wait_idle()
+    first = answer_of(t.say(QUESTION))
+    t.say('/system ' + 'You know a small world. ' * 60)
+    check('error: ' in t.say('/regen'), 'no other answer fits', t)
+    t.say('/system You are brief.')
+    t.say('/save other.json')
+    check(first in (t.folder / 'other.json').read_text(), 'the old answer is there', t)
+    shutil.rmtree(t.folder / 'kept')
+    second = answer_of(t.say('Who is there?').split('warning: ')[0])
+    check('warning: not saved: ' in t.screen(), 'a warning', t)
+    t.say('/save other.json')
+    check(second in (t.folder / 'other.json').read_text(), 'the new answer is there', t)
 
 
 def test_interruptions(start):
