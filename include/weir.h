@@ -799,7 +799,7 @@ struct weir_template;
 WEIR_API enum weir_status weir_template_open(struct weir_template **out, const char *source,
                                              size_t length, const char *name,
                                              struct weir_error *err);
-/* The model's own; WEIR_ERR_UNSUPPORTED if its file has none. */
+/* The model's own; WEIR_ERR_ARGUMENT if its file has none. */
 WEIR_API enum weir_status weir_template_open_model(struct weir_template **out,
                                                    const struct weir_model *model,
                                                    struct weir_error *err);

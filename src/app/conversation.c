@@ -74,6 +74,26 @@ static enum weir_status check_options(const struct options *options, struct weir
     return prompt_check_target(options, options->session, err);
 }
 
+static const char usual_template[] = "chatml";
+
+/* A file without a template gets the usual one. One with a template that is not understood is not
+ * talked to in another form than it was made for, unless somebody says so. */
+static enum weir_status open_own_template(struct conversation *c, struct weir_error *err)
+{
+    const char *source = weir_template_builtin(usual_template);
+    struct weir_error why = {0};
+    const enum weir_status status =
+        weir_template_open_model(&c->chat_template, c->loaded.model, &why);
+    if (status == WEIR_OK)
+        return WEIR_OK;
+    if (status != WEIR_ERR_ARGUMENT)
+        return err_set(err, status, "%s; --chat-template names another, as %s", why.text,
+                       usual_template);
+    log_print(c->log, WEIR_LOG_WARNING, "warning: %s: it is talked to as %s", why.text,
+              usual_template);
+    return weir_template_open(&c->chat_template, source, strlen(source), usual_template, err);
+}
+
 /* What --chat-template says is a name if it is one, else the template itself. */
 static enum weir_status open_template(struct conversation *c, struct weir_error *err)
 {
@@ -85,13 +105,16 @@ static enum weir_status open_template(struct conversation *c, struct weir_error 
         TRY(read_text(chat->template_file, &text, err));
         source = text;
         name = chat->template_file;
-    } else if (source != NULL && weir_template_builtin(source) != NULL) {
+    } else if (source == NULL) {
+        return open_own_template(c, err);
+    } else if (weir_template_builtin(source) != NULL) {
         name = source;
         source = weir_template_builtin(source);
+    } else if (strchr(source, '{') == NULL) { /* a constant would be no conversation */
+        return err_set(err, WEIR_ERR_ARGUMENT, "--chat-template: '%s' is no template, nor is it %s",
+                       source, usual_template);
     }
-    status = source == NULL
-                 ? weir_template_open_model(&c->chat_template, c->loaded.model, err)
-                 : weir_template_open(&c->chat_template, source, strlen(source), name, err);
+    status = weir_template_open(&c->chat_template, source, strlen(source), name, err);
 out:
     mem_free(text);
     return status;
@@ -345,20 +368,24 @@ uint32_t conversation_context_left(const struct conversation *c)
     return c->last.context_tokens < context ? context - c->last.context_tokens : 0;
 }
 
-/* Behind an answer, for a person. The first two figures are worded as llama-cli does. */
+/* Behind an answer, for a person; others are told only what they did not ask for. The first two
+ * figures are worded as llama-cli does. */
 static void show_status(struct conversation *c)
 {
     const struct weir_chat_info *last = &c->last;
     const uint32_t context = weir_engine_context(c->loaded.engine);
     const bool has_colors = c->terminal.has_colors;
-    if (!c->terminal.is_edited)
+    static const char full[] = "the context is full";
+    if (!c->terminal.is_edited) {
+        if (last->end == WEIR_CHAT_LENGTH && last->context_tokens >= context)
+            log_print(c->log, WEIR_LOG_WARNING, "warning: an answer was cut off: %s", full);
         return;
+    }
     if (last->end == WEIR_CHAT_STOPPED)
         conversation_say(c, "[stopped]");
     if (last->end == WEIR_CHAT_LENGTH)
         conversation_say(c, "[cut off: %s]",
-                         last->context_tokens < context ? "as long as --predict allows"
-                                                        : "the context is full");
+                         last->context_tokens < context ? "as long as --predict allows" : full);
     if (c->options->show_timings)
         conversation_say(c,
                          "\n%s[ Prompt: %.1f t/s | Generation: %.1f t/s | Context: %u of %u left "

@@ -38,7 +38,7 @@ enum weir_status weir_template_open_model(struct weir_template **out,
     *out = NULL;
     TRY(gguf_get_text(gguf, "tokenizer.chat_template", &source, err));
     if (source.data == NULL)
-        return err_set(err, WEIR_ERR_UNSUPPORTED, "%s: key tokenizer.chat_template is missing",
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s: key tokenizer.chat_template is missing",
                        gguf_path(gguf));
     TRY(get_token(gguf, "tokenizer.ggml.bos_token_id", &tokens.bos, err));
     TRY(get_token(gguf, "tokenizer.ggml.eos_token_id", &tokens.eos, err));

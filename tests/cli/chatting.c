@@ -293,6 +293,18 @@ TEST(chatting_takes_templates)
     CHECK_ENDED(CHAT("Once upon a time\n", "--chat-template-file", path, "--chat-template-kwargs",
                      "{\"tail\": \" there\"}", "-n", "4"),
                 0);
+    /* a model without one, as made-up ones are, has the usual one */
+    const struct program_result *result =
+        CHAT("a\n", test_data("golden/nano-f32.gguf"), "-c", "512", "-n", "1");
+    CHECK_HAS(result->err, "key tokenizer.chat_template is missing: it is talked to as chatml");
+    CHECK_REFUSED(CHAT("Hello\n", "--chat-template", "chatlm", "--log-disable"),
+                  "--chat-template: 'chatlm' is no template, nor is it chatml");
+    CHECK_HAS(CHAT("Tell me a story.\n", "-c", "64")->err,
+              "warning: an answer was cut off: the context is full");
+    CHECK_HAS(CHAT("Hello\n", "--override-kv", "tokenizer.chat_template=str:{% nothing %}",
+                   "--log-disable")
+                  ->err,
+              "; --chat-template names another, as chatml");
     write_text(path, "{{ raise_exception('No such turns.') }}");
     CHECK_REFUSED(CHAT("Hello\n", "--chat-template-file", path, "--log-disable"), "No such turns.");
 }

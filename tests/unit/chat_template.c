@@ -120,7 +120,7 @@ TEST(chat_template_of_a_model_is_refused_with_the_place)
 
     err = (struct weir_error){0};
     CHECK_OK(weir_model_open(&model, test_data("golden/nano-f32.gguf"), NULL, &err), &err);
-    CHECK_INT(weir_template_open_model(&chat_template, model, &err), WEIR_ERR_UNSUPPORTED);
+    CHECK_INT(weir_template_open_model(&chat_template, model, &err), WEIR_ERR_ARGUMENT);
     CHECK(strstr(err.text, "key tokenizer.chat_template is missing") != NULL);
     weir_model_close(model);
 }
