@@ -90,7 +90,9 @@ enum weir_status builtin_call(struct run *run, struct call *call, struct value *
     if (!call->builtin->takes_all)
         TRY(bind(run, call));
     *out = value_undefined(call->builtin->name);
+    TRY(run_enter(run));
     TRY(call->builtin->run(run, call, out));
+    run_leave(run);
 out:
     return status;
 }

@@ -12,7 +12,7 @@
 enum {
     STEPS_MAX = 10 * 1000 * 1000,
     STEP_BYTES = 32,
-    RUN_DEPTH_MAX = 1000,      /* nodes within each other: less than 1 MiB of stack */
+    RUN_DEPTH_MAX = 1000,      /* nodes and calls within each other: less than 1 MiB of stack */
     OUTPUT_MORE_MAX = 1 << 20, /* bytes beyond those of the request */
     MEMORY_MAX = 1 << 27,      /* bytes, and MEMORY_FACTOR for each byte of the request */
     MEMORY_FACTOR = 256,

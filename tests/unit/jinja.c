@@ -295,6 +295,18 @@ TEST(jinja_nests_so_deep_only)
     bytes_release(&sum);
 }
 
+/* A filter that calls a filter is nested as well, where the arguments name them. */
+TEST(jinja_calls_filters_so_deep_only)
+{
+    struct bytes source = repeated("{{ 'a'|map('map'", ",'map'", 60000, ",'upper')|list|length }}");
+    struct jinja_output output;
+    struct weir_error err = {0};
+    CHECK_INT(render(source.data, source.length, "{}", &output, &err), WEIR_ERR_FULL);
+    CHECK_TEXT(err.text, "T:1:7: the template goes more than 1000 levels deep");
+    bytes_release(&source);
+    check_rendering("{{ ['ab']|map('map', 'upper')|map('join')|join }}", "{}", "AB");
+}
+
 static void alloc_scenario(void *argument)
 {
     (void)argument;
