@@ -29,7 +29,7 @@ static bool scan_byte(struct object_scan *scan, char c)
     scan->is_in_string = c == '"';
     scan->depth += c == '{' || c == '[';
     scan->depth -= c == '}' || c == ']';
-    return (c == '"' || may_be_outside(c)) && scan->depth <= JSON_DEPTH_MAX;
+    return (c == '"' || may_be_outside(c)) && scan->depth <= JSON_PART_DEPTH_MAX;
 }
 
 enum mark_match object_scan_on(struct object_scan *scan, struct rest rest)
@@ -76,7 +76,7 @@ enum weir_status call_object_read(const char *text, size_t length, bool *is_call
 {
     struct json_document *document;
     *is_call = false;
-    if (!json_check(text, length, NULL))
+    if (!json_check_part(text, length, NULL))
         return WEIR_OK;
     const enum weir_status status = json_open(&document, text, length, "call", err);
     if (status != WEIR_OK)

@@ -219,7 +219,7 @@ unsigned value_types(const struct json *parameters, struct json_text key)
 bool value_is_json(unsigned types, const char *text, size_t length)
 {
     struct json value = {.kind = JSON_NULL};
-    if (!json_check(text, length, &value.kind))
+    if (!json_check_part(text, length, &value.kind))
         return false;
     if (types == VALUE_ANY)
         return true;

@@ -27,7 +27,8 @@ const struct json *tools_parameters(const struct json *tools, struct json_text n
 /* What the schema allows for a parameter. A parameter that it does not know is a string. */
 unsigned value_types(const struct json *parameters, struct json_text key);
 
-/* Whether a text is to be taken as the JSON that it is. If not, it is a string. */
+/* Whether a text is to be taken as the JSON that it is. If not, or if it is too deep
+ * to become a part of a message, it is a string. */
 bool value_is_json(unsigned types, const char *text, size_t length);
 
 #endif

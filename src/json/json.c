@@ -30,7 +30,7 @@ struct json_reader {
     const char *begin, *at, *end;
     const char *refused, *reason; /* the first thing that is wrong */
     struct frame frames[JSON_DEPTH_MAX];
-    uint32_t depth;
+    uint32_t depth, depth_max;
     enum json_kind kind; /* of the value that was read last */
     struct json *nodes;  /* NULL: the text is only checked */
     struct json_text *keys;
@@ -177,7 +177,7 @@ static bool read_key(struct json_reader *reader)
 /* Behind a bracket that opens. */
 static bool open_frame(struct json_reader *reader, bool is_object)
 {
-    if (reader->depth == JSON_DEPTH_MAX)
+    if (reader->depth == reader->depth_max)
         return refuse(reader, reader->at - 1, "too many arrays and objects within each other");
     reader->frames[reader->depth++] =
         (struct frame){is_object, reader->at - 1, reader->nodes_pending, reader->keys_pending};
@@ -303,6 +303,7 @@ static enum weir_status document_alloc(struct json_document *document, struct js
         .begin = document->text,
         .at = document->text,
         .end = document->text + length,
+        .depth_max = JSON_DEPTH_MAX,
         .nodes = document->nodes,
         .keys = document->keys,
         .decoded = has_escapes ? document->decoded : NULL,
@@ -350,14 +351,25 @@ const struct json *json_root(const struct json_document *document)
     return document->nodes;
 }
 
-bool json_check(const char *text, size_t length, enum json_kind *kind)
+static bool check(const char *text, size_t length, uint32_t depth_max, enum json_kind *kind)
 {
-    struct json_reader reader = {.begin = text, .at = text, .end = text + length};
+    struct json_reader reader = {
+        .begin = text, .at = text, .end = text + length, .depth_max = depth_max};
     if (!read_document(&reader))
         return false;
     if (kind != NULL)
         *kind = reader.kind;
     return true;
+}
+
+bool json_check(const char *text, size_t length, enum json_kind *kind)
+{
+    return check(text, length, JSON_DEPTH_MAX, kind);
+}
+
+bool json_check_part(const char *text, size_t length, enum json_kind *kind)
+{
+    return check(text, length, JSON_PART_DEPTH_MAX, kind);
 }
 
 /* ---- looking at values ----------------------------------------------------------------------- */

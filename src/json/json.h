@@ -6,8 +6,9 @@
 #include "base/err.h"
 #include "base/text.h"
 
-/* Objects and arrays within each other. */
-enum { JSON_DEPTH_MAX = 128 };
+/* Objects and arrays within each other; fewer in what becomes a part of a larger text, which is to
+ * be readable as well. */
+enum { JSON_DEPTH_MAX = 128, JSON_PART_DEPTH_MAX = JSON_DEPTH_MAX - 32 };
 
 enum json_kind {
     JSON_NULL,
@@ -47,6 +48,8 @@ const struct json *json_root(const struct json_document *document);
 
 /* Would json_open read this? Allocates nothing. *kind (may be NULL) is that of the value. */
 bool json_check(const char *text, size_t length, enum json_kind *kind);
+/* The same for a part of a larger text: JSON_PART_DEPTH_MAX. */
+bool json_check_part(const char *text, size_t length, enum json_kind *kind);
 
 /* A member's value, the last of those with this key; NULL if there is none, if `object` is none,
  * and if it is NULL. */

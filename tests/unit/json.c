@@ -128,6 +128,11 @@ TEST(json_depth_is_limited)
     memset(text, '[', JSON_DEPTH_MAX);
     memset(text + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
     CHECK(json_check(text, 2 * JSON_DEPTH_MAX, NULL));
+    CHECK(!json_check_part(text, 2 * JSON_DEPTH_MAX, NULL));
+    const size_t outside = JSON_DEPTH_MAX - JSON_PART_DEPTH_MAX;
+    CHECK_INT(outside, 32);
+    CHECK(json_check_part(text + outside, (size_t)(2 * JSON_PART_DEPTH_MAX), NULL));
+    CHECK(!json_check_part(text + outside - 1, (size_t)(2 * JSON_PART_DEPTH_MAX + 2), NULL));
     memset(text, '[', JSON_DEPTH_MAX + 1);
     memset(text + JSON_DEPTH_MAX + 1, ']', JSON_DEPTH_MAX + 1);
     struct json_document *document;

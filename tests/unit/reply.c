@@ -269,6 +269,49 @@ TEST(reply_holds_back_4_mib_at_most)
     bytes_release(&text);
 }
 
+/* So many arrays within each other, between `begin` and `end`. */
+static struct bytes nested(const char *begin, uint32_t depth, const char *end)
+{
+    struct bytes text = {0};
+    bytes_add_text(&text, begin);
+    for (uint32_t i = 0; i < 2 * depth; i++)
+        bytes_add_text(&text, i < depth ? "[" : "]");
+    bytes_add_text(&text, end);
+    return text;
+}
+
+static void check_nested_call(const char *begin, uint32_t depth, const char *end,
+                              const char *expected_begin, const char *expected_end)
+{
+    const struct said_options options = {.tools = tools, .piece = 7};
+    struct bytes text = nested(begin, depth, end);
+    struct bytes expected = nested(expected_begin, depth, expected_end);
+    char *said = said_of(text.data, text.length, &options);
+    CHECK_TEXT(said, expected.data);
+    mem_free(said);
+    bytes_release(&expected);
+    bytes_release(&text);
+}
+
+/* Arguments become a part of requests and of files, which are to be readable as well: a parameter
+ * that is too deep for that is a string, an object that is so is text. */
+TEST(reply_calls_may_be_embedded)
+{
+    enum { MAX = 96 };
+    for (uint32_t depth = MAX; depth <= MAX + 1; depth++) {
+        const bool fits = depth == MAX;
+        check_nested_call(BEGIN "<parameter=x>\n", depth, "\n</parameter>\n" END,
+                          fits ? "\"\", \"\"; \"f\", \"{\\\"x\\\":"
+                               : "\"\", \"\"; \"f\", \"{\\\"x\\\":\\\"",
+                          fits ? "}\"" : "\\\"}\"");
+        check_nested_call("<tool_call>{\"name\":\"f\",\"arguments\":{\"x\":", depth - 2, "}}",
+                          fits ? "\"\", \"\"; \"f\", \"{\\\"x\\\":"
+                               : "\"\", \"<tool_call>{\\\"name\\\":\\\"f\\\","
+                                 "\\\"arguments\\\":{\\\"x\\\":",
+                          fits ? "}\"" : "}}\"");
+    }
+}
+
 /* ---- refusals -------------------------------------------------------------------------------- */
 
 static void ignore(void *user, const struct weir_reply_event *event)
