@@ -58,12 +58,21 @@ static void add_arguments(struct bytes *out, const struct json *arguments)
     bytes_add_text(out, "}");
 }
 
+static bool is_name(const struct json *value)
+{
+    if (value == NULL || value->kind != JSON_STRING || value->text.length == 0)
+        return false;
+    for (size_t i = 0; i < value->text.length; i++) {
+        if (is_control_byte(value->text.bytes[i]))
+            return false;
+    }
+    return true;
+}
+
 static bool is_call_object(const struct json *object)
 {
-    const struct json *name = json_get(object, "name");
     const struct json *arguments = json_get(object, "arguments");
-    if (object->kind != JSON_OBJECT || name == NULL || name->kind != JSON_STRING ||
-        name->text.length == 0)
+    if (object->kind != JSON_OBJECT || !is_name(json_get(object, "name")))
         return false;
     if (arguments == NULL)
         return object->count == 1;

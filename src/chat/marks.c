@@ -18,6 +18,11 @@ enum mark_match mark_at(struct rest rest, const char *mark)
     return compared == length ? MARK_WHOLE : MARK_MAYBE;
 }
 
+bool is_control_byte(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
 enum mark_match mark_name(struct rest rest, size_t *length)
 {
     for (size_t i = 0; i < rest.length && i <= MARK_NAME_MAX; i++) {
@@ -26,7 +31,7 @@ enum mark_match mark_name(struct rest rest, size_t *length)
             *length = i;
             return MARK_WHOLE;
         }
-        if (c == '>' || c == '<' || c == '\n')
+        if (c == '>' || c == '<' || is_control_byte(c))
             return MARK_NOT;
     }
     return rest.length > MARK_NAME_MAX ? MARK_NOT : MARK_MAYBE;

@@ -36,8 +36,11 @@ struct rest rest_from(struct rest rest, size_t at);
 /* Does the text begin with the mark? An empty one may. */
 enum mark_match mark_at(struct rest rest, const char *mark);
 
+/* True for what no name has: a newline, an escape. */
+bool is_control_byte(char c);
+
 /* The name that a mark ends with, "NAME>", of at least one byte, none of them an angle bracket or a
- * newline. *length without the bracket, if WHOLE. */
+ * control character. *length without the bracket, if WHOLE. */
 enum mark_match mark_name(struct rest rest, size_t *length);
 
 /* Bytes of white space that the text begins with, at most MARK_WHITE_MAX. */

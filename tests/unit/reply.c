@@ -225,6 +225,23 @@ TEST(reply_calls_as_objects)
     CHECK_CASES(cases);
 }
 
+/* A name with a control character is none. */
+TEST(reply_names_have_no_control_characters)
+{
+    static const struct reply_case cases[] = {
+        {"<tool_call>\n<function=f\r>\n</function>",
+         "\"\", \"<tool_call>\\n<function=f\\r>\\n</function>\""},
+        {"<tool_call><function=\033[2J>", "\"\", \"<tool_call><function=\\u001b[2J>\""},
+        {"<tool_call><function=f\x7f>", "\"\", \"<tool_call><function=f\x7f>\""},
+        {"<tool_call>{\"name\":\"f\\n\"}", "\"\", \"<tool_call>{\\\"name\\\":\\\"f\\\\n\\\"}\""},
+        {"<tool_call>{\"name\":\"\\u001b[2J\"}",
+         "\"\", \"<tool_call>{\\\"name\\\":\\\"\\\\u001b[2J\\\"}\""},
+        {"<tool_call>{\"name\":\"f\x7f\"}", "\"\", \"<tool_call>{\\\"name\\\":\\\"f\x7f\\\"}\""},
+        {"<tool_call>{\"name\":\"\xc3\xa9\"}", "\"\", \"\"; \"\xc3\xa9\", \"{}\""},
+    };
+    CHECK_CASES(cases);
+}
+
 static void expect_same(const struct bytes *a, const struct bytes *b)
 {
     CHECK_INT(a->length, b->length);
