@@ -17,15 +17,19 @@ static struct value undefined_named(struct string name)
     return (struct value){.kind = VALUE_UNDEFINED, .string = name};
 }
 
-static void evaluate_name(struct run *run, struct string name, struct value *out)
+static enum weir_status evaluate_name(struct run *run, struct string name, struct value *out)
 {
-    const struct value *found = scope_find(run->scope, name);
+    const struct value *found;
+    enum weir_status status;
+    TRY(scope_find(run, run->scope, name, &found));
     const struct builtin *function = found == NULL ? builtin_function(name) : NULL;
     *out = undefined_named(name);
     if (found != NULL)
         *out = *found;
     else if (function != NULL)
         *out = (struct value){.kind = VALUE_FUNCTION, .function = function};
+out:
+    return status;
 }
 
 /* What `loop` tells of an iteration. */
@@ -268,7 +272,7 @@ static enum weir_status evaluate_node(struct run *run, const struct node *node, 
 {
     switch (node->kind) {
     case NODE_CONSTANT: *out = node->value; return WEIR_OK;
-    case NODE_NAME: evaluate_name(run, node->text, out); return WEIR_OK;
+    case NODE_NAME: return evaluate_name(run, node->text, out);
     case NODE_LIST:
     case NODE_TUPLE: return evaluate_items(run, node, out);
     case NODE_DICT: return evaluate_dict(run, node, out);

@@ -72,34 +72,45 @@ enum weir_status run_grow(struct run *run, void *array, uint32_t *capacity, uint
     return WEIR_OK;
 }
 
-static struct value *find_here(const struct scope *scope, struct string name)
+/* NULL if the name is not defined here. Counts a byte for each binding and those of names as long
+ * as this one. */
+static enum weir_status find_here(struct run *run, const struct scope *scope, struct string name,
+                                  struct value **out)
 {
-    for (uint32_t i = scope->count; i > 0; i--) {
-        if (string_equals(scope->bindings[i - 1].name, name))
-            return &scope->bindings[i - 1].value;
+    uint64_t compared = 0;
+    *out = NULL;
+    for (uint32_t i = scope->count; i > 0 && *out == NULL; i--) {
+        struct binding *binding = &scope->bindings[i - 1];
+        compared += 1 + (binding->name.length == name.length ? name.length : 0);
+        if (string_equals(binding->name, name))
+            *out = &binding->value;
     }
-    return NULL;
+    return run_step(run, compared);
 }
 
-const struct value *scope_find(const struct scope *scope, struct string name)
+enum weir_status scope_find(struct run *run, const struct scope *scope, struct string name,
+                            const struct value **out)
 {
-    const struct value *found = NULL;
+    struct value *found = NULL;
+    enum weir_status status = WEIR_OK;
     for (; scope != NULL && found == NULL; scope = scope->parent)
-        found = find_here(scope, name);
-    return found;
+        TRY(find_here(run, scope, name, &found));
+out:
+    *out = found;
+    return status;
 }
 
 enum weir_status scope_set(struct run *run, struct scope *scope, struct string name,
                            const struct value *value)
 {
     const struct binding binding = {name, *value};
-    struct value *found = find_here(scope, name);
+    struct value *found;
+    enum weir_status status;
+    TRY(find_here(run, scope, name, &found));
     if (found != NULL) {
         *found = binding.value;
-        return run_step(run, scope->count);
+        return WEIR_OK;
     }
-    enum weir_status status;
-    TRY(run_step(run, scope->count));
     TRY(run_grow(run, &scope->bindings, &scope->capacity, (uint64_t)scope->count + 1,
                  sizeof binding));
     scope->bindings[scope->count++] = binding;

@@ -72,8 +72,9 @@ void *run_take(struct run *run, uint64_t count, uint64_t size);
 enum weir_status run_grow(struct run *run, void *array, uint32_t *capacity, uint64_t count,
                           uint64_t size);
 
-/* NULL if the name is not defined. */
-const struct value *scope_find(const struct scope *scope, struct string name);
+/* NULL if the name is not defined. Counts steps for what is compared. */
+enum weir_status scope_find(struct run *run, const struct scope *scope, struct string name,
+                            const struct value **out);
 /* Defines or redefines it in this scope. */
 enum weir_status scope_set(struct run *run, struct scope *scope, struct string name,
                            const struct value *value);

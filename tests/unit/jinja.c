@@ -295,6 +295,23 @@ TEST(jinja_nests_so_deep_only)
     bytes_release(&sum);
 }
 
+/* Looking a name up costs what is compared on the way. */
+TEST(jinja_counts_what_names_are_compared_with)
+{
+    struct bytes source = {0};
+    char text[64];
+    for (int i = 0; i < 10000; i++) {
+        snprintf(text, sizeof text, "{%% set a%d = 0 %%}", i);
+        bytes_add_text(&source, text);
+    }
+    bytes_add_text(&source, "\n{% for i in range(99999) %}{% if a0 %}{% endif %}{% endfor %}");
+    struct jinja_output output;
+    struct weir_error err = {0};
+    CHECK_INT(render(source.data, source.length, "{}", &output, &err), WEIR_ERR_FULL);
+    CHECK_TEXT(err.text, "T:2:34: the template takes more than 10000000 steps");
+    bytes_release(&source);
+}
+
 /* A filter that calls a filter is nested as well, where the arguments name them. */
 TEST(jinja_calls_filters_so_deep_only)
 {
