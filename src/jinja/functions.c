@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The functions that a template may call by name. */
+#include <string.h>
 #include <time.h>
 
 #include "jinja/interpreter.h"
+#include "jinja/jinja.h"
 
 enum { RANGE_MAX = 100000, TIME_BYTES_MAX = 256, FORMAT_BYTES_MAX = 128 };
 
@@ -72,6 +74,17 @@ out:
     return status;
 }
 
+static bool is_of_input(struct string string)
+{
+    for (uint32_t i = 0; string.origins != NULL && i < string.length; i++) {
+        if (string.origins[i] == JINJA_OF_INPUT)
+            return true;
+    }
+    return false;
+}
+
+/* Which byte of the time comes from which of the format is not known: so all come from the request
+ * where any of the format does. */
 static enum weir_status strftime_now(struct run *run, const struct call *call, struct value *out)
 {
     char format[FORMAT_BYTES_MAX], text[TIME_BYTES_MAX];
@@ -89,11 +102,12 @@ static enum weir_status strftime_now(struct run *run, const struct call *call, s
     localtime_r(&now, &parts);
     const size_t length = strftime(text, sizeof text, format, &parts);
     char *bytes = run_take(run, length + 1, 1);
-    if (bytes == NULL)
+    uint8_t *origins = run_take(run, length + 1, 1);
+    if (bytes == NULL || origins == NULL)
         return run->err.status;
-    for (size_t i = 0; i < length; i++)
-        bytes[i] = text[i];
-    *out = value_string((struct string){bytes, NULL, (uint32_t)length});
+    memcpy(bytes, text, length);
+    memset(origins, is_of_input(given) ? JINJA_OF_INPUT : JINJA_OF_TEMPLATE, length);
+    *out = value_string((struct string){bytes, origins, (uint32_t)length});
 out:
     return status;
 }

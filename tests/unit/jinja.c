@@ -219,6 +219,8 @@ TEST(jinja_knows_where_bytes_come_from)
     check_origins("{% for c in u %}{{ c }}-{% endfor %}", "u-s-e-r-", "u.u.u.u.");
     check_origins("{{ '[\"a\"]'|from_json|first }}{{ ('\"' ~ u ~ '\"')|from_json }}", "auser",
                   "uuuuu");
+    check_origins("{{ strftime_now('%Y' ~ u) }}{{ strftime_now('%Y') }}", "1970user1970",
+                  "uuuuuuuu....");
     check_origins("{{ 'yes' if u == 'user' }}{{ u if false }}", "yes", "...");
 }
 
