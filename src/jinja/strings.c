@@ -25,6 +25,16 @@ enum weir_status argument_integer(struct run *run, const struct call *call, uint
                     value_kind_name(argument->kind));
 }
 
+enum weir_status argument_count(struct run *run, const struct call *call, uint32_t place,
+                                int64_t *out)
+{
+    enum weir_status status;
+    TRY(argument_integer(run, call, place, -1, out));
+    *out = *out < 0 ? -1 : *out;
+out:
+    return status;
+}
+
 /* ---- strip ----------------------------------------------------------------------------------- */
 
 static bool is_one_of(struct string character, struct string set)
@@ -122,7 +132,7 @@ enum weir_status string_replace(struct run *run, const struct call *call, struct
     TRY(value_show(run, &call->self, &string));
     TRY(argument_string(run, call, 0, "", &old));
     TRY(argument_string(run, call, 1, "", &added));
-    TRY(argument_integer(run, call, 2, -1, &count));
+    TRY(argument_count(run, call, 2, &count));
     if (old.length == 0)
         TRY(insert_between(run, string, added, count, &builder));
     else

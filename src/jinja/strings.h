@@ -22,5 +22,8 @@ enum weir_status argument_string(struct run *run, const struct call *call, uint3
 /* The argument as an integer, or `other` where there is none or it is none. */
 enum weir_status argument_integer(struct run *run, const struct call *call, uint32_t place,
                                   int64_t other, int64_t *out);
+/* The argument as a count: -1, all there are, where it is negative or there is none. */
+enum weir_status argument_count(struct run *run, const struct call *call, uint32_t place,
+                                int64_t *out);
 
 #endif

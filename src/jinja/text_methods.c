@@ -90,7 +90,7 @@ static enum weir_status method_split(struct run *run, const struct call *call, s
     int64_t splits, skipped = 0;
     enum weir_status status;
     TRY(list_new(run, 0, &list));
-    TRY(argument_integer(run, call, 1, -1, &splits));
+    TRY(argument_count(run, call, 1, &splits));
     TRY(argument_string(run, call, 0, "", &separator));
     if (has_separator && separator.length == 0)
         TRY(run_fail(run, WEIR_ERR_FORMAT, "the separator of split is empty"));

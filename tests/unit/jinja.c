@@ -114,6 +114,15 @@ TEST(jinja_keeps_numbers_as_written)
                   "T:1:31: a number is too large to compute with");
 }
 
+/* As many as there are, where a count is negative, however far. */
+TEST(jinja_takes_negative_counts)
+{
+    check_rendering("{% set least = -9223372036854775807 - 1 %}{{ 'a b c'.split(none, least) }}"
+                    "{{ 'a b c'.split(' ', least) }}{{ 'a b c'.rsplit(' ', least) }}"
+                    "{{ 'aaa'.replace('a', 'b', least) }}{{ 'aa'.replace('', '-', least) }}",
+                    "{}", "['a', 'b', 'c']['a', 'b', 'c']['a', 'b', 'c']bbb-a-a-");
+}
+
 TEST(jinja_knows_what_is_not_of_jinja2)
 {
     check_rendering("{% generation %}{{ x }}{% endgeneration %}", "{\"x\": 1}", "1");
