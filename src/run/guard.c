@@ -60,6 +60,7 @@ void guard_release(struct guard *guard)
 enum weir_status guard_constrain(struct guard *guard, struct weir_constraint *constraint,
                                  const char *behind, struct weir_error *err)
 {
+    struct mark mark = {0};
     enum weir_status status = WEIR_OK;
     constraint_detach(&guard->cursor);
     guard->behind = (struct mark){0};
@@ -70,9 +71,10 @@ enum weir_status guard_constrain(struct guard *guard, struct weir_constraint *co
         if (guard->tokenizer == NULL)
             return err_set(err, WEIR_ERR_ARGUMENT,
                            "a constraint behind \"%s\": the sampler has no tokenizer", behind);
-        TRY(mark_init(&guard->behind, behind, err));
+        TRY(mark_init(&mark, behind, err));
     }
     TRY(constraint_attach(constraint, &guard->cursor, behind != NULL, err));
+    guard->behind = mark;
 out:
     return status;
 }
@@ -95,7 +97,8 @@ struct constraint_cursor *guard_unmasked(struct guard *guard)
 bool guard_takes(struct guard *guard, int32_t id)
 {
     size_t length;
-    if (guard->behind.length == 0 || guard->banned_count == GUARD_BANNED_MAX)
+    if (guard->cursor.constraint == NULL || guard->behind.length == 0 ||
+        guard->banned_count == GUARD_BANNED_MAX)
         return true;
     struct mark mark = guard->behind;
     const char *text = piece_of(guard->tokenizer, id, &length);
@@ -111,8 +114,10 @@ static void accept_constrained(struct guard *guard, int32_t id)
 {
     size_t length;
     guard->banned_count = 0;
-    if (guard->cursor.constraint == NULL)
+    if (guard->cursor.constraint == NULL) {
+        guard->behind = (struct mark){0}; /* of a constraint that was closed */
         return;
+    }
     if (guard->behind.length == 0) {
         constraint_accept(&guard->cursor, id);
         return;

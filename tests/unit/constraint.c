@@ -436,6 +436,64 @@ TEST(constraint_refusals)
     close_fixture(fixture);
 }
 
+/* What is chosen if a token is wanted most that has the mark "<" and goes on. */
+static int32_t pick_mark(const struct fixture *fixture, struct weir_sampler *sampler, int32_t *mark)
+{
+    float logits[TOY_TOKENS_MAX + PADDING] = {0};
+    *mark = weir_tokenizer_find(fixture->tokenizer, "</think>", 8);
+    logits[*mark] = INFINITY;
+    return weir_sampler_pick(sampler, logits);
+}
+
+/* A sampler that waited for its mark chooses freely from then on. */
+TEST(constraint_closed_before_its_sampler)
+{
+    struct fixture *fixture = open_fixture("root ::= \"a\"");
+    struct weir_constraint *constraint;
+    struct weir_error err = {0};
+    int32_t mark;
+    struct weir_sampler *sampler = open_sampler(fixture, 1);
+    CHECK_OK(weir_constraint_open(&constraint, fixture->grammar, fixture->tokenizer, &err), &err);
+    CHECK_OK(weir_sampler_constrain(sampler, constraint, "<", &err), &err);
+    CHECK(pick_mark(fixture, sampler, &mark) != mark);
+    weir_sampler_accept(sampler, 'x');
+    weir_constraint_close(constraint);
+    CHECK_INT(pick_mark(fixture, sampler, &mark), mark);
+    weir_sampler_accept(sampler, mark);
+    CHECK_INT(pick_mark(fixture, sampler, &mark), mark);
+    weir_sampler_close(sampler);
+    close_fixture(fixture);
+}
+
+/* A constraint that could not be set is none. */
+static void alloc_behind(void *argument)
+{
+    const struct fixture *fixture = argument;
+    struct weir_error err = {0};
+    struct weir_sampler_options options;
+    struct weir_sampler *sampler;
+    struct weir_constraint *constraint;
+    int32_t mark;
+    weir_sampler_options_init(&options);
+    if (weir_constraint_open(&constraint, fixture->grammar, fixture->tokenizer, &err) != WEIR_OK)
+        return;
+    if (weir_sampler_open(&sampler, &options, fixture->tokens + PADDING, 64, fixture->tokenizer,
+                          &err) == WEIR_OK) {
+        const enum weir_status status = weir_sampler_constrain(sampler, constraint, "<", &err);
+        CHECK_INT(status, alloc_failed() ? WEIR_ERR_MEMORY : WEIR_OK);
+        CHECK_INT(pick_mark(fixture, sampler, &mark) == mark, status != WEIR_OK);
+        weir_sampler_close(sampler);
+    }
+    weir_constraint_close(constraint);
+}
+
+TEST(constraint_alloc_behind_a_mark)
+{
+    struct fixture *fixture = open_fixture("root ::= \"a\"");
+    alloc_test(alloc_behind, fixture);
+    close_fixture(fixture);
+}
+
 static void alloc_constraint(void *argument)
 {
     const struct fixture *fixture = argument;
