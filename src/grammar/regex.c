@@ -57,6 +57,8 @@ static enum weir_status add_edge(struct reader *reader, uint32_t from, uint32_t 
                                  struct weir_error *err)
 {
     struct regex *regex = reader->regex;
+    if (regex->edges_count == REGEX_EDGES_MAX)
+        return refuse(reader, "too many alternatives", err);
     const enum weir_status status = mem_grow(&regex->edges, &regex->edges_capacity,
                                              regex->edges_count + 1, sizeof *regex->edges, err);
     if (status == WEIR_OK)

@@ -9,11 +9,13 @@
 
 #include "grammar/code_set.h"
 
-enum { REGEX_FREE = UINT32_MAX, REGEX_NODES_MAX = 1 << 14 };
+/* What makes nodes makes at most two edges for each: what has more has empty alternatives. */
+enum { REGEX_NODES_MAX = 1 << 14, REGEX_EDGES_MAX = 4 * REGEX_NODES_MAX };
+#define REGEX_FREE UINT32_MAX /* of an edge: reads nothing */
 
 struct regex_edge {
     uint32_t from, to;
-    uint32_t set; /* index, or REGEX_FREE: reads nothing */
+    uint32_t set; /* index, or REGEX_FREE */
 };
 
 /* Set to zero to begin. */

@@ -95,6 +95,24 @@ TEST(schema_refusals)
     }
 }
 
+/* Empty alternatives make edges, but no nodes. */
+TEST(schema_pattern_has_a_limit)
+{
+    char bars[101], schema[160];
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    memset(bars, '|', 100);
+    bars[100] = 0;
+    snprintf(schema, sizeof schema, "{\"pattern\":\"^(%s){8000}$\"}", bars);
+    CHECK_INT(weir_grammar_open_schema(&grammar, schema, strlen(schema), &err),
+              WEIR_ERR_UNSUPPORTED);
+    CHECK(strstr(err.text, "too many alternatives") != NULL);
+    snprintf(schema, sizeof schema, "{\"pattern\":\"^(%s){600}$\"}", bars);
+    grammar = open_schema(schema);
+    CHECK_INT(match(grammar, "\"\""), WEIR_MATCH_WHOLE);
+    weir_grammar_close(grammar);
+}
+
 TEST(schema_texts)
 {
     static const struct {
