@@ -81,14 +81,16 @@ enum weir_status weir_chat_set(struct weir_chat *chat, const struct weir_chat_op
         chat_settings_open(&settings, chat->session, chat->tokenizer, options, err);
     if (status != WEIR_OK)
         return status;
-    const uint32_t before = chat->place.count;
-    TRY(chat_place_resize(&chat->place, options->checkpoints_max, err));
+    const uint64_t before = chat->messages.count;
     if (options->system != NULL)
-        status = chat_messages_set_system(&chat->messages, options->system, err);
-    if (status != WEIR_OK)
-        chat_place_resize(&chat->place, before, NULL);
+        TRY(chat_messages_add(&chat->messages, "system", options->system, strlen(options->system),
+                              err));
+    TRY(chat_place_resize(&chat->place, options->checkpoints_max, err)); /* cannot be undone */
+    if (options->system != NULL)
+        chat_messages_lead(&chat->messages);
 out:
     if (status != WEIR_OK) {
+        chat_messages_cut(&chat->messages, before);
         chat_settings_close(&settings);
         return status;
     }

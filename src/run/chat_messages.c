@@ -133,13 +133,9 @@ out:
     return status;
 }
 
-enum weir_status chat_messages_set_system(struct chat_messages *messages, const char *text,
-                                          struct weir_error *err)
+void chat_messages_lead(struct chat_messages *messages)
 {
-    const uint64_t held = messages->count;
-    const enum weir_status status = chat_messages_add(messages, "system", text, strlen(text), err);
-    if (status != WEIR_OK)
-        return status;
+    const uint64_t held = messages->count - 1;
     const struct chat_message added = messages->items[held];
     if (chat_messages_is(messages, 0, "system") && held > 0) {
         message_free(&messages->items[0]);
@@ -148,7 +144,6 @@ enum weir_status chat_messages_set_system(struct chat_messages *messages, const 
         memmove(messages->items + 1, messages->items, held * sizeof *messages->items);
     }
     messages->items[0] = added;
-    return WEIR_OK;
 }
 
 /* ---- as an array ----------------------------------------------------------------------------- */

@@ -31,9 +31,8 @@ enum weir_status chat_messages_add(struct chat_messages *messages, const char *r
 enum weir_status chat_messages_add_reply(struct chat_messages *messages,
                                          const struct message *reply, bool is_in_content,
                                          struct weir_error *err);
-/* The first message, in the place of one that is there. */
-enum weir_status chat_messages_set_system(struct chat_messages *messages, const char *text,
-                                          struct weir_error *err);
+/* Makes the last message the first one, in the place of a system message that is there. */
+void chat_messages_lead(struct chat_messages *messages);
 
 /* Forgets all but the first `count`. */
 void chat_messages_cut(struct chat_messages *messages, uint64_t count);

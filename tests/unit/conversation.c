@@ -192,6 +192,31 @@ TEST(conversation_undo_reads_the_new_question_alone)
     talk_close(&talk);
 }
 
+/* Other settings that are refused cost nothing of what is known. */
+TEST(conversation_refused_settings_keep_checkpoints)
+{
+    struct talk talk;
+    struct weir_error err = {0};
+    char said[SAID_MAX];
+    talk_init(&talk);
+    talk_open(&talk);
+    talk_ask(&talk, questions[0]);
+    keep_text(said, talk_ask(&talk, questions[1]));
+    struct bytes messages = talk_messages(&talk);
+    struct weir_chat_options options = talk.options;
+    options.checkpoints_max = 0;
+    options.system = "\xff";
+    CHECK_INT(weir_chat_set(talk.chat, &options, &err), WEIR_ERR_ARGUMENT);
+    struct bytes again = talk_messages(&talk);
+    CHECK_TEXT(again.data, messages.data);
+    CHECK(weir_chat_undo(talk.chat, "assistant"));
+    CHECK_TEXT(talk_reply(&talk), said);
+    CHECK(talk_evaluated(&talk) <= 16);
+    bytes_release(&again);
+    bytes_release(&messages);
+    talk_close(&talk);
+}
+
 TEST(conversation_another_try_costs_the_beginning_of_a_reply)
 {
     static char tries[2][4][SAID_MAX];
