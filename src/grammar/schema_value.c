@@ -110,12 +110,24 @@ static enum weir_status find_listed(const struct json *values, const struct byte
     return status;
 }
 
-/* Whether all enum and const of the list have the value with this text. */
+static uint32_t count_lists(const struct schema_list *list)
+{
+    uint32_t count = 0;
+    for (uint64_t i = 0; i < list->count; i++) {
+        count += schema_get(&list->items[i], "enum") != NULL;
+        count += schema_get(&list->items[i], "const") != NULL;
+    }
+    return count;
+}
+
+/* Whether all enum and const of the list have the value with this text, which one of them has. */
 static enum weir_status find_in_all(const struct schema_list *list, const struct bytes *text,
                                     bool *found, struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
     *found = true;
+    if (count_lists(list) == 1)
+        return WEIR_OK;
     for (uint64_t i = 0; i < list->count && *found; i++) {
         const struct json *values = schema_get(&list->items[i], "enum");
         const struct json *value = schema_get(&list->items[i], "const");

@@ -113,6 +113,23 @@ TEST(schema_pattern_has_a_limit)
     weir_grammar_close(grammar);
 }
 
+/* Values are compared with those of other lists, not with each other. */
+TEST(schema_enum_of_many_values)
+{
+    enum { VALUES = 2000, BYTES = VALUES * 8 + 64 };
+    static char schema[BYTES];
+    int length = snprintf(schema, sizeof schema, "{\"enum\":[-1");
+    for (int i = 0; i < VALUES; i++)
+        length += snprintf(schema + length, sizeof schema - (size_t)length, ",%d", i);
+    snprintf(schema + length, sizeof schema - (size_t)length, "]}");
+    const uint64_t before = alloc_count();
+    struct weir_grammar *grammar = open_schema(schema);
+    CHECK(alloc_count() - before < 10 * VALUES);
+    CHECK_INT(match(grammar, "1999"), WEIR_MATCH_WHOLE);
+    CHECK_INT(match(grammar, "2000"), WEIR_MATCH_NOT);
+    weir_grammar_close(grammar);
+}
+
 TEST(schema_texts)
 {
     static const struct {
