@@ -9,14 +9,16 @@
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
-/* Cell 0 is the empty stack, state 0 the empty set, which all symbols lead to itself. */
+/* Cell 0 is the empty stack; states 0 and 1 have no stacks, and all symbols lead to themselves. */
 static void begin(struct automaton *automaton)
 {
     automaton->cells_count = 1;
-    automaton->states_count = 1;
+    automaton->states_count = 2;
     automaton->members_count = 0;
-    for (uint32_t class = 0; class < automaton->grammar->classes_count; class ++)
+    for (uint32_t class = 0; class < automaton->grammar->classes_count; class ++) {
         automaton->next[class] = AUTOMATON_DEAD + 1;
+        automaton->next[automaton->grammar->classes_count + class] = AUTOMATON_CUT + 1;
+    }
 }
 
 enum weir_status automaton_open(struct automaton **out, const struct weir_grammar *grammar,
@@ -36,7 +38,7 @@ enum weir_status automaton_open(struct automaton **out, const struct weir_gramma
         .cell_slots = mem_alloc(2ull * size.cells, sizeof *automaton->cell_slots, err),
         .state_slots = mem_alloc(2ull * size.states, sizeof *automaton->state_slots, err),
         .seen = mem_alloc(size.cells, sizeof *automaton->seen, err),
-        .found = mem_alloc(STACKS_MAX, sizeof *automaton->found, err),
+        .found = mem_alloc(FOUND_MAX, sizeof *automaton->found, err),
     };
     if (automaton->cells == NULL || automaton->states == NULL || automaton->members == NULL ||
         automaton->next == NULL || automaton->cell_slots == NULL ||
@@ -147,6 +149,7 @@ static uint32_t find_state(struct automaton *automaton, const uint32_t *cells, u
 static void begin_search(struct automaton *automaton)
 {
     automaton->found_count = 0;
+    automaton->is_too_ambiguous = false;
     if (++automaton->search == 0) {
         memset(automaton->seen, 0, automaton->size.cells * sizeof *automaton->seen);
         automaton->search = 1;
@@ -160,7 +163,7 @@ static bool add_found(struct automaton *automaton, uint32_t cell)
         return false;
     if (automaton->seen[cell] == automaton->search)
         return true;
-    if (automaton->found_count == STACKS_MAX) {
+    if (automaton->found_count == FOUND_MAX) {
         automaton->is_too_ambiguous = true;
         return false;
     }
@@ -200,18 +203,26 @@ static int compare_cells(const void *a_pointer, const void *b_pointer)
     return a < b ? -1 : a > b;
 }
 
+/* What is left of a search that found more than there is room for. */
+static uint32_t fail_search(const struct automaton *automaton)
+{
+    return automaton->is_too_ambiguous ? AUTOMATON_CUT : AUTOMATON_FULL;
+}
+
 /* The state of the stacks found, of which those matter that can read, and the empty one. */
 static uint32_t end_search(struct automaton *automaton)
 {
     uint32_t kept = 0;
     if (!follow_free(automaton))
-        return automaton->is_too_ambiguous ? AUTOMATON_DEAD : AUTOMATON_FULL;
+        return fail_search(automaton);
     for (uint32_t i = 0; i < automaton->found_count; i++) {
         const uint32_t cell = automaton->found[i];
         const uint32_t node = automaton->cells[cell].node;
         if (cell == 0 || automaton->grammar->nodes[node].symbols_count > 0)
             automaton->found[kept++] = cell;
     }
+    if (kept > STACKS_MAX)
+        return AUTOMATON_CUT;
     if (kept > 1)
         qsort(automaton->found, kept, sizeof *automaton->found, compare_cells);
     return find_state(automaton, automaton->found, kept);
@@ -241,16 +252,11 @@ static bool read_symbol(struct automaton *automaton, uint32_t cell_number, uint3
 uint32_t automaton_find_step(struct automaton *automaton, uint32_t state, uint32_t symbol)
 {
     const struct automaton_state from = automaton->states[state];
-    uint32_t next = AUTOMATON_FULL;
     bool fits = true;
     begin_search(automaton);
-    automaton->is_too_ambiguous = false;
     for (uint32_t i = 0; i < from.count && fits; i++)
         fits = read_symbol(automaton, automaton->members[from.first + i], symbol);
-    if (fits)
-        next = end_search(automaton);
-    else if (automaton->is_too_ambiguous)
-        next = AUTOMATON_DEAD;
+    const uint32_t next = fits ? end_search(automaton) : fail_search(automaton);
     if (next != AUTOMATON_FULL) {
         const struct weir_grammar *grammar = automaton->grammar;
         automaton->next[(size_t)state * grammar->classes_count + grammar->classes[symbol]] =
@@ -261,10 +267,8 @@ uint32_t automaton_find_step(struct automaton *automaton, uint32_t state, uint32
 
 uint32_t automaton_join(struct automaton *automaton, uint32_t a, uint32_t b)
 {
-    if (a == AUTOMATON_DEAD || a == b)
-        return b;
-    if (b == AUTOMATON_DEAD)
-        return a;
+    if (a <= AUTOMATON_CUT || b <= AUTOMATON_CUT || a == b)
+        return a > b ? a : b;
     const uint32_t both[2] = {a, b};
     bool fits = true;
     begin_search(automaton);
@@ -273,7 +277,33 @@ uint32_t automaton_join(struct automaton *automaton, uint32_t a, uint32_t b)
         for (uint32_t m = 0; m < state.count && fits; m++)
             fits = add_found(automaton, automaton->members[state.first + m]);
     }
-    return fits ? end_search(automaton) : AUTOMATON_FULL;
+    return fits ? end_search(automaton) : fail_search(automaton);
+}
+
+static bool knows_step(const struct automaton *automaton, uint32_t state, uint32_t symbol)
+{
+    const struct weir_grammar *grammar = automaton->grammar;
+    return automaton->next[(size_t)state * grammar->classes_count + grammar->classes[symbol]] != 0;
+}
+
+/* States are numbered as they are found, so this goes in width. */
+bool automaton_is_soon_cut(struct automaton *automaton)
+{
+    enum { STATES = 64, READS_MAX = 1 << 20 };
+    const uint32_t symbols = RULES_SYMBOL_TOKEN + (uint32_t)automaton->grammar->tokens_count;
+    uint64_t reads = 0;
+    for (uint32_t state = AUTOMATON_CUT + 1;
+         state < STATES && state < automaton->states_count && reads < READS_MAX; state++) {
+        for (uint32_t symbol = 0, next; symbol < symbols && reads < READS_MAX; symbol++) {
+            if (knows_step(automaton, state, symbol))
+                continue;
+            next = automaton_find_step(automaton, state, symbol);
+            if (next == AUTOMATON_CUT || next == AUTOMATON_FULL)
+                return next == AUTOMATON_CUT;
+            reads += automaton->states[state].count;
+        }
+    }
+    return false;
 }
 
 /* ---- forgetting ------------------------------------------------------------------------------ */
@@ -350,7 +380,7 @@ bool automaton_forget(struct automaton *automaton, uint32_t **states, uint32_t c
         if (*states[i] != old) {
             old = *states[i];
             const struct automaton_state content = automaton->states[old];
-            renewed = renew_state(automaton, &content);
+            renewed = old == AUTOMATON_CUT ? old : renew_state(automaton, &content);
         }
         *states[i] = renewed;
     }

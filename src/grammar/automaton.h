@@ -17,7 +17,9 @@
 
 enum {
     AUTOMATON_DEAD = 0,   /* the state of texts that nothing makes right */
-    STACKS_MAX = 1 << 12, /* of a state; a grammar that needs more is too ambiguous */
+    AUTOMATON_CUT = 1,    /* the state of texts that may be right, in too many ways to follow */
+    STACKS_MAX = 1 << 13, /* of a state; a grammar that needs more is too ambiguous */
+    FOUND_MAX = 1 << 15,  /* with those that read nothing themselves */
 };
 #define AUTOMATON_FULL UINT32_MAX /* no state: no memory for it */
 
@@ -39,7 +41,7 @@ struct automaton {
     const struct weir_grammar *grammar;
     struct automaton_size size;
     struct automaton_cell *cells;   /* a cell lies behind those below it; 0 is the empty stack */
-    struct automaton_state *states; /* 0 is AUTOMATON_DEAD */
+    struct automaton_state *states; /* the first two are DEAD and CUT */
     uint32_t *members;
     uint32_t *next;        /* [states][classes]: state + 1, or 0 if it is not known */
     uint32_t *cell_slots;  /* [2 * cells]: hash table of cells; 0 is free */
@@ -47,9 +49,9 @@ struct automaton {
     uint32_t cells_count, states_count, members_count;
     uint32_t *seen; /* by cell: the number of the last search that came upon it */
     uint32_t search;
-    uint32_t *found; /* [STACKS_MAX], of the search that goes on */
+    uint32_t *found; /* [FOUND_MAX], of the search that goes on */
     uint32_t found_count, kept_count;
-    bool is_too_ambiguous; /* some state would have had more than STACKS_MAX stacks */
+    bool is_too_ambiguous; /* the search has found more */
 };
 
 enum weir_status automaton_open(struct automaton **out, const struct weir_grammar *grammar,
@@ -78,6 +80,10 @@ static inline bool automaton_is_whole(const struct automaton *automaton, uint32_
 {
     return automaton->states[state].is_whole;
 }
+
+/* Follows all symbols from the first states, as far as that costs little. True if one of them leads
+ * to AUTOMATON_CUT. */
+bool automaton_is_soon_cut(struct automaton *automaton);
 
 /* Forgets all but what the given states need: changes their numbers, and the order of `states`.
  * True if there is now room worth going on with. */

@@ -22,9 +22,9 @@ enum weir_status weir_grammar_match(const struct weir_grammar *grammar, const ch
     enum weir_status status;
     TRY(automaton_open(&automaton, grammar, match_size, err));
     uint32_t state = automaton_start(automaton, grammar->start);
-    for (size_t i = 0; i < length && state != AUTOMATON_FULL && state != AUTOMATON_DEAD; i++)
+    for (size_t i = 0; i < length && state != AUTOMATON_FULL && state > AUTOMATON_CUT; i++)
         state = step_or_forget(automaton, state, (uint8_t)text[i]);
-    if (automaton->is_too_ambiguous)
+    if (state == AUTOMATON_CUT)
         status = err_set(err, WEIR_ERR_UNSUPPORTED,
                          "grammar: too ambiguous: the text can be read in more than %d ways",
                          STACKS_MAX);

@@ -162,7 +162,7 @@ void trie_release(struct trie *trie)
 /* ---- walk ------------------------------------------------------------------------------------ */
 
 bool trie_walk(const struct trie *trie, struct automaton *automaton, uint32_t state, uint32_t *path,
-               bool hard, uint64_t *bits)
+               bool hard, uint64_t *bits, bool *is_cut)
 {
     const int32_t *ids = trie->ids;
     path[0] = state;
@@ -172,9 +172,10 @@ bool trie_walk(const struct trie *trie, struct automaton *automaton, uint32_t st
         if (next == AUTOMATON_FULL) {
             if (!hard)
                 return false;
-            next = AUTOMATON_DEAD;
+            next = AUTOMATON_CUT;
         }
-        if (next == AUTOMATON_DEAD) {
+        if (next <= AUTOMATON_CUT) {
+            *is_cut |= next == AUTOMATON_CUT;
             at = node.skip;
             ids = trie->ids + trie->firsts[at];
             continue;

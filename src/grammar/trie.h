@@ -31,9 +31,9 @@ enum weir_status trie_init(struct trie *trie, const struct span *pieces, uint32_
 void trie_release(struct trie *trie);
 
 /* Sets the bits, by id, of the pieces that the automaton can read in a state. `path` has room for
- * depth + 1 states. False if the automaton's memory is full; then, with `hard`, what there is no
- * memory for is taken as refused. */
+ * depth + 1 states. False if the automaton's memory is full, but with `hard` what there is no
+ * memory for is left out. *is_cut becomes true if that was so, or something was too ambiguous. */
 bool trie_walk(const struct trie *trie, struct automaton *automaton, uint32_t state, uint32_t *path,
-               bool hard, uint64_t *bits);
+               bool hard, uint64_t *bits, bool *is_cut);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "run/constraint.h"
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
@@ -187,6 +188,17 @@ static bool has_calls(const struct message *message)
     return false;
 }
 
+/* A text that had to end before it was complete is no reply. */
+static enum weir_status check_is_whole(const struct chat_answer *answer, struct weir_error *err)
+{
+    const struct weir_constraint *constraint = answer->settings->constraint;
+    if (constraint == NULL || !constraint_is_cut(constraint))
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_UNSUPPORTED,
+                   "the grammar became too ambiguous after %u tokens of the reply",
+                   answer->tokens - 1);
+}
+
 enum weir_status chat_answer_generate(struct chat_answer *answer, struct weir_error *err)
 {
     int32_t ids[WEIR_ROUND_TOKENS_MAX];
@@ -201,6 +213,7 @@ enum weir_status chat_answer_generate(struct chat_answer *answer, struct weir_er
                                   answer->left, ids, &count, err));
         TRY(take_tokens(answer, ids, count, err));
     }
+    TRY(check_is_whole(answer, err));
     TRY(say_rest(answer, err));
     TRY(message_check(&answer->message, err));
     if (answer->end == WEIR_CHAT_STOP && has_calls(&answer->message))

@@ -28,12 +28,14 @@ struct weir_constraint {
     uint32_t *mask_of;     /* by state: its mask */
     uint32_t *mask_states; /* by mask: whose it is; AUTOMATON_DEAD: nobody's */
     uint32_t mask_next;    /* the one to be used next */
-    uint64_t *ends;        /* the tokens that end generation */
+    bool mask_is_cut[MASKS + 1];
+    uint64_t *ends; /* the tokens that end generation */
 
     int32_t *named; /* by terminal of the grammar: the token */
     uint32_t start, start_behind;
     struct constraint_cursor *cursors;
     uint32_t cursors_count;
+    bool is_cut;
     uint32_t **kept; /* room for the states of all cursors and both starts */
     uint64_t kept_capacity;
 };
@@ -110,7 +112,8 @@ static enum weir_status find_starts(struct weir_constraint *constraint, struct w
     struct automaton *automaton = constraint->automaton;
     constraint->start = automaton_start(automaton, constraint->grammar->start);
     constraint->start_behind = automaton_start(automaton, constraint->grammar->start_behind);
-    if (!automaton->is_too_ambiguous)
+    if (constraint->start != AUTOMATON_CUT && constraint->start_behind != AUTOMATON_CUT &&
+        !automaton_is_soon_cut(automaton))
         return WEIR_OK;
     return err_set(err, WEIR_ERR_UNSUPPORTED,
                    "grammar: too ambiguous: a text can begin in more than %d ways", STACKS_MAX);
@@ -181,6 +184,7 @@ enum weir_status constraint_attach(struct weir_constraint *constraint,
         .state = behind ? constraint->start_behind : constraint->start,
     };
     constraint->cursors = cursor;
+    constraint->is_cut &= constraint->cursors_count > 0;
     constraint->cursors_count++;
     return WEIR_OK;
 }
@@ -251,7 +255,7 @@ static uint32_t read_text(struct constraint_cursor *cursor, const char *text, si
         forget(cursor->constraint);
         next = step_text(cursor->constraint, cursor->state, text, length);
     }
-    return next == AUTOMATON_FULL ? AUTOMATON_DEAD : next;
+    return next == AUTOMATON_FULL ? AUTOMATON_CUT : next;
 }
 
 static uint32_t read_token(struct constraint_cursor *cursor, int32_t id)
@@ -261,7 +265,7 @@ static uint32_t read_token(struct constraint_cursor *cursor, int32_t id)
         forget(cursor->constraint);
         next = step_token(cursor->constraint, cursor->state, id);
     }
-    return next == AUTOMATON_FULL ? AUTOMATON_DEAD : next;
+    return next == AUTOMATON_FULL ? AUTOMATON_CUT : next;
 }
 
 void constraint_accept(struct constraint_cursor *cursor, int32_t id)
@@ -278,7 +282,7 @@ bool constraint_allows(struct constraint_cursor *cursor, int32_t id)
         return false;
     if (has_bit(constraint->ends, id))
         return automaton_is_whole(constraint->automaton, cursor->state);
-    return read_token(cursor, id) != AUTOMATON_DEAD;
+    return read_token(cursor, id) > AUTOMATON_CUT;
 }
 
 void constraint_read(struct constraint_cursor *cursor, const char *text, size_t length)
@@ -288,20 +292,22 @@ void constraint_read(struct constraint_cursor *cursor, const char *text, size_t 
 
 bool constraint_can_read(struct constraint_cursor *cursor, const char *text, size_t length)
 {
-    return read_text(cursor, text, length) != AUTOMATON_DEAD;
+    return read_text(cursor, text, length) > AUTOMATON_CUT;
 }
 
 /* ---- masks ----------------------------------------------------------------------------------- */
 
 /* Adds the tokens that terminals allow. */
-static bool add_named(struct weir_constraint *constraint, uint32_t state, bool hard, uint64_t *mask)
+static bool add_named(struct weir_constraint *constraint, uint32_t state, bool hard, uint64_t *mask,
+                      bool *is_cut)
 {
     const struct weir_grammar *grammar = constraint->grammar;
     for (uint32_t i = 0; i < grammar->tokens_count; i++) {
         const uint32_t next = automaton_step(constraint->automaton, state, RULES_SYMBOL_TOKEN + i);
         if (next == AUTOMATON_FULL && !hard)
             return false;
-        if (next == AUTOMATON_FULL || next == AUTOMATON_DEAD)
+        *is_cut |= next == AUTOMATON_FULL || next == AUTOMATON_CUT;
+        if (next == AUTOMATON_FULL || next <= AUTOMATON_CUT)
             continue;
         for (uint32_t id = 0; id < constraint->tokens; id++) {
             if (names(constraint, i, (int32_t)id) && !has_bit(constraint->ends, (int32_t)id))
@@ -320,14 +326,19 @@ static bool is_empty(const uint64_t *mask, uint32_t words)
     return true;
 }
 
-static bool fill_mask(struct weir_constraint *constraint, uint32_t state, bool hard, uint64_t *mask)
+/* *is_cut: the end is allowed only because what could follow is more than can be followed. */
+static bool fill_mask(struct weir_constraint *constraint, uint32_t state, bool hard, uint64_t *mask,
+                      bool *is_cut)
 {
+    *is_cut = false;
     memset(mask, 0, constraint->words * sizeof *mask);
-    if (!trie_walk(&constraint->trie, constraint->automaton, state, constraint->path, hard, mask) ||
-        !add_named(constraint, state, hard, mask))
+    if (!trie_walk(&constraint->trie, constraint->automaton, state, constraint->path, hard, mask,
+                   is_cut) ||
+        !add_named(constraint, state, hard, mask, is_cut))
         return false;
-    const bool over =
-        automaton_is_whole(constraint->automaton, state) || is_empty(mask, constraint->words);
+    const bool is_whole = automaton_is_whole(constraint->automaton, state);
+    const bool over = is_whole || is_empty(mask, constraint->words);
+    *is_cut &= over && !is_whole;
     for (uint32_t i = 0; i < constraint->words && over; i++)
         mask[i] |= constraint->ends[i];
     return true;
@@ -344,10 +355,11 @@ static uint32_t make_mask(struct constraint_cursor *cursor)
     struct weir_constraint *constraint = cursor->constraint;
     const uint32_t mask = constraint->mask_next;
     uint64_t *bits = mask_bits(constraint, mask);
+    bool *is_cut = &constraint->mask_is_cut[mask];
     constraint->mask_of[constraint->mask_states[mask]] = MASK_NONE;
-    if (!fill_mask(constraint, cursor->state, false, bits)) {
+    if (!fill_mask(constraint, cursor->state, false, bits, is_cut)) {
         forget(constraint);
-        fill_mask(constraint, cursor->state, true, bits);
+        fill_mask(constraint, cursor->state, true, bits, is_cut);
     }
     constraint->mask_next = mask % MASKS + 1;
     constraint->mask_states[mask] = cursor->state;
@@ -367,5 +379,11 @@ const uint64_t *constraint_mask(struct constraint_cursor *cursor, uint32_t *toke
     if (mask == MASK_NONE)
         mask = make_mask(cursor);
     *tokens = constraint->tokens;
+    constraint->is_cut |= constraint->mask_is_cut[mask];
     return mask_bits(constraint, mask);
+}
+
+bool constraint_is_cut(const struct weir_constraint *constraint)
+{
+    return constraint->is_cut;
 }

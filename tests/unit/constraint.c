@@ -436,6 +436,78 @@ TEST(constraint_refusals)
     close_fixture(fixture);
 }
 
+#define AMBIGUOUS "p\np ::= \"aaaaaaaaaaaaaaaaaaaaaaaa\" | \"a\" p \"b\" | \"a\" p \"c\""
+
+/* What is too ambiguous from the beginning is refused; what becomes so ends, and that is told. */
+TEST(constraint_too_ambiguous)
+{
+    struct fixture *fixture = open_fixture("root ::= \"x\"{100} " AMBIGUOUS);
+    static const char text[] = "root ::= " AMBIGUOUS;
+    struct weir_grammar *grammar;
+    struct weir_constraint *constraint;
+    struct constraint_cursor cursor;
+    struct weir_error err = {0};
+    uint32_t tokens;
+    CHECK_OK(weir_grammar_open_gbnf(&grammar, text, strlen(text), &err), &err);
+    CHECK_INT(weir_constraint_open(&constraint, grammar, fixture->tokenizer, &err),
+              WEIR_ERR_UNSUPPORTED);
+    CHECK_TEXT(err.text, "grammar: too ambiguous: a text can begin in more than 8192 ways");
+    weir_grammar_close(grammar);
+
+    for (int round = 0; round < 2; round++) {
+        int steps = 0;
+        CHECK_OK(constraint_attach(fixture->constraint, &cursor, false, &err), &err);
+        CHECK(!constraint_is_cut(fixture->constraint));
+        for (; steps < 124; steps++) {
+            const int32_t next = steps < 100 ? 'x' : 'a';
+            const uint64_t *mask = constraint_mask(&cursor, &tokens);
+            CHECK_INT(has_bit(mask, next), !has_bit(mask, fixture->vocab.source.eos));
+            if (!has_bit(mask, next))
+                break;
+            CHECK(!constraint_is_cut(fixture->constraint));
+            constraint_accept(&cursor, next);
+        }
+        CHECK(steps > 108 && steps < 124);
+        CHECK(constraint_is_cut(fixture->constraint));
+        CHECK(!constraint_allows(&cursor, 'a'));
+        constraint_accept(&cursor, 'a');
+        constraint_mask(&cursor, &tokens);
+        CHECK(constraint_is_cut(fixture->constraint));
+        constraint_detach(&cursor);
+    }
+    close_fixture(fixture);
+}
+
+/* Many alternatives that begin alike are not ambiguous yet. */
+TEST(constraint_of_many_alternatives)
+{
+    enum { OBJECTS = 500, BYTES = OBJECTS * 128 };
+    static char schema[BYTES];
+    int length = snprintf(schema, sizeof schema, "{\"anyOf\":[");
+    for (int i = 0; i < OBJECTS; i++)
+        length += snprintf(schema + length, sizeof schema - (size_t)length,
+                           "%s{\"properties\":{\"a%d\":{\"const\":1},\"b%d\":{\"const\":2},"
+                           "\"c%d\":{\"const\":3},\"d%d\":{\"const\":4}},"
+                           "\"additionalProperties\":false}",
+                           i == 0 ? "" : ",", i, i, i, i);
+    snprintf(schema + length, sizeof schema - (size_t)length, "]}");
+    struct fixture *fixture = open_fixture(schema);
+    struct constraint_cursor cursor;
+    struct weir_error err = {0};
+    uint32_t tokens;
+    static const char text[] = "{\"b77\":2}";
+    CHECK_OK(constraint_attach(fixture->constraint, &cursor, false, &err), &err);
+    for (size_t i = 0; i < sizeof text - 1; i++) {
+        const uint64_t *mask = constraint_mask(&cursor, &tokens);
+        CHECK(has_bit(mask, text[i]) && !has_bit(mask, fixture->vocab.source.eos));
+        constraint_accept(&cursor, text[i]);
+    }
+    CHECK(has_bit(constraint_mask(&cursor, &tokens), fixture->vocab.source.eos));
+    CHECK(!constraint_is_cut(fixture->constraint));
+    constraint_detach(&cursor);
+    close_fixture(fixture);
+}
+
 /* What is chosen if a token is wanted most that has the mark "<" and goes on. */
 static int32_t pick_mark(const struct fixture *fixture, struct weir_sampler *sampler, int32_t *mark)
 {

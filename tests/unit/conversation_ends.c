@@ -209,6 +209,38 @@ TEST(conversation_ends_as_the_grammar_says)
 
 /* ---- failures -------------------------------------------------------------------------------- */
 
+/* A text that could not be completed is no reply. */
+TEST(conversation_ends_where_the_grammar_is_too_ambiguous)
+{
+    static const char text[] = "root ::= \"x\"{70} p\n"
+                               "p ::= \"aaaaaaaaaaaaaaaaaaaaaaaa\" | \"a\" p \"b\" | \"a\" p \"c\"";
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    struct talk talk;
+    CHECK_OK(weir_grammar_open_gbnf(&grammar, text, strlen(text), &err), &err);
+    talk_init(&talk);
+    talk.options.reply_tokens_max = 200;
+    talk_open(&talk);
+    CHECK_OK(weir_chat_add(talk.chat, "user", question, strlen(question), &err), &err);
+    char said[SAID_MAX];
+    snprintf(said, sizeof said, "%s", talk_reply(&talk));
+    CHECK(weir_chat_undo(talk.chat, "assistant"));
+    struct bytes before = talk_messages(&talk);
+    talk.options.grammar = grammar;
+    talk_set(&talk);
+    CHECK_INT(talk_try(&talk, &err), WEIR_ERR_UNSUPPORTED);
+    CHECK(strstr(err.text, "the grammar became too ambiguous after ") == err.text);
+    struct bytes after = talk_messages(&talk);
+    CHECK_TEXT(after.data, before.data);
+    talk.options.grammar = NULL;
+    talk_set(&talk);
+    CHECK_TEXT(talk_reply(&talk), said);
+    bytes_release(&after);
+    bytes_release(&before);
+    talk_close(&talk);
+    weir_grammar_close(grammar);
+}
+
 /* Wherever the evaluation is cut short, the messages stay, and the next try says what there was to
  * say; an emptied session goes on from a checkpoint. */
 TEST(conversation_ends_in_failure_and_nothing_is_lost)

@@ -184,7 +184,7 @@ TEST(grammar_too_ambiguous)
     struct weir_error err = {0};
     CHECK_INT(weir_grammar_match(grammar, "xxxxxxxxxxxxxxxxxxxxxxx", 23, &result, &err),
               WEIR_ERR_UNSUPPORTED);
-    CHECK_TEXT(err.text, "grammar: too ambiguous: the text can be read in more than 4096 ways");
+    CHECK_TEXT(err.text, "grammar: too ambiguous: the text can be read in more than 8192 ways");
     weir_grammar_close(grammar);
 }
 
