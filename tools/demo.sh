@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The turn of a chat that `make demo` shows, taken twice: with drafts, as `weir chat` does by
-# itself, and once more without. The answers must be the same to the byte; the speeds are told.
+# itself, and then without. The answers must be the same to the byte. An answer takes some
+# hundredths of a second, so each is made a few times, in turn, and the median speed is told.
 #     tools/demo.sh WEIR MESSAGE
 set -eu
 export LC_ALL=C
@@ -23,10 +24,17 @@ turn()
         "$weir" chat --reasoning on --color $colors --seed "$seed" "$@" 2>"$log"
 }
 
-# The lines that tell how fast tokens came, and of drafts, if there were any.
-speeds()
+turns=7
+
+# One line a turn into FILE, how many tokens came a second: rate LOG >>FILE
+rate()
 {
-    sed -n 's/^\(Generation\): */\1: /p; s/^\(Drafts\): */\1: /p' "$1"
+    sed -n 's/^Generation: .* \([0-9.]*\) t\/s$/\1/p' "$1"
+}
+
+median()
+{
+    sort -n "$1" | sed -n "$(((turns + 1) / 2))p"
 }
 
 seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
@@ -40,6 +48,12 @@ cmp -s "$folder/drafted" "$folder/plain" || {
     echo "error: without drafts the answer is another one (seed $seed)" >&2
     exit 1
 }
-echo "The same answer, with drafts and without:"
-speeds "$folder/log" | sed 's/^/  with:    /'
-speeds "$folder/plain.log" | sed 's/^/  without: /'
+for number in $(seq $turns); do
+    turn "$folder/log" >/dev/null
+    turn "$folder/plain.log" --spec-type none >/dev/null
+    rate "$folder/log" >>"$folder/rates"
+    rate "$folder/plain.log" >>"$folder/plain.rates"
+done
+echo "The same answer, with drafts and without, the median of $turns turns each:"
+echo "  with:    $(median "$folder/rates") t/s; $(sed -n 's/^Drafts: */drafts: /p' "$folder/log")"
+echo "  without: $(median "$folder/plain.rates") t/s"
