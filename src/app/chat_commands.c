@@ -222,11 +222,6 @@ static enum weir_status command_glob(struct conversation *c, const char *argumen
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
-static double per_second(uint64_t tokens, uint64_t ns)
-{
-    return ns > 0 ? (double)tokens * 1e9 / (double)ns : 0;
-}
-
 static enum weir_status command_ctx(struct conversation *c, const char *argument,
                                     struct weir_error *err)
 {
@@ -268,10 +263,10 @@ static enum weir_status command_stats(struct conversation *c, const char *argume
     conversation_say(c, "Prompts:    %llu tokens: %llu held already, %llu read, %.1f t/s",
                      (unsigned long long)totals->prompt_tokens,
                      (unsigned long long)totals->reused_tokens, (unsigned long long)read,
-                     per_second(read, totals->prompt_ns));
+                     conversation_rate(read, totals->prompt_ns));
     conversation_say(c, "Generation: %llu tokens, %.1f t/s",
                      (unsigned long long)totals->reply_tokens,
-                     per_second(totals->reply_tokens, totals->reply_ns));
+                     conversation_rate(totals->reply_tokens, totals->reply_ns));
     if (rounds->drafts > 0)
         conversation_say(c, "Drafts:     %llu, of which %llu were right",
                          (unsigned long long)rounds->drafts, (unsigned long long)rounds->accepted);

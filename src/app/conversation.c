@@ -357,7 +357,7 @@ out:
     return status;
 }
 
-static double per_second(uint64_t tokens, uint64_t ns)
+double conversation_rate(uint64_t tokens, uint64_t ns)
 {
     return ns > 0 ? (double)tokens * 1e9 / (double)ns : 0;
 }
@@ -387,13 +387,14 @@ static void show_status(struct conversation *c)
         conversation_say(c, "[cut off: %s]",
                          last->context_tokens < context ? "as long as --predict allows" : full);
     if (c->options->show_timings)
-        conversation_say(c,
-                         "\n%s[ Prompt: %.1f t/s | Generation: %.1f t/s | Context: %u of %u left "
-                         "]%s",
-                         has_colors ? "\033[2m" : "",
-                         per_second(last->prompt_tokens - last->reused_tokens, last->prompt_ns),
-                         per_second(last->reply_tokens, last->reply_ns),
-                         conversation_context_left(c), context, has_colors ? "\033[0m" : "");
+        conversation_say(
+            c,
+            "\n%s[ Prompt: %.1f t/s | Generation: %.1f t/s | Context: %u of %u left "
+            "]%s",
+            has_colors ? "\033[2m" : "",
+            conversation_rate(last->prompt_tokens - last->reused_tokens, last->prompt_ns),
+            conversation_rate(last->reply_tokens, last->reply_ns), conversation_context_left(c),
+            context, has_colors ? "\033[0m" : "");
     conversation_say(c, "%s", "");
 }
 

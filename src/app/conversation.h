@@ -62,6 +62,8 @@ enum weir_status conversation_add(struct conversation *conversation, const char 
 /* Shows the answer to the messages so far, and asks for the results of the tools that it calls. An
  * answer that Ctrl+C ends is none of the errors. */
 enum weir_status conversation_answer(struct conversation *conversation, struct weir_error *err);
+/* Tokens a second; 0 for no time. */
+double conversation_rate(uint64_t tokens, uint64_t ns);
 /* Tokens that have a place behind the last answer. */
 uint32_t conversation_context_left(const struct conversation *conversation);
 /* Goes on with other settings. */

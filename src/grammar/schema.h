@@ -77,6 +77,14 @@ enum weir_status schema_refuse(const struct schema *schema, enum weir_status sta
 enum weir_status schema_nothing(struct schema *schema, const struct json *at, const char *format,
                                 ...) __attribute__((format(printf, 3, 4)));
 
+/* Keywords that speak of values of one type alone. Where no type is said, they imply it. */
+struct schema_keyword {
+    const char *keyword;
+    unsigned types;
+};
+enum { SCHEMA_KEYWORDS = 14 };
+extern const struct schema_keyword schema_keywords[SCHEMA_KEYWORDS];
+
 /* The keyword of an item's schema, or NULL. */
 static inline const struct json *schema_get(const struct schema_item *item, const char *keyword)
 {

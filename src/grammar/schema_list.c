@@ -308,11 +308,7 @@ static const struct {
     {"number", SCHEMA_INTEGER | SCHEMA_NUMBER},
 };
 
-/* Keywords that speak of one type, of which they imply that it is meant. */
-static const struct {
-    const char *keyword;
-    unsigned types;
-} implied_types[] = {
+const struct schema_keyword schema_keywords[SCHEMA_KEYWORDS] = {
     {"properties", SCHEMA_OBJECT},
     {"required", SCHEMA_OBJECT},
     {"additionalProperties", SCHEMA_OBJECT},
@@ -357,9 +353,9 @@ static unsigned imply_types(const struct schema_list *list)
 {
     unsigned types = 0;
     for (uint64_t i = 0; i < list->count; i++) {
-        for (size_t k = 0; k < sizeof implied_types / sizeof implied_types[0]; k++) {
-            if (schema_get(&list->items[i], implied_types[k].keyword) != NULL)
-                types |= implied_types[k].types;
+        for (size_t k = 0; k < SCHEMA_KEYWORDS; k++) {
+            if (schema_get(&list->items[i], schema_keywords[k].keyword) != NULL)
+                types |= schema_keywords[k].types;
         }
     }
     return types == 0 ? SCHEMA_ANY : types;

@@ -58,37 +58,17 @@ static unsigned type_of(const struct json *value)
     return SCHEMA_INTEGER;
 }
 
-/* Keywords that a listed value of a type would have to be checked against. */
-static const struct {
-    const char *keyword;
-    unsigned types;
-} checks[] = {
-    {"properties", SCHEMA_OBJECT},
-    {"required", SCHEMA_OBJECT},
-    {"additionalProperties", SCHEMA_OBJECT},
-    {"items", SCHEMA_ARRAY},
-    {"prefixItems", SCHEMA_ARRAY},
-    {"minItems", SCHEMA_ARRAY},
-    {"maxItems", SCHEMA_ARRAY},
-    {"minLength", SCHEMA_STRING},
-    {"maxLength", SCHEMA_STRING},
-    {"pattern", SCHEMA_STRING},
-    {"minimum", SCHEMA_INTEGER | SCHEMA_NUMBER},
-    {"maximum", SCHEMA_INTEGER | SCHEMA_NUMBER},
-    {"exclusiveMinimum", SCHEMA_INTEGER | SCHEMA_NUMBER},
-    {"exclusiveMaximum", SCHEMA_INTEGER | SCHEMA_NUMBER},
-};
-
+/* What a listed value of a type would have to be checked against. */
 static enum weir_status refuse_checks(const struct schema *schema, const struct schema_list *list,
                                       unsigned type, struct weir_error *err)
 {
     for (uint64_t i = 0; i < list->count; i++) {
-        for (size_t k = 0; k < sizeof checks / sizeof checks[0]; k++) {
-            const struct json *value = schema_get(&list->items[i], checks[k].keyword);
-            if (value != NULL && (checks[k].types & type) != 0)
+        for (size_t k = 0; k < SCHEMA_KEYWORDS; k++) {
+            const struct json *value = schema_get(&list->items[i], schema_keywords[k].keyword);
+            if (value != NULL && (schema_keywords[k].types & type) != 0)
                 return schema_refuse(schema, WEIR_ERR_UNSUPPORTED, value, err,
                                      "the keyword %s cannot be kept beside enum or const",
-                                     checks[k].keyword);
+                                     schema_keywords[k].keyword);
         }
     }
     return WEIR_OK;
