@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Reads and writes conversations. Messages pass as they are: what is in them is for the library. */
+ * Reads and writes conversations. Messages pass as they are: what is in them is for the library.
+ * Knows no session. */
 #include "app/chat_file.h"
 
 #include "base/file.h"

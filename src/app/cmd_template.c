@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * weir template: prints the prompt of a conversation, or takes a model's text apart into a
- * message. */
+ * message. Knows not how. */
 #include "app/command.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Sums up what rounds touch, by the plans of those who make them. */
+ * Sums up what rounds touch, by the plans of those who make them. Knows no op and no flag. */
 #include "app/round_bytes.h"
 
 #include "base/err.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Strings that grow, and values as text: Python's str and repr, and JSON. */
+ * Strings that grow, and values as text: Python's str and repr, and JSON. Knows no
+ * template. */
 #include "jinja/builder.h"
 
 #include <stdio.h>

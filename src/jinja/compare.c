@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * How values compare, and what they contain. */
+ * How values compare, and what they contain. Knows no node and no name. */
 #include "jinja/interpreter.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Methods of dicts, lists and loops. Containers are shared, so what changes one is seen wherever it
- * is. */
+ * is. Knows no node and no name of a variable. */
 #include <string.h>
 
 #include "jinja/strings.h"

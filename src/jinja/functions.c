@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The functions that a template may call by name. */
+ * The functions that a template may call by name. Knows not how they are called. */
 #include <string.h>
 #include <time.h>
 

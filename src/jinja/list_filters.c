@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Filters of lists and dicts: choosing, ordering, joining. */
+ * Filters of lists and dicts: choosing, ordering, joining. Knows not how they are called. */
 #include <string.h>
 
 #include "jinja/strings.h"

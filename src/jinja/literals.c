@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Numbers and strings of a template. */
+ * Numbers and strings of a template. Knows no token before or behind them. */
 #include "jinja/literals.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Arithmetic, comparison and slices, as Python does them. Integers have 64 bits here, so what would
- * need more is an error. */
+ * need more is an error. Knows no node: operands are values. */
 #include "jinja/interpreter.h"
 
 #include <math.h>

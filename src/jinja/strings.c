@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Strings stripped, replaced, in other cases, and put into formats. Letters are those of ASCII:
- * others have no case here. */
+ * others have no case here. Knows no name of a filter or method. */
 #include "jinja/strings.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Filters of strings and numbers. */
+ * Filters of strings and numbers. Knows not how they are called. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Methods of strings. */
+ * Methods of strings. Knows not how they are called. */
 #include <string.h>
 
 #include "jinja/strings.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What stands behind "is". */
+ * What stands behind "is". Knows not how it is called. */
 #include "jinja/interpreter.h"
 
 enum { BIT_NUMBERS = 1 << VALUE_BOOLEAN | 1 << VALUE_INTEGER | 1 << VALUE_HUGE | 1 << VALUE_FLOAT };

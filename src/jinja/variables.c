@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * JSON as values of a template. Numbers keep how they were written. */
+ * JSON as values of a template. Numbers keep how they were written. Knows no
+ * name that a template uses. */
 #include "jinja/variables.h"
 
 #include <errno.h>
