@@ -458,6 +458,10 @@ WEIR_API enum weir_status weir_engine_traffic(const struct weir_engine *engine, 
                                               uint32_t count, enum weir_logits logits,
                                               struct weir_traffic *sum, struct weir_error *err);
 
+/* Adds what the engine's last step has touched, whatever it was: of one of the evaluation in
+ * several, of several sessions, of a round. */
+WEIR_API void weir_engine_step_traffic(const struct weir_engine *engine, struct weir_traffic *sum);
+
 /* "weights", ..., "logits"; static. */
 WEIR_API const char *weir_traffic_class_name(enum weir_traffic_class kind);
 
@@ -597,9 +601,11 @@ WEIR_API enum weir_status weir_cache_open(struct weir_cache **out, const struct 
 WEIR_API void weir_cache_close(struct weir_cache *cache);
 
 /* Keeps the session as it is now, unless its tokens are there already or it is too large. Behind a
- * failure, as of a full disk (WEIR_ERR_IO), session and cache can be used as before. */
+ * failure, as of a full disk (WEIR_ERR_IO), session and cache can be used as before. What was kept
+ * with a salt is found with it alone, for those who must not learn from times what others wrote; 0
+ * is none. */
 WEIR_API enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *session,
-                                         struct weir_error *err);
+                                         uint64_t salt, struct weir_error *err);
 
 /* Makes an empty session one that holds the first *held of `count` tokens, the most that a
  * snapshot has, and fewer than `count`, so that at least one is left to get logits from. It goes
@@ -607,8 +613,8 @@ WEIR_API enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_s
  * none. With the MTP block, row 0 of weir_session_hidden is then that of the last token held, if it
  * was there when the snapshot was made, else NULL. */
 WEIR_API enum weir_status weir_cache_get(struct weir_cache *cache, struct weir_session *session,
-                                         const int32_t *tokens, uint32_t count, uint32_t *held,
-                                         struct weir_error *err);
+                                         uint64_t salt, const int32_t *tokens, uint32_t count,
+                                         uint32_t *held, struct weir_error *err);
 
 struct weir_cache_stats {
     uint64_t lookups, hits; /* calls of weir_cache_get, and those that held something */
@@ -824,6 +830,28 @@ WEIR_API enum weir_status weir_template_render(const struct weir_template *chat_
                                                size_t length, struct weir_error *err);
 WEIR_API void weir_prompt_close(struct weir_prompt *prompt);
 
+/* What a server adds to the requests of its clients. */
+struct weir_request_options {
+    enum weir_switch reasoning; /* AUTO: as the request says, else the template decides */
+    bool reasoning_preserve;    /* "preserve_thinking", unless the request says */
+    const char *variables;      /* JSON object: variables of the template, unless the request has
+                                   them; NULL: none */
+};
+
+/* The prompt of a request as clients of OpenAI's chat completions write it: roles, parts of
+ * contents, calls with arguments as text, tools, "chat_template_kwargs", the spellings of
+ * reasoning ("enable_thinking", "reasoning_effort", "thinking"), a last message of the assistant
+ * that is to be continued. Members that are no input of a template do not become variables.
+ * `options` may be NULL. Errors as in weir_template_render; WEIR_ERR_ARGUMENT names the message. */
+WEIR_API enum weir_status weir_template_render_request(const struct weir_template *chat_template,
+                                                       struct weir_prompt **out,
+                                                       const char *request, size_t length,
+                                                       const struct weir_request_options *options,
+                                                       struct weir_error *err);
+/* The tools of such a request, as the template was given them: a JSON array for weir_reply_open and
+ * weir_grammar_open_calls; borrowed from the prompt. NULL: none. */
+WEIR_API const char *weir_prompt_tools(const struct weir_prompt *prompt, size_t *length);
+
 /* Borrowed from the prompt, not zero-terminated. */
 WEIR_API const char *weir_prompt_text(const struct weir_prompt *prompt, size_t *length);
 /* Whether the text ends within a block of reasoning that it has opened: "<think>" and a newline. */
@@ -914,6 +942,23 @@ WEIR_API enum weir_status weir_grammar_open_gbnf(struct weir_grammar **out, cons
  * nothing, WEIR_ERR_UNSUPPORTED for keywords that cannot be kept, each with the place. */
 WEIR_API enum weir_status weir_grammar_open_schema(struct weir_grammar **out, const char *schema,
                                                    size_t length, struct weir_error *err);
+
+struct weir_calls_options {
+    bool required;    /* the reply must have a call; else it may be content alone */
+    bool single;      /* one call at most */
+    const char *only; /* name of the tool that may be called; NULL: all */
+};
+
+/* Replies with calls of tools, as weir_reply takes them apart: content, then calls, of each of
+ * which the name is that of a tool, and the arguments are what its schema allows. Required
+ * parameters come first, in any order. What follows the last call is nothing. A parameter whose
+ * schema is not supported may be any JSON value. `tools` is the JSON array of a request.
+ * WEIR_ERR_ARGUMENT for tools that are none, that are called alike, or with names that no call can
+ * hold, and for an `only` that is not among them; `options` may be NULL. */
+WEIR_API enum weir_status weir_grammar_open_calls(struct weir_grammar **out, const char *tools,
+                                                  size_t length,
+                                                  const struct weir_calls_options *options,
+                                                  struct weir_error *err);
 WEIR_API void weir_grammar_close(struct weir_grammar *grammar);
 
 enum weir_match { WEIR_MATCH_NOT, WEIR_MATCH_PREFIX, WEIR_MATCH_WHOLE };
@@ -932,6 +977,9 @@ WEIR_API enum weir_status weir_constraint_open(struct weir_constraint **out,
                                                const struct weir_tokenizer *tokenizer,
                                                struct weir_error *err);
 WEIR_API void weir_constraint_close(struct weir_constraint *constraint);
+/* Whether, since the first of the samplers that now use it was constrained, one was allowed to end
+ * a text that is not complete, because it can go on in more ways than there is room for. */
+WEIR_API bool weir_constraint_is_cut(const struct weir_constraint *constraint);
 
 /* ---- speculation ----------------------------------------------------------------------------- */
 
@@ -988,6 +1036,12 @@ WEIR_API enum weir_status weir_speculator_prompt(struct weir_speculator *specula
                                                  const int32_t *tokens, uint32_t count,
                                                  enum weir_logits logits, struct weir_error *err);
 
+/* The same for tokens that a weir_engine_step of the caller's has evaluated in the session, before
+ * the engine's next step; else WEIR_ERR_ARGUMENT. */
+WEIR_API enum weir_status weir_speculator_taken(struct weir_speculator *speculator,
+                                                const int32_t *tokens, uint32_t count,
+                                                struct weir_error *err);
+
 /* Begins a round behind `last`, the newest token, which the session does not hold yet: *tokens are
  * *count tokens for its next step, `last` and the drafts, borrowed until the next draft. Of the
  * round, at most `most` tokens are wanted, at least 1. Marks the session if there are drafts. */
@@ -1042,7 +1096,9 @@ struct weir_chat_options {
     enum weir_reasoning_format reasoning_format;
     int32_t reasoning_budget;      /* tokens; -1: any number */
     const char *reasoning_closing; /* said before the mark that ends reasoning; NULL: nothing */
-    const struct weir_grammar *grammar;        /* of the content; NULL: free. Borrowed */
+    const struct weir_grammar *grammar; /* of the content; NULL: free. Borrowed */
+    bool calls_free; /* with tools and no grammar: calls are not held to weir_grammar_open_calls */
+    struct weir_calls_options calls;           /* `only` is copied */
     struct weir_sampler_options sampler;       /* each reply has draws of its own: see info.seed */
     struct weir_speculator_options speculator; /* the tokenizer is filled in */
     uint32_t reply_tokens_max;                 /* 0: any number */

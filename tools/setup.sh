@@ -20,6 +20,7 @@ build  libjansson-dev     reads JSON: checkpoints, and the vectors of tests
 build  libhwloc-dev       tells cores from hyper-threads
 build  libxxhash-dev      digests of what is kept
 build  libedit-dev        edits the lines of weir chat
+build  libmicrohttpd-dev  HTTP of weir serve
 build  pkg-config         finds libraries for the build, and weir for other programs
 check  clang              the second compiler, and the fuzz targets
 check  libclang-rt-14-dev the sanitizers and the fuzzer of clang
@@ -43,6 +44,7 @@ arm    libc6-dev-arm64-cross  its C library
 arm    qemu-user              runs what it makes
 arm    libjansson-dev:arm64   reads JSON there
 arm    libedit-dev:arm64      edits the lines of weir chat there
+arm    libmicrohttpd-dev:arm64  HTTP of weir serve
 arm    libhwloc-dev:arm64     tells cores from hyper-threads there
 train  python3-torch      the network that learns
 train  python3-numpy      files of numbers

@@ -87,7 +87,7 @@ enum weir_status keep_restore(struct keep *keep, const struct ids *prompt, struc
     if (keep->cache == NULL || keep->loaded > 0)
         return WEIR_OK;
     const uint64_t begin = clock_ns();
-    const enum weir_status status = weir_cache_get(keep->cache, keep->session, prompt->items,
+    const enum weir_status status = weir_cache_get(keep->cache, keep->session, 0, prompt->items,
                                                    (uint32_t)prompt->count, &keep->restored, err);
     keep->restore_ns = clock_ns() - begin;
     return status;
@@ -109,7 +109,7 @@ uint64_t keep_next_stop(const struct keep *keep, const struct ids *prompt, uint6
 void keep_put(struct keep *keep)
 {
     struct weir_error inner = {0};
-    if (keep->cache == NULL || weir_cache_put(keep->cache, keep->session, &inner) == WEIR_OK)
+    if (keep->cache == NULL || weir_cache_put(keep->cache, keep->session, 0, &inner) == WEIR_OK)
         return;
     log_print(keep->log, WEIR_LOG_WARNING, "warning: no more snapshots: %s", inner.text);
     keep_close(keep);

@@ -29,6 +29,7 @@ struct weir_cache {
     struct kept *kept;
     uint64_t kept_count, kept_capacity;
     uint64_t calls; /* of put and get */
+    uint64_t salt;  /* of the last of them */
     int64_t now;    /* when the last began, for files as `calls` is for memory */
     int64_t fresh;  /* that time, as files have it that were used since */
     struct cache_folder folder;
@@ -62,11 +63,19 @@ static struct cache_key key_make(const struct weir_cache *cache, uint32_t positi
     return key;
 }
 
+/* Texts of a salt have digests of their own, so nothing of them is found by another. */
+static void salted_init(struct digester *digester, uint64_t salt)
+{
+    digester_init(digester);
+    if (salt != 0)
+        digester_put(digester, &salt, sizeof salt);
+}
+
 static struct cache_key key_of(const struct weir_cache *cache, const int32_t *tokens,
                                uint32_t position)
 {
     struct digester digester;
-    digester_init(&digester);
+    salted_init(&digester, cache->salt);
     digester_put(&digester, tokens, position * sizeof *tokens);
     return key_make(cache, position, digester_digest(&digester));
 }
@@ -178,9 +187,10 @@ static void touch(struct weir_cache *cache, const struct cache_key *key)
     mem_free(path);
 }
 
-static void begin_call(struct weir_cache *cache)
+static void begin_call(struct weir_cache *cache, uint64_t salt)
 {
     cache->calls++;
+    cache->salt = salt;
     cache->now = cache->fresh = cache_folder_now();
 }
 
@@ -363,7 +373,7 @@ static int compare_keys(const void *a, const void *b)
 }
 
 /* Sorts them by position and leaves those of these tokens, in one pass over them. */
-static void keys_match(struct keys *keys, const int32_t *tokens)
+static void keys_match(struct keys *keys, uint64_t salt, const int32_t *tokens)
 {
     struct digester digester;
     uint64_t matches = 0;
@@ -371,7 +381,7 @@ static void keys_match(struct keys *keys, const int32_t *tokens)
     if (keys->count == 0)
         return;
     qsort(keys->items, keys->count, sizeof *keys->items, compare_keys);
-    digester_init(&digester);
+    salted_init(&digester, salt);
     for (uint64_t i = 0; i < keys->count; i++) {
         const struct cache_key key = keys->items[i];
         digester_put(&digester, tokens + done, (key.position - done) * sizeof *tokens);
@@ -425,8 +435,8 @@ static enum weir_status check_session(const struct weir_cache *cache,
 }
 
 enum weir_status weir_cache_get(struct weir_cache *cache, struct weir_session *session,
-                                const int32_t *tokens, uint32_t count, uint32_t *held,
-                                struct weir_error *err)
+                                uint64_t salt, const int32_t *tokens, uint32_t count,
+                                uint32_t *held, struct weir_error *err)
 {
     struct keys keys = {.count = 0};
     enum weir_status status;
@@ -435,7 +445,7 @@ enum weir_status weir_cache_get(struct weir_cache *cache, struct weir_session *s
     if (session->position != 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "the session holds %u tokens, expected none",
                        session->position);
-    begin_call(cache);
+    begin_call(cache, salt);
     cache->stats.lookups++;
     cache->stats.tokens_wanted += count;
     const uint32_t context = cache->shape.context;
@@ -443,7 +453,7 @@ enum weir_status weir_cache_get(struct weir_cache *cache, struct weir_session *s
     session_overwrite(session);
     memcpy(session->tokens, tokens, most * sizeof *tokens);
     TRY(keys_collect(&keys, cache, most, err));
-    keys_match(&keys, tokens);
+    keys_match(&keys, salt, tokens);
     TRY(read_longest(cache, session, &keys, err));
     *held = session->position;
     cache->stats.hits += *held > 0;
@@ -496,7 +506,7 @@ static enum weir_status find_origin(struct weir_cache *cache, const struct weir_
         return WEIR_OK;
     *out = (struct origin){.position = 0};
     TRY(keys_collect(&keys, cache, session->position, err));
-    keys_match(&keys, session->tokens);
+    keys_match(&keys, cache->salt, session->tokens);
     for (uint64_t i = keys.count; i-- > 0 && out->position == 0;)
         TRY(compare_rows(cache, session, keys.items[i].position, out, err));
     if (!chain_stands(cache, session, *out))
@@ -565,7 +575,7 @@ out:
 }
 
 enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *session,
-                                struct weir_error *err)
+                                uint64_t salt, struct weir_error *err)
 {
     char *path = NULL;
     struct origin origin;
@@ -573,7 +583,7 @@ enum weir_status weir_cache_put(struct weir_cache *cache, struct weir_session *s
     TRY(check_session(cache, session, err));
     if (session->position == 0)
         return WEIR_OK;
-    begin_call(cache);
+    begin_call(cache, salt);
     const struct cache_key key = key_of(cache, session->tokens, session->position);
     if (cache->folder.path != NULL) {
         path = cache_folder_path(&cache->folder, &key, err);

@@ -383,7 +383,7 @@ const uint64_t *constraint_mask(struct constraint_cursor *cursor, uint32_t *toke
     return mask_bits(constraint, mask);
 }
 
-bool constraint_is_cut(const struct weir_constraint *constraint)
+bool weir_constraint_is_cut(const struct weir_constraint *constraint)
 {
     return constraint->is_cut;
 }

@@ -4,7 +4,7 @@
  *
  * A token is allowed if its whole text can be read; one that ends generation, if the text may end;
  * a control token never, unless the grammar names it. Where this allows nothing, the text is as
- * good as over, and all tokens that end generation are allowed; constraint_is_cut tells whether
+ * good as over, and all tokens that end generation are allowed; weir_constraint_is_cut tells whether
  * that is the grammar's doing or for lack of room. */
 #ifndef RUN_CONSTRAINT_H
 #define RUN_CONSTRAINT_H
@@ -35,10 +35,6 @@ const uint64_t *constraint_mask(struct constraint_cursor *cursor, uint32_t *toke
  * allowed, which costs little. Where nothing is, the latter allows nothing. */
 bool constraint_knows_mask(const struct constraint_cursor *cursor);
 bool constraint_allows(struct constraint_cursor *cursor, int32_t id);
-
-/* Whether a mask since the first of the cursors was attached has allowed the end of a text that is
- * not complete, because it can go on in more ways than there is room for. */
-bool constraint_is_cut(const struct weir_constraint *constraint);
 
 /* Reads a token; one that is not allowed leaves the text without a right continuation. */
 void constraint_accept(struct constraint_cursor *cursor, int32_t id);

@@ -396,6 +396,7 @@ enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_s
         empty_sessions(items, items_count);
         return status;
     }
+    engine->last = step;
     advance_sessions(engine, items, items_count);
     status = engine_check_logits(engine, engine->exec, step.outs, weir_engine_vocab(engine), err);
 out:

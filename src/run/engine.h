@@ -25,6 +25,7 @@ struct weir_engine {
     float *hidden;       /* that a step of the MTP block begins with; NULL without the block */
     uint64_t step_count; /* steps run, so that a session knows if its logits are still there */
     uint64_t mtp_count;  /* the same of the MTP block */
+    struct step last;    /* that ran to its end; no rows: none */
     struct weir_profile *profile;         /* who is told what each step takes; NULL: nobody */
     uint64_t prefill_done, prefill_total; /* tokens of the running eval or step, for progress */
 };

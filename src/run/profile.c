@@ -177,6 +177,12 @@ enum weir_status weir_engine_traffic(const struct weir_engine *engine, uint32_t 
     return status;
 }
 
+void weir_engine_step_traffic(const struct weir_engine *engine, struct weir_traffic *sum)
+{
+    visit_step(engine->blueprint.plan, 0, &engine->last, &engine->blueprint.limits, add_to_sum,
+               sum);
+}
+
 enum weir_status weir_engine_mtp_traffic(const struct weir_engine *engine, uint32_t cached,
                                          uint32_t count, enum weir_logits logits,
                                          struct weir_traffic *sum, struct weir_error *err)

@@ -190,6 +190,18 @@ enum weir_status weir_speculator_prompt(struct weir_speculator *speculator, cons
     return session_eval(speculator->session, tokens, count, logits, tell_taken, speculator, err);
 }
 
+enum weir_status weir_speculator_taken(struct weir_speculator *speculator, const int32_t *tokens,
+                                       uint32_t count, struct weir_error *err)
+{
+    const struct results *results = &speculator->session->results;
+    if (results->rows != count || results->step != speculator->session->engine->step_count)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "%u tokens that the engine's last step did not evaluate in this session",
+                       count);
+    tell_taken(speculator, tokens, count);
+    return WEIR_OK;
+}
+
 /* How many drafts there is use and room for. */
 static uint32_t drafts_limit(const struct weir_speculator *speculator, uint32_t most)
 {

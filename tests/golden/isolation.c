@@ -202,15 +202,15 @@ static void move_into(struct weir_session **listener, struct weir_session **told
     const uint32_t slot = (*told)->slot;
     uint32_t held;
     struct weir_error err = {0};
-    CHECK_OK(weir_cache_put(cache, *listener, &err), &err);
-    CHECK_OK(weir_cache_put(cache, *told, &err), &err);
+    CHECK_OK(weir_cache_put(cache, *listener, 0, &err), &err);
+    CHECK_OK(weir_cache_put(cache, *told, 0, &err), &err);
     weir_session_close(*told);
     CHECK_OK(weir_session_open(told, engine, &err), &err);
     CHECK_INT((*told)->slot, slot);
     struct weir_session *moved = *told;
     *told = *listener;
     *listener = moved;
-    CHECK_OK(weir_cache_get(cache, moved, tokens, count, &held, &err), &err);
+    CHECK_OK(weir_cache_get(cache, moved, 0, tokens, count, &held, &err), &err);
     CHECK_INT(held, count - 1);
     weir_session_reset(*told);
 }

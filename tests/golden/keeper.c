@@ -215,7 +215,7 @@ void keeper_put(struct crowd *crowd, struct place *place)
     const struct origin *origin = &place->session->origin;
     struct weir_error err = {0};
     crowd_say(crowd, " of %u tokens into cache %u", place->life.length, number);
-    crowd_expect_ok(crowd, weir_cache_put(keeper->caches[number], place->session, &err), &err);
+    crowd_expect_ok(crowd, weir_cache_put(keeper->caches[number], place->session, 0, &err), &err);
     crowd_check_place(crowd, place);
     check_folder(crowd);
     if (place->life.length == 0 || origin->position != place->life.length)
@@ -350,7 +350,7 @@ uint32_t keeper_get(struct crowd *crowd, struct place *place, int32_t *rest)
     give_up(crowd, place);
     mark_nothing(crowd, place);
     crowd_expect_ok(
-        crowd, weir_cache_get(keeper->caches[number], place->session, text, count, &held, &err),
+        crowd, weir_cache_get(keeper->caches[number], place->session, 0, text, count, &held, &err),
         &err);
     crowd_say(crowd, " %u of %u tokens from cache %u", held, count, number);
     check_held(crowd, number, text, count, held);

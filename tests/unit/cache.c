@@ -140,10 +140,10 @@ static void check_rows_once(const char *model, uint64_t bytes_max, const char *d
     CHECK_OK(weir_session_save(room.fixture.session, path, &err), &err);
     CHECK_OK(weir_session_open(&other, room.fixture.engine, &err), &err);
     CHECK_OK(weir_session_load(other, path, &err), &err);
-    CHECK_OK(weir_cache_put(room.cache, other, &err), &err); /* is there */
+    CHECK_OK(weir_cache_put(room.cache, other, 0, &err), &err); /* is there */
     CHECK_INT(dir == NULL ? room_memory_bytes(&room) : room_folder_bytes(dir), once);
     CHECK_OK(weir_session_eval(other, room_text + 60, 20, WEIR_LOGITS_LAST, &err), &err);
-    CHECK_OK(weir_cache_put(room.cache, other, &err), &err);
+    CHECK_OK(weir_cache_put(room.cache, other, 0, &err), &err);
     const uint64_t longer = dir == NULL ? room_memory_bytes(&room) : room_folder_bytes(dir);
     weir_session_reset(room.fixture.session);
     room_eval(&room, room_text, 60);
@@ -163,6 +163,34 @@ TEST(cache_finds_rows_that_it_has)
     check_rows_once(NANO, 1 << 30, NULL);
     check_rows_once(NANO, 0, folder_fresh("cache.once"));
     check_rows_once(NANOMOE, 1 << 30, NULL);
+}
+
+/* Texts of one salt are not found with another, nor without, in memory nor in the folder. */
+static void check_salts(uint64_t bytes_max, const char *dir)
+{
+    static const uint64_t salts[] = {0, 7, 8};
+    struct room room;
+    struct weir_error err = {0};
+    uint32_t held;
+    room_open(&room, NANO, bytes_max, dir, dir == NULL ? 0 : 1 << 30);
+    room_eval(&room, room_text, 20);
+    CHECK_OK(weir_cache_put(room.cache, room.fixture.session, 7, &err), &err);
+    room_eval(&room, room_text + 20, 20);
+    CHECK_OK(weir_cache_put(room.cache, room.fixture.session, 8, &err), &err);
+    for (int i = 0; i < 3; i++) {
+        weir_session_reset(room.fixture.session);
+        CHECK_OK(weir_cache_get(room.cache, room.fixture.session, salts[i], room_text, ROOM_TEXT,
+                                &held, &err),
+                 &err);
+        CHECK_INT(held, i * 20);
+    }
+    room_close(&room);
+}
+
+TEST(cache_keeps_salts_apart)
+{
+    check_salts(1 << 30, NULL);
+    check_salts(0, folder_fresh("cache.salts"));
 }
 
 /* A conversation: each turn is kept, restored by the next, and stands on the one before. */
@@ -449,13 +477,13 @@ static void use_cache(void *argument)
     room_eval(room, room_text, 10);
     enum weir_status status = weir_cache_open(&cache, room->fixture.engine, &options, &err);
     if (status == WEIR_OK)
-        status = weir_cache_put(cache, session, &err);
+        status = weir_cache_put(cache, session, 0, &err);
     room_eval(room, room_text + 10, 10);
     if (status == WEIR_OK)
-        status = weir_cache_put(cache, session, &err);
+        status = weir_cache_put(cache, session, 0, &err);
     weir_session_reset(session);
     if (status == WEIR_OK)
-        status = weir_cache_get(cache, session, room_text, 30, &held, &err);
+        status = weir_cache_get(cache, session, 0, room_text, 30, &held, &err);
     CHECK_INT(weir_session_position(session), held);
     weir_cache_close(cache);
     if (!alloc_failed())

@@ -63,7 +63,7 @@ void room_eval(struct room *room, const int32_t *tokens, uint32_t count)
 void room_put(struct room *room)
 {
     struct weir_error err = {0};
-    CHECK_OK(weir_cache_put(room->cache, room->fixture.session, &err), &err);
+    CHECK_OK(weir_cache_put(room->cache, room->fixture.session, 0, &err), &err);
 }
 
 void room_put_text(struct room *room, const uint32_t *ends)
@@ -81,7 +81,8 @@ uint32_t room_get(struct room *room, const int32_t *tokens, uint32_t count)
     struct weir_error err = {0};
     uint32_t held;
     weir_session_reset(room->fixture.session);
-    CHECK_OK(weir_cache_get(room->cache, room->fixture.session, tokens, count, &held, &err), &err);
+    CHECK_OK(weir_cache_get(room->cache, room->fixture.session, 0, tokens, count, &held, &err),
+             &err);
     CHECK_INT(weir_session_position(room->fixture.session), held);
     return held;
 }

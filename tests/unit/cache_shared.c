@@ -67,7 +67,7 @@ TEST(cache_in_memory_hides_nothing_of_the_folder)
     CHECK_OK(weir_session_eval(other, room_text, 10, WEIR_LOGITS_NONE, &err), &err);
     room_eval(&room, room_text, 10);
     room_put(&room);
-    CHECK_OK(weir_cache_put(first, other, &err), &err);
+    CHECK_OK(weir_cache_put(first, other, 0, &err), &err);
     room_eval(&room, room_text + 10, 15);
     room_put(&room);
     weir_session_close(other);
@@ -130,7 +130,7 @@ TEST(cache_folder_keeps_what_the_same_text_stands_on)
     room_put_text(&room, two);
     CHECK_OK(weir_session_open(&other, room.fixture.engine, &err), &err);
     CHECK_OK(weir_session_eval(other, room_text, 25, WEIR_LOGITS_NONE, &err), &err);
-    CHECK_OK(weir_cache_put(room.cache, other, &err), &err);
+    CHECK_OK(weir_cache_put(room.cache, other, 0, &err), &err);
     weir_session_close(other);
     reopen(&room, dir, room_folder_bytes(dir));
     put_another(&room);
@@ -148,7 +148,7 @@ static void keep_texts(struct room *room)
         weir_session_reset(room->fixture.session);
         if (weir_session_eval(room->fixture.session, room_text, 4, WEIR_LOGITS_NONE, NULL) !=
                 WEIR_OK ||
-            weir_cache_put(room->cache, room->fixture.session, NULL) != WEIR_OK)
+            weir_cache_put(room->cache, room->fixture.session, 0, NULL) != WEIR_OK)
             _exit(1);
     }
 }
@@ -226,7 +226,7 @@ TEST(cache_goes_on_when_the_disk_is_full)
     limit.rlim_cur = 1000;
     signal(SIGXFSZ, SIG_IGN);
     CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    const enum weir_status status = weir_cache_put(room.cache, room.fixture.session, &err);
+    const enum weir_status status = weir_cache_put(room.cache, room.fixture.session, 0, &err);
     CHECK_INT(setrlimit(RLIMIT_FSIZE, &before), 0);
     signal(SIGXFSZ, SIG_DFL);
     CHECK(status != WEIR_OK);
@@ -264,11 +264,12 @@ TEST(cache_refuses_a_folder_that_is_none)
     room_check_held(&room, room_text, ROOM_TEXT, 0); /* neither memory nor folder: keeps nothing */
     room_put(&room);
     room_check_held(&room, room_text, ROOM_TEXT, 0);
-    CHECK(weir_cache_get(room.cache, room.fixture.session, room_text, 5, &held, &err) != WEIR_OK);
+    CHECK(weir_cache_get(room.cache, room.fixture.session, 0, room_text, 5, &held, &err) !=
+          WEIR_OK);
     fixture_check_says(&err, WEIR_ERR_ARGUMENT, "holds 120 tokens, expected none");
     room_open(&other, NANO, 0, NULL, 0);
     err = (struct weir_error){0};
-    CHECK(weir_cache_put(room.cache, other.fixture.session, &err) != WEIR_OK);
+    CHECK(weir_cache_put(room.cache, other.fixture.session, 0, &err) != WEIR_OK);
     fixture_check_says(&err, WEIR_ERR_ARGUMENT, "another engine");
     room_close(&other);
     room_close(&room);

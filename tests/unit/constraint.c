@@ -457,22 +457,22 @@ TEST(constraint_too_ambiguous)
     for (int round = 0; round < 2; round++) {
         int steps = 0;
         CHECK_OK(constraint_attach(fixture->constraint, &cursor, false, &err), &err);
-        CHECK(!constraint_is_cut(fixture->constraint));
+        CHECK(!weir_constraint_is_cut(fixture->constraint));
         for (; steps < 124; steps++) {
             const int32_t next = steps < 100 ? 'x' : 'a';
             const uint64_t *mask = constraint_mask(&cursor, &tokens);
             CHECK_INT(has_bit(mask, next), !has_bit(mask, fixture->vocab.source.eos));
             if (!has_bit(mask, next))
                 break;
-            CHECK(!constraint_is_cut(fixture->constraint));
+            CHECK(!weir_constraint_is_cut(fixture->constraint));
             constraint_accept(&cursor, next);
         }
         CHECK(steps > 108 && steps < 124);
-        CHECK(constraint_is_cut(fixture->constraint));
+        CHECK(weir_constraint_is_cut(fixture->constraint));
         CHECK(!constraint_allows(&cursor, 'a'));
         constraint_accept(&cursor, 'a');
         constraint_mask(&cursor, &tokens);
-        CHECK(constraint_is_cut(fixture->constraint));
+        CHECK(weir_constraint_is_cut(fixture->constraint));
         constraint_detach(&cursor);
     }
     close_fixture(fixture);
@@ -503,7 +503,7 @@ TEST(constraint_of_many_alternatives)
         constraint_accept(&cursor, text[i]);
     }
     CHECK(has_bit(constraint_mask(&cursor, &tokens), fixture->vocab.source.eos));
-    CHECK(!constraint_is_cut(fixture->constraint));
+    CHECK(!weir_constraint_is_cut(fixture->constraint));
     constraint_detach(&cursor);
     close_fixture(fixture);
 }

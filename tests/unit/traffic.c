@@ -100,6 +100,27 @@ TEST(traffic_of_a_prompt_is_that_of_its_steps)
     fixture_close(&fixture);
 }
 
+/* What the last step has touched is what one like it touches: of an evaluation that takes several,
+ * the last. */
+TEST(traffic_of_the_last_step)
+{
+    struct weir_engine_options options;
+    struct fixture fixture;
+    struct weir_error err = {0};
+    struct weir_traffic expected = {{0}, {0}}, sum = {{0}, {0}};
+    int32_t tokens[100] = {0};
+    fixture_options(&options);
+    options.step_rows_max = 64;
+    fixture_open(&fixture, test_data(NANO), &options);
+    weir_engine_step_traffic(fixture.engine, &sum);
+    CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+    CHECK_OK(weir_session_eval(fixture.session, tokens, 100, WEIR_LOGITS_LAST, &err), &err);
+    weir_engine_step_traffic(fixture.engine, &sum);
+    CHECK_OK(weir_engine_traffic(fixture.engine, 64, 36, WEIR_LOGITS_LAST, &expected, &err), &err);
+    CHECK(memcmp(&sum, &expected, sizeof sum) == 0);
+    fixture_close(&fixture);
+}
+
 /* ---- the block of multi-token prediction ----------------------------------------------------- */
 
 static struct weir_traffic draft_traffic(const char *model,

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ * HTTP: connections, limits, keys, CORS, streams. The only file that knows the library underneath;
+ * knows no API. */
+#ifndef SERVE_HTTP_H
+#define SERVE_HTTP_H
+
+#include "base/bytes.h"
+#include "base/text.h"
+
+struct http_server;
+struct http_exchange; /* a request and its response, in a thread of its connection */
+
+/* Answers an exchange: by http_reply or http_stream, exactly once. May block. */
+typedef void http_handler(void *user, struct http_exchange *exchange);
+
+struct http_options {
+    const char *host; /* "127.0.0.1"; what ends with ".sock": a Unix socket */
+    uint16_t port;    /* 0: one that is free */
+    bool reuse_port;
+    const char *prefix;       /* before all paths; "": none */
+    const char *const *keys;  /* any of them opens the paths that are not public; borrowed */
+    uint32_t keys_count;      /* 0: all are open */
+    const char *cors_origins; /* "*", or a list with commas */
+    const char *cors_methods, *cors_headers;
+    bool cors_credentials;
+    uint64_t body_max;        /* bytes of a request; beyond: 413 */
+    uint32_t connections_max; /* beyond: closed; and of one address a quarter at most */
+    uint32_t read_timeout_s;  /* for a request to arrive whole */
+    uint32_t write_timeout_s; /* for a client to take what is sent */
+    http_handler *handler;
+    bool (*is_public)(void *user, const char *method, const char *path); /* no key needed */
+    void *user;
+    weir_log_fn *log;
+    void *log_user;
+};
+
+enum weir_status http_open(struct http_server **out, const struct http_options *options,
+                           struct weir_error *err);
+uint16_t http_port(const struct http_server *server);
+/* No new connections; those in flight go on. */
+void http_quiesce(struct http_server *server);
+/* Waits for all handlers; streams that are not finished are cut. */
+void http_close(struct http_server *server);
+
+/* ---- the request ----------------------------------------------------------------------------- */
+
+const char *http_method(const struct http_exchange *exchange);
+const char *http_path(const struct http_exchange *exchange); /* decoded, without prefix and query */
+const char *http_query(struct http_exchange *exchange, const char *name);  /* NULL: not there */
+const char *http_header(struct http_exchange *exchange, const char *name); /* NULL: not there */
+struct span http_body(const struct http_exchange *exchange);
+/* Whether the client has closed the connection; costs a system call. */
+bool http_is_gone(struct http_exchange *exchange);
+
+/* ---- the response ---------------------------------------------------------------------------- */
+
+/* Before the response; both are copied. */
+void http_add_header(struct http_exchange *exchange, const char *name, const char *value);
+/* A whole response; the body is copied. */
+void http_reply(struct http_exchange *exchange, unsigned status, const char *type, const char *body,
+                size_t length);
+
+enum http_more { HTTP_MORE, HTTP_END, HTTP_ABORT };
+
+/* What makes the body of a stream, piece by piece, in the connection's thread. */
+struct http_source {
+    /* Blocks until there is something to send, for at most half a second, and appends it, or
+     * nothing, to `out`. END: this was all. ABORT: the connection is closed. */
+    enum http_more (*read)(void *user, struct bytes *out);
+    void (*close)(void *user); /* always called, once; also when the client is gone */
+    void *user;
+};
+
+/* A response in chunks: its head is sent at once, and each piece as it comes. */
+void http_stream(struct http_exchange *exchange, unsigned status, const char *type,
+                 const struct http_source *source);
+
+#endif
