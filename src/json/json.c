@@ -346,6 +346,23 @@ void json_close(struct json_document *document)
     mem_free(document);
 }
 
+enum weir_status json_open_kind(struct json_document **out, enum json_kind kind, const char *text,
+                                size_t length, const char *name, struct weir_error *err)
+{
+    struct weir_error problem = {0};
+    enum weir_status status = json_open(out, text, length, name, &problem);
+    if (status != WEIR_OK)
+        return err_set(err, status == WEIR_ERR_FORMAT ? WEIR_ERR_ARGUMENT : status, "%s",
+                       problem.text);
+    const enum json_kind found = json_root(*out)->kind;
+    if (found == kind)
+        return WEIR_OK;
+    json_close(*out);
+    *out = NULL;
+    return err_set(err, WEIR_ERR_ARGUMENT, "%s: expected %s, found %s", name, json_kind_name(kind),
+                   json_kind_name(found));
+}
+
 const struct json *json_root(const struct json_document *document)
 {
     return document->nodes;

@@ -42,6 +42,10 @@ struct json_document;
  * alone. WEIR_ERR_FORMAT names `name`, line and column. The text is not borrowed. */
 enum weir_status json_open(struct json_document **out, const char *text, size_t length,
                            const char *name, struct weir_error *err);
+/* The same for what a caller hands over as a value of this kind: WEIR_ERR_ARGUMENT for another one,
+ * and for what is no JSON. */
+enum weir_status json_open_kind(struct json_document **out, enum json_kind kind, const char *text,
+                                size_t length, const char *name, struct weir_error *err);
 void json_close(struct json_document *document);
 /* The value, borrowed as all that it leads to. */
 const struct json *json_root(const struct json_document *document);
