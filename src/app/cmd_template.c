@@ -9,6 +9,7 @@
 #include "app/loaded.h"
 #include "app/message.h"
 #include "base/mem.h"
+#include "base/think_marks.h"
 #include "base/utf8.h"
 
 /* Of a text and of a list of tools: more than any context holds. */
@@ -41,10 +42,9 @@ static enum weir_status read_text(struct text *out, const char *path, struct wei
 
 static bool begins_in_reasoning(const struct options *options, const struct text *reply)
 {
-    static const char mark[] = "</think>";
     if (options->reasoning != WEIR_AUTO)
         return options->reasoning == WEIR_ON;
-    return memmem(reply->bytes, reply->length, mark, sizeof mark - 1) != NULL;
+    return memmem(reply->bytes, reply->length, MARK_THINK_END, strlen(MARK_THINK_END)) != NULL;
 }
 
 static enum weir_status take_apart(struct message *message, const struct options *options,

@@ -4,9 +4,8 @@
 #define CHAT_MARKS_H
 
 #include "base/text.h"
+#include "base/think_marks.h"
 
-#define MARK_THINK         "<think>"
-#define MARK_THINK_END     "</think>"
 #define MARK_CALL          "<tool_call>"
 #define MARK_CALL_END      "</tool_call>"
 #define MARK_FUNCTION      "<function="

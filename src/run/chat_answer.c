@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/think_marks.h"
 #include "run/constraint.h"
 
 /* ---- open and close -------------------------------------------------------------------------- */
@@ -131,16 +132,15 @@ out:
 static enum weir_status prepare_sampler(struct chat_answer *answer, struct weir_error *err)
 {
     const struct weir_chat_options *options = &answer->settings->options;
-    static const char mark[] = "</think>";
     enum weir_status status = WEIR_OK;
     for (uint32_t i = 0; i < answer->session->position; i++)
         weir_sampler_accept(answer->sampler, answer->session->tokens[i]);
     if (answer->settings->constraint != NULL)
         TRY(weir_sampler_constrain(answer->sampler, answer->settings->constraint,
-                                   answer->in_reasoning ? mark : NULL, err));
+                                   answer->in_reasoning ? MARK_THINK_END : NULL, err));
     if (answer->in_reasoning && options->reasoning_budget >= 0)
-        TRY(weir_sampler_limit_reasoning(answer->sampler, (uint32_t)options->reasoning_budget, mark,
-                                         options->reasoning_closing, err));
+        TRY(weir_sampler_limit_reasoning(answer->sampler, (uint32_t)options->reasoning_budget,
+                                         MARK_THINK_END, options->reasoning_closing, err));
 out:
     return status;
 }

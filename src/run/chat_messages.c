@@ -178,15 +178,10 @@ enum weir_status chat_messages_read(struct chat_messages *out, const char *json,
                                     struct weir_error *err)
 {
     struct json_document *document;
-    struct weir_error problem = {0};
-    enum weir_status status = json_open(&document, json, length, "messages", &problem);
+    enum weir_status status = json_open_kind(&document, JSON_ARRAY, json, length, "messages", err);
     if (status != WEIR_OK)
-        return err_set(err, status == WEIR_ERR_FORMAT ? WEIR_ERR_ARGUMENT : status, "%s",
-                       problem.text);
+        return status;
     const struct json *root = json_root(document);
-    if (root->kind != JSON_ARRAY)
-        TRY(err_set(err, WEIR_ERR_ARGUMENT, "messages: expected an array, found %s",
-                    json_kind_name(root->kind)));
     for (uint32_t i = 0; i < root->count; i++)
         TRY(read_message(out, &root->items[i], err));
 out:

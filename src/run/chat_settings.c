@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/think_marks.h"
 #include "base/utf8.h"
-#include "json/json.h"
+#include "chat/template_variables.h"
 #include "run/engine.h"
 
 void weir_chat_options_init(struct weir_chat_options *options)
@@ -47,7 +48,7 @@ static void free_list(char **texts, uint32_t count)
 /* What ends reasoning, and a last sentence before it. */
 static enum weir_status make_closing(char **out, const char *sentence, struct weir_error *err)
 {
-    static const char mark[] = "\n</think>\n\n";
+    static const char mark[] = "\n" MARK_THINK_END "\n\n";
     struct bytes text = {0};
     bytes_add_text(&text, sentence == NULL ? "" : sentence);
     bytes_add_text(&text, mark);
@@ -98,24 +99,23 @@ out:
 
 /* ---- checks ---------------------------------------------------------------------------------- */
 
-static enum weir_status check_json(const char *text, enum json_kind expected, const char *what,
-                                   struct weir_error *err)
+static enum weir_status check_tools(const char *text, struct weir_error *err)
 {
     struct json_document *document;
-    struct weir_error problem = {0};
     enum weir_status status = WEIR_OK;
     if (text == NULL)
         return WEIR_OK;
-    status = json_open(&document, text, strlen(text), what, &problem);
-    if (status != WEIR_OK)
-        return err_set(err, status == WEIR_ERR_FORMAT ? WEIR_ERR_ARGUMENT : status, "%s",
-                       problem.text);
-    const enum json_kind found = json_root(document)->kind;
-    if (found != expected)
-        status = err_set(err, WEIR_ERR_ARGUMENT, "%s: found %s, expected %s", what,
-                         json_kind_name(found), json_kind_name(expected));
-    json_close(document);
+    status = json_open_kind(&document, JSON_ARRAY, text, strlen(text), "tools", err);
+    if (status == WEIR_OK)
+        json_close(document);
     return status;
+}
+
+static enum weir_status check_variables(const char *text, struct weir_error *err)
+{
+    if (text == NULL)
+        return WEIR_OK;
+    return template_variables_check(text, strlen(text), "variables of the template", err);
 }
 
 /* Text that may be cut where a stop text begins must be cut between characters. */
@@ -151,8 +151,8 @@ static enum weir_status check_parts(const struct chat_settings *settings,
     TRY(weir_sampler_open(&sampler, &options->sampler, weir_engine_vocab(engine),
                           weir_engine_context(engine), tokenizer, err));
     if (options->reasoning_budget >= 0)
-        TRY(weir_sampler_limit_reasoning(sampler, (uint32_t)options->reasoning_budget, "</think>",
-                                         options->reasoning_closing, err));
+        TRY(weir_sampler_limit_reasoning(sampler, (uint32_t)options->reasoning_budget,
+                                         MARK_THINK_END, options->reasoning_closing, err));
 out:
     weir_sampler_close(sampler);
     weir_reply_close(reply);
@@ -169,8 +169,8 @@ static enum weir_status check(const struct chat_settings *settings,
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "a reasoning budget of %d tokens, expected at least -1",
                        (int)options->reasoning_budget);
-    TRY(check_json(options->tools, JSON_ARRAY, "tools", err));
-    TRY(check_json(options->variables, JSON_OBJECT, "variables of the template", err));
+    TRY(check_tools(options->tools, err));
+    TRY(check_variables(options->variables, err));
     TRY(check_stops(options, err));
     TRY(check_parts(settings, session, tokenizer, err));
 out:
@@ -214,41 +214,18 @@ void chat_settings_close(struct chat_settings *settings)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-/* The members of an object that was checked, without its braces. */
-static void write_members(const char *object, struct bytes *request)
-{
-    size_t end = strlen(object);
-    while (is_space(object[end - 1]))
-        end--;
-    const char *begin = strchr(object, '{') + 1;
-    const char *last = object + end - 1;
-    while (begin < last && is_space(*begin))
-        begin++;
-    if (begin == last)
-        return;
-    bytes_add(request, begin, (size_t)(last - begin));
-    bytes_add_text(request, ", ");
-}
-
 void chat_settings_write(const struct chat_settings *settings, struct bytes *request)
 {
     const struct weir_chat_options *options = &settings->options;
     if (options->variables != NULL)
-        write_members(options->variables, request);
+        template_variables_write(options->variables, strlen(options->variables), request);
     if (options->tools != NULL) {
         bytes_add_text(request, "\"tools\": ");
         bytes_add_text(request, options->tools);
         bytes_add_text(request, ", ");
     }
-    if (options->reasoning != WEIR_AUTO)
-        bytes_add_text(request, options->reasoning == WEIR_ON ? "\"enable_thinking\": true, "
-                                                              : "\"enable_thinking\": false, ");
-    if (options->reasoning_preserve)
-        bytes_add_text(request, "\"preserve_thinking\": true, ");
+    template_variables_write_switch(VARIABLE_THINKING, options->reasoning, request);
+    template_variables_write_switch(VARIABLE_PRESERVE,
+                                    options->reasoning_preserve ? WEIR_ON : WEIR_AUTO, request);
     bytes_add_text(request, "\"add_generation_prompt\": true, ");
 }

@@ -293,6 +293,9 @@ TEST(chatting_takes_templates)
     CHECK_ENDED(CHAT("Once upon a time\n", "--chat-template-file", path, "--chat-template-kwargs",
                      "{\"tail\": \" there\"}", "-n", "4"),
                 0);
+    CHECK_REFUSED(CHAT("Hello\n", "--chat-template-kwargs", "{\"messages\": []}", "--log-disable"),
+                  "variables of the template: 'messages' is a part of the conversation, expected "
+                  "further variables");
     /* a model without one, as made-up ones are, has the usual one */
     const struct program_result *result =
         CHAT("a\n", test_data("golden/nano-f32.gguf"), "-c", "512", "-n", "1");

@@ -315,6 +315,10 @@ static void wrong_json(struct weir_chat_options *options)
 {
     options->variables = "{\"a\": }";
 }
+static void wrong_name(struct weir_chat_options *options)
+{
+    options->variables = "{\"messages\": []}";
+}
 static void wrong_system(struct weir_chat_options *options)
 {
     options->system = "\xff";
@@ -342,7 +346,7 @@ static void wrong_stop(struct weir_chat_options *options)
 TEST(conversation_ends_before_wrong_options)
 {
     static void (*const wrongs[])(struct weir_chat_options * options) = {
-        wrong_tools,  wrong_variables, wrong_json,   wrong_system,
+        wrong_tools,  wrong_variables, wrong_json,   wrong_name, wrong_system,
         wrong_budget, wrong_sampler,   wrong_drafts, wrong_stop,
     };
     struct talk talk;

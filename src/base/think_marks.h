@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT
+ * What models write around their reasoning. */
+#ifndef BASE_THINK_MARKS_H
+#define BASE_THINK_MARKS_H
+
+#define MARK_THINK     "<think>"
+#define MARK_THINK_END "</think>"
+
+#endif
