@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/think_marks.h"
 #include "text/special.h"
 #include "text/tokenizer.h"
 
@@ -14,6 +15,8 @@ struct weir_prompt {
     size_t length;
     struct text_range *trusted; /* what the template has written: sorted, apart */
     size_t trusted_count;
+    struct bytes tools; /* empty: none */
+    bool in_reasoning;
 };
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -36,6 +39,21 @@ static size_t find_trusted(const struct jinja_output *output, struct text_range 
     return count;
 }
 
+/* Does the text end with what opens a block of reasoning, in bytes of the template alone? */
+static bool ends_in_reasoning(const struct weir_prompt *prompt)
+{
+    static const char opening[] = MARK_THINK;
+    size_t end = prompt->length;
+    while (end > 0 && prompt->text[end - 1] == '\n')
+        end--;
+    if (end == prompt->length || end < sizeof opening - 1 || prompt->trusted_count == 0)
+        return false;
+    const size_t from = end - (sizeof opening - 1);
+    const struct text_range last = prompt->trusted[prompt->trusted_count - 1];
+    return memcmp(prompt->text + from, opening, sizeof opening - 1) == 0 && last.from <= from &&
+           last.to == prompt->length;
+}
+
 enum weir_status chat_prompt_open(struct weir_prompt **out, struct jinja_output *output,
                                   struct weir_error *err)
 {
@@ -50,7 +68,11 @@ enum weir_status chat_prompt_open(struct weir_prompt **out, struct jinja_output 
         return WEIR_ERR_MEMORY;
     }
     find_trusted(output, trusted);
-    *prompt = (struct weir_prompt){output->bytes, output->length, trusted, count};
+    *prompt = (struct weir_prompt){.text = output->bytes,
+                                   .length = output->length,
+                                   .trusted = trusted,
+                                   .trusted_count = count};
+    prompt->in_reasoning = ends_in_reasoning(prompt);
     output->bytes = NULL;
     jinja_output_release(output);
     *out = prompt;
@@ -63,7 +85,20 @@ void weir_prompt_close(struct weir_prompt *prompt)
         return;
     mem_free(prompt->text);
     mem_free(prompt->trusted);
+    bytes_release(&prompt->tools);
     mem_free(prompt);
+}
+
+void chat_prompt_set_tools(struct weir_prompt *prompt, struct bytes *tools)
+{
+    bytes_release(&prompt->tools);
+    prompt->tools = *tools;
+    *tools = (struct bytes){0};
+}
+
+void chat_prompt_set_in_reasoning(struct weir_prompt *prompt, bool in_reasoning)
+{
+    prompt->in_reasoning = in_reasoning;
 }
 
 const char *weir_prompt_text(const struct weir_prompt *prompt, size_t *length)
@@ -72,18 +107,15 @@ const char *weir_prompt_text(const struct weir_prompt *prompt, size_t *length)
     return prompt->text;
 }
 
+const char *weir_prompt_tools(const struct weir_prompt *prompt, size_t *length)
+{
+    *length = (size_t)prompt->tools.length;
+    return prompt->tools.data;
+}
+
 bool weir_prompt_in_reasoning(const struct weir_prompt *prompt)
 {
-    static const char opening[] = "<think>";
-    size_t end = prompt->length;
-    while (end > 0 && prompt->text[end - 1] == '\n')
-        end--;
-    if (end == prompt->length || end < sizeof opening - 1 || prompt->trusted_count == 0)
-        return false;
-    const size_t from = end - (sizeof opening - 1);
-    const struct text_range last = prompt->trusted[prompt->trusted_count - 1];
-    return memcmp(prompt->text + from, opening, sizeof opening - 1) == 0 && last.from <= from &&
-           last.to == prompt->length;
+    return prompt->in_reasoning;
 }
 
 /* ---- tokens ---------------------------------------------------------------------------------- */

@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/think_marks.h"
 #include "chat/chat_prompt.h"
-#include "jinja/jinja.h"
 
 enum { TOKENS_MAX = 2 };
 
@@ -19,6 +19,7 @@ struct weir_template {
     struct jinja_variable tokens[TOKENS_MAX];
     uint32_t tokens_count;
     char *texts[TOKENS_MAX]; /* of `tokens` */
+    struct template_traits traits;
 };
 
 /* ---- built-in templates ---------------------------------------------------------------------- */
@@ -73,6 +74,11 @@ static enum weir_status add_token(struct weir_template *chat_template, const cha
     return WEIR_OK;
 }
 
+static bool mentions(struct span source, const char *word)
+{
+    return memmem(source.data, source.length, word, strlen(word)) != NULL;
+}
+
 enum weir_status template_open(struct weir_template **out, struct span source, const char *name,
                                const struct template_tokens *tokens, struct weir_error *err)
 {
@@ -86,6 +92,10 @@ enum weir_status template_open(struct weir_template **out, struct span source, c
     TRY(json_open(&chat_template->defaults, defaults, sizeof defaults - 1, "defaults", err));
     TRY(add_token(chat_template, "bos_token", tokens->bos, err));
     TRY(add_token(chat_template, "eos_token", tokens->eos, err));
+    chat_template->traits = (struct template_traits){
+        .has_developer = mentions(source, "developer"),
+        .has_reasoning = mentions(source, MARK_THINK),
+    };
     *out = chat_template;
 out:
     if (status != WEIR_OK)
@@ -113,43 +123,41 @@ void weir_template_close(struct weir_template *chat_template)
 
 /* ---- rendering ------------------------------------------------------------------------------- */
 
-/* Reads the request, which must be an object. */
-static enum weir_status open_request(struct json_document **out, const char *request, size_t length,
-                                     struct weir_error *err)
+struct template_traits template_traits(const struct weir_template *chat_template)
 {
-    struct weir_error problem = {0};
-    enum weir_status status = json_open(out, request, length, "request", &problem);
-    if (status == WEIR_ERR_FORMAT)
-        status = WEIR_ERR_ARGUMENT;
-    if (status != WEIR_OK)
-        return err_set(err, status, "%s", problem.text);
-    const struct json *root = json_root(*out);
-    if (root->kind == JSON_OBJECT)
-        return WEIR_OK;
-    status = err_set(err, WEIR_ERR_ARGUMENT, "request: expected an object, found %s",
-                     json_kind_name(root->kind));
-    json_close(*out);
-    *out = NULL;
-    return status;
+    return chat_template->traits;
+}
+
+enum weir_status template_read_request(struct json_document **out, const char *request,
+                                       size_t length, struct weir_error *err)
+{
+    return json_open_kind(out, JSON_OBJECT, request, length, "request", err);
+}
+
+enum weir_status template_render(const struct weir_template *chat_template,
+                                 const struct json *request, struct jinja_output *out,
+                                 struct weir_error *err)
+{
+    const struct jinja_input input = {
+        .variables = request,
+        .defaults = json_root(chat_template->defaults),
+        .texts = chat_template->tokens,
+        .texts_count = chat_template->tokens_count,
+        .now = (int64_t)time(NULL),
+    };
+    return jinja_render(chat_template->jinja, &input, out, err);
 }
 
 enum weir_status weir_template_render(const struct weir_template *chat_template,
                                       struct weir_prompt **out, const char *request, size_t length,
                                       struct weir_error *err)
 {
-    struct json_document *document = NULL;
+    struct json_document *document;
     struct jinja_output output = {0};
     enum weir_status status;
     *out = NULL;
-    TRY(open_request(&document, request, length, err));
-    const struct jinja_input input = {
-        .variables = json_root(document),
-        .defaults = json_root(chat_template->defaults),
-        .texts = chat_template->tokens,
-        .texts_count = chat_template->tokens_count,
-        .now = (int64_t)time(NULL),
-    };
-    TRY(jinja_render(chat_template->jinja, &input, &output, err));
+    TRY(template_read_request(&document, request, length, err));
+    TRY(template_render(chat_template, json_root(document), &output, err));
     TRY(chat_prompt_open(out, &output, err));
 out:
     json_close(document);
