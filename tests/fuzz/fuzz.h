@@ -15,6 +15,7 @@ int fuzz_json(const uint8_t *data, size_t size);
 int fuzz_kl_base(const uint8_t *data, size_t size);
 int fuzz_profile(const uint8_t *data, size_t size);
 int fuzz_reply(const uint8_t *data, size_t size);
+int fuzz_request(const uint8_t *data, size_t size);
 int fuzz_hf_tokenizer(const uint8_t *data, size_t size);
 int fuzz_safetensors(const uint8_t *data, size_t size);
 int fuzz_schema(const uint8_t *data, size_t size);

@@ -180,6 +180,17 @@ TEST(fuzz_replay_jinja)
                             sizeof words / sizeof words[0]});
 }
 
+TEST(fuzz_replay_request)
+{
+    static const char *const words[] = {
+        "{",        "}",         "[",     "]",        ",",         ":",         "null",
+        "true",     "\"role\":", "\"a\"", "\"user\"", "\"name\":", "\"type\":", "<think>",
+        "</think>", "\\n",       "1.0",   "\"text\"", "tools",     "reasoning",
+    };
+    replay(&(struct target){fuzz_request, "../fuzz/corpus/request", 6, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_gbnf)
 {
     static const char *const words[] = {

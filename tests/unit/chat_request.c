@@ -501,93 +501,93 @@ TEST(chat_request_puts_tools_in_one_form)
 
 #define USER "{\"role\": \"user\", \"content\": \"a\"}"
 
+static const struct {
+    const char *members, *text;
+} refusals[] = {
+    {"", "'messages' is required"},
+    {"\"messages\": null", "'messages' is required"},
+    {"\"messages\": {}", "Expected 'messages' to be an array"},
+    {"\"messages\": [7]", "messages[0]: expected an object, found a number"},
+    {"\"messages\": [" USER ", {}]", "messages[1]: Field 'role': it is missing"},
+    {"\"messages\": [{\"role\": 7}]", "messages[0]: Field 'role': expected a text, found a number"},
+    {"\"messages\": [" USER ", {\"role\": \"tool\"}]",
+     "messages[1]: Field 'content': it is missing, expected a text or an array"},
+    {"\"messages\": [{\"role\": \"user\", \"content\": true}]",
+     "messages[0]: Field 'content': expected a text or an array, found true"},
+    {"\"messages\": [{\"role\": \"user\", \"content\": [\"a\"]}]",
+     "messages[0]: a part of the content is a text, expected an object with type and text"},
+    {"\"messages\": [{\"role\": \"user\", \"content\": [{}]}]",
+     "messages[0]: a part of the content has no type"},
+    {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\"}]}]",
+     "messages[0]: Field 'text': it is missing"},
+    {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": 1}]}]",
+     "messages[0]: Field 'text': expected a text, found a number"},
+    {"\"messages\": [{\"role\": \"assistant\", \"reasoning\": 1}, " USER "]",
+     "messages[0]: Field 'reasoning': expected a text, found a number"},
+    {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": {}}, " USER "]",
+     "messages[0]: Field 'tool_calls': expected an array, found an object"},
+    {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [1]}, " USER "]",
+     "messages[0]: tool_calls[0]: expected an object, found a number"},
+    {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"name\": \"f\"}, "
+     "{\"function\": {}}]}, " USER "]",
+     "messages[0]: tool_calls[1]: Field 'name': it is missing"},
+    {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"name\": \"f\", "
+     "\"arguments\": \"[1]\"}]}, " USER "]",
+     "messages[0]: tool_calls[0]: Field 'arguments': expected a JSON object or the text of "
+     "one"},
+    {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"name\": \"f\", "
+     "\"arguments\": \"{\\\"x\\\": 1\"}]}, " USER "]",
+     "messages[0]: tool_calls[0]: Field 'arguments': expected a JSON object or the text of "
+     "one"},
+    {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"type\": \"custom\"}]}, " USER
+     "]",
+     "messages[0]: tool_calls[0]: Field 'type': expected function, found 'custom'"},
+    {"\"messages\": [], \"tools\": {}", "Field 'tools': expected an array, found an object"},
+    {"\"messages\": [], \"tools\": [{\"name\": \"f\"}, {\"type\": \"web_search\"}]",
+     "tools[1]: Field 'type': expected function, found 'web_search'"},
+    {"\"messages\": [], \"functions\": [{\"name\": \"\"}]",
+     "functions[0]: Field 'name': it is missing"},
+    {"\"messages\": [], \"tools\": [{\"name\": \"f\", \"parameters\": []}]",
+     "tools[0]: Field 'parameters': expected an object, found an array"},
+    {"\"messages\": [], \"enable_thinking\": \"no\"",
+     "Field 'enable_thinking': expected true or false, found a text"},
+    {"\"messages\": [], \"reasoning_effort\": 1",
+     "Field 'reasoning_effort': expected a text, found a number"},
+    {"\"messages\": [], \"reasoning\": \"low\"",
+     "Field 'reasoning': expected an object, found a text"},
+    {"\"messages\": [], \"thinking\": {}",
+     "Field 'thinking': expected a type that is enabled, disabled or adaptive"},
+    {"\"messages\": [], \"thinking\": {\"type\": \"on\"}",
+     "Field 'thinking': expected a type that is enabled, disabled or adaptive"},
+    {"\"messages\": [], \"chat_template_kwargs\": \"{}\"",
+     "Field 'chat_template_kwargs': expected an object, found a text"},
+    {"\"messages\": [], \"chat_template_kwargs\": {\"tools\": []}",
+     "chat_template_kwargs: 'tools' is a part of the conversation, expected further "
+     "variables"},
+    {"\"messages\": [], \"add_generation_prompt\": 1",
+     "Field 'add_generation_prompt': expected true or false, found a number"},
+    {"\"messages\": [" USER "], \"continue_final_message\": true",
+     "Field 'continue_final_message': the last message is not one of the assistant"},
+    {"\"messages\": [], \"continue_final_message\": true, \"add_generation_prompt\": true",
+     "Cannot set both add_generation_prompt and continue_final_message to true."},
+    {"\"messages\": [" USER ", {\"role\": \"assistant\"}, {\"role\": \"assistant\"}]",
+     "Cannot have 2 or more assistant messages at the end of the list."},
+    {"\"messages\": [" USER ", {\"role\": \"assistant\", \"tool_calls\": [{\"name\": "
+     "\"f\"}]}]",
+     "messages[1]: a message with calls of tools cannot be continued, expected their results"},
+    {"\"messages\": [" USER ", {\"role\": \"assistant\", \"content\": 7}]",
+     "messages[1]: Field 'content': expected a text or an array, found a number"},
+};
+
 TEST(chat_request_refuses)
 {
-    static const struct {
-        const char *members, *text;
-    } cases[] = {
-        {"", "'messages' is required"},
-        {"\"messages\": null", "'messages' is required"},
-        {"\"messages\": {}", "Expected 'messages' to be an array"},
-        {"\"messages\": [7]", "messages[0]: expected an object, found a number"},
-        {"\"messages\": [" USER ", {}]", "messages[1]: Field 'role': it is missing"},
-        {"\"messages\": [{\"role\": 7}]",
-         "messages[0]: Field 'role': expected a text, found a number"},
-        {"\"messages\": [" USER ", {\"role\": \"tool\"}]",
-         "messages[1]: Field 'content': it is missing, expected a text or an array"},
-        {"\"messages\": [{\"role\": \"user\", \"content\": true}]",
-         "messages[0]: Field 'content': expected a text or an array, found true"},
-        {"\"messages\": [{\"role\": \"user\", \"content\": [\"a\"]}]",
-         "messages[0]: a part of the content is a text, expected an object with type and text"},
-        {"\"messages\": [{\"role\": \"user\", \"content\": [{}]}]",
-         "messages[0]: a part of the content has no type"},
-        {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\"}]}]",
-         "messages[0]: Field 'text': it is missing"},
-        {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": 1}]}]",
-         "messages[0]: Field 'text': expected a text, found a number"},
-        {"\"messages\": [{\"role\": \"assistant\", \"reasoning\": 1}, " USER "]",
-         "messages[0]: Field 'reasoning': expected a text, found a number"},
-        {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": {}}, " USER "]",
-         "messages[0]: Field 'tool_calls': expected an array, found an object"},
-        {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [1]}, " USER "]",
-         "messages[0]: tool_calls[0]: expected an object, found a number"},
-        {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"name\": \"f\"}, "
-         "{\"function\": {}}]}, " USER "]",
-         "messages[0]: tool_calls[1]: Field 'name': it is missing"},
-        {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"name\": \"f\", "
-         "\"arguments\": \"[1]\"}]}, " USER "]",
-         "messages[0]: tool_calls[0]: Field 'arguments': expected a JSON object or the text of "
-         "one"},
-        {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"name\": \"f\", "
-         "\"arguments\": \"{\\\"x\\\": 1\"}]}, " USER "]",
-         "messages[0]: tool_calls[0]: Field 'arguments': expected a JSON object or the text of "
-         "one"},
-        {"\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"type\": \"custom\"}]}, " USER
-         "]",
-         "messages[0]: tool_calls[0]: Field 'type': expected function, found 'custom'"},
-        {"\"messages\": [], \"tools\": {}", "Field 'tools': expected an array, found an object"},
-        {"\"messages\": [], \"tools\": [{\"name\": \"f\"}, {\"type\": \"web_search\"}]",
-         "tools[1]: Field 'type': expected function, found 'web_search'"},
-        {"\"messages\": [], \"functions\": [{\"name\": \"\"}]",
-         "functions[0]: Field 'name': it is missing"},
-        {"\"messages\": [], \"tools\": [{\"name\": \"f\", \"parameters\": []}]",
-         "tools[0]: Field 'parameters': expected an object, found an array"},
-        {"\"messages\": [], \"enable_thinking\": \"no\"",
-         "Field 'enable_thinking': expected true or false, found a text"},
-        {"\"messages\": [], \"reasoning_effort\": 1",
-         "Field 'reasoning_effort': expected a text, found a number"},
-        {"\"messages\": [], \"reasoning\": \"low\"",
-         "Field 'reasoning': expected an object, found a text"},
-        {"\"messages\": [], \"thinking\": {}",
-         "Field 'thinking': expected a type that is enabled, disabled or adaptive"},
-        {"\"messages\": [], \"thinking\": {\"type\": \"on\"}",
-         "Field 'thinking': expected a type that is enabled, disabled or adaptive"},
-        {"\"messages\": [], \"chat_template_kwargs\": \"{}\"",
-         "Field 'chat_template_kwargs': expected an object, found a text"},
-        {"\"messages\": [], \"chat_template_kwargs\": {\"tools\": []}",
-         "chat_template_kwargs: 'tools' is a part of the conversation, expected further "
-         "variables"},
-        {"\"messages\": [], \"add_generation_prompt\": 1",
-         "Field 'add_generation_prompt': expected true or false, found a number"},
-        {"\"messages\": [" USER "], \"continue_final_message\": true",
-         "Field 'continue_final_message': the last message is not one of the assistant"},
-        {"\"messages\": [], \"continue_final_message\": true, \"add_generation_prompt\": true",
-         "Cannot set both add_generation_prompt and continue_final_message to true."},
-        {"\"messages\": [" USER ", {\"role\": \"assistant\"}, {\"role\": \"assistant\"}]",
-         "Cannot have 2 or more assistant messages at the end of the list."},
-        {"\"messages\": [" USER ", {\"role\": \"assistant\", \"tool_calls\": [{\"name\": "
-         "\"f\"}]}]",
-         "messages[1]: a message with calls of tools cannot be continued, expected their results"},
-        {"\"messages\": [" USER ", {\"role\": \"assistant\", \"content\": 7}]",
-         "messages[1]: Field 'content': expected a text or an array, found a number"},
-    };
     struct weir_template *chat_template = open_template("");
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         struct bytes request = {0};
         bytes_add_text(&request, "{");
-        bytes_add_text(&request, cases[i].members);
+        bytes_add_text(&request, refusals[i].members);
         bytes_add_text(&request, "}");
-        check_refused(chat_template, request.data, WEIR_ERR_ARGUMENT, cases[i].text);
+        check_refused(chat_template, request.data, WEIR_ERR_ARGUMENT, refusals[i].text);
         bytes_release(&request);
     }
     check_refused(chat_template, "[]", WEIR_ERR_ARGUMENT,
