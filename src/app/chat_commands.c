@@ -171,7 +171,7 @@ static enum weir_status command_tools(struct conversation *c, const char *argume
 static enum weir_status command_save(struct conversation *c, const char *argument,
                                      struct weir_error *err)
 {
-    const enum weir_status status = chat_file_save(c->chat, argument, err);
+    const enum weir_status status = chat_session_export(c, argument, err);
     if (status == WEIR_OK)
         conversation_say(c, "The conversation is in %s.", argument);
     return status;
@@ -180,7 +180,7 @@ static enum weir_status command_save(struct conversation *c, const char *argumen
 static enum weir_status command_load(struct conversation *c, const char *argument,
                                      struct weir_error *err)
 {
-    const enum weir_status status = chat_file_load(c->chat, argument, err);
+    const enum weir_status status = chat_session_import(c, argument, err);
     if (status == WEIR_OK)
         conversation_say(c, "The conversation is that of %s.", argument);
     return status;

@@ -32,29 +32,62 @@ out:
     return status;
 }
 
+/* A file that was read. */
+struct chat_file {
+    uint8_t *data;
+    struct json_document *document;
+    struct json_text messages; /* a JSON value */
+};
+
+static enum weir_status open_file(struct chat_file *file, const char *path, struct weir_error *err)
+{
+    size_t size;
+    enum weir_status status;
+    TRY(file_read_all(path, file_bytes_max, &file->data, &size, err));
+    TRY(json_open(&file->document, (const char *)file->data, size, path, err));
+    const struct json *root = json_root(file->document), *messages = json_get(root, "messages");
+    if (!json_is(json_get(root, "format"), format) || messages == NULL)
+        return err_set(err, WEIR_ERR_FORMAT,
+                       "%s: no conversation: an object with \"format\": \"%s\" and \"messages\" "
+                       "is expected",
+                       path, format);
+    file->messages = messages->source;
+out:
+    return status;
+}
+
+static void close_file(struct chat_file *file)
+{
+    json_close(file->document);
+    mem_free(file->data);
+}
+
+enum weir_status chat_file_check(const char *path, struct weir_error *err)
+{
+    struct chat_file file = {0};
+    struct weir_error why = {0};
+    if (!file_exists(path))
+        return WEIR_OK;
+    if (!file_is_same(path, path))
+        return err_set(err, WEIR_ERR_IO, "%s: not a regular file", path);
+    const enum weir_status status = open_file(&file, path, &why);
+    close_file(&file);
+    if (status == WEIR_ERR_FORMAT)
+        return err_set(err, status, "%s: not written over: it holds no conversation", path);
+    return status == WEIR_OK ? WEIR_OK : err_set(err, status, "%s", why.text);
+}
+
 enum weir_status chat_file_load(struct weir_chat *chat, const char *path, struct weir_error *err)
 {
-    uint8_t *data = NULL;
-    size_t size;
-    struct json_document *document = NULL;
+    struct chat_file file = {0};
     struct weir_error inner = {0};
     enum weir_status status;
-    TRY(file_read_all(path, file_bytes_max, &data, &size, err));
-    TRY(json_open(&document, (const char *)data, size, path, err));
-    const struct json *root = json_root(document), *messages = json_get(root, "messages");
-    if (!json_is(json_get(root, "format"), format) || messages == NULL) {
-        status = err_set(err, WEIR_ERR_FORMAT,
-                         "%s: no conversation: an object with \"format\": \"%s\" and \"messages\" "
-                         "is expected",
-                         path, format);
-        goto out;
-    }
-    status = weir_chat_load(chat, messages->source.bytes, messages->source.length, &inner);
+    TRY(open_file(&file, path, err));
+    status = weir_chat_load(chat, file.messages.bytes, file.messages.length, &inner);
     if (status != WEIR_OK)
         err_set(err, status, "%s: %s", path, inner.text);
 out:
-    json_close(document);
-    mem_free(data);
+    close_file(&file);
     return status;
 }
 

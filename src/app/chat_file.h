@@ -9,6 +9,10 @@
 enum weir_status chat_file_save(const struct weir_chat *chat, const char *path,
                                 struct weir_error *err);
 
+/* WEIR_OK for a file that is not there, or a conversation; else an error, so that nothing else is
+ * written over. */
+enum weir_status chat_file_check(const char *path, struct weir_error *err);
+
 /* Replaces the messages. WEIR_ERR_FORMAT says what of the file is none of such. */
 enum weir_status chat_file_load(struct weir_chat *chat, const char *path, struct weir_error *err);
 

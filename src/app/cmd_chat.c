@@ -131,11 +131,12 @@ enum weir_status command_chat(const struct call *call, struct weir_error *err)
     struct conversation c = {.is_over = false};
     enum weir_status status;
     TRY(conversation_open(&c, call, err));
+    TRY(chat_session_tell(&c, err));
     TRY(begin(&c, err));
     TRY(take_turns(&c, err));
 out:
     if (status == WEIR_OK || status == WEIR_ERR_CANCELLED) {
-        const enum weir_status kept = conversation_keep(&c, err);
+        const enum weir_status kept = chat_session_keep(&c, err);
         if (kept != WEIR_OK)
             status = kept;
     }

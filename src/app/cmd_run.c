@@ -114,6 +114,7 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
     struct options *options = call->options;
     enum weir_status status;
     TRY(prompt_check(options, "--prompt, --file, --binary-file and --tokens", err));
+    TRY(keep_hold(&run->keep, call, err));
     TRY(shipped_choose(run->shipped, options, run->log, err));
     TRY(loaded_open_model(&run->loaded, options, run->log, err));
     TRY(open_tokenizer(run, err));

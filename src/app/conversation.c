@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "app/chat_file.h"
 #include "app/constrained.h"
 #include "app/interrupt.h"
 #include "app/prompt.h"
@@ -71,7 +70,7 @@ static enum weir_status check_options(const struct options *options, struct weir
                        "only one of --chat-template and --chat-template-file may be given");
     if (options->predict == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "--predict: an answer of 0 tokens is none");
-    return prompt_check_target(options, options->session, err);
+    return WEIR_OK;
 }
 
 static const char usual_template[] = "chatml";
@@ -178,34 +177,9 @@ static enum weir_status read_tools(struct conversation *c, const char *path, str
     return WEIR_OK;
 }
 
-/* The state is a shortcut: without it the messages are read again. */
-static enum weir_status load_state(struct conversation *c, struct weir_error *err)
-{
-    struct bytes path = {0};
-    struct weir_error why = {0};
-    bytes_add_text(&path, c->options->session);
-    bytes_add_text(&path, ".state");
-    const enum weir_status status = bytes_check(&path, err);
-    if (status == WEIR_OK && weir_session_load(c->loaded.session, path.data, &why) != WEIR_OK)
-        conversation_say(c, "The conversation will be read again: %s", why.text);
-    bytes_release(&path);
-    return status;
-}
-
-/* Not in vain after an hour. */
-static enum weir_status check_can_save(const char *path, struct weir_error *err)
-{
-    struct file_writer writer;
-    const enum weir_status status = file_writer_open(&writer, path, err);
-    file_writer_abandon(&writer);
-    return status;
-}
-
 static enum weir_status open_chat(struct conversation *c, struct weir_error *err)
 {
     const struct chat_options *chat = &c->options->chat;
-    const char *session = c->options->session;
-    const bool goes_on = session != NULL && file_exists(session);
     char *system = NULL;
     enum weir_status status;
     settle_options(c);
@@ -213,16 +187,12 @@ static enum weir_status open_chat(struct conversation *c, struct weir_error *err
     if (chat->system_file != NULL)
         TRY(read_text(chat->system_file, &system, err));
     c->settings.system = system != NULL ? system : chat->system;
-    if (goes_on)
-        TRY(load_state(c, err));
+    chat_session_load_state(c);
     TRY(weir_chat_open(&c->chat, c->loaded.session, c->loaded.tokenizer, c->chat_template,
                        &c->settings, err));
-    if (goes_on)
-        TRY(chat_file_load(c->chat, session, err));
-    if (goes_on && c->settings.system != NULL)
+    TRY(chat_session_load(c, err));
+    if (c->session.goes_on && c->settings.system != NULL)
         TRY(weir_chat_set(c->chat, &c->settings, err));
-    if (session != NULL)
-        TRY(check_can_save(session, err));
 out:
     c->settings.system = NULL;
     mem_free(system);
@@ -237,6 +207,7 @@ enum weir_status conversation_open(struct conversation *c, const struct call *ca
     c->options = options;
     c->log = call->log;
     TRY(check_options(options, err));
+    TRY(chat_session_open(c, err));
     TRY(output_open(&c->output, NULL, err));
     TRY(terminal_open(&c->terminal, options->chat.color, err));
     c->input =
@@ -248,6 +219,7 @@ enum weir_status conversation_open(struct conversation *c, const struct call *ca
     c->log->info_muted = c->terminal.is_edited && c->log->options.level <= WEIR_LOG_INFO;
     TRY(shipped_choose(c->shipped, options, c->log, err));
     TRY(loaded_open_model(&c->loaded, options, c->log, err));
+    TRY(chat_session_check(c, err));
     TRY(weir_tokenizer_open(&c->loaded.tokenizer, c->loaded.model, err));
     TRY(open_template(c, err));
     TRY(constrained_open_grammar(&c->grammar, options, err));
@@ -259,27 +231,6 @@ out:
     return status;
 }
 
-enum weir_status conversation_keep(struct conversation *c, struct weir_error *err)
-{
-    struct bytes path = {0};
-    struct weir_error why = {0};
-    enum weir_status status = WEIR_OK;
-    if (c->options->session == NULL || c->chat == NULL)
-        return WEIR_OK;
-    bytes_add_text(&path, c->options->session);
-    bytes_add_text(&path, ".state");
-    TRY(bytes_check(&path, err));
-    TRY(chat_file_save(c->chat, c->options->session, err));
-    weir_chat_settle(c->chat, NULL); /* where it cannot, the file is of less use */
-    if (weir_session_position(c->loaded.session) > 0 &&
-        weir_session_save(c->loaded.session, path.data, &why) != WEIR_OK)
-        log_print(c->log, WEIR_LOG_WARNING,
-                  "warning: the conversation will have to be read again: %s", why.text);
-out:
-    bytes_release(&path);
-    return status;
-}
-
 void conversation_close(struct conversation *c)
 {
     weir_chat_close(c->chat);
@@ -288,6 +239,7 @@ void conversation_close(struct conversation *c)
     speculation_close(&c->speculation);
     loaded_close(&c->loaded);
     terminal_close(&c->terminal);
+    chat_session_close(&c->session);
     chat_input_release(&c->input);
     answer_release(&c->answer);
     bytes_release(&c->files);
@@ -415,19 +367,6 @@ static bool forgive(const struct conversation *c)
     return c->terminal.is_edited && interrupt_forgive();
 }
 
-/* Behind each answer. A person is told what fails, and has the answer; the end tries again. */
-static enum weir_status save_messages(const struct conversation *c, struct weir_error *err)
-{
-    struct weir_error why = {0};
-    if (c->options->session == NULL)
-        return WEIR_OK;
-    const enum weir_status status = chat_file_save(c->chat, c->options->session, &why);
-    if (status == WEIR_OK || !c->terminal.is_edited)
-        return status == WEIR_OK ? WEIR_OK : err_set(err, status, "%s", why.text);
-    log_print(c->log, WEIR_LOG_WARNING, "warning: not saved: %s", why.text);
-    return WEIR_OK;
-}
-
 static enum weir_status answer_once(struct conversation *c, struct weir_error *err)
 {
     struct weir_error inner = {0};
@@ -446,7 +385,7 @@ static enum weir_status answer_once(struct conversation *c, struct weir_error *e
         return err_set(err, status, "%s", inner.text);
     c->is_answered = true;
     count_reply(c);
-    status = save_messages(c, err);
+    status = chat_session_save(c, err);
     /* what came too late to stop an answer must not end the program */
     if (!forgive(c) && c->last.end == WEIR_CHAT_STOPPED)
         return WEIR_ERR_CANCELLED;

@@ -6,6 +6,7 @@
 
 #include "app/answer.h"
 #include "app/chat_input.h"
+#include "app/chat_session.h"
 #include "app/command.h"
 #include "app/loaded.h"
 #include "app/shipped.h"
@@ -24,6 +25,7 @@ struct conversation {
     struct log *log;
     char shipped[SHIPPED_PATH_MAX];
     struct loaded loaded;
+    struct chat_session session;
     struct speculation speculation;
     struct weir_template *chat_template;
     struct weir_grammar *grammar; /* of answers; NULL: any text */
@@ -44,8 +46,6 @@ struct conversation {
 
 enum weir_status conversation_open(struct conversation *conversation, const struct call *call,
                                    struct weir_error *err);
-/* Saves the state beside the messages of --session, which have been saved with each answer. */
-enum weir_status conversation_keep(struct conversation *conversation, struct weir_error *err);
 void conversation_close(struct conversation *conversation);
 
 /* A line about the conversation, that is no part of it: on a terminal between the answers, else

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "app/session_hold.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -33,15 +34,6 @@ static enum weir_status open_cache(struct keep *keep, const struct loaded *loade
     return WEIR_OK;
 }
 
-/* Not after an hour of generation. */
-static enum weir_status check_can_save(const char *path, struct weir_error *err)
-{
-    struct file_writer writer;
-    const enum weir_status status = file_writer_open(&writer, path, err);
-    file_writer_abandon(&writer);
-    return status;
-}
-
 static enum weir_status open_session(struct keep *keep, struct weir_error *err)
 {
     const char *path = keep->options->session;
@@ -51,7 +43,21 @@ static enum weir_status open_session(struct keep *keep, struct weir_error *err)
         TRY(weir_session_load(keep->session, path, err));
     keep->loaded = weir_session_position(keep->session);
     keep->restore_ns = clock_ns() - begin;
-    status = check_can_save(path, err);
+out:
+    return status;
+}
+
+enum weir_status keep_hold(struct keep *keep, const struct call *call, struct weir_error *err)
+{
+    const struct options *options = call->options;
+    enum weir_status status = WEIR_OK;
+    if (options->cache_dir == NULL &&
+        args_given(call->given, COMMAND_RUN, "--cache-size") != GIVEN_NOT)
+        return err_set(err, WEIR_ERR_ARGUMENT, "--cache-size needs --cache-dir");
+    if (options->session == NULL)
+        return WEIR_OK;
+    TRY(prompt_check_target(options, options->session, err));
+    status = session_hold(&keep->lock, options->session, "run", err);
 out:
     return status;
 }
@@ -76,10 +82,16 @@ out:
     return status;
 }
 
-void keep_close(struct keep *keep)
+static void close_cache(struct keep *keep)
 {
     weir_cache_close(keep->cache);
     keep->cache = NULL;
+}
+
+void keep_close(struct keep *keep)
+{
+    close_cache(keep);
+    file_lock_release(&keep->lock);
 }
 
 enum weir_status keep_restore(struct keep *keep, const struct ids *prompt, struct weir_error *err)
@@ -112,7 +124,7 @@ void keep_put(struct keep *keep)
     if (keep->cache == NULL || weir_cache_put(keep->cache, keep->session, 0, &inner) == WEIR_OK)
         return;
     log_print(keep->log, WEIR_LOG_WARNING, "warning: no more snapshots: %s", inner.text);
-    keep_close(keep);
+    close_cache(keep);
 }
 
 void keep_print(const struct keep *keep, uint64_t prompt)

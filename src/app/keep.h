@@ -3,8 +3,10 @@
 #ifndef APP_KEEP_H
 #define APP_KEEP_H
 
+#include "app/command.h"
 #include "app/loaded.h"
 #include "app/prompt.h"
+#include "base/lock.h"
 
 /* Zeroed to begin. */
 struct keep {
@@ -12,6 +14,7 @@ struct keep {
     struct log *log;
     struct weir_session *session;
     uint32_t context;         /* tokens that it can hold */
+    struct file_lock lock;    /* of the file of --session */
     struct weir_cache *cache; /* NULL: without */
     int32_t message_begin;    /* the token that every message begins with; -1: there is none */
     uint32_t loaded;          /* tokens from the file of --session */
@@ -19,8 +22,10 @@ struct keep {
     uint64_t restore_ns;
 };
 
+/* Before a model is loaded: refuses flags that say nothing, and holds the file of --session. */
+enum weir_status keep_hold(struct keep *keep, const struct call *call, struct weir_error *err);
 /* Opens the cache, without which the run goes on if there is none to be had, and loads the session
- * if there is its file, which then is one that can be loaded, and written anew. */
+ * if there is its file. */
 enum weir_status keep_open(struct keep *keep, const struct options *options,
                            const struct loaded *loaded, struct log *log, struct weir_error *err);
 void keep_close(struct keep *keep);

@@ -6,8 +6,18 @@
 #include "app/prompt.h"
 #include "base/err.h"
 
-/* Refuses to write results to what the model or the input is read from, later splits included. */
-static enum weir_status check_targets(const struct weir_model *model, const struct options *options,
+enum weir_status loaded_check_target(const struct loaded *loaded, const char *target,
+                                     struct weir_error *err)
+{
+    const struct weir_model *model = loaded->model;
+    enum weir_status status = WEIR_OK;
+    for (uint32_t k = 0; status == WEIR_OK && weir_model_file(model, k) != NULL; k++)
+        status = output_check_target(target, weir_model_file(model, k), err);
+    return status;
+}
+
+/* Refuses to write results to what the model or the input is read from. */
+static enum weir_status check_targets(const struct loaded *loaded, const struct options *options,
                                       struct weir_error *err)
 {
     const char *const targets[] = {
@@ -17,8 +27,8 @@ static enum weir_status check_targets(const struct weir_model *model, const stru
     enum weir_status status = WEIR_OK;
     for (size_t i = 0; i < sizeof targets / sizeof targets[0] && status == WEIR_OK; i++) {
         status = prompt_check_target(options, targets[i], err);
-        for (uint32_t k = 0; status == WEIR_OK && weir_model_file(model, k) != NULL; k++)
-            status = output_check_target(targets[i], weir_model_file(model, k), err);
+        if (status == WEIR_OK)
+            status = loaded_check_target(loaded, targets[i], err);
     }
     return status;
 }
@@ -45,7 +55,7 @@ enum weir_status loaded_open_model(struct loaded *loaded, const struct options *
         weir_model_open(&loaded->model, options->model, &model_options, &inner);
     if (status != WEIR_OK)
         return err_set(err, status, "--model: %s", inner.text);
-    return check_targets(loaded->model, options, err);
+    return check_targets(loaded, options, err);
 }
 
 static uint32_t least(uint32_t a, uint32_t b)

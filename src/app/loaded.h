@@ -16,6 +16,10 @@ struct loaded {
 /* What the flags say of opening a model. The overrides are borrowed. */
 struct weir_model_options loaded_model_options(const struct options *options, struct log *log);
 
+/* Refuses to write to a file of the model, later splits included. */
+enum weir_status loaded_check_target(const struct loaded *loaded, const char *target,
+                                     struct weir_error *err);
+
 /* Opens the file of --model with the flags' overrides. Refuses flags that would write results to a
  * file that is read. */
 enum weir_status loaded_open_model(struct loaded *loaded, const struct options *options,

@@ -81,8 +81,21 @@ enum weir_status prompt_check_target(const struct options *options, const char *
                                      struct weir_error *err)
 {
     const char *const inputs[] = {
-        options->model, options->prompt_file,      options->prompt_binary, options->tokens,
-        options->kl,    options->quantize.imatrix, options->parse,         options->tools,
+        options->model,
+        options->prompt_file,
+        options->prompt_binary,
+        options->tokens,
+        options->kl,
+        options->quantize.imatrix,
+        options->parse,
+        options->tools,
+        options->request,
+        options->chat_template,
+        options->chat.system_file,
+        options->chat.template_file,
+        options->grammar_file,
+        options->schema_file,
+        options->spec.model,
     };
     enum weir_status status = WEIR_OK;
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0] && status == WEIR_OK; i++)

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/lock.h"
+
 #define CHAT(text, ...)                                                                            \
     run_program(                                                                                   \
         &(struct program_call){.words = {"chat", "--temp", "0", __VA_ARGS__}, .input = text})
@@ -217,6 +219,71 @@ TEST(chatting_a_session_without_state)
     char *saved = read_text(path);
     CHECK_HAS(saved, "What is red?");
     free(saved);
+}
+
+/* The later of two would win: there is one. */
+TEST(chatting_a_session_alone)
+{
+    const char *path = test_scratch("chatting.held.json");
+    const char *other = test_scratch("chatting.other.json");
+    struct file_lock lock;
+    struct weir_error err = {0};
+    char text[4400], input[4400];
+    unlink(path);
+    CHECK_ENDED(CHAT("What is red?\n", "--session", path), 0);
+    char *before = read_text(path);
+    CHECK_OK(file_lock_take(&lock, path, "a test", &err), &err);
+    snprintf(text, sizeof text, "%s: in use by a test", path);
+    CHECK_REFUSED(CHAT("What is blue?\n", "--session", path), text);
+    snprintf(input, sizeof input, "/save %s\n", path);
+    CHECK_REFUSED(CHAT(input, "--log-disable"), text);
+    snprintf(input, sizeof input, "/load %s\n", path);
+    CHECK_REFUSED(CHAT(input, "--log-disable"), text);
+    file_lock_release(&lock);
+    char *after = read_text(path);
+    CHECK_TEXT(after, before);
+    /* one's own may be saved to and loaded from */
+    snprintf(input, sizeof input, "/save %s\n/load %s\n/save %s\n", path, path, other);
+    unlink(other);
+    CHECK_ENDED(CHAT(input, "--session", path), 0);
+    CHECK_INT(program_count_files(other), 1);
+    CHECK_INT(program_count_files(path), 2); /* it and the state */
+    free(before);
+    free(after);
+}
+
+static void check_unchanged(const char *path, const char *text)
+{
+    char *after = read_text(path);
+    CHECK_TEXT(after, text);
+    free(after);
+}
+
+/* What is no conversation is not written over, and what is read is not written to. */
+TEST(chatting_spares_files_of_others)
+{
+    const char *path = test_scratch("chatting.spared"), *folder = test_scratch("chatting.folder");
+    const char *state = test_scratch("spared.state"), *session = test_scratch("spared");
+    static const char *const flags[] = {"--tools",        "-sysf", "--chat-template-file",
+                                        "--grammar-file", "-jf",   "-md"};
+    char input[4400], text[4400];
+    write_text(path, "{\"messages\": []}");
+    mkdir(folder, 0700);
+    snprintf(input, sizeof input, "/save %s\n", path);
+    snprintf(text, sizeof text, "%s: not written over: it holds no conversation", path);
+    CHECK_REFUSED(CHAT(input, "--log-disable"), text);
+    check_unchanged(path, "{\"messages\": []}");
+    snprintf(input, sizeof input, "/save %s\n", folder);
+    snprintf(text, sizeof text, "%s: not a regular file", folder);
+    CHECK_REFUSED(CHAT(input, "--log-disable"), text);
+    unlink(session);
+    write_text(state, "[]");
+    snprintf(text, sizeof text, "%s: is read from, so it cannot be written to", state);
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        CHECK_REFUSED(CHAT("", "--session", session, flags[i], state), text);
+    CHECK_REFUSED(CHAT("", "--session", session, "-m", state), text);
+    CHECK_REFUSED(CHAT("", "--session", session, "-f", state), text);
+    check_unchanged(state, "[]");
 }
 
 TEST(chatting_reads_files)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "folder.h"
 
 /* A conversation long enough for snapshots at messages. */
@@ -65,10 +66,7 @@ TEST(keeping_a_cache_changes_no_text)
         CHECK_HAS(result->err, "of the prompt, from ");
         free(text);
     }
-    CHECK_INT(folder_files(dir), files + 1);               /* the end of the other answer */
-    text = answer(chats[1], "--cache-size", "1", &result); /* alone is nothing */
-    CHECK_TEXT(text, plain[1]);
-    free(text);
+    CHECK_INT(folder_files(dir), files + 1); /* the end of the other answer */
     free(plain[0]);
     free(plain[1]);
 }
@@ -185,6 +183,24 @@ TEST(keeping_refuses_files_of_others)
     CHECK_TEXT(result->out, "");
 }
 
+/* Nobody else goes on with it meanwhile, and nothing is read that is written over. */
+TEST(keeping_a_session_for_itself)
+{
+    const char *path = test_scratch("keeping.held");
+    struct file_lock lock;
+    struct weir_error err = {0};
+    char text[4400];
+    unlink(path);
+    CHECK_OK(file_lock_take(&lock, path, "a test", &err), &err);
+    snprintf(text, sizeof text, "%s: in use by a test", path);
+    CHECK_REFUSED(RUN_PROGRAM("run", "-p", "The cat", "-n", "2", "--session", path), text);
+    file_lock_release(&lock);
+    CHECK_INT(RUN_PROGRAM("run", "-p", "The cat", "-n", "2", "--session", path)->status, 0);
+    CHECK_INT(program_count_files(path), 1);
+    snprintf(text, sizeof text, "%s: is read from, so it cannot be written to", path);
+    CHECK_REFUSED(RUN_PROGRAM("run", "-f", path, "-n", "2", "--session", path), text);
+}
+
 TEST(keeping_goes_on_without_a_cache)
 {
     const char *const bad = "/nowhere/at/all";
@@ -207,6 +223,8 @@ TEST(keeping_goes_on_without_a_cache)
     free(plain);
     CHECK_REFUSED(RUN_PROGRAM("run", "-p", "a", "--cache-size", "12K"),
                   "--cache-size: '12K' is not a number of MiB, as 4096, 4096M or 4G");
+    CHECK_REFUSED(RUN_PROGRAM("run", "-p", "a", "--cache-size", "12"),
+                  "--cache-size needs --cache-dir");
     CHECK_REFUSED(RUN_PROGRAM("run", "-p", "a", "--prompt-cache", "F"),
                   "--prompt-cache: replaced by --cache-dir, and --session to go on");
 }
