@@ -16,7 +16,6 @@
 #include "app/interrupt.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 
 enum {
     HISTORY_LINES = 1000,
@@ -132,25 +131,21 @@ static int end_by_signal(struct terminal *terminal)
 static int get_character(EditLine *editor, wchar_t *out)
 {
     struct terminal *terminal = NULL;
-    uint8_t bytes[4];
-    uint32_t count = 0;
+    uint32_t code;
     el_get(editor, EL_CLIENTDATA, &terminal);
-    for (;;) {
+    while (!typed_take(&terminal->typed, &code)) {
+        uint8_t byte;
         if (!wait_for_input(terminal))
             return end_by_signal(terminal);
-        const ssize_t got = read(STDIN_FILENO, bytes + count, 1);
+        const ssize_t got = read(STDIN_FILENO, &byte, 1);
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (got <= 0)
             return (int)got;
-        count++;
-        const struct utf8_sequence sequence = utf8_sequence(bytes, count);
-        switch (sequence.state) {
-        case UTF8_COMPLETE: *out = (wchar_t)utf8_decode(bytes, count); return 1;
-        case UTF8_MALFORMED: *out = L'\ufffd'; return 1;
-        case UTF8_TRUNCATED: break;
-        }
+        typed_add(&terminal->typed, byte);
     }
+    *out = (wchar_t)code;
+    return 1;
 }
 
 static char *get_prompt(EditLine *editor)

@@ -3,6 +3,7 @@
 #ifndef APP_TERMINAL_H
 #define APP_TERMINAL_H
 
+#include "app/typed.h"
 #include "base/bytes.h"
 
 enum { TERMINAL_PROMPT_MAX = 160 };
@@ -20,6 +21,7 @@ struct terminal {
     char *history_path; /* NULL: the history ends with the program */
     char prompt[TERMINAL_PROMPT_MAX];
     bool is_interrupted, had_text; /* of the line that is being typed */
+    struct typed typed;
     uint32_t columns, rows;
     char *line; /* of getline */
     size_t line_capacity;
