@@ -325,6 +325,30 @@ static const char *skip_blanks(const char *text)
     return text + strspn(text, " \t");
 }
 
+static bool takes_file(const struct chat_command *command)
+{
+    return command->argument != NULL && strncmp(command->argument, "FILE", 4) == 0;
+}
+
+bool chat_command_complete(const char *line, size_t *begin, struct completion *out)
+{
+    const size_t length = strcspn(line, " \t");
+    if (line[0] != '/')
+        return false;
+    if (line[length] != 0)
+        *begin = (size_t)(skip_blanks(line + length) - line);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        char name[32];
+        const struct chat_command *command = &commands[i];
+        snprintf(name, sizeof name, "/%s%s", command->name, command->argument != NULL ? " " : "");
+        if (*begin == 0)
+            completion_add(out, line, name);
+        else if (strncmp(name, line, length + 1) == 0 && takes_file(command))
+            completion_add_files(out, line + *begin);
+    }
+    return *begin == 0 || out->count > 0;
+}
+
 enum weir_status chat_command_run(struct conversation *conversation, const char *line,
                                   struct weir_error *err)
 {

@@ -51,7 +51,8 @@ static bool add_first(struct chat_input *input, const char *line, size_t length)
     if (!input->is_quoted)
         return add_line(input, line, length);
     /* a line of quotes alone begins, and adds no line of its own */
-    return length > QUOTE && add_quoted(input, line + QUOTE, length - QUOTE);
+    const size_t begin = QUOTE + (length > QUOTE && line[QUOTE] == '\n');
+    return length > begin && add_quoted(input, line + begin, length - begin);
 }
 
 void chat_input_release(struct chat_input *input)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "app/chat_commands.h"
 #include "app/constrained.h"
 #include "app/interrupt.h"
 #include "app/prompt.h"
@@ -210,6 +211,7 @@ enum weir_status conversation_open(struct conversation *c, const struct call *ca
     TRY(chat_session_open(c, err));
     TRY(output_open(&c->output, NULL, err));
     TRY(terminal_open(&c->terminal, options->chat.color, err));
+    c->terminal.complete = chat_command_complete;
     c->input =
         (struct chat_input){.terminal = &c->terminal, .is_multiline = options->chat.multiline};
     c->answer = (struct answer){.output = &c->output,

@@ -1,15 +1,34 @@
 /* SPDX-License-Identifier: MIT
- * Signals. The mark is the program's one mutable global: a handler can reach nothing else. */
+ * Signals. The marks are the program's only mutable globals: a handler can reach nothing else. */
 #include "app/interrupt.h"
 
 #include <signal.h>
 #include <stddef.h>
 
-static volatile sig_atomic_t requested;
+static volatile sig_atomic_t requested, stop_asked, went_on;
 
 static void on_signal(int number)
 {
     requested = number;
+}
+
+static void on_stop(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+static void on_continue(int number)
+{
+    (void)number;
+    went_on = 1;
+}
+
+static void handle(int number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
 }
 
 /* No SA_RESTART: a read from a terminal must return. */
@@ -46,4 +65,34 @@ bool interrupt_forgive(void)
     requested = 0;
     catch_once(SIGINT);
     return true;
+}
+
+void interrupt_hold_stop(bool is_held)
+{
+    struct sigaction inherited;
+    stop_asked = went_on = 0;
+    handle(SIGCONT, is_held ? on_continue : SIG_DFL);
+    /* a shell without control of jobs has it ignored */
+    if (sigaction(SIGTSTP, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
+        handle(SIGTSTP, is_held ? on_stop : SIG_DFL);
+}
+
+bool interrupt_stop_asked(void)
+{
+    return stop_asked != 0;
+}
+
+void interrupt_stop(void)
+{
+    stop_asked = 0;
+    handle(SIGTSTP, SIG_DFL);
+    raise(SIGTSTP);
+    handle(SIGTSTP, on_stop);
+}
+
+bool interrupt_went_on(void)
+{
+    const bool result = went_on != 0;
+    went_on = 0;
+    return result;
 }

@@ -16,4 +16,13 @@ bool interrupt_requested(void);
  * signal by which others end the program: that stays. */
 bool interrupt_forgive(void);
 
+/* While it is held, Ctrl+Z raises a mark in place of stopping the program, so that it can leave the
+ * terminal in order. */
+void interrupt_hold_stop(bool is_held);
+bool interrupt_stop_asked(void);
+/* Stops the program until it is told to go on; nothing is asked any more. */
+void interrupt_stop(void);
+/* Whether it was stopped and went on since this was asked last. */
+bool interrupt_went_on(void);
+
 #endif

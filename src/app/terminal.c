@@ -10,85 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/interrupt.h"
-#include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 enum {
-    HISTORY_LINES = 1000,
-    HISTORY_LINE_MAX = 4096, /* bytes: what is longer was pasted, and is not asked for again */
-    GLANCE_MS = 200,         /* between looks at signals and at the size of the terminal */
+    GLANCE_MS = 200,           /* between looks at signals and at the size of the terminal */
+    PASTE_BYTES_MAX = 1 << 20, /* what is longer is for /read */
+    NAMES_SHOWN = 60,          /* of those that a text can become */
 };
 
 static const char literal = '\1'; /* around what a prompt shows in no column */
-
-/* ---- the history's file ---------------------------------------------------------------------- */
-
-/* Makes the folders that a path leads through, as private as XDG wants them. */
-static void make_folders(const char *path)
-{
-    char folder[4096];
-    for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        const size_t length = (size_t)(slash - path);
-        if (length >= sizeof folder)
-            return;
-        memcpy(folder, path, length);
-        folder[length] = 0;
-        mkdir(folder, 0700);
-    }
-}
-
-/* $XDG_STATE_HOME/weir/history, or below ~/.local/state; NULL if neither is a path. */
-static enum weir_status find_history(char **out, struct weir_error *err)
-{
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    const bool has_state = state != NULL && state[0] == '/'; /* others are to be ignored */
-    struct bytes path = {0};
-    *out = NULL;
-    if (!has_state && (home == NULL || home[0] != '/'))
-        return WEIR_OK;
-    bytes_add_text(&path, has_state ? state : home);
-    bytes_add_text(&path, has_state ? "/weir/history" : "/.local/state/weir/history");
-    const enum weir_status status = bytes_check(&path, err);
-    if (status == WEIR_OK)
-        *out = path.data;
-    else
-        bytes_release(&path);
-    return status;
-}
-
-static enum weir_status open_history(struct terminal *terminal, struct weir_error *err)
-{
-    HistEvent event;
-    terminal->history = history_init();
-    if (terminal->history == NULL)
-        return err_set(err, WEIR_ERR_MEMORY, "no memory for the history");
-    history(terminal->history, &event, H_SETSIZE, HISTORY_LINES);
-    history(terminal->history, &event, H_SETUNIQUE, 1);
-    const enum weir_status status = find_history(&terminal->history_path, err);
-    if (status == WEIR_OK && terminal->history_path != NULL)
-        history(terminal->history, &event, H_LOAD, terminal->history_path);
-    return status;
-}
-
-static void save_history(const struct terminal *terminal)
-{
-    struct file_writer writer;
-    HistEvent event;
-    if (terminal->history == NULL || terminal->history_path == NULL)
-        return;
-    make_folders(terminal->history_path);
-    if (file_writer_open(&writer, terminal->history_path, NULL) == WEIR_OK) {
-        file_writer_make_private(&writer);
-        writer.is_unsynced = true; /* not worth the time of a slow disk */
-        if (history(terminal->history, &event, H_SAVE_FP, writer.stream) != -1)
-            file_writer_commit(&writer, NULL);
-    }
-    file_writer_abandon(&writer);
-}
 
 /* ---- the editor ------------------------------------------------------------------------------ */
 
@@ -106,6 +40,39 @@ static void look_at_size(struct terminal *terminal)
         el_resize(terminal->editor);
 }
 
+static bool knows_pastes(void)
+{
+    const char *kind = getenv("TERM");
+    return kind != NULL && strcmp(kind, "dumb") != 0;
+}
+
+/* Keys come as they are pressed, and what is pasted between two marks, if the terminal knows of
+ * that; or as other programs have them. */
+static void prepare(struct terminal *terminal, bool is_edited)
+{
+    if (knows_pastes())
+        fputs(is_edited ? "\033[?2004h" : "\033[?2004l", stdout);
+    fflush(stdout);
+    el_set(terminal->editor, EL_PREP_TERM, 0); /* it may be otherwise than libedit knows */
+    if (is_edited)
+        el_set(terminal->editor, EL_PREP_TERM, 1);
+}
+
+/* Ctrl+Z leaves the terminal to the shell as that had it. Behind any stop the line is edited as
+ * before, and stands there again. */
+static void look_at_stops(struct terminal *terminal)
+{
+    const bool is_asked = interrupt_stop_asked();
+    if (is_asked) {
+        prepare(terminal, false);
+        interrupt_stop();
+    }
+    if (interrupt_went_on() || is_asked) {
+        prepare(terminal, true);
+        el_set(terminal->editor, EL_REFRESH);
+    }
+}
+
 /* False: a signal came before input did. It may have come to another thread, or between a look and
  * a wait: so waits are short. */
 static bool wait_for_input(struct terminal *terminal)
@@ -114,6 +81,7 @@ static bool wait_for_input(struct terminal *terminal)
     do {
         if (interrupt_requested())
             return false;
+        look_at_stops(terminal);
         look_at_size(terminal);
     } while (poll(&input, 1, GLANCE_MS) <= 0);
     return !interrupt_requested();
@@ -155,6 +123,100 @@ static char *get_prompt(EditLine *editor)
     return terminal->prompt;
 }
 
+/* ---- keys of ours ---------------------------------------------------------------------------- */
+
+/* Of a paste the ends of lines as texts have them, and nothing else that steers a terminal. */
+static void add_pasted(struct bytes *text, wchar_t character, wchar_t before)
+{
+    uint8_t bytes[4];
+    if (text->length >= PASTE_BYTES_MAX || (character == L'\n' && before == L'\r'))
+        return;
+    if (character == L'\r')
+        character = L'\n';
+    if ((character >= L' ' && character != 0x7f) || character == L'\n' || character == L'\t')
+        bytes_add(text, bytes, utf8_encode((uint32_t)character, bytes));
+}
+
+/* Up to the mark that ends it; false if a signal came first. */
+static bool read_pasted(EditLine *editor, struct bytes *text)
+{
+    static const wchar_t end[] = L"\033[201~";
+    enum { END = sizeof end / sizeof end[0] - 1 };
+    wchar_t before = 0;
+    for (uint32_t matched = 0; matched < END;) {
+        wchar_t character;
+        if (get_character(editor, &character) <= 0)
+            return false;
+        if (character == end[matched]) {
+            matched++;
+            continue;
+        }
+        for (uint32_t i = 1; i < matched; i++) /* no mark after all: text, but for its escape */
+            add_pasted(text, end[i], 0);
+        matched = character == end[0];
+        if (matched == 0)
+            add_pasted(text, character, before);
+        before = character;
+    }
+    return true;
+}
+
+/* A text that is pasted is a part of the line, with the ends of its own lines. */
+static unsigned char insert_pasted(EditLine *editor, int key)
+{
+    struct bytes text = {0};
+    (void)key;
+    const bool is_whole = read_pasted(editor, &text);
+    if (text.length > 0 && text.data[text.length - 1] == '\n')
+        text.data[text.length - 1] = 0;
+    const bool is_in = text.length > 0 && bytes_check(&text, NULL) == WEIR_OK &&
+                       el_insertstr(editor, text.data) == 0;
+    bytes_release(&text);
+    if (!is_whole)
+        return CC_EOF;
+    return is_in ? CC_REFRESH : CC_NORM;
+}
+
+static void show_names(const struct completion *completion)
+{
+    const char *name = completion->names.data;
+    fputs("\n", stdout);
+    for (uint32_t i = 0; i < completion->count && i < NAMES_SHOWN; i++, name += strlen(name) + 1)
+        fprintf(stdout, "%s%s", i > 0 ? "  " : "", name);
+    fputs(completion->count > NAMES_SHOWN ? "  ...\n" : "\n", stdout);
+}
+
+/* Goes on as far as all that is possible does the same; shows it if there is nothing to go on
+ * with. Where nothing is to be completed a tab is a tab. */
+static unsigned char complete(EditLine *editor, int key)
+{
+    struct terminal *terminal = NULL;
+    struct completion found = {.count = 0};
+    unsigned char result = CC_ERROR;
+    size_t begin = 0;
+    (void)key;
+    el_get(editor, EL_CLIENTDATA, &terminal);
+    const LineInfo *line = el_line(editor);
+    char *text = mem_copy_text(line->buffer, (size_t)(line->cursor - line->buffer), NULL);
+    if (text == NULL)
+        return CC_ERROR;
+    if (terminal->complete == NULL || !terminal->complete(text, &begin, &found)) {
+        result = el_insertstr(editor, "\t") == 0 ? CC_REFRESH : CC_ERROR;
+    } else if (found.count > 0 && bytes_check(&found.names, NULL) == WEIR_OK &&
+               bytes_check(&found.common, NULL) == WEIR_OK) {
+        const char *more = found.common.data + strlen(text + begin);
+        if (more[0] != 0 && el_insertstr(editor, more) == 0) {
+            result = CC_REFRESH;
+        } else if (found.count > 1) {
+            show_names(&found);
+            result = CC_REDISPLAY;
+        }
+    }
+    completion_release(&found);
+    mem_free(text);
+    return result;
+}
+
 /* What fingers know from elsewhere and libedit does not bind by itself. */
 static void bind_keys(EditLine *editor)
 {
@@ -163,14 +225,17 @@ static void bind_keys(EditLine *editor)
         {"\\e[4~", "ed-move-to-end"}, {"\\e[H", "ed-move-to-beg"},
         {"\\e[F", "ed-move-to-end"},  {"\\e[3~", "ed-delete-next-char"},
         {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"},
+        {"^I", "weir-complete"},      {"\\e[200~", "weir-paste"},
     };
+    el_set(editor, EL_ADDFN, "weir-complete", "Completes a command or a path", complete);
+    el_set(editor, EL_ADDFN, "weir-paste", "Inserts what is pasted", insert_pasted);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         el_set(editor, EL_BIND, keys[i][0], keys[i][1], NULL);
 }
 
 static enum weir_status open_editor(struct terminal *terminal, struct weir_error *err)
 {
-    const enum weir_status status = open_history(terminal, err);
+    const enum weir_status status = line_history_open(&terminal->past, err);
     if (status != WEIR_OK)
         return status;
     terminal->editor = el_init("weir", stdin, stdout, stderr);
@@ -179,7 +244,7 @@ static enum weir_status open_editor(struct terminal *terminal, struct weir_error
     el_set(terminal->editor, EL_CLIENTDATA, terminal);
     el_set(terminal->editor, EL_PROMPT_ESC, get_prompt, literal);
     el_set(terminal->editor, EL_EDITOR, "emacs");
-    el_set(terminal->editor, EL_HIST, history, terminal->history);
+    el_set(terminal->editor, EL_HIST, history, terminal->past.lines);
     el_set(terminal->editor, EL_GETCFN, get_character);
     bind_keys(terminal->editor);
     el_source(terminal->editor, NULL);
@@ -217,12 +282,9 @@ enum weir_status terminal_open(struct terminal *terminal, enum weir_switch color
 
 void terminal_close(struct terminal *terminal)
 {
-    save_history(terminal);
     if (terminal->editor != NULL)
         el_end(terminal->editor);
-    if (terminal->history != NULL)
-        history_end(terminal->history);
-    mem_free(terminal->history_path);
+    line_history_close(&terminal->past);
     free(terminal->line);
     *terminal = (struct terminal){.is_edited = false};
 }
@@ -247,18 +309,22 @@ static enum terminal_event read_edited(struct terminal *terminal, const char *pr
                                        const char **line, size_t *length)
 {
     int count = 0;
-    HistEvent event;
     terminal->is_interrupted = terminal->had_text = false;
     set_prompt(terminal, prompt);
+    interrupt_hold_stop(true);
+    prepare(terminal, true);
     *line = el_gets(terminal->editor, &count);
+    prepare(terminal, false);
+    interrupt_hold_stop(false);
     if (*line == NULL || terminal->is_interrupted) {
         fputs("\n", stdout);
         return end_of_line(terminal);
     }
-    *length = strcspn(*line, "\n");
+    *length = strlen(*line);
+    *length -= *length > 0 && (*line)[*length - 1] == '\n';
     char *text = mem_copy_text(*line, *length, NULL);
-    if (text != NULL && *length > 0 && *length <= HISTORY_LINE_MAX)
-        history(terminal->history, &event, H_ENTER, text);
+    if (text != NULL)
+        line_history_add(&terminal->past, text);
     mem_free(text);
     return TERMINAL_LINE;
 }

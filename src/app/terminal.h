@@ -3,13 +3,18 @@
 #ifndef APP_TERMINAL_H
 #define APP_TERMINAL_H
 
+#include "app/complete.h"
+#include "app/line_history.h"
 #include "app/typed.h"
 #include "base/bytes.h"
 
 enum { TERMINAL_PROMPT_MAX = 160 };
 
 struct editline;
-struct history;
+
+/* What the end of a line can become: adds the names that the text from *begin on can. False if
+ * there is nothing to complete in such a line. */
+typedef bool terminal_complete_fn(const char *line, size_t *begin, struct completion *out);
 
 /* Set to zero to begin. */
 struct terminal {
@@ -17,8 +22,8 @@ struct terminal {
     bool has_colors; /* of standard output */
 
     struct editline *editor; /* NULL: lines are read as they come */
-    struct history *history;
-    char *history_path; /* NULL: the history ends with the program */
+    struct line_history past;
+    terminal_complete_fn *complete; /* NULL: a tab is a tab */
     char prompt[TERMINAL_PROMPT_MAX];
     bool is_interrupted, had_text; /* of the line that is being typed */
     struct typed typed;
@@ -30,7 +35,6 @@ struct terminal {
 /* WEIR_AUTO colours a terminal, unless the environment has NO_COLOR. */
 enum weir_status terminal_open(struct terminal *terminal, enum weir_switch colors,
                                struct weir_error *err);
-/* Keeps the history. What cannot be kept is lost without a word: it is worth none. */
 void terminal_close(struct terminal *terminal);
 
 enum terminal_event {

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ PATIENCE_S = 20  # for what takes much less on an idle machine
 STATUS = re.compile(r'\[ Prompt: [\d.]+ t/s \| Generation: [\d.]+ t/s \| '
                     r'Context: (\d+) of (\d+) left \]')
 SHELL = 'trap : INT; "$@"; echo "status $?"; sleep 600'  # tells how the program ended
+JOBS = ['PS1=$ ', 'bash', '--norc', '--noprofile', '-i']  # which knows Ctrl+Z
 QUESTION = 'What is red?'
 IDLE = re.compile(r'(^|\n)> \Z')
 
@@ -30,7 +32,7 @@ class Terminal:
     """A chat in a window of a terminal."""
     opened = 0
 
-    def __init__(self, weir, folder, *flags, environment=(), folders=()):
+    def __init__(self, weir, folder, *flags, environment=(), folders=(), shell=False):
         for name in ['.', *folders]:
             (folder / name).mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -41,7 +43,11 @@ class Terminal:
                      'LC_ALL': 'C.UTF-8', 'PATH': os.environ['PATH'], **dict(environment)}
         assignments = [f'{name}={value}' for name, value in variables.items()]
         self.tmux('-f', '/dev/null', 'new-session', '-d', '-x', '80', '-y', '40', '-c', str(folder),
-                  'sh', '-c', SHELL, 'sh', 'env', '-i', 'TERM=screen', *assignments, *words)
+                  *([] if shell else ['sh', '-c', SHELL, 'sh']), 'env', '-i', 'TERM=screen',
+                  *assignments, *(JOBS if shell else words))
+        if shell:
+            self.type(' '.join(words))
+            self.key('Enter')
 
     def tmux(self, *words):
         done = subprocess.run(['tmux', '-u', '-L', self.socket, *words], capture_output=True,
@@ -82,6 +88,10 @@ class Terminal:
     def key(self, *keys):
         self.tmux('send-keys', *keys)
 
+    def paste(self, text):
+        self.tmux('set-buffer', '--', text)
+        self.tmux('paste-buffer', '-p')
+
     def say(self, text):
         """A line, and what comes of it, up to the next prompt."""
         before = len(re.findall(r'(?m)^> ', self.screen()))
@@ -89,6 +99,12 @@ class Terminal:
         self.key('Enter')
         self.wait_idle(before + 1)
         return self.screen().split('> ' + text.split('\n')[0] + '\n')[-1]
+
+    def stop(self):
+        """By a signal of which the program learns when it goes on."""
+        shell = self.tmux('display-message', '-p', '#{pane_pid}').strip()
+        child = pathlib.Path(f'/proc/{shell}/task/{shell}/children').read_text().split()[0]
+        os.kill(int(child), signal.SIGSTOP)
 
     def status(self):
         """Of the program, when it has ended."""
@@ -168,6 +184,132 @@ def test_editing_and_history(start):
     t.wait_idle()
     t.key('Up', 'Up')
     t.wait('the first line', lambda s: s.endswith('> \u00d6Wie hei\u00dft ihr'))
+
+
+def history_of(t):
+    """The lines of the file, without the one that says what it is."""
+    return (t.folder / 'state' / 'weir' / 'history').read_text().splitlines()[1:]
+
+
+def test_history_of_two(start):
+    one, two = (start('--reasoning', 'off', '-n', '1') for _ in range(2))
+    for t in (one, two):
+        t.wait_idle()
+    one.say('first')
+    two.say('second')
+    one.say('third')
+    one.say('third')
+    check(history_of(one) == ['first', 'second', 'third'], history_of(one))
+    two.key('Up', 'Up')  # of the other one it learns when it begins
+    two.wait('its own line', lambda s: s.endswith('> second'))
+    for t in (one, two):
+        t.key('C-u')
+        t.key('C-d')
+        check(t.status() == 0, 'exit status', t)
+    check(history_of(one) == ['first', 'second', 'third'], history_of(one))
+
+
+def test_history_has_an_end(start):
+    folder = pathlib.Path('state/weir')
+    t = start('--help', folders=[folder])
+    lines = [f'line\\040{i}' + 'x' * 400 for i in range(3000)]
+    (t.folder / folder / 'history').write_text('\n'.join(['_HiStOrY_V2_', *lines, '']))
+    check(t.status() == 0, 'exit status', t)
+    t = start('--reasoning', 'off', '-n', '1')
+    t.wait_idle()
+    t.say('the newest')
+    kept = history_of(t)
+    check(kept == [*lines[-999:], 'the\\040newest'], f'{len(kept)} lines: {kept[0]}, {kept[-1]}')
+    t.key('Up', 'Up')
+    t.wait_text('> line 2999x')
+
+
+def test_stopped_and_gone_on(start):
+    t = start('--reasoning', 'off', '-n', '4', shell=True)
+    t.wait_idle()
+    for stop in (lambda: t.key('C-z'), t.stop):
+        t.key('C-u')
+        t.type('hello wor')
+        t.wait_text('> hello wor')
+        stop()
+        t.wait('the shell', lambda s: re.search(r'Stopped[^$]*\$ ?\Z', s))
+        t.type('fg')
+        t.key('Enter')
+        t.wait('the line', lambda s: s.endswith('\n> hello wor'))
+        t.type('ld')
+        t.key('Home')
+        t.type('X')
+        t.wait('the line as it is edited', lambda s: s.endswith('\n> Xhello world'))
+    t.key('C-u')
+    t.key('C-d')
+    t.wait('the shell', lambda s: re.search(r'Exiting\.\.\.\n\$ ?\Z', s))
+    t.type('echo status $?; stty -a | grep -o " icanon"')
+    t.key('Enter')
+    check(t.status() == 0, 'exit status', t)
+    t.wait_text('\n icanon\n')
+
+
+def test_pasted_lines(start):
+    t = start('--reasoning', 'off', '-n', '4')
+    t.wait_idle()
+    t.type('begin ')
+    t.paste('one\n\ttwo \u6f22\n/help\n')
+    t.wait('the lines', lambda s: s.endswith('\n/help'))
+    t.type(' end')
+    t.key('Enter')
+    t.wait_idle(2)
+    t.paste('"""\nthree\n"""')
+    t.key('Enter')
+    t.wait_idle(3)
+    t.key('Up', 'Up')
+    t.wait('the lines again', lambda s: s.endswith('\n/help end'))
+    t.key('C-u')
+    t.say('/save pasted.json')
+    saved = (t.folder / 'pasted.json').read_text()
+    check('"begin one\\n\\ttwo \u6f22\\n/help end"' in saved and '"three\\n"' in saved, saved)
+
+
+def test_completion(start):
+    t = start('--reasoning', 'off', '-n', '4', folders=['notes', 'notes/old ones'])
+    for name in ('notes/first one.txt', 'notes/first two.txt', 'notes/.first'):
+        (t.folder / name).write_text('Ida is a baker.\n')
+    t.wait_idle()
+    t.type('/st')
+    t.key('Tab', 'Enter')
+    t.wait_text('> /stats\n')
+    t.wait_idle(2)
+    t.type('/re')
+    t.key('Tab')
+    t.wait('what there is', lambda s: '\n/regen  /read\n' in s and s.endswith('> /re'))
+    t.type('ad no')
+    t.key('Tab', 'Tab')
+    there = '\nnotes/first one.txt  notes/first two.txt  notes/old ones/\n'
+    t.wait('what there is', lambda s: there in s and s.endswith('> /read notes/'))
+    t.type('f')
+    t.key('Tab')
+    t.wait('as far as it goes', lambda s: s.endswith('> /read notes/first'))
+    t.type('t')
+    t.key('Tab', 'Enter')
+    t.wait_text('notes/first two.txt: 16 bytes, for the next message.')
+    t.type('a\tb')
+    t.wait_text('> a       b')
+
+
+def test_a_session_is_held(start):
+    t = start('--reasoning', 'off', '--session', 'held.json')
+    t.wait_idle()
+    t.say(QUESTION)
+    other = start('--reasoning', 'off', '--session', './held.json')
+    check(other.status() == 1, 'exit status', other)
+    check(re.search(r'(?m)^error: \./held\.json: in use by weir chat, process \d+$',
+                    other.screen()), 'who holds it', other)
+    t.key('C-d')
+    check(t.status() == 0, 'exit status', t)
+    other.close()
+    other = start('--reasoning', 'off', '--session', 'held.json')
+    other.wait_idle()
+    check(re.search(r'(?m)^held\.json goes on: 2 messages, of which \d+ tokens are held\.$',
+                    other.screen()), 'what goes on', other)
 
 
 def test_several_lines(start):
