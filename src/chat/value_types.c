@@ -235,8 +235,7 @@ bool value_is_json(unsigned types, const char *text, size_t length)
 
 /* ---- tools ----------------------------------------------------------------------------------- */
 
-/* The object that has the name and the parameters. */
-static const struct json *tool_function(const struct json *tool)
+const struct json *tools_function(const struct json *tool)
 {
     const struct json *function = json_get(tool, "function");
     return function == NULL ? tool : function;
@@ -248,7 +247,7 @@ enum weir_status tools_check(const struct json *tools, struct weir_error *err)
         return err_set(err, WEIR_ERR_ARGUMENT, "tools: expected an array, found %s",
                        json_kind_name(tools->kind));
     for (uint32_t i = 0; i < tools->count; i++) {
-        const struct json *name = json_get(tool_function(&tools->items[i]), "name");
+        const struct json *name = json_get(tools_function(&tools->items[i]), "name");
         if (name == NULL || name->kind != JSON_STRING)
             return err_set(err, WEIR_ERR_ARGUMENT, "tools: tool %u has no name", (unsigned)i);
     }
@@ -258,7 +257,7 @@ enum weir_status tools_check(const struct json *tools, struct weir_error *err)
 const struct json *tools_parameters(const struct json *tools, struct json_text name)
 {
     for (uint32_t i = 0; i < tools->count; i++) {
-        const struct json *function = tool_function(&tools->items[i]);
+        const struct json *function = tools_function(&tools->items[i]);
         const struct json_text other = json_get(function, "name")->text;
         if (other.length == name.length && memcmp(other.bytes, name.bytes, name.length) == 0)
             return json_get(function, "parameters");

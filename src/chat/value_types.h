@@ -21,6 +21,9 @@ enum value_type {
  * {"name": ...}. */
 enum weir_status tools_check(const struct json *tools, struct weir_error *err);
 
+/* Of a tool the object that has the name and the parameters. */
+const struct json *tools_function(const struct json *tool);
+
 /* The schema of the parameters of a tool; NULL if the tool has none, or if there is no such. */
 const struct json *tools_parameters(const struct json *tools, struct json_text name);
 

@@ -19,6 +19,21 @@ void rules_release(struct rules_builder *builder)
     *builder = (struct rules_builder){0};
 }
 
+struct rules_mark rules_marked(const struct rules_builder *builder)
+{
+    return (struct rules_mark){builder->edges_count, builder->nodes_count, builder->rules_count};
+}
+
+void rules_back(struct rules_builder *builder, const struct rules_mark *mark)
+{
+    builder->edges_count = mark->edges_count;
+    builder->nodes_count = mark->nodes_count;
+    builder->rules_count = mark->rules_count;
+    memset(builder->tails, 0, sizeof builder->tails);
+    if (builder->tail_end >= mark->nodes_count)
+        builder->tail_end = RULES_NONE;
+}
+
 /* ---- nodes and edges ------------------------------------------------------------------------- */
 
 enum weir_status rules_node(struct rules_builder *builder, uint32_t *node, struct weir_error *err)

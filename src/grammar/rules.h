@@ -94,6 +94,13 @@ struct rules_builder {
 
 void rules_release(struct rules_builder *builder);
 
+/* What was built so far; and back to that. Tokens stay. */
+struct rules_mark {
+    uint64_t edges_count, nodes_count, rules_count;
+};
+struct rules_mark rules_marked(const struct rules_builder *builder);
+void rules_back(struct rules_builder *builder, const struct rules_mark *mark);
+
 /* A rule with a start and an end and nothing between them. New nodes belong to it. The name is
  * borrowed. */
 enum weir_status rules_add(struct rules_builder *builder, const char *name, size_t name_length,

@@ -10,14 +10,18 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "grammar/call_text.h"
+#include "grammar/call_value.h"
 
 enum { PARTS_MAX = 1 << 13 };
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
-static uint64_t hash_list(const struct schema_list *list)
+/* What tells parts apart but for their rules and hashes. */
+static uint64_t hash_part(const struct schema_part *part)
 {
-    uint64_t hash = list->count;
+    const struct schema_list *list = &part->list;
+    uint64_t hash = list->count ^ (uint64_t)part->depth << 32 ^ (uint64_t)part->is_parameter << 48;
     for (uint64_t i = 0; i < list->count; i++) {
         hash = (hash ^ (uintptr_t)list->items[i].schema) * 0x9e3779b97f4a7c15u;
         hash = (hash ^ list->items[i].done ^ hash >> 32) * 0x9e3779b97f4a7c15u;
@@ -25,12 +29,14 @@ static uint64_t hash_list(const struct schema_list *list)
     return hash;
 }
 
-static bool same_list(const struct schema_list *a, const struct schema_list *b)
+static bool same_part(const struct schema_part *a, const struct schema_part *b)
 {
-    if (a->count != b->count)
+    if (a->hash != b->hash || a->depth != b->depth || a->is_parameter != b->is_parameter ||
+        a->list.count != b->list.count)
         return false;
-    for (uint64_t i = 0; i < a->count; i++) {
-        if (a->items[i].schema != b->items[i].schema || a->items[i].done != b->items[i].done)
+    for (uint64_t i = 0; i < a->list.count; i++) {
+        if (a->list.items[i].schema != b->list.items[i].schema ||
+            a->list.items[i].done != b->list.items[i].done)
             return false;
     }
     return true;
@@ -42,21 +48,19 @@ static enum weir_status add_rule(struct schema *schema, const char *name, uint32
     return rules_add(&schema->builder, name, strlen(name), rule, err);
 }
 
-enum weir_status schema_rule(struct schema *schema, struct schema_list *list, uint32_t *rule,
-                             struct weir_error *err)
+/* The part's rule, which is made if it is new. Takes its list. */
+static enum weir_status find_rule(struct schema *schema, struct schema_part *part, uint32_t *rule,
+                                  struct weir_error *err)
 {
-    const uint64_t hash = hash_list(list);
     const uint32_t current = schema->builder.rule;
     enum weir_status status = WEIR_OK;
-    *rule = schema->value;
-    for (uint64_t i = 0; i < schema->parts_count && list->count > 0; i++) {
-        if (schema->parts[i].hash == hash && same_list(&schema->parts[i].list, list)) {
+    part->hash = hash_part(part);
+    for (uint64_t i = 0; i < schema->parts_count; i++) {
+        if (same_part(&schema->parts[i], part)) {
             *rule = schema->parts[i].rule;
             goto out;
         }
     }
-    if (list->count == 0)
-        goto out;
     if (schema->parts_count == PARTS_MAX) {
         status = err_set(err, WEIR_ERR_UNSUPPORTED, "schema: more than %d parts", PARTS_MAX);
         goto out;
@@ -64,12 +68,41 @@ enum weir_status schema_rule(struct schema *schema, struct schema_list *list, ui
     TRY(mem_grow(&schema->parts, &schema->parts_capacity, schema->parts_count + 1,
                  sizeof *schema->parts, err));
     TRY(add_rule(schema, "part", rule, err));
-    schema->parts[schema->parts_count++] = (struct schema_part){*list, *rule, hash};
-    *list = (struct schema_list){0};
+    part->rule = *rule;
+    schema->parts[schema->parts_count++] = *part;
+    part->list = (struct schema_list){0};
 out:
     schema->builder.rule = current;
-    schema_list_release(list);
+    schema_list_release(&part->list);
     return status;
+}
+
+enum weir_status schema_rule(struct schema *schema, struct schema_list *list, uint32_t *rule,
+                             struct weir_error *err)
+{
+    struct schema_part part = {.list = *list, .depth = schema->depth + schema->in_call};
+    *list = (struct schema_list){0};
+    if (part.list.count > 0)
+        return find_rule(schema, &part, rule, err);
+    *rule = schema->levels[part.depth].value;
+    schema_list_release(&part.list);
+    return WEIR_OK;
+}
+
+enum weir_status schema_parameter_rule(struct schema *schema, struct schema_list *list,
+                                       uint32_t *rule, struct weir_error *err)
+{
+    struct schema_part part = {.list = *list, .is_parameter = true};
+    *list = (struct schema_list){0};
+    return find_rule(schema, &part, rule, err);
+}
+
+void schema_cut_parts(struct schema *schema, uint64_t count)
+{
+    while (schema->parts_count > count)
+        schema_list_release(&schema->parts[--schema->parts_count].list);
+    if (schema->parts_done > count)
+        schema->parts_done = count;
 }
 
 enum weir_status schema_put(struct schema *schema, uint32_t *at, const char *text,
@@ -103,8 +136,7 @@ static const struct {
     uint32_t done;
 } unions[] = {{"anyOf", SCHEMA_DONE_ANY_OF}, {"oneOf", SCHEMA_DONE_ONE_OF}};
 
-/* The first keyword of which one schema is still to be chosen, marked as done; or NULL. */
-static const struct json *next_union(struct schema_list *list)
+const struct json *schema_next_union(struct schema_list *list)
 {
     for (uint64_t i = 0; i < list->count; i++) {
         struct schema_item *item = &list->items[i];
@@ -119,7 +151,7 @@ static const struct json *next_union(struct schema_list *list)
     return NULL;
 }
 
-static enum weir_status copy_list(struct schema_list *to, const struct schema_list *from,
+enum weir_status schema_list_copy(struct schema_list *to, const struct schema_list *from,
                                   struct weir_error *err)
 {
     *to = (struct schema_list){0};
@@ -132,36 +164,37 @@ static enum weir_status copy_list(struct schema_list *to, const struct schema_li
     return WEIR_OK;
 }
 
-/* The list with one alternative more; without any schema it is any value. */
-static enum weir_status emit_alternative(struct schema *schema, const struct schema_list *list,
+/* The list with one alternative more, at the place of `part`; without any schema it is any value. */
+static enum weir_status emit_alternative(struct schema *schema, const struct schema_part *part,
+                                         const struct schema_list *list,
                                          const struct json *alternative, uint32_t from, uint32_t to,
                                          struct weir_error *err)
 {
-    struct schema_list copy;
-    uint32_t rule;
+    struct schema_part chosen = {.depth = part->depth, .is_parameter = part->is_parameter};
+    uint32_t rule = schema_level(schema)->value;
     enum weir_status status;
-    TRY(copy_list(&copy, list, err));
-    status = schema_list_add(&copy, (struct schema_item){alternative, 0}, err);
-    if (status != WEIR_OK) {
-        schema_list_release(&copy);
-        return status;
-    }
-    TRY(schema_rule(schema, &copy, &rule, err));
-    TRY(rules_call(&schema->builder, from, to, rule, err));
+    TRY(schema_list_copy(&chosen.list, list, err));
+    status = schema_list_add(&chosen.list, (struct schema_item){alternative, 0}, err);
+    if (status != WEIR_OK || (chosen.list.count == 0 && !part->is_parameter))
+        schema_list_release(&chosen.list);
+    else
+        status = find_rule(schema, &chosen, &rule, err);
+    if (status == WEIR_OK)
+        status = rules_call(&schema->builder, from, to, rule, err);
 out:
     return status;
 }
 
-static enum weir_status emit_union(struct schema *schema, const struct schema_list *list,
-                                   const struct json *alternatives, uint32_t from, uint32_t to,
-                                   struct weir_error *err)
+static enum weir_status emit_union(struct schema *schema, const struct schema_part *part,
+                                   const struct schema_list *list, const struct json *alternatives,
+                                   uint32_t from, uint32_t to, struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
     if (alternatives->kind != JSON_ARRAY || alternatives->count == 0)
         return schema_refuse(schema, WEIR_ERR_ARGUMENT, alternatives, err,
                              "not an array of schemas");
     for (uint32_t i = 0; i < alternatives->count; i++)
-        TRY(emit_alternative(schema, list, &alternatives->items[i], from, to, err));
+        TRY(emit_alternative(schema, part, list, &alternatives->items[i], from, to, err));
 out:
     return status;
 }
@@ -197,20 +230,32 @@ static const struct {
     {SCHEMA_INTEGER | SCHEMA_NUMBER, SCHEMA_INTEGER | SCHEMA_NUMBER, schema_emit_number},
 };
 
-static enum weir_status emit_types(struct schema *schema, const struct schema_list *list,
-                                   uint32_t from, uint32_t to, struct weir_error *err)
+enum weir_status schema_emit_types(struct schema *schema, const struct schema_list *list,
+                                   unsigned types, uint32_t from, uint32_t to,
+                                   struct weir_error *err)
 {
-    unsigned types;
     bool found;
     enum weir_status status;
-    TRY(schema_types(schema, list, &types, err));
-    if (types == 0)
-        return schema_nothing(schema, list->items[0].schema, "no type is left");
     TRY(schema_emit_values(schema, list, types, from, to, &found, err));
+    if (schema->depth == SCHEMA_LEVELS)
+        types &= ~(unsigned)(SCHEMA_OBJECT | SCHEMA_ARRAY);
     for (size_t i = 0; i < sizeof emitters / sizeof emitters[0] && !found; i++) {
         if ((types & emitters[i].types) == emitters[i].type)
             TRY(emitters[i].emit(schema, list, from, to, err));
     }
+out:
+    return status;
+}
+
+static enum weir_status emit_value(struct schema *schema, const struct schema_list *list,
+                                   struct rules_rule rule, struct weir_error *err)
+{
+    unsigned types;
+    enum weir_status status;
+    TRY(schema_types(schema, list, &types, err));
+    if (types == 0)
+        return schema_nothing(schema, list->items[0].schema, "no type is left");
+    TRY(schema_emit_types(schema, list, types, rule.start, rule.end, err));
 out:
     return status;
 }
@@ -232,16 +277,20 @@ static enum weir_status emit_part(struct schema *schema, const struct schema_par
     struct schema_list list;
     enum weir_status status;
     schema->builder.rule = part->rule;
-    TRY(copy_list(&list, &part->list, err));
+    schema->depth = part->depth;
+    schema->is_parameter = part->is_parameter;
+    TRY(schema_list_copy(&list, &part->list, err));
     status = schema_list_complete(schema, &list, err);
     if (status == WEIR_OK) {
-        const struct json *nothing = find_false(&list), *alternatives = next_union(&list);
+        const struct json *nothing = find_false(&list), *alternatives = schema_next_union(&list);
         if (nothing != NULL)
             status = schema_nothing(schema, nothing, "false allows nothing");
         else if (alternatives != NULL)
-            status = emit_union(schema, &list, alternatives, rule.start, rule.end, err);
+            status = emit_union(schema, part, &list, alternatives, rule.start, rule.end, err);
+        else if (part->is_parameter)
+            status = call_value_emit(schema, &list, rule.start, rule.end, err);
         else
-            status = emit_types(schema, &list, rule.start, rule.end, err);
+            status = emit_value(schema, &list, rule, err);
     }
     schema_list_release(&list);
 out:
@@ -281,6 +330,8 @@ static enum weir_status fill_string(struct schema *schema, uint32_t from, uint32
     uint32_t at = from;
     enum weir_status status;
     TRY(schema_put(schema, &at, "\"", err));
+    if (schema->in_call)
+        return call_text_string(schema, at, to, err);
     TRY(rules_call(&schema->builder, at, at, schema->character, err));
     TRY(rules_bytes(&schema->builder, at, to, "\"", 1, err));
 out:
@@ -289,10 +340,10 @@ out:
 
 /* What is listed between brackets: nothing, or items, each a key if there are keys, and a value. */
 static enum weir_status fill_listing(struct schema *schema, const char *brackets, bool keys,
-                                     uint32_t from, uint32_t to, struct weir_error *err)
+                                     uint32_t value, struct rules_rule rule, struct weir_error *err)
 {
     const char open[2] = {brackets[0]};
-    uint32_t at = from, first, close;
+    uint32_t at = rule.start, first, close;
     enum weir_status status;
     TRY(rules_node(&schema->builder, &close, err));
     TRY(schema_put(schema, &at, open, err));
@@ -306,30 +357,55 @@ static enum weir_status fill_listing(struct schema *schema, const char *brackets
         TRY(schema_put(schema, &at, ":", err));
         TRY(schema_put_call(schema, &at, schema->space, err));
     }
-    TRY(schema_put_call(schema, &at, schema->value, err));
+    TRY(schema_put_call(schema, &at, value, err));
     TRY(rules_free(&schema->builder, at, close, err));
     TRY(schema_put(schema, &at, ",", err));
     TRY(rules_call(&schema->builder, at, first, schema->space, err));
     TRY(schema_put_call(schema, &close, schema->space, err));
-    TRY(rules_bytes(&schema->builder, close, to, brackets + 1, 1, err));
+    TRY(rules_bytes(&schema->builder, close, rule.end, brackets + 1, 1, err));
 out:
     return status;
 }
 
-static enum weir_status fill_value(struct schema *schema, uint32_t from, uint32_t to,
+/* Values of a level; brackets hold those of the level `inner`, unless it is none. */
+static enum weir_status fill_level(struct schema *schema, uint32_t level, uint32_t inner,
                                    struct weir_error *err)
 {
-    const uint32_t rules[] = {schema->object, schema->array, schema->string, schema->number};
+    const struct schema_level *rules = &schema->levels[level];
+    const uint32_t value = schema->levels[inner].value;
+    const struct rules_rule *all = schema->builder.rules;
+    const struct rules_rule any = all[rules->value];
     enum weir_status status;
-    TRY(emit_null(schema, NULL, from, to, err));
-    TRY(emit_boolean(schema, NULL, from, to, err));
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-        TRY(rules_call(&schema->builder, from, to, rules[i], err));
+    TRY(emit_null(schema, NULL, any.start, any.end, err));
+    TRY(emit_boolean(schema, NULL, any.start, any.end, err));
+    TRY(rules_call(&schema->builder, any.start, any.end, schema->string, err));
+    TRY(rules_call(&schema->builder, any.start, any.end, schema->number, err));
+    if (level == SCHEMA_LEVELS)
+        return WEIR_OK;
+    TRY(rules_call(&schema->builder, any.start, any.end, rules->object, err));
+    TRY(rules_call(&schema->builder, any.start, any.end, rules->array, err));
+    TRY(fill_listing(schema, "{}", true, value, all[rules->object], err));
+    TRY(fill_listing(schema, "[]", false, value, all[rules->array], err));
 out:
     return status;
 }
 
-static enum weir_status fill_shared(struct schema *schema, struct weir_error *err)
+static enum weir_status fill_levels(struct schema *schema, struct weir_error *err)
+{
+    const uint32_t last = schema->in_call ? SCHEMA_LEVELS : 0;
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i <= last; i++) {
+        TRY(add_rule(schema, "value", &schema->levels[i].value, err));
+        TRY(add_rule(schema, "object", &schema->levels[i].object, err));
+        TRY(add_rule(schema, "array", &schema->levels[i].array, err));
+    }
+    for (uint32_t i = 0; i <= last; i++)
+        TRY(fill_level(schema, i, i < last ? i + 1 : i, err));
+out:
+    return status;
+}
+
+enum weir_status schema_begin(struct schema *schema, struct weir_error *err)
 {
     struct rules_builder *builder = &schema->builder;
     struct {
@@ -337,8 +413,7 @@ static enum weir_status fill_shared(struct schema *schema, struct weir_error *er
         const char *name;
     } names[] = {
         {&schema->space, "space"},   {&schema->character, "character"}, {&schema->string, "string"},
-        {&schema->number, "number"}, {&schema->integer, "integer"},     {&schema->value, "value"},
-        {&schema->object, "object"}, {&schema->array, "array"},
+        {&schema->number, "number"}, {&schema->integer, "integer"},
     };
     enum { RULES = sizeof names / sizeof names[0] };
     struct rules_rule r[RULES];
@@ -352,11 +427,28 @@ static enum weir_status fill_shared(struct schema *schema, struct weir_error *er
     TRY(fill_string(schema, r[2].start, r[2].end, err));
     TRY(schema_emit_any_number(schema, false, r[3].start, r[3].end, err));
     TRY(schema_emit_any_number(schema, true, r[4].start, r[4].end, err));
-    TRY(fill_value(schema, r[5].start, r[5].end, err));
-    TRY(fill_listing(schema, "{}", true, r[6].start, r[6].end, err));
-    TRY(fill_listing(schema, "[]", false, r[7].start, r[7].end, err));
+    TRY(fill_levels(schema, err));
 out:
     return status;
+}
+
+enum weir_status schema_fill_parts(struct schema *schema, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    while (schema->parts_done < schema->parts_count) {
+        const struct schema_part part = schema->parts[schema->parts_done++];
+        TRY(emit_part(schema, &part, err));
+    }
+out:
+    schema->depth = 0;
+    return status;
+}
+
+void schema_release(struct schema *schema)
+{
+    schema_cut_parts(schema, 0);
+    mem_free(schema->parts);
+    rules_release(&schema->builder);
 }
 
 /* ---- open ------------------------------------------------------------------------------------ */
@@ -366,7 +458,7 @@ static enum weir_status root_rule(struct schema *schema, uint32_t *rule, struct 
 {
     struct schema_list list = {0};
     if (schema->root->kind == JSON_OBJECT && schema->root->count == 0) {
-        *rule = schema->object;
+        *rule = schema->levels[0].object;
         return WEIR_OK;
     }
     const enum weir_status status =
@@ -379,12 +471,9 @@ static enum weir_status compile(struct schema *schema, struct weir_grammar **out
 {
     uint32_t root;
     enum weir_status status;
-    TRY(fill_shared(schema, err));
+    TRY(schema_begin(schema, err));
     TRY(root_rule(schema, &root, err));
-    for (uint64_t i = 0; i < schema->parts_count; i++) {
-        const struct schema_part part = schema->parts[i];
-        TRY(emit_part(schema, &part, err));
-    }
+    TRY(schema_fill_parts(schema, err));
     struct weir_error inner = {0};
     status = rules_finish(out, &schema->builder, root, &inner);
     if (status == WEIR_ERR_ARGUMENT && schema->why.status != WEIR_OK)
@@ -407,10 +496,7 @@ enum weir_status weir_grammar_open_schema(struct weir_grammar **out, const char 
         return status == WEIR_ERR_FORMAT ? WEIR_ERR_ARGUMENT : status;
     schema.root = json_root(document);
     status = compile(&schema, out, err);
-    for (uint64_t i = 0; i < schema.parts_count; i++)
-        schema_list_release(&schema.parts[i].list);
-    mem_free(schema.parts);
-    rules_release(&schema.builder);
+    schema_release(&schema);
     json_close(document);
     return status;
 }

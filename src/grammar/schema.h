@@ -4,7 +4,10 @@
  * What a value must be is a list of schemas that all apply to it: a schema, those that it refers
  * to, those of its allOf, and one of each of its anyOf. A list becomes a rule once; rules to be
  * filled wait in a queue, so that schemas may refer to each other in circles. A list that allows
- * nothing becomes a rule without paths, which rules_finish removes with all that needs it. */
+ * nothing becomes a rule without paths, which rules_finish removes with all that needs it.
+ *
+ * Within a call, values are nested at most SCHEMA_LEVELS deep: a list has a rule for each depth that
+ * it is met at. A parameter itself may be text (call_value.h), what is in it is JSON. */
 #ifndef GRAMMAR_SCHEMA_H
 #define GRAMMAR_SCHEMA_H
 
@@ -31,6 +34,10 @@ enum {
     SCHEMA_DONE_ONE_OF = 8,
 };
 
+/* Of brackets within each other, in a call: fewer than JSON_PART_DEPTH_MAX, since what is deeper is
+ * read as a string, and since each is a copy of what may recur. */
+enum { SCHEMA_LEVELS = 32 };
+
 struct schema_item {
     const struct json *schema;
     uint32_t done;
@@ -41,21 +48,36 @@ struct schema_list {
     uint64_t count, capacity;
 };
 
-/* A list that has a rule. */
+/* A list that has a rule, for values of a depth. */
 struct schema_part {
     struct schema_list list;
     uint32_t rule;
+    uint32_t depth;    /* brackets around it, which are counted in calls alone */
+    bool is_parameter; /* the value itself, and what ends it: call_value.h */
     uint64_t hash;
 };
+
+/* Any value, by kind; at the last level there are no rules for what has brackets. */
+struct schema_level {
+    uint32_t value, object, array;
+};
+
+struct call_value;
 
 struct schema {
     const struct json *root;
     struct rules_builder builder;
     struct schema_part *parts;
     uint64_t parts_count, parts_capacity;
-    uint32_t space, character, string, number, integer, value, object, array; /* rules for all */
-    uint32_t escapes;      /* schema_string.c; RULES_NONE: not made yet */
-    struct weir_error why; /* the first reason for which something allows nothing */
+    uint64_t parts_done;                                /* those that are filled */
+    uint32_t space, character, string, number, integer; /* rules for all */
+    struct schema_level levels[SCHEMA_LEVELS + 1];      /* of JSON alone the first is for all */
+    uint32_t escapes;         /* schema_string.c; RULES_NONE: not made yet */
+    bool in_call;             /* values are in a call, and hold no mark that could end it */
+    uint32_t depth;           /* of the part that is filled */
+    bool is_parameter;        /* that part */
+    struct call_value *value; /* of the parameter that is filled; NULL without calls */
+    struct weir_error why;    /* the first reason for which something allows nothing */
 };
 
 /* ---- lists (schema_list.c) ------------------------------------------------------------------- */
@@ -101,8 +123,21 @@ enum weir_status schema_types(const struct schema *schema, const struct schema_l
 
 /* ---- rules (schema.c) ------------------------------------------------------------------------ */
 
-/* The rule of a list, which is made if it is new; a list without schemas is any value. Takes the
- * list, also if it fails. */
+/* The rules that all schemas share; and the parts that wait. */
+enum weir_status schema_begin(struct schema *schema, struct weir_error *err);
+enum weir_status schema_fill_parts(struct schema *schema, struct weir_error *err);
+/* Takes away the parts behind the first so many. */
+void schema_cut_parts(struct schema *schema, uint64_t count);
+void schema_release(struct schema *schema);
+
+/* Any value, object and array where the part that is filled is. */
+static inline const struct schema_level *schema_level(const struct schema *schema)
+{
+    return &schema->levels[schema->depth];
+}
+
+/* The rule of a list for what stands within brackets of the part that is filled, which is made if
+ * it is new; a list without schemas is any value. Takes the list, also if it fails. */
 enum weir_status schema_rule(struct schema *schema, struct schema_list *list, uint32_t *rule,
                              struct weir_error *err);
 
@@ -111,6 +146,18 @@ enum weir_status schema_put(struct schema *schema, uint32_t *at, const char *tex
                             struct weir_error *err);
 enum weir_status schema_put_call(struct schema *schema, uint32_t *at, uint32_t rule,
                                  struct weir_error *err);
+
+/* The same for a parameter, which waits like a part. */
+enum weir_status schema_parameter_rule(struct schema *schema, struct schema_list *list,
+                                       uint32_t *rule, struct weir_error *err);
+/* JSON of some types that a complete list without unions allows. */
+enum weir_status schema_emit_types(struct schema *schema, const struct schema_list *list,
+                                   unsigned types, uint32_t from, uint32_t to,
+                                   struct weir_error *err);
+/* The first keyword of which one schema is still to be chosen, marked as done; or NULL. */
+const struct json *schema_next_union(struct schema_list *list);
+enum weir_status schema_list_copy(struct schema_list *to, const struct schema_list *from,
+                                  struct weir_error *err);
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
@@ -122,9 +169,21 @@ schema_emit_fn schema_emit_object, schema_emit_array;   /* schema_object.c, sche
 schema_emit_fn schema_emit_string;                      /* schema_string.c */
 schema_emit_fn schema_emit_integer, schema_emit_number; /* schema_number.c */
 
-/* Any one character of a string, as JSON writes it (schema_string.c). */
+/* Any one character of a string, as JSON writes it; and what of it stands behind a backslash
+ * (schema_string.c). */
 enum weir_status schema_emit_character(struct schema *schema, uint32_t from, uint32_t to,
                                        struct weir_error *err);
+enum weir_status schema_emit_escape(struct schema *schema, uint32_t from, uint32_t to,
+                                    struct weir_error *err);
+/* What is said of the characters of a string, and where (schema_string.c). */
+struct schema_limits {
+    uint32_t least, most; /* characters; UINT32_MAX: any number */
+    const struct json *least_at, *most_at;
+    const struct json *pattern_at; /* NULL: no pattern */
+    struct json_text pattern;
+};
+enum weir_status schema_read_limits(const struct schema *schema, const struct schema_list *list,
+                                    struct schema_limits *limits, struct weir_error *err);
 /* A string that is none of `names` (schema_string.c). */
 enum weir_status schema_emit_other_string(struct schema *schema, const struct json_text *names,
                                           uint64_t count, uint32_t from, uint32_t to,
@@ -137,7 +196,7 @@ enum weir_status schema_emit_any_number(struct schema *schema, bool integer, uin
 void schema_write_value(struct bytes *bytes, const struct json *value);
 void schema_write_string(struct bytes *bytes, struct json_text text);
 /* The values of enum and const of a list, those that all allow and that have one of the types
- * (schema_value.c). *found: there are such keywords. */
+ * (schema_value.c). Strings of a parameter are texts. *found: there are such keywords. */
 enum weir_status schema_emit_values(struct schema *schema, const struct schema_list *list,
                                     unsigned types, uint32_t from, uint32_t to, bool *found,
                                     struct weir_error *err);

@@ -267,7 +267,7 @@ enum weir_status schema_emit_object(struct schema *schema, const struct schema_l
         status = schema_nothing(schema, forbidden->at, "%.*s is required, but not allowed",
                                 (int)forbidden->name.length, forbidden->name.bytes);
     else if (members.count == 0 && members.said == NULL)
-        status = rules_call(&schema->builder, from, to, schema->object, err);
+        status = rules_call(&schema->builder, from, to, schema_level(schema)->object, err);
     else
         status = emit_members(schema, list, &members, from, to, err);
 out:

@@ -21,9 +21,11 @@ enum {
 
 /* ---- characters ------------------------------------------------------------------------------ */
 
-static bool must_escape(uint32_t code)
+/* What marks begin with is escaped within calls. */
+static bool must_escape(const struct schema *schema, uint32_t code)
 {
-    return code <= ESCAPED_LAST || code == '"' || code == '\\' || code == DELETE;
+    return code <= ESCAPED_LAST || code == '"' || code == '\\' || code == DELETE ||
+           (code == '<' && schema->in_call);
 }
 
 static enum weir_status add_escape(struct schema *schema, uint32_t from, uint32_t to, uint32_t code,
@@ -57,7 +59,7 @@ static enum weir_status fill_escapes(struct schema *schema, struct weir_error *e
     TRY(rules_add(&schema->builder, "escapes", 7, &schema->escapes, err));
     const struct rules_rule rule = schema->builder.rules[schema->escapes];
     for (uint32_t code = 0; code <= DELETE; code++) {
-        if (must_escape(code))
+        if (must_escape(schema, code))
             TRY(add_escape(schema, rule.start, rule.end, code, err));
     }
 out:
@@ -71,13 +73,13 @@ static enum weir_status add_escapes_of(struct schema *schema, const struct code_
     bool all = true;
     enum weir_status status = WEIR_OK;
     for (uint32_t code = 0; code <= DELETE; code++)
-        all = all && (!must_escape(code) || code_set_has(set, code));
+        all = all && (!must_escape(schema, code) || code_set_has(set, code));
     if (all) {
         TRY(fill_escapes(schema, err));
         return rules_call(&schema->builder, from, to, schema->escapes, err);
     }
     for (uint32_t code = 0; code <= DELETE; code++) {
-        if (must_escape(code) && code_set_has(set, code))
+        if (must_escape(schema, code) && code_set_has(set, code))
             TRY(add_escape(schema, from, to, code, err));
     }
 out:
@@ -89,10 +91,13 @@ static enum weir_status emit_set(struct schema *schema, const struct code_set *s
                                  uint32_t to, struct weir_error *err)
 {
     static const struct code_range plain[] = {
-        {0x20, '"' - 1}, {'"' + 1, '\\' - 1}, {'\\' + 1, DELETE - 1}, {DELETE + 1, CODE_MAX}};
+        {0x20, '"' - 1},     {'"' + 1, '<' - 1},     {'<', '<'},
+        {'<' + 1, '\\' - 1}, {'\\' + 1, DELETE - 1}, {DELETE + 1, CODE_MAX}};
     enum weir_status status = WEIR_OK;
     for (uint64_t i = 0; i < set->count; i++) {
         for (size_t k = 0; k < sizeof plain / sizeof plain[0]; k++) {
+            if (must_escape(schema, plain[k].first))
+                continue;
             const struct code_range a = set->ranges[i], b = plain[k];
             const struct code_range both = {a.first > b.first ? a.first : b.first,
                                             a.last < b.last ? a.last : b.last};
@@ -140,24 +145,34 @@ out:
     return status;
 }
 
-enum weir_status schema_emit_character(struct schema *schema, uint32_t from, uint32_t to,
-                                       struct weir_error *err)
+enum weir_status schema_emit_escape(struct schema *schema, uint32_t from, uint32_t to,
+                                    struct weir_error *err)
 {
     static const char *const letters[] = {"\"", "\\", "b", "f", "n", "r", "t"};
-    static const struct code_range specials[] = {
-        {0, ESCAPED_LAST}, {'"', '"'}, {'\\', '\\'}, {DELETE, DELETE}};
-    struct code_set plain = {0};
     uint32_t at = from;
     enum weir_status status = WEIR_OK;
-    for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++)
-        TRY(code_set_add(&plain, specials[i].first, specials[i].last, err));
-    TRY(code_set_close(&plain, true, err));
-    TRY(rules_set(&schema->builder, from, to, &plain, err));
-    TRY(schema_put(schema, &at, "\\", err));
     for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++)
         TRY(rules_bytes(&schema->builder, at, to, letters[i], 1, err));
     TRY(schema_put(schema, &at, "u", err));
     TRY(add_unicode(schema, at, to, err));
+out:
+    return status;
+}
+
+enum weir_status schema_emit_character(struct schema *schema, uint32_t from, uint32_t to,
+                                       struct weir_error *err)
+{
+    struct code_set plain = {0};
+    uint32_t at = from;
+    enum weir_status status = WEIR_OK;
+    for (uint32_t code = 0; code <= DELETE; code++) {
+        if (must_escape(schema, code))
+            TRY(code_set_add(&plain, code, code, err));
+    }
+    TRY(code_set_close(&plain, true, err));
+    TRY(rules_set(&schema->builder, from, to, &plain, err));
+    TRY(schema_put(schema, &at, "\\", err));
+    TRY(schema_emit_escape(schema, at, to, err));
 out:
     code_set_release(&plain);
     return status;
@@ -263,12 +278,7 @@ out:
 
 /* ---- lengths --------------------------------------------------------------------------------- */
 
-struct lengths {
-    uint32_t least, most; /* UINT32_MAX: any */
-    const struct json *least_at, *most_at;
-};
-
-static enum weir_status emit_length(struct schema *schema, const struct lengths *lengths,
+static enum weir_status emit_length(struct schema *schema, const struct schema_limits *lengths,
                                     uint32_t from, uint32_t to, struct weir_error *err)
 {
     struct rules_builder *builder = &schema->builder;
@@ -293,7 +303,7 @@ out:
  * counted all numbers are one. */
 struct product {
     const struct regex *regex;
-    const struct lengths *lengths;
+    const struct schema_limits *lengths;
     uint32_t counted; /* numbers told apart, without 0 */
     uint32_t *nodes;  /* [regex->nodes_count][counted + 1] */
     uint32_t *rules;  /* by set */
@@ -359,7 +369,7 @@ out:
 }
 
 static enum weir_status emit_pattern(struct schema *schema, const struct json *at,
-                                     struct json_text pattern, const struct lengths *lengths,
+                                     struct json_text pattern, const struct schema_limits *lengths,
                                      uint32_t from, uint32_t to, struct weir_error *err)
 {
     struct regex regex = {0};
@@ -438,7 +448,6 @@ static enum weir_status find_pattern(const struct schema *schema, const struct s
                                      struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
-    *at = NULL;
     for (uint64_t i = 0; i < list->count; i++) {
         const struct json *given = schema_get(&list->items[i], "pattern");
         const struct json *format = schema_get(&list->items[i], "format");
@@ -456,10 +465,10 @@ out:
 }
 
 static enum weir_status read_lengths(const struct schema *schema, const struct schema_list *list,
-                                     struct lengths *lengths, struct weir_error *err)
+                                     struct schema_limits *lengths, struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
-    *lengths = (struct lengths){.most = UINT32_MAX};
+    *lengths = (struct schema_limits){.most = UINT32_MAX};
     for (uint64_t i = 0; i < list->count; i++) {
         uint32_t least = 0, most = UINT32_MAX;
         const struct json *at = NULL;
@@ -474,17 +483,12 @@ out:
     return status;
 }
 
-static enum weir_status emit_inside(struct schema *schema, const struct schema_list *list,
-                                    const struct lengths *lengths, uint32_t from, uint32_t to,
-                                    struct weir_error *err)
+enum weir_status schema_read_limits(const struct schema *schema, const struct schema_list *list,
+                                    struct schema_limits *limits, struct weir_error *err)
 {
-    const struct json *at;
-    struct json_text pattern = {0};
     enum weir_status status;
-    TRY(find_pattern(schema, list, &at, &pattern, err));
-    if (at != NULL)
-        return emit_pattern(schema, at, pattern, lengths, from, to, err);
-    status = emit_length(schema, lengths, from, to, err);
+    TRY(read_lengths(schema, list, limits, err));
+    TRY(find_pattern(schema, list, &limits->pattern_at, &limits->pattern, err));
 out:
     return status;
 }
@@ -492,21 +496,26 @@ out:
 enum weir_status schema_emit_string(struct schema *schema, const struct schema_list *list,
                                     uint32_t from, uint32_t to, struct weir_error *err)
 {
-    struct lengths lengths;
+    struct schema_limits limits;
     uint32_t inside, end;
     enum weir_status status;
-    TRY(read_lengths(schema, list, &lengths, err));
-    if (lengths.least > lengths.most)
-        return schema_nothing(schema, lengths.least_at, "at least %u characters, but at most %u",
-                              lengths.least, lengths.most);
-    if (lengths.least > LENGTH_MAX || (lengths.most != UINT32_MAX && lengths.most > LENGTH_MAX))
+    TRY(schema_read_limits(schema, list, &limits, err));
+    if (limits.least > limits.most)
+        return schema_nothing(schema, limits.least_at, "at least %u characters, but at most %u",
+                              limits.least, limits.most);
+    if (limits.least > LENGTH_MAX || (limits.most != UINT32_MAX && limits.most > LENGTH_MAX))
         return schema_refuse(schema, WEIR_ERR_UNSUPPORTED,
-                             lengths.least > LENGTH_MAX ? lengths.least_at : lengths.most_at, err,
+                             limits.least > LENGTH_MAX ? limits.least_at : limits.most_at, err,
                              "more than %d characters are not counted", LENGTH_MAX);
+    if (limits.least == 0 && limits.most == UINT32_MAX && limits.pattern_at == NULL)
+        return rules_call(&schema->builder, from, to, schema->string, err);
     inside = from;
     TRY(schema_put(schema, &inside, "\"", err));
     TRY(rules_node(&schema->builder, &end, err));
-    TRY(emit_inside(schema, list, &lengths, inside, end, err));
+    if (limits.pattern_at != NULL)
+        TRY(emit_pattern(schema, limits.pattern_at, limits.pattern, &limits, inside, end, err));
+    else
+        TRY(emit_length(schema, &limits, inside, end, err));
     TRY(rules_bytes(&schema->builder, end, to, "\"", 1, err));
 out:
     return status;

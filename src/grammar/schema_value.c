@@ -2,7 +2,7 @@
  * Values that a schema lists: enum and const. Knows no other keyword. */
 #include <string.h>
 
-#include "grammar/schema.h"
+#include "grammar/call_value.h"
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
@@ -131,10 +131,13 @@ static enum weir_status emit_value(struct schema *schema, const struct schema_li
     schema_write_value(&text, value);
     TRY(bytes_check(&text, err));
     TRY(find_in_all(list, &text, &listed, err));
-    if (listed) {
-        TRY(refuse_checks(schema, list, type_of(value), err));
-        TRY(rules_bytes(&schema->builder, from, to, text.data, (size_t)text.length, err));
-    }
+    if (!listed)
+        goto out;
+    TRY(refuse_checks(schema, list, type_of(value), err));
+    if (schema->is_parameter && value->kind == JSON_STRING)
+        status = call_value_text(schema, value->text, from, to, err);
+    else
+        status = rules_bytes(&schema->builder, from, to, text.data, (size_t)text.length, err);
 out:
     bytes_release(&text);
     return status;
