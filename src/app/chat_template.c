@@ -10,20 +10,27 @@
 
 static const uint64_t file_bytes_max = (uint64_t)16 << 20;
 
+enum weir_status chat_template_open_file(struct weir_template **out, const char *path,
+                                         struct weir_error *err)
+{
+    uint8_t *source = NULL;
+    size_t length;
+    enum weir_status status;
+    *out = NULL;
+    TRY(file_read_all(path, file_bytes_max, &source, &length, err));
+    TRY(weir_template_open(out, (const char *)source, length, path, err));
+out:
+    mem_free(source);
+    return status;
+}
+
 static enum weir_status open_named(struct weir_template **out, const char *name,
                                    struct weir_error *err)
 {
     const char *builtin = weir_template_builtin(name);
-    uint8_t *source = NULL;
-    size_t length;
-    enum weir_status status;
     if (builtin != NULL)
         return weir_template_open(out, builtin, strlen(builtin), name, err);
-    TRY(file_read_all(name, file_bytes_max, &source, &length, err));
-    TRY(weir_template_open(out, (const char *)source, length, name, err));
-out:
-    mem_free(source);
-    return status;
+    return chat_template_open_file(out, name, err);
 }
 
 enum weir_status chat_template_open(struct weir_template **out, const char *name,

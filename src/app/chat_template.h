@@ -9,5 +9,8 @@
  * Errors begin with the flag. */
 enum weir_status chat_template_open(struct weir_template **out, const char *name,
                                     const struct weir_model *model, struct weir_error *err);
+/* Of a file, "-" standard input. */
+enum weir_status chat_template_open_file(struct weir_template **out, const char *path,
+                                         struct weir_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "app/chat_template.h"
 #include "app/loaded.h"
 #include "app/message.h"
+#include "app/shipped.h"
 #include "base/mem.h"
 #include "base/think_marks.h"
 #include "base/utf8.h"
@@ -111,23 +112,46 @@ static enum weir_status print_prompt(const struct weir_prompt *prompt, struct we
     return output_finish(&output, err);
 }
 
-static enum weir_status render_request(const struct call *call, struct weir_error *err)
+/* The prompt of a request in the form that the flag is for. */
+static enum weir_status render(struct weir_prompt **out, const struct weir_template *chat_template,
+                               const struct options *options, struct weir_error *err)
 {
-    const struct options *options = call->options;
+    const bool is_template_level = options->request != NULL;
+    const char *path = is_template_level ? options->request : options->client_request;
+    const struct weir_request_options added = {
+        .reasoning = (enum weir_switch)options->reasoning,
+        .reasoning_preserve = options->chat.reasoning_preserve,
+        .variables = options->chat.variables,
+    };
+    uint8_t *data;
+    size_t length;
+    enum weir_status status = file_read_all(path, file_bytes_max, &data, &length, err);
+    if (status != WEIR_OK)
+        return status;
+    const char *request = (const char *)data;
+    status = is_template_level
+                 ? weir_template_render(chat_template, out, request, length, err)
+                 : weir_template_render_request(chat_template, out, request, length, &added, err);
+    mem_free(data);
+    return status;
+}
+
+static enum weir_status make_prompt(const struct call *call, struct weir_error *err)
+{
+    struct options *options = call->options;
+    char shipped[SHIPPED_PATH_MAX];
     struct loaded loaded = {0};
     struct weir_template *chat_template = NULL;
     struct weir_prompt *prompt = NULL;
-    uint8_t *request = NULL;
-    size_t length;
     enum weir_status status;
-    if (options->chat_template == NULL)
+    if (options->chat_template == NULL) {
+        TRY(shipped_choose(shipped, options, call->log, err));
         TRY(loaded_open_model(&loaded, options, call->log, err));
+    }
     TRY(chat_template_open(&chat_template, options->chat_template, loaded.model, err));
-    TRY(file_read_all(options->request, file_bytes_max, &request, &length, err));
-    TRY(weir_template_render(chat_template, &prompt, (const char *)request, length, err));
+    TRY(render(&prompt, chat_template, options, err));
     TRY(print_prompt(prompt, err));
 out:
-    mem_free(request);
     weir_prompt_close(prompt);
     weir_template_close(chat_template);
     loaded_close(&loaded);
@@ -151,16 +175,19 @@ static enum weir_status check_standard_input(const char *name, const char *path,
 enum weir_status command_template(const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
+    const int given =
+        (options->request != NULL) + (options->client_request != NULL) + (options->parse != NULL);
     enum weir_status status;
-    if ((options->request == NULL) == (options->parse == NULL))
-        return err_set(err, WEIR_ERR_ARGUMENT, "%s of --request and --parse is needed",
-                       options->parse == NULL ? "one" : "only one");
-    if (options->request != NULL && options->chat_template == NULL && options->model == NULL)
-        return err_set(err, WEIR_ERR_ARGUMENT, "--request needs --template or --model");
+    if (given != 1)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "%s of --request, --client-request and --parse is needed",
+                       given == 0 ? "one" : "only one");
     TRY(check_standard_input("--parse", options->parse, "--tools", options->tools, err));
     TRY(check_standard_input("--request", options->request, "--template", options->chat_template,
                              err));
-    TRY(options->request != NULL ? render_request(call, err) : parse_reply(options, err));
+    TRY(check_standard_input("--client-request", options->client_request, "--template",
+                             options->chat_template, err));
+    TRY(options->parse != NULL ? parse_reply(options, err) : make_prompt(call, err));
 out:
     return status;
 }

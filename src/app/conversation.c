@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/chat_commands.h"
+#include "app/chat_template.h"
 #include "app/constrained.h"
 #include "app/interrupt.h"
 #include "app/prompt.h"
@@ -14,7 +15,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-static const uint64_t text_bytes_max = (uint64_t)64 << 20; /* of templates, tools, systems */
+static const uint64_t text_bytes_max = (uint64_t)64 << 20; /* of tools and systems */
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
@@ -99,25 +100,18 @@ static enum weir_status open_template(struct conversation *c, struct weir_error 
 {
     const struct chat_options *chat = &c->options->chat;
     const char *source = chat->template_text, *name = "--chat-template";
-    char *text = NULL;
-    enum weir_status status;
-    if (chat->template_file != NULL) {
-        TRY(read_text(chat->template_file, &text, err));
-        source = text;
-        name = chat->template_file;
-    } else if (source == NULL) {
+    if (chat->template_file != NULL)
+        return chat_template_open_file(&c->chat_template, chat->template_file, err);
+    if (source == NULL)
         return open_own_template(c, err);
-    } else if (weir_template_builtin(source) != NULL) {
+    if (weir_template_builtin(source) != NULL) {
         name = source;
         source = weir_template_builtin(source);
     } else if (strchr(source, '{') == NULL) { /* a constant would be no conversation */
         return err_set(err, WEIR_ERR_ARGUMENT, "--chat-template: '%s' is no template, nor is it %s",
                        source, usual_template);
     }
-    status = weir_template_open(&c->chat_template, source, strlen(source), name, err);
-out:
-    mem_free(text);
-    return status;
+    return weir_template_open(&c->chat_template, source, strlen(source), name, err);
 }
 
 static enum weir_status open_engine(struct conversation *c, const struct call *call,

@@ -63,7 +63,7 @@ static const struct command commands[] = {
         .name = "template",
         .id = COMMAND_TEMPLATE,
         .run = command_template,
-        .usage = "(--template FILE | -m FILE) --request FILE\n"
+        .usage = "[--template FILE | -m FILE] (--request FILE | --client-request FILE)\n"
                  "       weir template --parse FILE [--tools FILE] [--reasoning on|off] [flags]",
         .summary = "make the prompt of a chat, or take a reply apart",
         .details = "Prints the text that a chat template makes of a conversation, byte for byte; "

@@ -155,12 +155,13 @@ struct options {
     bool show_count;
 
     /* template */
-    const char *request;       /* a file with a conversation; NULL: none */
-    const char *chat_template; /* a file or a built-in name; NULL: the model's own */
-    const char *parse;         /* a file with a reply */
-    const char *tools;         /* a file with the tools of a request; NULL: none */
-    int32_t reasoning;         /* enum weir_switch */
-    int32_t reasoning_format;  /* enum reasoning_word */
+    const char *request;        /* a file with a conversation; NULL: none */
+    const char *client_request; /* the same as a client writes it */
+    const char *chat_template;  /* a file or a built-in name; NULL: the model's own */
+    const char *parse;          /* a file with a reply */
+    const char *tools;          /* a file with the tools of a request; NULL: none */
+    int32_t reasoning;          /* enum weir_switch */
+    int32_t reasoning_format;   /* enum reasoning_word */
 
     /* inspect */
     bool weights;

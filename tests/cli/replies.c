@@ -84,7 +84,8 @@ TEST(cli_parse_refusals)
 {
     const char *tools = write_file("no-tools", "[1]", 3);
     const char *empty = write_file("empty", "", 0);
-    CHECK_REFUSED(RUN_PROGRAM("template"), "one of --request and --parse is needed");
+    CHECK_REFUSED(RUN_PROGRAM("template"),
+                  "one of --request, --client-request and --parse is needed");
     CHECK_REFUSED(RUN_PROGRAM("template", "--parse", "-", "--tools", "-"),
                   "only one of --parse and --tools may be standard input");
     CHECK_REFUSED(RUN_PROGRAM("template", "--parse", "/nowhere/a"),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * weir template --request. Run alone: build/tests/weir-test cli_template_ */
+ * weir template --request and --client-request. Run alone: build/tests/weir-test cli_template_ */
 #include "cli/program.h"
 
 #include <stdio.h>
@@ -70,6 +70,70 @@ TEST(cli_template_prints_what_the_shipped_model_learned)
     free(expected);
 }
 
+/* Without a model and without a template it is the shipped one's. */
+TEST(cli_template_is_that_of_the_shipped_model)
+{
+    const struct program_result *result = run_program(
+        &(struct program_call){.words = {"template", "--request", "-"}, .input = request});
+    CHECK_HAS(result->err, "which ships with weir");
+    CHECK_INT(result->status, 0);
+    CHECK_TEXT(result->out, "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi "
+                            "<|im_end|>\xc3\xa9<|im_end|>\n<|im_start|>assistant\n<think>\n");
+}
+
+static const char shows_variables[] =
+    "{{ messages[0].role }} {{ enable_thinking }} {{ preserve_thinking }} {{ x }}";
+
+/* A client's request, with the template above and some flags. */
+static const struct program_result *render_client(const char *const flags[4], const char *text)
+{
+    struct program_call call = {.words = {"template", "--client-request", "-", "--template"},
+                                .input = text};
+    call.words[4] = write_file("shows.jinja", shows_variables);
+    for (size_t i = 0; i < 4; i++)
+        call.words[5 + i] = flags[i];
+    return run_program(&call);
+}
+
+TEST(cli_template_prints_the_prompt_of_a_clients_request)
+{
+    static const char chat[] =
+        "{\"model\": \"m\", \"x\": 1, \"reasoning_effort\": \"none\", \"messages\": "
+        "[{\"role\": \"developer\", \"content\": \"a\"}], "
+        "\"chat_template_kwargs\": {\"x\": 2}}";
+    static const struct {
+        const char *flags[4], *expected;
+    } cases[] = {
+        {{NULL}, "system False  2"},
+        {{"--reasoning", "on"}, "system True  2"},
+        {{"--reasoning-preserve"}, "system False True 2"},
+        {{"--chat-template-kwargs", "{\"x\": 3, \"preserve_thinking\": 4}"}, "system False 4 2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_printed(render_client(cases[i].flags, chat), cases[i].expected);
+    check_printed(run_program(&(struct program_call){
+                      .words = {"template", "-m", MODEL, "--client-request", "-"},
+                      .input = "{\"messages\": [{\"role\": \"user\", \"content\": "
+                               "[{\"type\": \"text\", \"text\": \"Hi\"}]}, {\"role\": "
+                               "\"assistant\", \"content\": \"Hel\"}]}"}),
+                  "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+                  "Hel");
+}
+
+TEST(cli_template_refuses_a_clients_request)
+{
+    static const char *const flags[4] = {"--chat-template-kwargs", "{\"tools\": []}"};
+    static const char *const none[4] = {NULL};
+    CHECK_REFUSED(render_client(none, "{}"), "'messages' is required");
+    CHECK_REFUSED(render_client(none, "{\"messages\": [{\"role\": \"user\"}]}"),
+                  "messages[0]: Field 'content': it is missing, expected a text or an array");
+    CHECK_REFUSED(render_client(flags, "{\"messages\": []}"),
+                  "variables of the template: 'tools' is a part of the conversation, expected "
+                  "further variables");
+    CHECK_REFUSED(RUN_PROGRAM("template", "--client-request", "-", "--template", "-"),
+                  "only one of --client-request and --template may be standard input");
+}
+
 TEST(cli_template_refuses)
 {
     CHECK_REFUSED(render("-m", MODEL, "{\"messages\": []}"), "There is no message of a user.");
@@ -79,10 +143,10 @@ TEST(cli_template_refuses)
                   "--template: no such file: cannot open: No such file or directory");
     CHECK_REFUSED(render("--template", "-", "{}"),
                   "only one of --request and --template may be standard input");
-    CHECK_REFUSED(RUN_PROGRAM("template", "--request", "-"),
-                  "--request needs --template or --model");
+    CHECK_REFUSED(RUN_PROGRAM("template"),
+                  "one of --request, --client-request and --parse is needed");
     CHECK_REFUSED(RUN_PROGRAM("template", "--request", "a", "--parse", "b"),
-                  "only one of --request and --parse is needed");
+                  "only one of --request, --client-request and --parse is needed");
     const char *file = write_file("bad.jinja", "a\n{% if %}");
     const struct program_result *result = render("--template", file, "{}");
     CHECK_INT(result->status, 1);

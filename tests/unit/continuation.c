@@ -126,6 +126,38 @@ TEST(continuation_is_what_the_family_writes)
     }
 }
 
+/* ---- whether --------------------------------------------------------------------------------- */
+
+TEST(continuation_is_asked_for)
+{
+    static const struct {
+        const char *members, *expected;
+    } cases[] = {
+        {"", "1 True c"},
+        {", \"continue_final_message\": null, \"add_generation_prompt\": null", "1 True c"},
+        {", \"continue_final_message\": true", "1 True c"},
+        {", \"continue_final_message\": true, \"add_generation_prompt\": false", "1 True c"},
+        {", \"continue_final_message\": false", "2 True "},
+        {", \"continue_final_message\": false, \"add_generation_prompt\": true", "2 True "},
+        {", \"continue_final_message\": false, \"add_generation_prompt\": false", "2 False "},
+        {", \"add_generation_prompt\": true", "2 True "},
+        {", \"add_generation_prompt\": false", "2 False "},
+    };
+    static const char source[] = "{{ messages|length }} {{ add_generation_prompt }} ";
+    struct weir_template *chat_template;
+    struct weir_error err = {0};
+    CHECK_OK(weir_template_open(&chat_template, source, strlen(source), "T", &err), &err);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct bytes request = make_request(NULL, "c", cases[i].members);
+        struct weir_prompt *prompt = render(chat_template, request.data);
+        size_t length;
+        CHECK_TEXT(weir_prompt_text(prompt, &length), cases[i].expected);
+        weir_prompt_close(prompt);
+        bytes_release(&request);
+    }
+    weir_template_close(chat_template);
+}
+
 /* ---- where reasoning goes on ----------------------------------------------------------------- */
 
 /* What a template ends a prompt with. */
