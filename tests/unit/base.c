@@ -19,6 +19,7 @@
 #include "base/names.h"
 #include "base/pool.h"
 #include "base/rng.h"
+#include "base/utf8.h"
 
 TEST(base_first_error_wins)
 {
@@ -27,6 +28,21 @@ TEST(base_first_error_wins)
     CHECK_INT(err_set(&err, WEIR_ERR_FORMAT, "later"), WEIR_ERR_FORMAT);
     CHECK_INT(err.status, WEIR_ERR_IO);
     CHECK_TEXT(err.text, "a?b??\xc2\xa9 1"); /* U+009B begins a sequence of a terminal */
+}
+
+/* The end of a long line is shown, and is one of a character, wherever the line was cut. */
+TEST(err_set_cuts_between_characters)
+{
+    static char text[20000];
+    for (size_t shift = 0; shift < 3; shift++) {
+        struct weir_error err = {0};
+        for (size_t i = 0; i + 3 < sizeof text; i += 3)
+            memcpy(text + i, "\xe2\x82\xac", 4);
+        err_set(&err, WEIR_ERR_IO, "%.*s%s", (int)shift, "ab", text);
+        CHECK_INT(utf8_repaired_length((const uint8_t *)err.text, strlen(err.text)),
+                  strlen(err.text));
+        CHECK(strlen(err.text) > WEIR_ERROR_TEXT_MAX - 8);
+    }
 }
 
 TEST(base_sizes_do_not_wrap)
