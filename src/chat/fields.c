@@ -2,6 +2,10 @@
  * Finds members and checks their kinds. Knows no member by name. */
 #include "chat/fields.h"
 
+#include "base/utf8.h"
+
+enum { SHOWN_BYTES_MAX = 64 };
+
 const struct json *field_find(const struct json *object, const char *key)
 {
     const struct json *value = json_get(object, key);
@@ -30,4 +34,17 @@ enum weir_status field_get_switch(const struct json *object, const char *key, en
                        json_kind_name(value->kind));
     *out = value->kind == JSON_TRUE ? WEIR_ON : WEIR_OFF;
     return WEIR_OK;
+}
+
+int field_shown(struct json_text text)
+{
+    size_t at = 0;
+    while (at < text.length) {
+        const struct utf8_sequence next =
+            utf8_sequence((const uint8_t *)text.bytes + at, text.length - at);
+        if (at + next.length > SHOWN_BYTES_MAX)
+            break;
+        at += next.length;
+    }
+    return (int)at;
 }

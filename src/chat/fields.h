@@ -15,4 +15,7 @@ enum weir_status field_get(const struct json *object, const char *key, enum json
 enum weir_status field_get_switch(const struct json *object, const char *key, enum weir_switch *out,
                                   struct weir_error *err);
 
+/* How much of a text from outside an error shows: whole characters, for "%.*s". */
+int field_shown(struct json_text text);
+
 #endif

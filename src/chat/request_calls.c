@@ -21,7 +21,7 @@ static enum weir_status find_function(const struct json *object, const struct js
     TRY(field_get(object, "type", JSON_STRING, &type, err));
     if (type != NULL && !json_is(type, "function"))
         return err_set(err, WEIR_ERR_ARGUMENT, "Field 'type': expected function, found '%.*s'",
-                       (int)(type->text.length < 64 ? type->text.length : 64), type->text.bytes);
+                       field_shown(type->text), type->text.bytes);
     TRY(field_get(object, "function", JSON_OBJECT, function, err));
     if (*function == NULL)
         *function = object;

@@ -60,7 +60,7 @@ static enum weir_status refuse_other(const struct json *part, const struct json 
     if (type == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "a part of the content has no type");
     return err_set(err, WEIR_ERR_ARGUMENT, "a part of the content is of type '%.*s', expected text",
-                   (int)(type->text.length < 64 ? type->text.length : 64), type->text.bytes);
+                   field_shown(type->text), type->text.bytes);
 }
 
 /* The text of a part, which may leave out that it is text. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 #include "chat_cases.h"
 
 static struct weir_template *open_template(const char *source)
@@ -598,6 +599,55 @@ TEST(chat_request_refuses)
                   WEIR_ERR_UNSUPPORTED,
                   "messages[0]: audio parts are not supported: this model reads text alone");
     weir_template_close(chat_template);
+}
+
+/* What is shown of a client's text is cut between characters. */
+TEST(chat_request_refuses_in_characters)
+{
+    struct weir_template *chat_template = open_template("");
+    struct bytes request = {0};
+    bytes_add_text(&request, "{\"messages\": [], \"tools\": [{\"type\": \"x");
+    for (int i = 0; i < 100; i++)
+        bytes_add_text(&request, "\xc3\xa9");
+    bytes_add_text(&request, "\"}]}");
+    struct weir_prompt *prompt;
+    struct weir_error err;
+    CHECK_INT(render(chat_template, request.data, NULL, &prompt, &err), WEIR_ERR_ARGUMENT);
+    const uint8_t *text = (const uint8_t *)err.text;
+    CHECK_INT(utf8_repaired_length(text, strlen(err.text)), strlen(err.text));
+    CHECK(strstr(err.text, "found 'x\xc3\xa9") != NULL);
+    bytes_release(&request);
+    weir_template_close(chat_template);
+}
+
+/* Arguments as text, of arrays within each other, come to lie deeper than they were written. */
+static void check_depth(uint32_t depth, const char *expected)
+{
+    struct weir_template *chat_template =
+        open_template("{{ messages[0].tool_calls[0].function.arguments|tojson|length }}");
+    struct bytes request = {0};
+    bytes_add_text(&request, "{\"continue_final_message\": false, \"messages\": [{\"role\": "
+                             "\"assistant\", \"tool_calls\": [{\"name\": \"f\", \"arguments\": "
+                             "\"{\\\"x\\\":");
+    for (uint32_t i = 0; i < depth; i++)
+        bytes_add_text(&request, "[");
+    for (uint32_t i = 0; i < depth; i++)
+        bytes_add_text(&request, "]");
+    bytes_add_text(&request, "}\"}]}]}");
+    if (depth < JSON_PART_DEPTH_MAX)
+        check_prompt(chat_template, request.data, NULL, expected);
+    else
+        check_refused(chat_template, request.data, WEIR_ERR_ARGUMENT, expected);
+    bytes_release(&request);
+    weir_template_close(chat_template);
+}
+
+TEST(chat_request_takes_deep_arguments)
+{
+    check_depth(JSON_PART_DEPTH_MAX - 1, "197"); /* {"x": } and the brackets */
+    check_depth(JSON_PART_DEPTH_MAX,
+                "messages[0]: tool_calls[0]: Field 'arguments': expected a JSON object or the text "
+                "of one");
 }
 
 static void check_limit(const char *begin, const char *item, uint32_t count, const char *expected)

@@ -232,6 +232,51 @@ TEST(continuation_does_not_go_on_with_a_users_block)
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
+/* A model that was cut off has written its answer in tokens of its own choice. Continued, the text
+ * is the same, so all of them are used again. */
+TEST(continuation_replays_what_was_sampled)
+{
+    enum { IDS_MAX = 256 };
+    static const char question[] = "{\"role\": \"user\", \"content\": \"Hi\"}";
+    static const char said[] = "I see.\n</think>\n\nHello the", *thought = "I see.";
+    static struct toy_vocab vocab;
+    struct weir_tokenizer *tokenizer;
+    struct weir_error err = {0};
+    int32_t known[IDS_MAX], ids[IDS_MAX];
+    size_t known_count, count, reused;
+    char request[512];
+    toy_vocab_usual(&vocab, PRETOKENIZER_QWEN35);
+    CHECK_OK(tokenizer_open(&tokenizer, &vocab.source, &err), &err);
+    struct weir_template *chat_template = chat_cases_own_template();
+    snprintf(request, sizeof request, "{\"enable_thinking\": true, \"messages\": [%s]}", question);
+    struct weir_prompt *prompt = render(chat_template, request);
+    CHECK_OK(
+        weir_prompt_tokens(prompt, tokenizer, NULL, 0, known, IDS_MAX, &known_count, &reused, &err),
+        &err);
+    weir_prompt_close(prompt);
+    const int32_t end = weir_tokenizer_find(tokenizer, "</think>", strlen("</think>"));
+    CHECK(end >= 0);
+    for (const char *c = said; *c != 0; c++) { /* byte by byte, as no tokenizer would */
+        const bool is_mark = strncmp(c, "</think>", strlen("</think>")) == 0;
+        known[known_count++] = is_mark ? end : (int32_t)(unsigned char)*c;
+        c += is_mark ? strlen("</think>") - 1 : 0;
+        CHECK(known_count < IDS_MAX);
+    }
+    snprintf(request, sizeof request,
+             "{\"enable_thinking\": true, \"messages\": [%s, {\"role\": \"assistant\", "
+             "\"reasoning_content\": \"%s\", \"content\": \"%s\"}]}",
+             question, thought, strrchr(said, '\n') + 1);
+    prompt = render(chat_template, request);
+    CHECK_OK(weir_prompt_tokens(prompt, tokenizer, known, known_count, ids, IDS_MAX, &count,
+                                &reused, &err),
+             &err);
+    CHECK_INT(reused, known_count);
+    CHECK_INT(count, known_count);
+    weir_prompt_close(prompt);
+    weir_template_close(chat_template);
+    weir_tokenizer_close(tokenizer);
+}
+
 /* What the client has written of the answer ends no message. */
 TEST(continuation_has_no_control_tokens)
 {

@@ -141,6 +141,28 @@ TEST(json_depth_is_limited)
     CHECK_TEXT(err.text, "text: line 1, column 129: too many arrays and objects within each other");
 }
 
+TEST(json_open_kind_refuses_other_kinds)
+{
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        {"{\"a\": 1}", ""},
+        {"[]", "T: expected an object, found an array"},
+        {"null", "T: expected an object, found null"},
+        {"{", "T: line 1, column 2: the text ends here: no key"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct json_document *document;
+        struct weir_error err = {0};
+        const enum weir_status status =
+            json_open_kind(&document, JSON_OBJECT, cases[i].text, strlen(cases[i].text), "T", &err);
+        CHECK_INT(status, i == 0 ? WEIR_OK : WEIR_ERR_ARGUMENT);
+        CHECK_TEXT(err.text, cases[i].error);
+        CHECK_INT(document == NULL, i != 0);
+        json_close(document);
+    }
+}
+
 TEST(json_check_allocates_nothing)
 {
     static const char text[] = " {\"a\\n\": [1, true, {\"b\": null}]} ";
