@@ -10,8 +10,7 @@
 #include "chat/request_calls.h"
 #include "chat/request_messages.h"
 
-/* What follows the two marks of a block, and what comes before the second. */
-static const char block_begin[] = MARK_THINK "\n", block_end[] = "\n" MARK_THINK_END "\n\n";
+static const char block_begin[] = THINK_BEGIN, block_end[] = THINK_END;
 
 /* ---- reading --------------------------------------------------------------------------------- */
 

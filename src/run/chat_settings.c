@@ -48,10 +48,9 @@ static void free_list(char **texts, uint32_t count)
 /* What ends reasoning, and a last sentence before it. */
 static enum weir_status make_closing(char **out, const char *sentence, struct weir_error *err)
 {
-    static const char mark[] = "\n" MARK_THINK_END "\n\n";
     struct bytes text = {0};
     bytes_add_text(&text, sentence == NULL ? "" : sentence);
-    bytes_add_text(&text, mark);
+    bytes_add_text(&text, THINK_END);
     *out = text.data;
     const enum weir_status status = bytes_check(&text, err);
     return status;
