@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/utf8.h"
 #include "chat_cases.h"
+#include "toy_vocab.h"
 
 static struct weir_template *open_template(const char *source)
 {
@@ -175,7 +176,41 @@ static void find_expected(const struct json *item, struct bytes *out)
     remove_all(out, "\n<strict>False</strict>");
 }
 
-static void check_case(const struct weir_template *chat_template, const struct json *item)
+/* The prompts have the same tokens: the same of their bytes are the template's. */
+static void check_tokens(const struct weir_prompt *prompt, const struct weir_prompt *other,
+                         const struct weir_tokenizer *tokenizer)
+{
+    enum { IDS_MAX = 1 << 14 };
+    static int32_t ids[2][IDS_MAX];
+    const struct weir_prompt *prompts[2] = {prompt, other};
+    size_t counts[2], reused;
+    struct weir_error err = {0};
+    for (size_t i = 0; i < 2; i++)
+        CHECK_OK(weir_prompt_tokens(prompts[i], tokenizer, NULL, 0, ids[i], IDS_MAX, &counts[i],
+                                    &reused, &err),
+                 &err);
+    CHECK(counts[0] > 0 && counts[0] <= IDS_MAX);
+    CHECK_INT(counts[0], counts[1]);
+    CHECK(memcmp(ids[0], ids[1], counts[0] * sizeof ids[0][0]) == 0);
+    CHECK_INT(weir_prompt_in_reasoning(prompt), weir_prompt_in_reasoning(other));
+}
+
+/* Where both forms have the same text. */
+static void check_other_form(const struct weir_prompt *prompt,
+                             const struct weir_template *chat_template, const struct json *context,
+                             const struct weir_tokenizer *tokenizer)
+{
+    struct weir_prompt *other = chat_cases_render(chat_template, context->source);
+    size_t length, other_length;
+    const char *text = weir_prompt_text(prompt, &length);
+    const char *other_text = weir_prompt_text(other, &other_length);
+    if (length == other_length && memcmp(text, other_text, length) == 0)
+        check_tokens(prompt, other, tokenizer);
+    weir_prompt_close(other);
+}
+
+static void check_case(const struct weir_template *chat_template, const struct json *item,
+                       const struct weir_tokenizer *tokenizer)
 {
     const struct json *context = json_get(item, "context");
     struct bytes request = {0}, expected = {0};
@@ -191,6 +226,8 @@ static void check_case(const struct weir_template *chat_template, const struct j
     if (length != expected.length || memcmp(text, expected.data, length) != 0)
         test_fail(__FILE__, __LINE__, "%s\n    gives:    %.*s\n    expected: %s", request.data,
                   (int)length, text, expected.data);
+    if (status == WEIR_OK)
+        check_other_form(prompt, chat_template, context, tokenizer);
     weir_prompt_close(prompt);
     bytes_release(&request);
     bytes_release(&expected);
@@ -200,6 +237,11 @@ static void check_cases(const char *path, const char *templates)
 {
     struct json_document *file = chat_cases_read(path);
     const struct json *cases = json_get(json_root(file), "cases");
+    static struct toy_vocab vocab;
+    struct weir_tokenizer *tokenizer;
+    struct weir_error err = {0};
+    toy_vocab_usual(&vocab, PRETOKENIZER_QWEN35);
+    CHECK_OK(tokenizer_open(&tokenizer, &vocab.source, &err), &err);
     CHECK(cases->count >= 36);
     for (uint32_t i = 0; i < cases->count; i++) {
         char name[128] = "";
@@ -209,9 +251,10 @@ static void check_cases(const char *path, const char *templates)
                      json_get(&cases->items[i], "template")->text.bytes);
         struct weir_template *chat_template =
             templates == NULL ? chat_cases_own_template() : chat_cases_template(test_shared(name));
-        check_case(chat_template, &cases->items[i]);
+        check_case(chat_template, &cases->items[i], tokenizer);
         weir_template_close(chat_template);
     }
+    weir_tokenizer_close(tokenizer);
     json_close(file);
 }
 
