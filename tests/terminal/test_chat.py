@@ -292,7 +292,7 @@ def test_completion(start):
     t.key('Tab', 'Enter')
     t.wait_text('notes/first two.txt: 16 bytes, for the next message.')
     t.type('a\tb')
-    t.wait_text('> a       b')
+    t.wait_text('> a     b')
 
 
 def test_a_session_is_held(start):
