@@ -5,7 +5,6 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "json/json.h"
 
 static const char format[] = "weir.chat/1";
 static const uint64_t file_bytes_max = (uint64_t)1 << 30;
@@ -32,6 +31,19 @@ out:
     return status;
 }
 
+enum weir_status chat_file_messages(const struct json *root, const char *name,
+                                    struct json_text *messages, struct weir_error *err)
+{
+    const struct json *found = json_get(root, "messages");
+    if (!json_is(json_get(root, "format"), format) || found == NULL)
+        return err_set(err, WEIR_ERR_FORMAT,
+                       "%s: no conversation: an object with \"format\": \"%s\" and \"messages\" "
+                       "is expected",
+                       name, format);
+    *messages = found->source;
+    return WEIR_OK;
+}
+
 /* A file that was read. */
 struct chat_file {
     uint8_t *data;
@@ -45,13 +57,7 @@ static enum weir_status open_file(struct chat_file *file, const char *path, stru
     enum weir_status status;
     TRY(file_read_all(path, file_bytes_max, &file->data, &size, err));
     TRY(json_open(&file->document, (const char *)file->data, size, path, err));
-    const struct json *root = json_root(file->document), *messages = json_get(root, "messages");
-    if (!json_is(json_get(root, "format"), format) || messages == NULL)
-        return err_set(err, WEIR_ERR_FORMAT,
-                       "%s: no conversation: an object with \"format\": \"%s\" and \"messages\" "
-                       "is expected",
-                       path, format);
-    file->messages = messages->source;
+    status = chat_file_messages(json_root(file->document), path, &file->messages, err);
 out:
     return status;
 }
@@ -91,18 +97,15 @@ out:
     return status;
 }
 
-enum weir_status chat_state_take(struct chat_state *state, const struct weir_chat *chat,
+enum weir_status chat_state_read(struct chat_state *state, const char *text, size_t length,
                                  struct weir_error *err)
 {
-    struct bytes text = {0};
     struct json_document *document = NULL;
     enum weir_status status;
-    TRY(weir_chat_save(chat, bytes_sink, &text, err));
-    TRY(bytes_check(&text, err));
-    TRY(json_open(&document, text.data, text.length, "messages", err));
+    TRY(json_open(&document, text, length, "messages", err));
     const struct json *messages = json_root(document);
     state->messages = messages->count;
-    if (messages->count == 0)
+    if (messages->kind != JSON_ARRAY || messages->count == 0)
         goto out;
     const struct json *first = &messages->items[0], *last = &messages->items[messages->count - 1];
     const struct json *content = json_get(first, "content");
@@ -113,6 +116,18 @@ enum weir_status chat_state_take(struct chat_state *state, const struct weir_cha
     status = bytes_check(&state->system, err);
 out:
     json_close(document);
+    return status;
+}
+
+enum weir_status chat_state_take(struct chat_state *state, const struct weir_chat *chat,
+                                 struct weir_error *err)
+{
+    struct bytes text = {0};
+    enum weir_status status;
+    TRY(weir_chat_save(chat, bytes_sink, &text, err));
+    TRY(bytes_check(&text, err));
+    status = chat_state_read(state, text.data, (size_t)text.length, err);
+out:
     bytes_release(&text);
     return status;
 }

@@ -4,10 +4,15 @@
 #define APP_CHAT_FILE_H
 
 #include "base/bytes.h"
+#include "json/json.h"
 
 /* The file appears when it is complete, and can be read by its owner alone if it is new. */
 enum weir_status chat_file_save(const struct weir_chat *chat, const char *path,
                                 struct weir_error *err);
+
+/* The array of messages in what was read of the file of this name. WEIR_ERR_FORMAT as below. */
+enum weir_status chat_file_messages(const struct json *root, const char *name,
+                                    struct json_text *messages, struct weir_error *err);
 
 /* WEIR_OK for a file that is not there, or a conversation; else an error, so that nothing else is
  * written over. */
@@ -23,6 +28,9 @@ struct chat_state {
     struct bytes system; /* the content of the first one, if that is its role and it is a text */
 };
 
+/* Of a JSON array of them. */
+enum weir_status chat_state_read(struct chat_state *state, const char *text, size_t length,
+                                 struct weir_error *err);
 enum weir_status chat_state_take(struct chat_state *state, const struct weir_chat *chat,
                                  struct weir_error *err);
 void chat_state_release(struct chat_state *state);

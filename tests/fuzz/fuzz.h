@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+int fuzz_chat_file(const uint8_t *data, size_t size);
 int fuzz_gbnf(const uint8_t *data, size_t size);
 int fuzz_gguf(const uint8_t *data, size_t size);
 int fuzz_imatrix(const uint8_t *data, size_t size);

@@ -113,6 +113,28 @@ static void replay(const struct target *target)
     CHECK(files >= target->files_min);
 }
 
+TEST(fuzz_replay_chat_file)
+{
+    static const char *const words[] = {
+        "\"role\":",
+        "\"system\"",
+        "\"assistant\"",
+        "\"content\":",
+        "\"weir.chat/1\"",
+        "\"format\":",
+        "\\u0000",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "null",
+        "\"a\"",
+    };
+    replay(&(struct target){fuzz_chat_file, "../fuzz/corpus/chat_file", 4, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_gguf)
 {
     replay(&(struct target){fuzz_gguf, "../fuzz/corpus/gguf", 7, NULL, 0});
