@@ -3,6 +3,7 @@
  * says, and nothing of what the commands do. */
 #include "app/args.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -552,4 +553,12 @@ enum given args_given(const enum given *given, enum command_id command, const ch
 {
     const struct flag *flag = flag_find(command, name, strlen(name));
     return flag == NULL ? GIVEN_NOT : given[flag - flag_table];
+}
+
+enum weir_status args_set(struct options *options, enum command_id command, const char *name,
+                          const char *source, const char *value, struct weir_error *err)
+{
+    const struct flag *flag = flag_find(command, name, strlen(name));
+    assert(flag != NULL && flag->value != NULL);
+    return flag_apply(options, flag, source, value, err);
 }

@@ -69,6 +69,11 @@ enum weir_status args_parse(struct options *options, enum command_id command,
                             const char *const *bare_flags, int argc, char **argv, enum given *given,
                             struct weir_error *err);
 
+/* Sets what the command's flag of this name does, which takes a value. Errors begin with `source`,
+ * where the value comes from. */
+enum weir_status args_set(struct options *options, enum command_id command, const char *name,
+                          const char *source, const char *value, struct weir_error *err);
+
 /* Where the value of the command's flag of this name comes from. */
 enum given args_given(const enum given *given, enum command_id command, const char *name);
 

@@ -5,11 +5,13 @@
 #include <glob.h>
 #include <string.h>
 
-#include "app/bill.h"
+#include "app/args.h"
+#include "app/chat_figures.h"
 #include "app/chat_file.h"
 #include "app/conversation.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 static const uint64_t read_bytes_max = (uint64_t)64 << 20;
 
@@ -23,6 +25,11 @@ struct chat_command {
     chat_command_fn *run;
     const char *help;
 };
+
+static const char *skip_blanks(const char *text)
+{
+    return text + strspn(text, " \t");
+}
 
 static bool is_letter(char c)
 {
@@ -186,14 +193,31 @@ static enum weir_status command_load(struct conversation *c, const char *argumen
     return status;
 }
 
+static enum weir_status check_text(const char *path, const uint8_t *text, size_t length,
+                                   struct weir_error *err)
+{
+    for (size_t at = 0; at < length;) {
+        const struct utf8_sequence sequence = utf8_sequence(text + at, length - at);
+        if (sequence.state != UTF8_COMPLETE || text[at] == 0)
+            return err_set(err, WEIR_ERR_FORMAT, "%s: no text: byte %zu is 0x%02x", path, at,
+                           text[at]);
+        at += sequence.length;
+    }
+    return WEIR_OK;
+}
+
 /* Under a line with its name, as llama-cli does it. */
 static enum weir_status add_file(struct conversation *c, const char *path, struct weir_error *err)
 {
     uint8_t *text;
     size_t length;
-    const enum weir_status status = file_read_all(path, read_bytes_max, &text, &length, err);
-    if (status != WEIR_OK)
+    enum weir_status status = file_read_all(path, read_bytes_max, &text, &length, err);
+    if (status == WEIR_OK)
+        status = check_text(path, text, length, err);
+    if (status != WEIR_OK) {
+        mem_free(text);
         return status;
+    }
     bytes_add_text(&c->files, "--- File: ");
     bytes_add_text(&c->files, path);
     bytes_add_text(&c->files, " ---\n");
@@ -214,8 +238,15 @@ static enum weir_status command_glob(struct conversation *c, const char *argumen
     if (result != 0)
         status = err_set(err, result == GLOB_NOSPACE ? WEIR_ERR_MEMORY : WEIR_ERR_ARGUMENT,
                          "%s: no file has such a name", argument);
-    for (size_t i = 0; i < found.gl_pathc && status == WEIR_OK; i++)
-        status = add_file(c, found.gl_pathv[i], err);
+    for (size_t i = 0; i < found.gl_pathc && status == WEIR_OK; i++) {
+        struct weir_error why = {0};
+        status = add_file(c, found.gl_pathv[i], &why);
+        if (status == WEIR_ERR_FORMAT)
+            conversation_say(c, "Left out: %s", why.text);
+        else if (status != WEIR_OK)
+            err_set(err, status, "%s", why.text);
+        status = status == WEIR_ERR_FORMAT ? WEIR_OK : status;
+    }
     globfree(&found);
     return status;
 }
@@ -227,52 +258,136 @@ static enum weir_status command_ctx(struct conversation *c, const char *argument
 {
     (void)argument;
     (void)err;
-    conversation_say(c, "Context: %u of %u tokens are left behind the last answer.",
-                     conversation_context_left(c), weir_engine_context(c->loaded.engine));
+    chat_figures_context(c);
     return WEIR_OK;
-}
-
-/* Of the token in the middle of the last answer. What the plan says of a token that was evaluated
- * cannot fail. */
-static void show_bill(struct conversation *c)
-{
-    const struct weir_chat_info *last = &c->last;
-    const struct round_makers makers = {.engine = c->loaded.engine,
-                                        .kind = c->speculation.options.kind,
-                                        .drafter = c->speculation.draft.engine};
-    const bool was_muted = c->log->info_muted;
-    struct bill bill;
-    if (last->reply_tokens < 2 || last->rounds.rounds == 0)
-        return;
-    const double ns = (double)last->reply_ns / (last->reply_tokens - 1);
-    const uint32_t cached = last->context_tokens - last->reply_tokens / 2 - 1;
-    if (bill_make(&bill, &makers, cached, &last->rounds, ns, NULL) != WEIR_OK)
-        return;
-    c->log->info_muted = false;
-    bill_print(&bill, c->log);
-    c->log->info_muted = was_muted;
 }
 
 static enum weir_status command_stats(struct conversation *c, const char *argument,
                                       struct weir_error *err)
 {
-    const struct conversation_totals *totals = &c->totals;
-    const struct weir_speculator_info *rounds = &c->last.rounds;
-    const uint64_t read = totals->prompt_tokens - totals->reused_tokens;
-    conversation_say(c, "Answers:    %u", totals->replies);
-    conversation_say(c, "Prompts:    %llu tokens: %llu held already, %llu read, %.1f t/s",
-                     (unsigned long long)totals->prompt_tokens,
-                     (unsigned long long)totals->reused_tokens, (unsigned long long)read,
-                     conversation_rate(read, totals->prompt_ns));
-    conversation_say(c, "Generation: %llu tokens, %.1f t/s",
-                     (unsigned long long)totals->reply_tokens,
-                     conversation_rate(totals->reply_tokens, totals->reply_ns));
-    if (rounds->drafts > 0)
-        conversation_say(c, "Drafts:     %llu, of which %llu were right",
-                         (unsigned long long)rounds->drafts, (unsigned long long)rounds->accepted);
-    command_ctx(c, argument, err);
-    show_bill(c);
+    (void)argument;
+    (void)err;
+    chat_figures_stats(c);
     return WEIR_OK;
+}
+
+/* ---- habits of ollama ------------------------------------------------------------------------ */
+
+/* Its names of what flags set. */
+static const struct {
+    const char *name, *flag;
+} parameters[] = {
+    {"temperature", "--temp"},
+    {"top_k", "--top-k"},
+    {"top_p", "--top-p"},
+    {"min_p", "--min-p"},
+    {"typical_p", "--typical"},
+    {"seed", "--seed"},
+    {"num_predict", "--predict"},
+    {"repeat_last_n", "--repeat-last-n"},
+    {"repeat_penalty", "--repeat-penalty"},
+    {"presence_penalty", "--presence-penalty"},
+    {"frequency_penalty", "--frequency-penalty"},
+    {"mirostat", "--mirostat"},
+    {"mirostat_eta", "--mirostat-lr"},
+    {"mirostat_tau", "--mirostat-ent"},
+};
+
+/* The flag of the parameter whose name the text begins with; NULL if there is none. */
+static const char *parameter_flag(const char *text, size_t length)
+{
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+        if (strlen(parameters[i].name) == length && memcmp(parameters[i].name, text, length) == 0)
+            return parameters[i].flag;
+    }
+    return NULL;
+}
+
+/* "temperature 0.7": as the flag would have set it. */
+static enum weir_status set_parameter(struct conversation *c, const char *argument,
+                                      struct weir_error *err)
+{
+    const struct weir_chat_options before = c->settings;
+    struct options changed = *c->options; /* of which only what is chosen below is taken */
+    const size_t length = strcspn(argument, " \t");
+    const char *flag = parameter_flag(argument, length);
+    char name[32];
+    const char *value = skip_blanks(argument + length);
+    enum weir_status status;
+    if (flag == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "/set parameter: '%.*s' is none that can be set",
+                       (int)length, argument);
+    if (value[0] == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "/set parameter %.*s: needs a value", (int)length,
+                       argument);
+    snprintf(name, sizeof name, "%.*s", (int)length, argument);
+    changed.sampler = before.sampler;
+    changed.predict = before.reply_tokens_max > 0 ? (int32_t)before.reply_tokens_max : -1;
+    TRY(args_set(&changed, COMMAND_CHAT, flag, name, value, err));
+    if (changed.predict == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "num_predict: an answer of 0 tokens is none");
+    c->settings.sampler = changed.sampler;
+    c->settings.reply_tokens_max = changed.predict < 0 ? 0 : (uint32_t)changed.predict;
+    TRY(conversation_set(c, err));
+    conversation_say(c, "%s is %s from now on.", name, value);
+out:
+    if (status != WEIR_OK)
+        c->settings = before;
+    return status;
+}
+
+static enum weir_status show_model(struct conversation *c, const char *argument,
+                                   struct weir_error *err)
+{
+    (void)argument;
+    (void)err;
+    chat_figures_model(c);
+    return WEIR_OK;
+}
+
+/* A command behind a command: its word, and what needs something behind that. */
+struct subcommand {
+    const char *word;
+    bool has_argument;
+    chat_command_fn *run;
+};
+
+static enum weir_status run_subcommand(struct conversation *c, const char *name,
+                                       const struct subcommand *commands, size_t count,
+                                       const char *text, struct weir_error *err)
+{
+    const size_t length = strcspn(text, " \t");
+    const char *argument = skip_blanks(text + length);
+    for (size_t i = 0; i < count; i++) {
+        const struct subcommand *command = &commands[i];
+        if (strlen(command->word) == length && memcmp(command->word, text, length) == 0 &&
+            command->has_argument == (argument[0] != 0))
+            return command->run(c, argument, err);
+    }
+    return err_set(err, WEIR_ERR_ARGUMENT,
+                   "/%s: '%s' is nothing that it knows; /help lists what it does", name, text);
+}
+
+static enum weir_status command_set(struct conversation *c, const char *argument,
+                                    struct weir_error *err)
+{
+    static const struct subcommand words[] = {
+        {"parameter", true, set_parameter},
+        {"system", true, command_system},
+        {"think", false, set_reasoning}, /* "" is on */
+        {"nothink", false, command_nothink},
+    };
+    return run_subcommand(c, "set", words, sizeof words / sizeof words[0], argument, err);
+}
+
+static enum weir_status command_show(struct conversation *c, const char *argument,
+                                     struct weir_error *err)
+{
+    static const struct subcommand words[] = {
+        {"info", false, show_model},
+        {"system", false, command_system}, /* without a text it shows it */
+    };
+    return run_subcommand(c, "show", words, sizeof words / sizeof words[0], argument, err);
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -298,6 +413,8 @@ static const struct chat_command commands[] = {
     {"stats", NULL, false, command_stats,
      "tokens, how fast they came, and the bytes that one moved"},
     {"ctx", NULL, false, command_ctx, "how much of the context is left"},
+    {"set", "WHAT", false, command_set, "parameter NAME VALUE, system TEXT, think, nothink"},
+    {"show", "WHAT", false, command_show, "info (of the model), system"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -318,11 +435,6 @@ static enum weir_status command_help(struct conversation *c, const char *argumen
     conversation_say(c,
                      "\nLines that end in \\ go on, as does a text between \"\"\" and \"\"\".\n");
     return WEIR_OK;
-}
-
-static const char *skip_blanks(const char *text)
-{
-    return text + strspn(text, " \t");
 }
 
 static bool takes_file(const struct chat_command *command)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/chat_commands.h"
+#include "app/chat_figures.h"
 #include "app/conversation.h"
 #include "app/interrupt.h"
 #include "app/prompt.h"
@@ -15,17 +16,10 @@ static const char prompt[] = "> ";
 
 static void print_banner(struct conversation *c)
 {
-    struct weir_model_info info;
-    const struct weir_engine *engine = c->loaded.engine;
     if (!c->terminal.is_edited)
         return;
-    weir_model_info(c->loaded.model, &info);
     conversation_say(c, "weir %s, %s", weir_version(), weir_build_info());
-    conversation_say(c, "%s, %s %s, %.2f M parameters", info.name[0] != 0 ? info.name : info.path,
-                     info.architecture, info.file_type, (double)info.parameters / 1e6);
-    conversation_say(c, "backend %s %s, %u threads, context %u", weir_engine_backend(engine),
-                     weir_engine_isa(engine), weir_engine_threads(engine),
-                     weir_engine_context(engine));
+    chat_figures_model(c);
     if (c->options->model == c->shipped)
         conversation_say(c, "No model was named: this one ships with weir, and knows a small world "
                             "only.");

@@ -17,6 +17,9 @@
     run_program(                                                                                   \
         &(struct program_call){.words = {"chat", "--temp", "0", __VA_ARGS__}, .input = text})
 
+#define RUN_CHAT(text, ...)                                                                        \
+    run_program(&(struct program_call){.words = {"chat", __VA_ARGS__}, .input = text})
+
 static void check_ended(const char *file, int line, const struct program_result *result, int status)
 {
     if (result->status != status)
@@ -301,6 +304,88 @@ TEST(chatting_reads_files)
              "Who is Ida?|",
              path, path);
     check_users(session, expected);
+}
+
+TEST(chatting_reads_no_other_files)
+{
+    static const struct {
+        const char *text;
+        size_t length;
+        const char *why;
+    } files[] = {
+        {"a\0b", 3, "byte 1 is 0x00"},
+        {"ab\377", 3, "byte 2 is 0xff"},
+        {"\303", 1, "byte 0 is 0xc3"},
+    };
+    const char *path = test_scratch("chatting.binary.bin");
+    const char *session = test_scratch("chatting.binary.json");
+    char input[512], expected[512];
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        FILE *stream = fopen(path, "wb");
+        CHECK(stream != NULL && fwrite(files[i].text, files[i].length, 1, stream) == 1);
+        fclose(stream);
+        snprintf(input, sizeof input, "/read %s\n", path);
+        snprintf(expected, sizeof expected, "%s: no text: %s", path, files[i].why);
+        CHECK_REFUSED(CHAT(input, "--log-disable"), expected);
+    }
+    write_text(test_scratch("chatting.binary.txt"), "Ida");
+    unlink(session);
+    snprintf(input, sizeof input, "/glob %.*s[bt]*\nWho?\n", (int)strlen(path) - 3, path);
+    const struct program_result *result = CHAT(input, "-n", "1", "--session", session);
+    CHECK_ENDED(result, 0);
+    CHECK_HAS(result->err, "Left out: ");
+    snprintf(expected, sizeof expected, "--- File: %.*stxt ---\\nIda\\nWho?|",
+             (int)strlen(path) - 3, path);
+    check_users(session, expected);
+}
+
+/* As the flags do it. */
+TEST(chatting_sets_as_ollama)
+{
+    static const char *const others[] = {"--top-k", "--seed", "--predict"};
+    static const char *const sets[] = {"top_k 1", "seed 7", "num_predict 5"};
+    char input[512];
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        const char *value = strchr(sets[i], ' ') + 1;
+        const struct program_result *result =
+            RUN_CHAT("Tell me a story.\n", "-rea", "off", "-n", "16", "-s", "3", others[i], value);
+        CHECK_ENDED(result, 0);
+        char *expected = copy_of(result->out);
+        snprintf(input, sizeof input, "/set parameter %s\nTell me a story.\n", sets[i]);
+        result = RUN_CHAT(input, "-rea", "off", "-n", "16", "-s", "3");
+        CHECK_ENDED(result, 0);
+        CHECK_TEXT(result->out, expected);
+        free(expected);
+    }
+    const struct program_result *result = CHAT("/set system You are brief.\n/show system\n"
+                                               "/show info\n/set nothink\n/set think\n",
+                                               NULL);
+    CHECK_ENDED(result, 0);
+    CHECK_HAS(result->err, "\nYou are brief.\n");
+    CHECK_HAS(result->err, "weir-5M, qwen35 Q5_K - Medium, ");
+    CHECK_HAS(result->err, "The model answers without reasoning.");
+    CHECK_REFUSED(CHAT("/set parameter top_k many\n", "--log-disable"),
+                  "top_k: 'many' is not a whole number from -1 to 2147483647");
+    CHECK_REFUSED(CHAT("/set parameter num_ctx 7\n", "--log-disable"),
+                  "/set parameter: 'num_ctx' is none that can be set");
+    CHECK_REFUSED(CHAT("/set parameter top_k\n", "--log-disable"),
+                  "/set parameter top_k: needs a value");
+    CHECK_REFUSED(CHAT("/set parameter num_predict 0\n", "--log-disable"),
+                  "num_predict: an answer of 0 tokens is none");
+    CHECK_REFUSED(CHAT("/set verbose\n", "--log-disable"),
+                  "/set: 'verbose' is nothing that it knows; /help lists what it does");
+}
+
+/* On a terminal of 80 columns each is one line. */
+TEST(chatting_figures_are_narrow)
+{
+    const struct program_result *result = CHAT("Who is there?\n/stats\n", NULL);
+    CHECK_ENDED(result, 0);
+    const char *line = strstr(result->err, "Answers:    1\n");
+    CHECK(line != NULL);
+    CHECK_HAS(line, "\nA token:    ");
+    for (; *line != 0; line += strcspn(line, "\n") + 1)
+        CHECK(strcspn(line, "\n") <= 80);
 }
 
 static const char tools[] =
