@@ -30,9 +30,7 @@ static void print_banner(struct conversation *c)
 static enum weir_status read_first(const struct options *options, char **text, size_t *length,
                                    struct weir_error *err)
 {
-    const bool has_any =
-        options->prompt != NULL || options->prompt_file != NULL || options->prompt_binary != NULL;
-    if (!has_any)
+    if (!prompt_is_given(options))
         return WEIR_OK;
     const enum weir_status status =
         prompt_check(options, "--prompt, --file and --binary-file", err);

@@ -64,12 +64,12 @@ static enum weir_status open_tokenizer(struct run *run, struct weir_error *err)
     return WEIR_OK;
 }
 
-static enum weir_status read_prompt(struct run *run, struct weir_error *err)
+/* Behind a session that goes on no tokens stand that begin a text. */
+static enum weir_status read_prompt(struct run *run, bool goes_on, struct weir_error *err)
 {
     const struct options *options = run->options;
     if (options->tokens != NULL)
         return prompt_read_tokens(&run->prompt, options->tokens, err);
-    const bool goes_on = options->session != NULL && file_exists(options->session);
     char *text = NULL;
     size_t length;
     enum weir_status status = prompt_read_text(options, true, &text, &length, err);
@@ -113,13 +113,17 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
 {
     struct options *options = call->options;
     enum weir_status status;
-    TRY(prompt_check(options, "--prompt, --file, --binary-file and --tokens", err));
+    const bool goes_on = options->session != NULL && file_exists(options->session);
+    const bool is_alone = goes_on && !prompt_is_given(options);
+    if (!is_alone)
+        TRY(prompt_check(options, "--prompt, --file, --binary-file and --tokens", err));
     TRY(keep_hold(&run->keep, call, err));
     TRY(shipped_choose(run->shipped, options, run->log, err));
     TRY(loaded_open_model(&run->loaded, options, run->log, err));
     TRY(open_tokenizer(run, err));
     TRY(constrained_open(&run->constrained, options, run->loaded.tokenizer, err));
-    TRY(read_prompt(run, err));
+    if (!is_alone)
+        TRY(read_prompt(run, goes_on, err));
     struct weir_engine_options engine = loaded_engine_options(options, 1, run->log);
     TRY(speculation_choose(&run->speculation, call, run->loaded.model, &engine, err));
     /* a first token can come of one step if the prompt is so short, or most of it is kept */
@@ -137,6 +141,8 @@ static enum weir_status run_open(struct run *run, const struct call *call, struc
     if (options->warmup)
         TRY(warm_up(run, err));
     TRY(keep_open(&run->keep, options, &run->loaded, run->log, err));
+    if (is_alone)
+        TRY(keep_take_back(&run->keep, &run->prompt, err));
     if (run->prompt.count > context - run->keep.loaded)
         return err_set(err, WEIR_ERR_FULL,
                        "%s: %u tokens and %llu of the prompt, but the context holds %u (see "

@@ -82,6 +82,20 @@ out:
     return status;
 }
 
+enum weir_status keep_take_back(struct keep *keep, struct ids *prompt, struct weir_error *err)
+{
+    const int32_t *tokens = weir_session_tokens(keep->session);
+    enum weir_status status = WEIR_OK;
+    if (keep->loaded == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s: holds no tokens, and no prompt is given",
+                       keep->options->session);
+    for (uint32_t i = 0; i < keep->loaded && status == WEIR_OK; i++)
+        status = ids_add(prompt, tokens[i], err);
+    weir_session_reset(keep->session);
+    keep->loaded = 0;
+    return status;
+}
+
 static void close_cache(struct keep *keep)
 {
     weir_cache_close(keep->cache);

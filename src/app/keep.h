@@ -30,6 +30,10 @@ enum weir_status keep_open(struct keep *keep, const struct options *options,
                            const struct loaded *loaded, struct log *log, struct weir_error *err);
 void keep_close(struct keep *keep);
 
+/* What goes on without a text behind it begins with what the session holds, as a prompt that is
+ * read again: what follows its last token is not in the file. */
+enum weir_status keep_take_back(struct keep *keep, struct ids *prompt, struct weir_error *err);
+
 /* Begins an empty session with what the cache has of the prompt. */
 enum weir_status keep_restore(struct keep *keep, const struct ids *prompt, struct weir_error *err);
 

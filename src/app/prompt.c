@@ -52,6 +52,12 @@ size_t prompt_unescape(char *text, size_t length)
     return out;
 }
 
+bool prompt_is_given(const struct options *options)
+{
+    return options->prompt != NULL || options->prompt_file != NULL ||
+           options->prompt_binary != NULL || options->tokens != NULL || options->prompt_stdin;
+}
+
 enum weir_status prompt_check(const struct options *options, const char *possible,
                               struct weir_error *err)
 {

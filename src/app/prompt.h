@@ -17,6 +17,8 @@ enum weir_status ids_add(struct ids *ids, int32_t id, struct weir_error *err);
 /* Replaces \n \r \t \' \" \\ and \xHH in place; other backslashes stay. Returns the new length. */
 size_t prompt_unescape(char *text, size_t length);
 
+/* Whether flags name an input. */
+bool prompt_is_given(const struct options *options);
 /* Refuses flags that name no input, or more than one. `possible` lists those of the command. */
 enum weir_status prompt_check(const struct options *options, const char *possible,
                               struct weir_error *err);

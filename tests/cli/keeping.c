@@ -183,6 +183,37 @@ TEST(keeping_refuses_files_of_others)
     CHECK_TEXT(result->out, "");
 }
 
+/* Without a text it goes on where it ended, as a prompt of all its tokens does, which are printed
+ * too; with one as before. */
+TEST(keeping_a_session_without_a_prompt)
+{
+    const char *path = test_scratch("keeping.alone"), *tokens = test_scratch("alone.tokens");
+    unlink(path);
+    CHECK_REFUSED(RUN_PROGRAM("run", "--session", path),
+                  "one of --prompt, --file, --binary-file and --tokens is needed");
+    const struct program_result *result =
+        RUN_PROGRAM("run", "-p", "The cat is", "-n", "9", "--temp", "0", "--session", path);
+    CHECK_INT(result->status, 0);
+    char *begun = strdup(result->out);
+    const size_t length = strlen(begun) - 1; /* the newline at the end is none of the text's */
+    result = RUN_PROGRAM("run", "-n", "6", "--temp", "0", "--session", path);
+    CHECK_INT(result->status, 0);
+    CHECK(strlen(result->out) > length + 1 && strncmp(result->out, begun, length) == 0);
+    char *whole = strdup(result->out);
+    result = RUN_PROGRAM("run", "-p", "The cat is", "-n", "15", "--temp", "0");
+    CHECK_TEXT(whole, result->out);
+    /* once more, and it is held as any other */
+    result = RUN_PROGRAM("run", "--session", path, "-n", "0", "--temp", "0");
+    CHECK_INT(result->status, 0);
+    CHECK_TEXT(result->out, whole);
+    write_text(tokens, "5");
+    result = RUN_PROGRAM("run", "--session", path, "--tokens", tokens, "-n", "1", "--ids");
+    CHECK_INT(result->status, 0);
+    CHECK_HAS(result->err, "tokens of ");
+    free(begun);
+    free(whole);
+}
+
 /* Nobody else goes on with it meanwhile, and nothing is read that is written over. */
 TEST(keeping_a_session_for_itself)
 {
