@@ -137,7 +137,7 @@ enum weir_status call_value_text(struct schema *schema, struct json_text text, u
     const unsigned types = schema->value->read_types;
     const bool becomes_json =
         types != VALUE_STRING && value_is_json(types, text.bytes, text.length);
-    if (call_text_has_mark(text) || becomes_json)
+    if (becomes_json)
         return WEIR_OK;
     return rules_bytes(&schema->builder, from, to, text.bytes, text.length, err);
 }

@@ -23,7 +23,7 @@ enum weir_status call_value_rule(struct schema *schema, struct schema_list *list
 /* Paths over what a complete list without unions allows for the parameter that is filled. */
 enum weir_status call_value_emit(struct schema *schema, const struct schema_list *list,
                                  uint32_t from, uint32_t to, struct weir_error *err);
-/* The text of a string, if it is read back as that string; without what ends it. */
+/* The text of a string without a mark, if it is read back as that string; without what ends it. */
 enum weir_status call_value_text(struct schema *schema, struct json_text text, uint32_t from,
                                  uint32_t to, struct weir_error *err);
 
