@@ -84,12 +84,14 @@ static enum weir_status copy_texts(struct chat_settings *settings, struct weir_e
     enum weir_status status;
     TRY(copy_text(&own->tools, options->tools, err));
     TRY(copy_text(&own->variables, options->variables, err));
+    TRY(copy_text(&own->only, options->calls.only, err));
     TRY(make_closing(&own->closing, options->reasoning_closing, err));
     TRY(copy_list(&own->stops, options->stops, options->stops_count, err));
     TRY(copy_sampler(settings, err));
     options->system = NULL;
     options->tools = own->tools;
     options->variables = own->variables;
+    options->calls.only = own->only;
     options->reasoning_closing = own->closing;
     options->stops = (const char *const *)own->stops;
 out:
@@ -176,6 +178,50 @@ out:
     return status;
 }
 
+/* ---- constraints ----------------------------------------------------------------------------- */
+
+static bool has_tools(const struct weir_chat_options *options)
+{
+    const char *tools = options->tools == NULL ? "" : options->tools;
+    const char *first = strchr(tools, '['); /* it is an array, as was checked */
+    return first != NULL && first[1 + strspn(first + 1, " \t\r\n")] != ']';
+}
+
+static enum weir_status constrain_calls(struct chat_settings *settings,
+                                        const struct weir_tokenizer *tokenizer,
+                                        struct weir_error *err)
+{
+    const struct weir_chat_options *options = &settings->options;
+    enum weir_status status;
+    TRY(weir_grammar_open_calls(&settings->calls, options->tools, strlen(options->tools),
+                                &options->calls, err));
+    TRY(weir_constraint_open(&settings->constraint, settings->calls, tokenizer, err));
+out:
+    return status;
+}
+
+/* Tools that make no grammar can be called all the same, unless calls are asked for by name. */
+static enum weir_status open_constraint(struct chat_settings *settings,
+                                        const struct weir_tokenizer *tokenizer,
+                                        struct weir_error *err)
+{
+    const struct weir_chat_options *options = &settings->options;
+    const bool is_asked_for = options->calls.required || options->calls.only != NULL;
+    struct weir_error why = {0};
+    if (options->grammar != NULL)
+        return weir_constraint_open(&settings->constraint, options->grammar, tokenizer, err);
+    if (options->calls_free)
+        return WEIR_OK;
+    if (!has_tools(options))
+        return is_asked_for
+                   ? err_set(err, WEIR_ERR_ARGUMENT, "a call is asked for, but there is no tool")
+                   : WEIR_OK;
+    const enum weir_status status = constrain_calls(settings, tokenizer, &why);
+    if (status == WEIR_OK || (status != WEIR_ERR_MEMORY && !is_asked_for))
+        return WEIR_OK;
+    return err_set(err, status, "%s", why.text);
+}
+
 /* ---- open and close -------------------------------------------------------------------------- */
 
 enum weir_status chat_settings_open(struct chat_settings *settings, struct weir_session *session,
@@ -187,8 +233,7 @@ enum weir_status chat_settings_open(struct chat_settings *settings, struct weir_
     *settings = (struct chat_settings){.options = *options};
     TRY(copy_texts(settings, err));
     TRY(check(settings, session, tokenizer, err));
-    if (options->grammar != NULL)
-        TRY(weir_constraint_open(&settings->constraint, options->grammar, tokenizer, err));
+    TRY(open_constraint(settings, tokenizer, err));
     rounds.tokenizer = tokenizer;
     TRY(weir_speculator_open(&settings->speculator, session, &rounds, err));
 out:
@@ -202,10 +247,12 @@ void chat_settings_close(struct chat_settings *settings)
     struct chat_texts *own = &settings->own;
     weir_speculator_close(settings->speculator);
     weir_constraint_close(settings->constraint);
+    weir_grammar_close(settings->calls);
     free_list(own->breakers, settings->options.sampler.dry_breakers_count);
     free_list(own->stops, settings->options.stops_count);
     mem_free(own->biases);
     mem_free(own->closing);
+    mem_free(own->only);
     mem_free(own->variables);
     mem_free(own->tools);
     *settings = (struct chat_settings){.constraint = NULL};

@@ -8,10 +8,11 @@
 struct chat_settings {
     struct weir_chat_options options; /* whose texts and lists are these copies */
     struct chat_texts {
-        char *tools, *variables, *closing;
+        char *tools, *variables, *closing, *only;
         char **stops, **breakers; /* [stops_count], [dry_breakers_count] */
         struct weir_logit_bias *biases;
     } own;
+    struct weir_grammar *calls;         /* of the tools; NULL: another one, or none */
     struct weir_constraint *constraint; /* NULL: none */
     struct weir_speculator *speculator;
 };
