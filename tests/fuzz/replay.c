@@ -234,6 +234,34 @@ TEST(fuzz_replay_schema)
                             sizeof words / sizeof words[0]});
 }
 
+TEST(fuzz_replay_calls)
+{
+    static const char *const words[] = {
+        "<tool_call>",
+        "</tool_call>",
+        "<function=",
+        "</function>",
+        "<parameter=",
+        "</parameter>",
+        ">\n",
+        "\n</parameter>\n",
+        "\"type\":",
+        "\"anyOf\":",
+        "\"required\":",
+        "\"minLength\":",
+        "true",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "7",
+        "f",
+    };
+    replay(&(struct target){fuzz_calls, "../fuzz/corpus/calls", 5, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_safetensors)
 {
     static const char *const words[] = {
