@@ -151,6 +151,8 @@ static void settle_options(struct conversation *c)
     settings->reasoning_budget = options->chat.reasoning_budget;
     settings->reasoning_closing = options->chat.reasoning_closing;
     settings->grammar = c->grammar;
+    settings->calls_free = options->chat.tools_free;
+    settings->calls.single = options->chat.tools_single;
     settings->sampler = options->sampler;
     settings->speculator = c->speculation.options;
     settings->reply_tokens_max = options->predict < 0 ? 0 : (uint32_t)options->predict;
@@ -161,6 +163,18 @@ static void settle_options(struct conversation *c)
     settings->user = c;
 }
 
+/* --tool-choice, as far as there are tools. */
+static void choose_tools(struct conversation *c)
+{
+    const char *choice = c->options->chat.tool_choice;
+    struct weir_calls_options *calls = &c->settings.calls;
+    const bool is_none = strcmp(choice, "none") == 0;
+    c->settings.tools = is_none ? NULL : c->tools;
+    const bool is_asked_for = strcmp(choice, "auto") != 0 && c->settings.tools != NULL;
+    calls->required = c->is_call_wanted = is_asked_for;
+    calls->only = is_asked_for && strcmp(choice, "required") != 0 ? choice : NULL;
+}
+
 static enum weir_status read_tools(struct conversation *c, const char *path, struct weir_error *err)
 {
     char *text = NULL;
@@ -168,8 +182,24 @@ static enum weir_status read_tools(struct conversation *c, const char *path, str
     if (status != WEIR_OK)
         return status;
     mem_free(c->tools);
-    c->settings.tools = c->tools = text;
+    c->tools = text;
+    choose_tools(c);
     return WEIR_OK;
+}
+
+/* A conversation goes on with tools of which no grammar can be made, but somebody should know. */
+static void warn_of_free_calls(const struct conversation *c)
+{
+    const struct weir_chat_options *settings = &c->settings;
+    struct weir_grammar *grammar = NULL;
+    struct weir_error why = {0};
+    if (settings->tools == NULL || settings->grammar != NULL || settings->calls_free)
+        return;
+    if (weir_grammar_open_calls(&grammar, settings->tools, strlen(settings->tools),
+                                &settings->calls, &why) != WEIR_OK)
+        log_print(c->log, WEIR_LOG_WARNING, "warning: calls are not held to the tools: %s",
+                  why.text);
+    weir_grammar_close(grammar);
 }
 
 static enum weir_status open_chat(struct conversation *c, struct weir_error *err)
@@ -188,6 +218,7 @@ static enum weir_status open_chat(struct conversation *c, struct weir_error *err
     TRY(chat_session_load(c, err));
     if (c->session.goes_on && c->settings.system != NULL)
         TRY(weir_chat_set(c->chat, &c->settings, err));
+    warn_of_free_calls(c);
 out:
     c->settings.system = NULL;
     mem_free(system);
@@ -268,10 +299,12 @@ enum weir_status conversation_use_tools(struct conversation *c, const char *path
         status = conversation_set(c, err);
     if (status == WEIR_OK) {
         mem_free(before);
+        warn_of_free_calls(c);
         return WEIR_OK;
     }
     mem_free(c->tools);
-    c->settings.tools = c->tools = before;
+    c->tools = before;
+    choose_tools(c);
     return status;
 }
 
@@ -412,18 +445,31 @@ out:
     return status;
 }
 
+/* What is wanted of --tool-choice is wanted of the answer to a person, not of that to results. */
+static enum weir_status want_call(struct conversation *c, bool is_wanted, struct weir_error *err)
+{
+    bool *required = &c->settings.calls.required;
+    if (*required == (is_wanted && c->is_call_wanted))
+        return WEIR_OK;
+    *required = !*required;
+    return conversation_set(c, err);
+}
+
 enum weir_status conversation_answer(struct conversation *c, struct weir_error *err)
 {
     bool goes_on = true;
     enum weir_status status = WEIR_OK;
     c->is_answered = false;
+    TRY(want_call(c, true, err));
     while (goes_on && status == WEIR_OK) {
         if (c->terminal.is_edited)
             conversation_say(c, "%s", "");
         goes_on = false;
         TRY(answer_once(c, err));
         if (c->last.end == WEIR_CHAT_CALLS)
-            status = ask_results(c, &goes_on, err);
+            TRY(ask_results(c, &goes_on, err));
+        if (goes_on)
+            TRY(want_call(c, false, err));
     }
 out:
     return status;

@@ -32,6 +32,7 @@ struct conversation {
     struct weir_chat *chat;
     struct weir_chat_options settings; /* system is NULL behind open: as it is */
     char *tools;                       /* of a file; NULL: none */
+    bool is_call_wanted;               /* of the answer to each message of a person */
 
     struct terminal terminal;
     struct chat_input input;

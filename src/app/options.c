@@ -25,7 +25,7 @@ void options_init(struct options *options)
         .chunks = -1,
         .mtp_chain = -1,
         .spec = {.drafts_max = -1, .vocab = DRAFT_VOCAB, .ngram_size = 12, .ngram_drafts = 48},
-        .chat = {.reasoning_budget = -1},
+        .chat = {.reasoning_budget = -1, .tool_choice = "auto"},
         .bench = {.repetitions = 5, .format = BENCH_MD, .format_errors = BENCH_NONE},
         .reasoning_format = FORMAT_AUTO,
         .profile = {.tolerance = 5},

@@ -83,7 +83,10 @@ struct chat_options {
     const char *reasoning_closing;
     bool reasoning_preserve;
     bool single_turn;
-    bool multiline; /* a message goes on until a line ends in a backslash */
+    bool multiline;          /* a message goes on until a line ends in a backslash */
+    const char *tool_choice; /* "auto", "required", "none" or a tool's name */
+    bool tools_single;       /* one call an answer at most */
+    bool tools_free;         /* calls are not held to the tools */
     enum weir_switch color;
 };
 

@@ -408,6 +408,48 @@ TEST(chatting_calls_tools)
     CHECK_HAS(answer, "7");
 }
 
+/* One that is asked for is asked for again with each message, but not when its result is there. A
+ * model of random weights writes complete calls too. */
+TEST(chatting_chooses_tools)
+{
+    const char *path = test_scratch("chatting.choice.json");
+    write_text(path,
+               "[{\"name\":\"on\"},{\"name\":\"off\",\"parameters\":{\"properties\":{\"at\":"
+               "{\"type\":\"integer\",\"minimum\":1,\"maximum\":5}},\"required\":[\"at\"]}}]");
+    for (int i = 0; i < 4; i++) {
+        const char seed[] = {(char)('1' + i), 0};
+        const struct program_result *result =
+            CHAT("a\n", test_data("golden/nano-f32.gguf"), "-c", "1024", "--tools", path,
+                 "--tool-choice", "required", "--no-parallel-tool-calls", "--temp",
+                 i % 2 == 0 ? "0" : "3", "--seed", seed);
+        CHECK_ENDED(result, 0);
+        const bool is_on = strcmp(result->out, "[call on {}]\n") == 0;
+        const bool is_off = strncmp(result->out, "[call off {\"at\":", 16) == 0 &&
+                            strcmp(result->out + 17, "}]\n") == 0;
+        CHECK(is_on || is_off);
+    }
+    const struct program_result *result =
+        CHAT("Hello\nok\nHello\nok\n", "-rea", "off", "--tools", path, "--tool-choice", "on",
+             "--no-parallel-tool-calls", "-n", "60");
+    CHECK_ENDED(result, 0);
+    const char *first = strstr(result->out, "[call on {}]\n");
+    CHECK(first == result->out);
+    CHECK(strncmp(first + 13, "[call", 5) != 0);
+    result = CHAT("Hello\n", "-rea", "off", "--tools", path, "--tool-choice", "none");
+    CHECK_ENDED(result, 0);
+    CHECK(strstr(result->out, "[call") == NULL);
+    CHECK_REFUSED(CHAT("Hello\n", "--tools", path, "--tool-choice", "of", "--log-disable"),
+                  "tools: there is no of");
+    write_text(path, "[{\"name\":\"on\"},{\"name\":\"on\"}]");
+    result = CHAT("Hello\n", "-rea", "off", "--tools", path, "-n", "4");
+    CHECK_ENDED(result, 0);
+    CHECK_HAS(result->err, "warning: calls are not held to the tools: tools: two of them are "
+                           "called on");
+    result = CHAT("Hello\n", "-rea", "off", "--tools", path, "-n", "4", "--no-tool-grammar");
+    CHECK_ENDED(result, 0);
+    CHECK(strstr(result->err, "not held to") == NULL);
+}
+
 TEST(chatting_keeps_to_a_schema)
 {
     static const char schema[] =
