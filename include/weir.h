@@ -832,7 +832,7 @@ WEIR_API void weir_prompt_close(struct weir_prompt *prompt);
 
 /* What a server adds to the requests of its clients. */
 struct weir_request_options {
-    enum weir_switch reasoning; /* AUTO: as the request says, else the template decides */
+    enum weir_switch reasoning; /* of a request that does not say; AUTO: the template decides */
     bool reasoning_preserve;    /* "preserve_thinking", unless the request says */
     const char *variables;      /* JSON object: variables of the template, unless the request has
                                    them; NULL: none */

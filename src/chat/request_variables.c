@@ -88,6 +88,7 @@ static enum weir_status write_options(const struct weir_request_options *options
                                      err));
         template_variables_write(variables, strlen(variables), out);
     }
+    template_variables_write_switch(VARIABLE_THINKING, options->reasoning, out);
     template_variables_write_switch(VARIABLE_PRESERVE,
                                     options->reasoning_preserve ? WEIR_ON : WEIR_AUTO, out);
 out:
@@ -111,8 +112,6 @@ enum weir_status request_variables_write(const struct json *request,
         TRY(template_variables_check_names(variables, kwargs, err));
         template_variables_write(variables->source.bytes, variables->source.length, out);
     }
-    if (options != NULL)
-        template_variables_write_switch(VARIABLE_THINKING, options->reasoning, out);
 out:
     return status;
 }

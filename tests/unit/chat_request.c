@@ -379,10 +379,10 @@ TEST(chat_request_is_passed_on_with_options)
     options.reasoning_preserve = true;
     check_variables("", &options, "False True - 5");
     check_variables(", \"preserve_thinking\": false", &options, "False False - 5");
-    options.reasoning = WEIR_OFF;
-    check_variables(", \"enable_thinking\": true", &options, "False True - 5");
     options.reasoning = WEIR_ON;
-    check_variables(", \"reasoning_effort\": \"none\"", &options, "True True - 5");
+    check_variables("", &options, "True True - 5");
+    check_variables(", \"enable_thinking\": false", &options, "False True - 5");
+    check_variables(", \"reasoning_effort\": \"none\"", &options, "False True - 5");
 }
 
 TEST(chat_request_options_are_no_conversation)
