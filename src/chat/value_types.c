@@ -93,54 +93,10 @@ static unsigned types_listed(const struct json *schema)
     return types;
 }
 
-/* Compares a key with a part of a JSON pointer (RFC 6901), where ~1 is a slash and ~0 a tilde. */
-static bool key_is(struct json_text key, const char *part, size_t length)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < length; i++, at++) {
-        char c = part[i];
-        if (c == '~' && i + 1 < length)
-            c = part[++i] == '1' ? '/' : '~';
-        if (at == key.length || key.bytes[at] != c)
-            return false;
-    }
-    return at == key.length;
-}
-
-static const struct json *member_at(const struct json *value, const char *part, size_t length)
-{
-    for (uint32_t i = 0; value->kind == JSON_OBJECT && i < value->count; i++) {
-        if (key_is(value->keys[i], part, length))
-            return &value->items[i];
-    }
-    uint64_t number = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (part[i] < '0' || part[i] > '9' || number > UINT32_MAX)
-            return NULL;
-        number = number * 10 + (uint64_t)(part[i] - '0');
-    }
-    const bool is_element = value->kind == JSON_ARRAY && length > 0 && number < value->count;
-    return is_element ? &value->items[number] : NULL;
-}
-
-/* What "#/a/b" leads to; NULL if that is nothing, or elsewhere. */
+/* What a reference leads to; NULL if that is nothing, or elsewhere. */
 static const struct json *resolve(const struct json *root, const struct json *reference)
 {
-    if (reference->kind != JSON_STRING || reference->text.length == 0 ||
-        reference->text.bytes[0] != '#')
-        return NULL;
-    const char *at = reference->text.bytes + 1, *end = at + reference->text.length - 1;
-    const struct json *value = root;
-    while (value != NULL && at < end) {
-        if (*at != '/')
-            return NULL;
-        at++;
-        const char *slash = memchr(at, '/', (size_t)(end - at));
-        const char *const part_end = slash == NULL ? end : slash;
-        value = member_at(value, at, (size_t)(part_end - at));
-        at = part_end;
-    }
-    return value;
+    return reference->kind == JSON_STRING ? json_resolve(root, reference->text) : NULL;
 }
 
 static unsigned types_of_schema(struct schemas *schemas, const struct json *schema);
@@ -259,7 +215,7 @@ const struct json *tools_parameters(const struct json *tools, struct json_text n
     for (uint32_t i = 0; i < tools->count; i++) {
         const struct json *function = tools_function(&tools->items[i]);
         const struct json_text other = json_get(function, "name")->text;
-        if (other.length == name.length && memcmp(other.bytes, name.bytes, name.length) == 0)
+        if (json_text_compare(other, name) == 0)
             return json_get(function, "parameters");
     }
     return NULL;

@@ -158,64 +158,19 @@ static enum weir_status check_keywords(const struct schema *schema, const struct
 
 /* ---- references ------------------------------------------------------------------------------ */
 
-static int hex_value(char c)
-{
-    const char lower = (char)(c | 0x20);
-    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* One character of a reference: %XX is a byte, ~0 and ~1 are ~ and /. */
-static char read_reference(const char **at, const char *end)
-{
-    char c = *(*at)++;
-    if (c == '%' && end - *at >= 2 && hex_value((*at)[0]) >= 0 && hex_value((*at)[1]) >= 0) {
-        c = (char)(hex_value((*at)[0]) << 4 | hex_value((*at)[1]));
-        *at += 2;
-    }
-    if (c == '~' && *at < end && (**at == '0' || **at == '1'))
-        c = *(*at)++ == '0' ? '~' : '/';
-    return c;
-}
-
-/* The element or member that a step of a pointer names. */
-static const struct json *find_step(const struct json *parent, const struct bytes *step)
-{
-    const struct json_text key = {step->data == NULL ? "" : step->data, (size_t)step->length};
-    uint32_t index = 0;
-    if (parent->kind != JSON_ARRAY || key.length == 0 || key.length > 9)
-        return json_find(parent, key);
-    for (size_t i = 0; i < key.length; i++) {
-        if (key.bytes[i] < '0' || key.bytes[i] > '9')
-            return NULL;
-        index = index * 10 + (uint32_t)(key.bytes[i] - '0');
-    }
-    return index < parent->count ? &parent->items[index] : NULL;
-}
-
 static enum weir_status find_target(const struct schema *schema, const struct json *reference,
                                     const struct json **target, struct weir_error *err)
 {
     if (reference->kind != JSON_STRING)
         return schema_refuse(schema, WEIR_ERR_ARGUMENT, reference, err, "$ref is not a string");
-    const char *at = reference->text.bytes, *end = at + reference->text.length;
-    if (at == end || *at != '#' || (end - at > 1 && at[1] != '/'))
+    const struct json_text text = reference->text;
+    if (text.length == 0 || text.bytes[0] != '#' || (text.length > 1 && text.bytes[1] != '/'))
         return schema_refuse(schema, WEIR_ERR_UNSUPPORTED, reference, err,
                              "a $ref that is not a JSON pointer within the schema");
-    *target = schema->root;
-    struct bytes step = {0};
-    for (at++; at < end && *target != NULL;) {
-        bytes_clear(&step);
-        for (at++; at < end && *at != '/';) {
-            const char c = read_reference(&at, end);
-            bytes_add(&step, &c, 1);
-        }
-        *target = step.has_failed ? NULL : find_step(*target, &step);
-    }
-    enum weir_status status = bytes_check(&step, err);
-    bytes_release(&step);
-    if (status == WEIR_OK && *target == NULL)
-        status = schema_refuse(schema, WEIR_ERR_ARGUMENT, reference, err, "$ref leads nowhere");
-    return status;
+    *target = json_resolve(schema->root, text);
+    if (*target == NULL)
+        return schema_refuse(schema, WEIR_ERR_ARGUMENT, reference, err, "$ref leads nowhere");
+    return WEIR_OK;
 }
 
 static enum weir_status add_target(const struct schema *schema, struct schema_list *list,

@@ -3,6 +3,7 @@
 #include "json/json.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -14,6 +15,7 @@ struct json_document {
     char *decoded; /* strings with escapes */
     struct json *nodes;
     struct json_text *keys;
+    const struct json_text **sorted; /* beside the keys: of each object with many */
 };
 
 /* An array or object whose end was not read yet. */
@@ -34,6 +36,7 @@ struct json_reader {
     enum json_kind kind; /* of the value that was read last */
     struct json *nodes;  /* NULL: the text is only checked */
     struct json_text *keys;
+    const struct json_text **sorted;
     char *decoded;
     uint64_t nodes_pending, nodes_finished; /* finished: the first of them */
     uint64_t keys_pending, keys_finished;
@@ -184,6 +187,27 @@ static bool open_frame(struct json_reader *reader, bool is_object)
     return true;
 }
 
+static int compare_keys(const void *a_pointer, const void *b_pointer)
+{
+    const struct json_text *a = *(const struct json_text *const *)a_pointer;
+    const struct json_text *b = *(const struct json_text *const *)b_pointer;
+    const int order = json_text_compare(*a, *b);
+    return order != 0 ? order : (a > b) - (a < b);
+}
+
+/* Members are looked for by key again and again, and who writes many of them may not be a friend:
+ * so their order is found once. */
+static void sort_keys(struct json_reader *reader, struct json *object)
+{
+    if (object->kind != JSON_OBJECT || object->count <= JSON_FEW)
+        return;
+    const struct json_text **sorted = reader->sorted + reader->keys_finished;
+    for (uint32_t i = 0; i < object->count; i++)
+        sorted[i] = &object->keys[i];
+    qsort(sorted, object->count, sizeof *sorted, compare_keys);
+    object->sorted = sorted;
+}
+
 /* Behind the bracket that closes the innermost frame, which becomes a value. */
 static void close_frame(struct json_reader *reader)
 {
@@ -199,6 +223,7 @@ static void close_frame(struct json_reader *reader)
         value.keys = memmove(reader->keys + reader->keys_finished, reader->keys + frame->keys,
                              (size_t)keys_count * sizeof *reader->keys);
         value.count = (uint32_t)count;
+        sort_keys(reader, &value);
         reader->nodes_pending = frame->nodes;
         reader->keys_pending = frame->keys;
     }
@@ -296,8 +321,9 @@ static enum weir_status document_alloc(struct json_document *document, struct js
     document->decoded = mem_alloc(has_escapes ? length : 0, 1, err);
     document->nodes = mem_alloc(nodes, sizeof *document->nodes, err);
     document->keys = mem_alloc(keys, sizeof *document->keys, err);
+    document->sorted = mem_alloc(keys > JSON_FEW ? keys : 0, sizeof *document->sorted, err);
     if (document->text == NULL || document->decoded == NULL || document->nodes == NULL ||
-        document->keys == NULL)
+        document->keys == NULL || document->sorted == NULL)
         return WEIR_ERR_MEMORY;
     *reader = (struct json_reader){
         .begin = document->text,
@@ -306,6 +332,7 @@ static enum weir_status document_alloc(struct json_document *document, struct js
         .depth_max = JSON_DEPTH_MAX,
         .nodes = document->nodes,
         .keys = document->keys,
+        .sorted = document->sorted,
         .decoded = has_escapes ? document->decoded : NULL,
         .nodes_finished = nodes,
         .keys_finished = keys,
@@ -339,6 +366,7 @@ void json_close(struct json_document *document)
 {
     if (document == NULL)
         return;
+    mem_free(document->sorted);
     mem_free(document->keys);
     mem_free(document->nodes);
     mem_free(document->decoded);
@@ -387,44 +415,4 @@ bool json_check(const char *text, size_t length, enum json_kind *kind)
 bool json_check_part(const char *text, size_t length, enum json_kind *kind)
 {
     return check(text, length, JSON_PART_DEPTH_MAX, kind);
-}
-
-/* ---- looking at values ----------------------------------------------------------------------- */
-
-const struct json *json_find(const struct json *object, struct json_text key)
-{
-    if (object == NULL || object->kind != JSON_OBJECT)
-        return NULL;
-    for (uint32_t i = object->count; i > 0; i--) {
-        const struct json_text *const other = &object->keys[i - 1];
-        if (other->length == key.length && memcmp(other->bytes, key.bytes, key.length) == 0)
-            return &object->items[i - 1];
-    }
-    return NULL;
-}
-
-const struct json *json_get(const struct json *object, const char *key)
-{
-    return json_find(object, (struct json_text){key, strlen(key)});
-}
-
-bool json_text_equals(struct json_text text, const char *other)
-{
-    const size_t length = strlen(other);
-    return text.length == length && memcmp(text.bytes, other, length) == 0;
-}
-
-bool json_is(const struct json *value, const char *text)
-{
-    return value != NULL && value->kind == JSON_STRING && json_text_equals(value->text, text);
-}
-
-const char *json_kind_name(enum json_kind kind)
-{
-    static const char *const names[] = {
-        [JSON_NULL] = "null",        [JSON_FALSE] = "false",   [JSON_TRUE] = "true",
-        [JSON_NUMBER] = "a number",  [JSON_STRING] = "a text", [JSON_ARRAY] = "an array",
-        [JSON_OBJECT] = "an object",
-    };
-    return names[kind];
 }

@@ -10,6 +10,8 @@
  * be readable as well. */
 enum { JSON_DEPTH_MAX = 128, JSON_PART_DEPTH_MAX = JSON_DEPTH_MAX - 32 };
 
+enum { JSON_FEW = 16 }; /* members that are looked through one by one */
+
 enum json_kind {
     JSON_NULL,
     JSON_FALSE,
@@ -33,6 +35,9 @@ struct json {
     struct json_text source;      /* of any kind: the bytes that were read as this value */
     const struct json_text *keys; /* OBJECT: [count], decoded; equal ones may occur */
     const struct json *items;     /* ARRAY, OBJECT: [count] */
+    /* OBJECT of more than JSON_FEW: its keys in order of their bytes, equal ones as written; else
+     * NULL */
+    const struct json_text *const *sorted;
 };
 
 /* A tree, and the copy of its text that it points into. */
@@ -61,9 +66,15 @@ const struct json *json_get(const struct json *object, const char *key);
 /* The same for a key that is not zero-terminated. */
 const struct json *json_find(const struct json *object, struct json_text key);
 
+/* What a reference within a document leads to, a JSON pointer as a fragment of a URI (RFC 6901, 6):
+ * "#/a/0"; NULL if that is nothing, or if it is no such reference. */
+const struct json *json_resolve(const struct json *root, struct json_text reference);
+
 /* True for a STRING of exactly this text; `value` may be NULL. */
 bool json_is(const struct json *value, const char *text);
 bool json_text_equals(struct json_text text, const char *other);
+/* The order of their bytes: less than, equal to or greater than 0. */
+int json_text_compare(struct json_text a, struct json_text b);
 
 /* "an object": how an error calls a kind. */
 const char *json_kind_name(enum json_kind kind);

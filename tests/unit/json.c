@@ -181,6 +181,87 @@ TEST(json_escape_is_minimal)
     bytes_release(&out);
 }
 
+/* ---- what is looked for ---------------------------------------------------------------------- */
+
+/* Members that lie sorted are found as by looking through them: the last with the key. */
+TEST(json_finds_members_among_many)
+{
+    enum { MEMBERS = 400, KEYS = 300 };
+    struct bytes text = {0};
+    struct weir_error err = {0};
+    struct json_document *document;
+    int32_t last[KEYS];
+    char item[32], key[16];
+    for (int i = 0; i < KEYS; i++)
+        last[i] = -1;
+    for (int i = 0; i < MEMBERS; i++) {
+        const int number = (int)(rng_bits(test_seed(), 1, (uint64_t)i) % KEYS);
+        snprintf(item, sizeof item, "%s\"\\u006b%d\":%d", i == 0 ? "{" : ",", number, i);
+        bytes_add_text(&text, item);
+        last[number] = i;
+    }
+    bytes_add_text(&text, "}");
+    CHECK_OK(json_open(&document, text.data, text.length, "text", &err), &err);
+    const struct json *root = json_root(document);
+    CHECK(root->sorted != NULL);
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        const struct json *found = json_get(root, key);
+        CHECK(found == (last[i] < 0 ? NULL : &root->items[last[i]]));
+        snprintf(item, sizeof item, "#/%%6b%d", i);
+        CHECK(json_resolve(root, (struct json_text){item, strlen(item)}) == found);
+    }
+    CHECK(json_get(root, "") == NULL && json_get(root, "k") == NULL && json_get(root, "z") == NULL);
+    json_close(document);
+    bytes_release(&text);
+}
+
+/* The pointers of RFC 6901, 5 and 6, and some that are none. */
+TEST(json_resolves_references)
+{
+    static const struct {
+        const char *reference, *expected; /* as it was written; NULL: nothing */
+    } cases[] = {
+        {"#/foo", "[\"bar\", \"baz\"]"},
+        {"#/foo/0", "\"bar\""},
+        {"#/", "0"},
+        {"#/a~1b", "1"},
+        {"#/c%25d", "2"},
+        {"#/e%5Ef", "3"},
+        {"#/g%7Ch", "4"},
+        {"#/i%5Cj", "5"},
+        {"#/k%22l", "6"},
+        {"#/%20", "7"},
+        {"#/m~0n", "8"},
+        {"#/m%7e0n", "8"},
+        {"#/foo/1", "\"baz\""},
+        {"#/foo/2", NULL},
+        {"#/foo/-", NULL},
+        {"#/foo/", NULL},
+        {"#/foo/00", NULL},
+        {"#/foo/99999999999999999999", NULL},
+        {"#/foo/0/0", NULL},
+        {"#/m~1n", NULL},
+        {"#/c%2", NULL},
+        {"#foo", NULL},
+        {"/foo", NULL},
+        {"", NULL},
+    };
+    struct json_document *document =
+        read("{\"foo\": [\"bar\", \"baz\"], \"\": 0, \"a/b\": 1, \"c%d\": 2, \"e^f\": 3, "
+             "\"g|h\": 4, \"i\\\\j\": 5, \"k\\\"l\": 6, \" \": 7, \"m~n\": 8}");
+    const struct json *root = json_root(document);
+    CHECK(json_resolve(root, (struct json_text){"#", 1}) == root);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *text = cases[i].reference;
+        const struct json *found = json_resolve(root, (struct json_text){text, strlen(text)});
+        if ((found == NULL) != (cases[i].expected == NULL))
+            test_fail(__FILE__, __LINE__, "%s is %sfound", text, found == NULL ? "not " : "");
+        CHECK(found == NULL || json_text_equals(found->source, cases[i].expected));
+    }
+    json_close(document);
+}
+
 /* ---- properties ------------------------------------------------------------------------------ */
 
 struct draw {
@@ -275,6 +356,8 @@ static void open_all(void *argument)
 
 TEST(json_open_under_failing_allocations)
 {
-    static char text[] = "{\"a\\n\": [1, true, {\"b\": null}]}";
+    static char text[] =
+        "{\"a\\n\": [1, true, {\"b\": null}], \"1\":1,\"2\":1,\"3\":1,\"4\":1,\"5\":1,\"6\":1,"
+        "\"7\":1,\"8\":1,\"9\":1,\"10\":1,\"11\":1,\"12\":1,\"13\":1,\"14\":1,\"15\":1,\"16\":1}";
     alloc_test(open_all, text);
 }
