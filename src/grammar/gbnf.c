@@ -8,12 +8,11 @@
 
 #include "base/mem.h"
 #include "grammar/code_set.h"
+#include "grammar/text_set.h"
 
 enum { GBNF_DEPTH_MAX = 100 }; /* brackets in brackets */
 
 struct gbnf_name {
-    const char *text;
-    size_t length;
     uint32_t rule;
     size_t at; /* where it is first mentioned */
     bool is_defined;
@@ -24,8 +23,9 @@ struct gbnf {
     size_t length, at;
     uint32_t depth;
     struct rules_builder builder;
-    struct gbnf_name *names;
-    uint64_t names_count, names_capacity;
+    struct text_set names;
+    struct gbnf_name *named; /* by name */
+    uint64_t named_capacity;
 };
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -256,28 +256,26 @@ out:
 
 /* ---- expressions ----------------------------------------------------------------------------- */
 
+/* The rule of a name, which is made when it is first mentioned. */
 static enum weir_status find_rule(struct gbnf *gbnf, struct gbnf_name **out, struct weir_error *err)
 {
-    const char *text = gbnf->text + gbnf->at;
     const size_t begin = gbnf->at;
     while (is_name(peek(gbnf, 0)))
         gbnf->at++;
     const size_t length = gbnf->at - begin;
-    for (uint64_t i = 0; i < gbnf->names_count; i++) {
-        if (gbnf->names[i].length == length && memcmp(gbnf->names[i].text, text, length) == 0) {
-            *out = &gbnf->names[i];
-            return WEIR_OK;
-        }
-    }
-    enum weir_status status;
-    struct gbnf_name name = {text, length, 0, begin, false};
+    const uint64_t known = gbnf->names.count;
     const uint32_t rule = gbnf->builder.rule;
-    TRY(mem_grow(&gbnf->names, &gbnf->names_capacity, gbnf->names_count + 1, sizeof *gbnf->names,
-                 err));
-    TRY(rules_add(&gbnf->builder, text, length, &name.rule, err));
+    uint32_t number;
+    enum weir_status status;
+    TRY(mem_grow(&gbnf->named, &gbnf->named_capacity, known + 1, sizeof *gbnf->named, err));
+    TRY(text_set_add(&gbnf->names, (struct span){(const uint8_t *)gbnf->text + begin, length},
+                     &number, err));
+    *out = &gbnf->named[number];
+    if (number < known)
+        return WEIR_OK;
+    **out = (struct gbnf_name){.at = begin};
+    TRY(rules_add(&gbnf->builder, gbnf->text + begin, length, &(*out)->rule, err));
     gbnf->builder.rule = rule;
-    *out = &gbnf->names[gbnf->names_count];
-    gbnf->names[gbnf->names_count++] = name;
 out:
     return status;
 }
@@ -489,13 +487,13 @@ out:
 
 static enum weir_status check_names(const struct gbnf *gbnf, uint32_t *root, struct weir_error *err)
 {
-    for (uint64_t i = 0; i < gbnf->names_count; i++) {
-        const struct gbnf_name *name = &gbnf->names[i];
-        if (!name->is_defined)
-            return refuse_at(gbnf, name->at, "the rule is not defined", err);
-        if (name->length == 4 && memcmp(name->text, "root", 4) == 0)
-            *root = name->rule;
+    for (uint64_t i = 0; i < gbnf->names.count; i++) {
+        if (!gbnf->named[i].is_defined)
+            return refuse_at(gbnf, gbnf->named[i].at, "the rule is not defined", err);
     }
+    const uint32_t number =
+        text_set_find(&gbnf->names, (struct span){(const uint8_t *)"root", strlen("root")});
+    *root = number == TEXT_SET_NONE ? RULES_NONE : gbnf->named[number].rule;
     if (*root == RULES_NONE)
         return err_set(err, WEIR_ERR_ARGUMENT, "grammar: no rule root");
     return WEIR_OK;
@@ -515,6 +513,7 @@ enum weir_status weir_grammar_open_gbnf(struct weir_grammar **out, const char *t
     TRY(rules_finish(out, &gbnf.builder, root, err));
 out:
     rules_release(&gbnf.builder);
-    mem_free(gbnf.names);
+    text_set_release(&gbnf.names);
+    mem_free(gbnf.named);
     return status;
 }

@@ -13,7 +13,7 @@
 #include "grammar/call_text.h"
 #include "grammar/call_value.h"
 
-enum { PARTS_MAX = 1 << 13 };
+enum { PARTS_MAX = 1 << 13, ITEMS_MAX = 1 << 17 /* of the lists of all parts */ };
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
@@ -65,10 +65,16 @@ static enum weir_status find_rule(struct schema *schema, struct schema_part *par
         status = err_set(err, WEIR_ERR_UNSUPPORTED, "schema: more than %d parts", PARTS_MAX);
         goto out;
     }
+    if (part->list.count > ITEMS_MAX - schema->items_count) {
+        status = err_set(err, WEIR_ERR_UNSUPPORTED, "schema: more than %d schemas for all parts",
+                         ITEMS_MAX);
+        goto out;
+    }
     TRY(mem_grow(&schema->parts, &schema->parts_capacity, schema->parts_count + 1,
                  sizeof *schema->parts, err));
     TRY(add_rule(schema, "part", rule, err));
     part->rule = *rule;
+    schema->items_count += part->list.count;
     schema->parts[schema->parts_count++] = *part;
     part->list = (struct schema_list){0};
 out:
@@ -99,8 +105,11 @@ enum weir_status schema_parameter_rule(struct schema *schema, struct schema_list
 
 void schema_cut_parts(struct schema *schema, uint64_t count)
 {
-    while (schema->parts_count > count)
-        schema_list_release(&schema->parts[--schema->parts_count].list);
+    while (schema->parts_count > count) {
+        struct schema_list *list = &schema->parts[--schema->parts_count].list;
+        schema->items_count -= list->count;
+        schema_list_release(list);
+    }
     if (schema->parts_done > count)
         schema->parts_done = count;
 }

@@ -2,7 +2,9 @@
  * Values that a schema lists: enum and const. Knows no other keyword. */
 #include <string.h>
 
+#include "base/mem.h"
 #include "grammar/call_value.h"
+#include "grammar/text_set.h"
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
@@ -58,14 +60,14 @@ static unsigned type_of(const struct json *value)
     return SCHEMA_INTEGER;
 }
 
-/* What a listed value of a type would have to be checked against. */
+/* What listed values of these types would have to be checked against. */
 static enum weir_status refuse_checks(const struct schema *schema, const struct schema_list *list,
-                                      unsigned type, struct weir_error *err)
+                                      unsigned types, struct weir_error *err)
 {
     for (uint64_t i = 0; i < list->count; i++) {
         for (size_t k = 0; k < SCHEMA_KEYWORDS; k++) {
             const struct json *value = schema_get(&list->items[i], schema_keywords[k].keyword);
-            if (value != NULL && (schema_keywords[k].types & type) != 0)
+            if (value != NULL && (schema_keywords[k].types & types) != 0)
                 return schema_refuse(schema, WEIR_ERR_UNSUPPORTED, value, err,
                                      "the keyword %s cannot be kept beside enum or const",
                                      schema_keywords[k].keyword);
@@ -74,116 +76,145 @@ static enum weir_status refuse_checks(const struct schema *schema, const struct 
     return WEIR_OK;
 }
 
-static enum weir_status find_listed(const struct json *values, const struct bytes *text,
-                                    bool *found, struct weir_error *err)
+/* The values of the first enum or const, each once, and in how many of all of them it was found. */
+struct listed {
+    struct bytes texts; /* of the values */
+    struct text_set set;
+    struct listed_value {
+        const struct json *value;
+        uint64_t begin, length; /* of its text */
+        unsigned type;
+        uint32_t lists; /* found in so many, from the first on */
+    } * values;         /* [count], by number in the set */
+    uint64_t count;
+};
+
+static void release_listed(struct listed *listed)
 {
-    enum weir_status status = WEIR_OK;
-    *found = false;
-    for (uint32_t i = 0; i < values->count && !*found && status == WEIR_OK; i++) {
-        struct bytes other = {0};
-        schema_write_value(&other, &values->items[i]);
-        status = bytes_check(&other, err);
-        *found = status == WEIR_OK && other.length == text->length &&
-                 memcmp(other.data, text->data, text->length) == 0;
-        bytes_release(&other);
-    }
-    return status;
+    bytes_release(&listed->texts);
+    text_set_release(&listed->set);
+    mem_free(listed->values);
 }
 
-static uint32_t count_lists(const struct schema_list *list)
+static struct span text_of(const struct listed *listed, const struct listed_value *value)
 {
-    uint32_t count = 0;
-    for (uint64_t i = 0; i < list->count; i++) {
-        count += schema_get(&list->items[i], "enum") != NULL;
-        count += schema_get(&list->items[i], "const") != NULL;
-    }
-    return count;
+    return (struct span){(const uint8_t *)listed->texts.data + value->begin, (size_t)value->length};
 }
 
-/* Whether all enum and const of the list have the value with this text, which one of them has. */
-static enum weir_status find_in_all(const struct schema_list *list, const struct bytes *text,
-                                    bool *found, struct weir_error *err)
-{
-    enum weir_status status = WEIR_OK;
-    *found = true;
-    if (count_lists(list) == 1)
-        return WEIR_OK;
-    for (uint64_t i = 0; i < list->count && *found; i++) {
-        const struct json *values = schema_get(&list->items[i], "enum");
-        const struct json *value = schema_get(&list->items[i], "const");
-        const struct json only = {.kind = JSON_ARRAY, .count = 1, .items = value};
-        if (values != NULL)
-            TRY(find_listed(values, text, found, err));
-        if (value != NULL && *found)
-            TRY(find_listed(&only, text, found, err));
-    }
-out:
-    return status;
-}
-
-static enum weir_status emit_value(struct schema *schema, const struct schema_list *list,
-                                   const struct json *value, uint32_t from, uint32_t to,
+static enum weir_status read_first(struct listed *listed, const struct json *values,
                                    struct weir_error *err)
 {
-    struct bytes text = {0};
-    bool listed;
     enum weir_status status;
-    schema_write_value(&text, value);
-    TRY(bytes_check(&text, err));
-    TRY(find_in_all(list, &text, &listed, err));
-    if (!listed)
-        goto out;
-    TRY(refuse_checks(schema, list, type_of(value), err));
-    if (schema->is_parameter && value->kind == JSON_STRING)
-        status = call_value_text(schema, value->text, from, to, err);
-    else
-        status = rules_bytes(&schema->builder, from, to, text.data, (size_t)text.length, err);
+    listed->values = mem_alloc(values->count, sizeof *listed->values, err);
+    if (listed->values == NULL)
+        return WEIR_ERR_MEMORY;
+    for (uint32_t i = 0; i < values->count; i++) {
+        const uint64_t begin = listed->texts.length;
+        schema_write_value(&listed->texts, &values->items[i]);
+        listed->values[i] = (struct listed_value){
+            &values->items[i], begin, listed->texts.length - begin, type_of(&values->items[i]), 1};
+    }
+    TRY(bytes_check(&listed->texts, err));
+    for (uint32_t i = 0; i < values->count; i++) {
+        const struct listed_value value = listed->values[i];
+        uint32_t number;
+        TRY(text_set_add(&listed->set, text_of(listed, &value), &number, err));
+        listed->values[number] = value;
+        listed->count = listed->set.count;
+    }
 out:
+    return status;
+}
+
+/* Another enum or const: those of its values that were in all before are in one more. */
+static enum weir_status read_next(struct listed *listed, const struct json *values, uint32_t lists,
+                                  struct weir_error *err)
+{
+    struct bytes text = {0};
+    for (uint32_t i = 0; i < values->count && !text.has_failed; i++) {
+        bytes_clear(&text);
+        schema_write_value(&text, &values->items[i]);
+        if (text.has_failed)
+            break;
+        const struct span span = {(const uint8_t *)text.data, (size_t)text.length};
+        const uint32_t number = text_set_find(&listed->set, span);
+        if (number != TEXT_SET_NONE && listed->values[number].lists == lists)
+            listed->values[number].lists++;
+    }
+    const enum weir_status status = bytes_check(&text, err);
     bytes_release(&text);
     return status;
 }
 
-/* The first enum or const as an array; *at is the keyword's value, NULL if there is none. */
-static enum weir_status find_values(const struct schema *schema, const struct schema_list *list,
-                                    struct json *values, const struct json **at,
-                                    struct weir_error *err)
+/* Goes through all enum and const. *at is the value of the first keyword, NULL if there is none;
+ * *lists is how many there are. */
+static enum weir_status read_lists(const struct schema *schema, const struct schema_list *list,
+                                   struct listed *listed, const struct json **at, uint32_t *lists,
+                                   struct weir_error *err)
 {
+    enum weir_status status = WEIR_OK;
+    *lists = 0;
     *at = NULL;
-    for (uint64_t i = 0; i < list->count; i++) {
-        const struct json *several = schema_get(&list->items[i], "enum");
-        const struct json *one = schema_get(&list->items[i], "const");
-        if (several != NULL && several->kind != JSON_ARRAY)
-            return schema_refuse(schema, WEIR_ERR_ARGUMENT, several, err, "enum is not an array");
-        if (*at == NULL && several != NULL) {
-            *values = *several;
-            *at = several;
-        }
-        if (*at == NULL && one != NULL) {
-            *values = (struct json){.kind = JSON_ARRAY, .count = 1, .items = one};
-            *at = one;
-        }
+    for (uint64_t i = 0; i < 2 * list->count; i++) {
+        const struct json *value = schema_get(&list->items[i / 2], i % 2 == 0 ? "enum" : "const");
+        if (value == NULL)
+            continue;
+        if (i % 2 == 0 && value->kind != JSON_ARRAY)
+            return schema_refuse(schema, WEIR_ERR_ARGUMENT, value, err, "enum is not an array");
+        const struct json one = {.kind = JSON_ARRAY, .count = 1, .items = value};
+        const struct json *values = i % 2 == 0 ? value : &one;
+        if (*lists == 0)
+            *at = value;
+        TRY(*lists == 0 ? read_first(listed, values, err) : read_next(listed, values, *lists, err));
+        ++*lists;
     }
-    return WEIR_OK;
+out:
+    return status;
+}
+
+/* A value by its text; a string of a parameter is itself. */
+static enum weir_status emit_value(struct schema *schema, const struct json *value,
+                                   struct span text, uint32_t from, uint32_t to,
+                                   struct weir_error *err)
+{
+    if (schema->is_parameter && value->kind == JSON_STRING)
+        return call_value_text(schema, value->text, from, to, err);
+    return rules_bytes(&schema->builder, from, to, (const char *)text.data, text.length, err);
+}
+
+static enum weir_status emit_listed(struct schema *schema, const struct schema_list *list,
+                                    const struct listed *listed, uint32_t lists, unsigned types,
+                                    uint32_t from, uint32_t to, struct weir_error *err)
+{
+    unsigned emitted = 0;
+    enum weir_status status = WEIR_OK;
+    for (uint64_t i = 0; i < listed->count; i++) {
+        const struct listed_value *value = &listed->values[i];
+        if ((value->type & types) == 0 || value->lists != lists)
+            continue;
+        TRY(emit_value(schema, value->value, text_of(listed, value), from, to, err));
+        emitted |= value->type;
+    }
+    TRY(refuse_checks(schema, list, emitted, err));
+out:
+    return status;
 }
 
 enum weir_status schema_emit_values(struct schema *schema, const struct schema_list *list,
                                     unsigned types, uint32_t from, uint32_t to, bool *found,
                                     struct weir_error *err)
 {
-    struct json values;
+    struct listed listed = {0};
     const struct json *at;
+    uint32_t lists;
     enum weir_status status;
-    TRY(find_values(schema, list, &values, &at, err));
+    TRY(read_lists(schema, list, &listed, &at, &lists, err));
     *found = at != NULL;
-    if (at == NULL)
-        return WEIR_OK;
     const uint64_t before = schema->builder.edges_count;
-    for (uint32_t i = 0; i < values.count; i++) {
-        if ((type_of(&values.items[i]) & types) != 0)
-            TRY(emit_value(schema, list, &values.items[i], from, to, err));
-    }
-    if (schema->builder.edges_count == before)
+    TRY(emit_listed(schema, list, &listed, lists, types, from, to, err));
+    if (*found && schema->builder.edges_count == before)
         schema_nothing(schema, at, "none of the values listed is allowed");
 out:
+    release_listed(&listed);
     return status;
 }

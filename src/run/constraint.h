@@ -4,8 +4,8 @@
  *
  * A token is allowed if its whole text can be read; one that ends generation, if the text may end;
  * a control token never, unless the grammar names it. Where this allows nothing, the text is as
- * good as over, and all tokens that end generation are allowed; weir_constraint_is_cut tells whether
- * that is the grammar's doing or for lack of room. */
+ * good as over, and all tokens that end generation are allowed; weir_constraint_is_cut tells
+ * whether that is the grammar's doing or for lack of room. */
 #ifndef RUN_CONSTRAINT_H
 #define RUN_CONSTRAINT_H
 
