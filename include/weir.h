@@ -980,6 +980,9 @@ WEIR_API void weir_constraint_close(struct weir_constraint *constraint);
 /* Whether, since the first of the samplers that now use it was constrained, one was allowed to end
  * a text that is not complete, because it can go on in more ways than there is room for. */
 WEIR_API bool weir_constraint_is_cut(const struct weir_constraint *constraint);
+/* Whether, since then, a token was refused that the grammar may allow, for the same reason. The
+ * texts are still the grammar's, but not all of them could be chosen. True if the text was cut. */
+WEIR_API bool weir_constraint_is_narrow(const struct weir_constraint *constraint);
 
 /* ---- speculation ----------------------------------------------------------------------------- */
 

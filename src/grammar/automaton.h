@@ -50,7 +50,7 @@ struct automaton {
     uint32_t *seen; /* by cell: the number of the last search that came upon it */
     uint32_t search;
     uint32_t *found; /* [FOUND_MAX], of the search that goes on */
-    uint32_t found_count, kept_count;
+    uint32_t found_count;
     bool is_too_ambiguous; /* the search has found more */
 };
 

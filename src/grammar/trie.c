@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/mem.h"
 
 /* ---- order ----------------------------------------------------------------------------------- */
@@ -161,29 +162,27 @@ void trie_release(struct trie *trie)
 
 /* ---- walk ------------------------------------------------------------------------------------ */
 
-bool trie_walk(const struct trie *trie, struct automaton *automaton, uint32_t state, uint32_t *path,
-               bool hard, uint64_t *bits, bool *is_cut)
+bool trie_walk(struct trie_walk *walk, struct automaton *automaton, uint64_t *bits)
 {
-    const int32_t *ids = trie->ids;
-    path[0] = state;
-    for (uint32_t at = 0; at < trie->count;) {
+    const struct trie *trie = walk->trie;
+    uint32_t *path = walk->path, at = walk->at;
+    const int32_t *ids = trie->ids + trie->firsts[at];
+    while (at < trie->count) {
         const struct trie_node node = trie->nodes[at];
-        uint32_t next = automaton_step(automaton, path[node.depth - 1], node.byte);
-        if (next == AUTOMATON_FULL) {
-            if (!hard)
-                return false;
-            next = AUTOMATON_CUT;
-        }
+        const uint32_t next = automaton_step(automaton, path[node.depth - 1], node.byte);
+        if (next == AUTOMATON_FULL)
+            break;
         if (next <= AUTOMATON_CUT) {
-            *is_cut |= next == AUTOMATON_CUT;
+            walk->is_cut |= next == AUTOMATON_CUT;
             at = node.skip;
             ids = trie->ids + trie->firsts[at];
             continue;
         }
         path[node.depth] = next;
         for (uint32_t i = 0; i < node.pieces; i++, ids++)
-            bits[*ids / 64] |= 1ull << (*ids % 64);
+            bits_set(bits, (uint32_t)*ids);
         at++;
     }
-    return true;
+    walk->at = at;
+    return at == trie->count;
 }

@@ -30,10 +30,29 @@ enum weir_status trie_init(struct trie *trie, const struct span *pieces, uint32_
                            struct weir_error *err);
 void trie_release(struct trie *trie);
 
-/* Sets the bits, by id, of the pieces that the automaton can read in a state. `path` has room for
- * depth + 1 states. False if the automaton's memory is full, but with `hard` what there is no
- * memory for is left out. *is_cut becomes true if that was so, or something was too ambiguous. */
-bool trie_walk(const struct trie *trie, struct automaton *automaton, uint32_t state, uint32_t *path,
-               bool hard, uint64_t *bits, bool *is_cut);
+/* A walk in step with an automaton, from a state, over all that it can read. Set at and is_cut to
+ * zero to begin. */
+struct trie_walk {
+    const struct trie *trie;
+    uint32_t *path; /* [depth + 1]: the state it begins in, then those behind each byte */
+    uint32_t at;    /* the next node */
+    bool is_cut;    /* something was too ambiguous to be followed */
+};
+
+/* Sets the bits, by id, of the pieces that the automaton can read. False if its memory is full: the
+ * walk goes on when it is called again, and needs the first trie_walk_states of the path. */
+bool trie_walk(struct trie_walk *walk, struct automaton *automaton, uint64_t *bits);
+
+static inline uint32_t trie_walk_states(const struct trie_walk *walk)
+{
+    return walk->trie->nodes[walk->at].depth;
+}
+
+/* Leaves out the next node and what goes on from it. */
+static inline void trie_walk_skip(struct trie_walk *walk)
+{
+    walk->at = walk->trie->nodes[walk->at].skip;
+    walk->is_cut = true;
+}
 
 #endif

@@ -7,6 +7,9 @@
  * it are sorted by a stable radix sort: equal logits stay in ascending order of ids. */
 #include "run/candidates.h"
 
+#include <assert.h>
+
+#include "base/bits.h"
 #include "base/mem.h"
 
 enum {
@@ -347,11 +350,6 @@ void candidates_keep_indices(struct candidates *set, const int32_t *indices, uin
     set->sorted = sorted;
 }
 
-static bool has_bit(const uint64_t *bits, uint32_t ids, int32_t id)
-{
-    return (uint32_t)id < ids && (bits[id / 64] >> (id % 64) & 1);
-}
-
 /* Of candidates by id, bit by bit: branches on each candidate would be as good as random. Bits of
  * no candidate are not set. Returns how many are kept. */
 static uint32_t keep_bits_by_id(struct candidates *set, const uint64_t *bits, uint32_t ids)
@@ -372,22 +370,19 @@ static uint32_t keep_bits_by_id(struct candidates *set, const uint64_t *bits, ui
 void candidates_keep_bits(struct candidates *set, const uint64_t *bits, uint32_t ids)
 {
     uint32_t kept = 0, sorted = 0;
-    for (uint32_t i = 0; i < set->count && kept == 0; i++)
-        kept += has_bit(bits, ids, set->ids[i]);
-    if (kept == 0)
-        return;
     if (candidates_by_id(set)) {
-        set->count = keep_bits_by_id(set, bits, ids);
-        return;
+        kept = keep_bits_by_id(set, bits, ids);
+    } else {
+        for (uint32_t i = 0; i < set->count; i++) {
+            const uint32_t id = (uint32_t)set->ids[i];
+            if (id >= ids || !bits_have(bits, id))
+                continue;
+            set->logits[kept] = set->logits[i];
+            set->ids[kept++] = (int32_t)id;
+            sorted += i < set->sorted;
+        }
     }
-    kept = 0;
-    for (uint32_t i = 0; i < set->count; i++) {
-        if (!has_bit(bits, ids, set->ids[i]))
-            continue;
-        set->logits[kept] = set->logits[i];
-        set->ids[kept++] = set->ids[i];
-        sorted += i < set->sorted;
-    }
+    assert(kept > 0);
     set->count = kept;
     set->sorted = sorted;
 }

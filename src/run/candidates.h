@@ -55,8 +55,8 @@ void candidates_keep_best(struct candidates *set, uint32_t n);
 void candidates_keep_above(struct candidates *set, float limit, uint32_t least);
 void candidates_keep_indices(struct candidates *set, const int32_t *indices, uint32_t n);
 
-/* Removes all whose bit, by id, is not set in the bits of the first `ids`. Does nothing if that
- * would remove all. */
+/* Removes all whose bit, by id, is not set in the bits of the first `ids`. That of one candidate at
+ * least is. */
 void candidates_keep_bits(struct candidates *set, const uint64_t *bits, uint32_t ids);
 
 /* Removes the `n` best, which are sorted and not all. */

@@ -18,7 +18,6 @@ struct chat_answer {
     struct stop stop;
     struct weir_detokenizer detokenizer;
     char *text; /* [capacity]: what a stop text may begin with, and what a piece adds */
-    uint64_t text_capacity;
     size_t held;
     bool in_reasoning; /* from its begin */
     uint32_t left;     /* tokens that may still come */

@@ -5,72 +5,49 @@
 
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/mem.h"
-#include "grammar/trie.h"
+#include "run/pieces.h"
 
-/* About 30 MB, of which what is not used is never touched; the masks of so many states come on
- * top: 16 MB of 248320 tokens. */
-static const struct automaton_size constraint_size = {1 << 18, 1 << 15, 1 << 20};
-enum { MASKS = 512 };
+/* Some 10 MB with the classes of most grammars, and 4 MB of masks of 248320 tokens; the system gives
+ * what is touched alone, 2 to 7 MB for a few hundred tokens. A server has one for each request. */
+static const struct automaton_size constraint_size = {1 << 16, 1 << 14, 1 << 19};
+enum { MASKS = 128 };
 
 enum { MASK_NONE = 0 }; /* masks count from 1 */
+
+enum {
+    MASK_IS_CUT = 1,    /* the end is allowed only because what follows cannot be followed */
+    MASK_IS_NARROW = 2, /* something is left out that may be right */
+};
+
+/* How often a mask may take all memory anew until the rest is left out: some 500000 states. */
+enum { MASK_FORGETS_MAX = 32 };
 
 struct weir_constraint {
     const struct weir_grammar *grammar;
     const struct weir_tokenizer *tokenizer;
+    struct automaton_size size;
     struct automaton *automaton;
-    struct trie trie;
-    uint32_t tokens; /* of the tokenizer */
-    uint32_t words;  /* of a mask */
-    uint32_t *path;  /* [trie.depth + 1] */
+    const struct pieces *pieces; /* of the tokenizer */
+    uint32_t *path;              /* [depth of the tree + 1] */
 
     uint64_t *masks;       /* [MASKS][words] */
     uint32_t *mask_of;     /* by state: its mask */
     uint32_t *mask_states; /* by mask: whose it is; AUTOMATON_DEAD: nobody's */
     uint32_t mask_next;    /* the one to be used next */
-    bool mask_is_cut[MASKS + 1];
-    uint64_t *ends; /* the tokens that end generation */
+    uint8_t mask_flags[MASKS + 1];
 
     int32_t *named; /* by terminal of the grammar: the token */
     uint32_t start, start_behind;
     struct constraint_cursor *cursors;
     uint32_t cursors_count;
-    bool is_cut;
-    uint32_t **kept; /* room for the states of all cursors and both starts */
+    bool is_cut, is_narrow;
+    uint32_t **kept; /* room for the states of all cursors, both starts and a path */
     uint64_t kept_capacity;
 };
 
 /* ---- open and close -------------------------------------------------------------------------- */
-
-static void set_bit(uint64_t *bits, int32_t id)
-{
-    bits[id / 64] |= 1ull << (id % 64);
-}
-
-static bool has_bit(const uint64_t *bits, int32_t id)
-{
-    return bits[id / 64] >> (id % 64) & 1;
-}
-
-static enum weir_status read_tokenizer(struct weir_constraint *constraint, struct weir_error *err)
-{
-    const struct weir_tokenizer *tokenizer = constraint->tokenizer;
-    struct span *pieces = mem_alloc(constraint->tokens, sizeof *pieces, err);
-    if (pieces == NULL)
-        return WEIR_ERR_MEMORY;
-    for (uint32_t i = 0; i < constraint->tokens; i++) {
-        const int32_t id = (int32_t)i;
-        if (weir_tokenizer_ends_generation(tokenizer, id)) {
-            set_bit(constraint->ends, id);
-            continue;
-        }
-        pieces[i].data =
-            (const uint8_t *)weir_tokenizer_piece(tokenizer, id, false, &pieces[i].length);
-    }
-    const enum weir_status status = trie_init(&constraint->trie, pieces, constraint->tokens, err);
-    mem_free(pieces);
-    return status;
-}
 
 static enum weir_status name_tokens(struct weir_constraint *constraint, struct weir_error *err)
 {
@@ -84,25 +61,35 @@ static enum weir_status name_tokens(struct weir_constraint *constraint, struct w
         if (token->text != NULL && constraint->named[i] < 0)
             return err_set(err, WEIR_ERR_ARGUMENT, "grammar: the vocabulary has no token %.*s",
                            (int)token->length, token->text);
-        if (constraint->named[i] < 0 || (uint32_t)constraint->named[i] >= constraint->tokens)
+        if (constraint->named[i] < 0 ||
+            (uint32_t)constraint->named[i] >= constraint->pieces->tokens)
             return err_set(err, WEIR_ERR_ARGUMENT,
                            "grammar: token %d: the vocabulary has %u tokens", token->id,
-                           constraint->tokens);
+                           constraint->pieces->tokens);
     }
     return WEIR_OK;
 }
 
+/* Else a text that is complete could only be followed by what the grammar forbids. */
+static enum weir_status check_ends(const struct pieces *pieces, struct weir_error *err)
+{
+    if (pieces->has_ends)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT,
+                   "grammar: the vocabulary has no token that ends generation");
+}
+
 static enum weir_status take_memory(struct weir_constraint *constraint, struct weir_error *err)
 {
-    const uint32_t words = constraint->words;
-    constraint->masks = mem_alloc((uint64_t)MASKS * words, sizeof *constraint->masks, err);
-    constraint->mask_of = mem_alloc(constraint_size.states, sizeof *constraint->mask_of, err);
+    const struct pieces *pieces = constraint->pieces;
+    constraint->masks = mem_alloc((uint64_t)MASKS * pieces->words, sizeof *constraint->masks, err);
+    constraint->path = mem_alloc((uint64_t)pieces->trie.depth + 1, sizeof *constraint->path, err);
+    constraint->mask_of = mem_alloc(constraint->size.states, sizeof *constraint->mask_of, err);
     constraint->mask_states = mem_alloc(MASKS + 1, sizeof *constraint->mask_states, err);
-    constraint->ends = mem_alloc(words, sizeof *constraint->ends, err);
     constraint->named =
         mem_alloc(constraint->grammar->tokens_count, sizeof *constraint->named, err);
     const bool taken = constraint->masks != NULL && constraint->mask_of != NULL &&
-                       constraint->mask_states != NULL && constraint->ends != NULL &&
+                       constraint->mask_states != NULL && constraint->path != NULL &&
                        constraint->named != NULL;
     return taken ? WEIR_OK : WEIR_ERR_MEMORY;
 }
@@ -112,17 +99,18 @@ static enum weir_status find_starts(struct weir_constraint *constraint, struct w
     struct automaton *automaton = constraint->automaton;
     constraint->start = automaton_start(automaton, constraint->grammar->start);
     constraint->start_behind = automaton_start(automaton, constraint->grammar->start_behind);
-    if (constraint->start != AUTOMATON_CUT && constraint->start_behind != AUTOMATON_CUT &&
-        !automaton_is_soon_cut(automaton))
+    const bool fit = constraint->start != AUTOMATON_FULL && constraint->start != AUTOMATON_CUT &&
+                     constraint->start_behind != AUTOMATON_FULL &&
+                     constraint->start_behind != AUTOMATON_CUT;
+    if (fit && !automaton_is_soon_cut(automaton))
         return WEIR_OK;
     return err_set(err, WEIR_ERR_UNSUPPORTED,
                    "grammar: too ambiguous: a text can begin in more than %d ways", STACKS_MAX);
 }
 
-enum weir_status weir_constraint_open(struct weir_constraint **out,
-                                      const struct weir_grammar *grammar,
-                                      const struct weir_tokenizer *tokenizer,
-                                      struct weir_error *err)
+enum weir_status constraint_open(struct weir_constraint **out, const struct weir_grammar *grammar,
+                                 const struct weir_tokenizer *tokenizer, struct automaton_size size,
+                                 struct weir_error *err)
 {
     struct weir_constraint *constraint = mem_alloc(1, sizeof *constraint, err);
     enum weir_status status;
@@ -131,22 +119,27 @@ enum weir_status weir_constraint_open(struct weir_constraint **out,
         return WEIR_ERR_MEMORY;
     constraint->grammar = grammar;
     constraint->tokenizer = tokenizer;
-    constraint->tokens = weir_tokenizer_size(tokenizer);
-    constraint->words = constraint->tokens / 64 + 1;
+    constraint->size = size;
     constraint->mask_next = 1;
+    TRY(pieces_of(tokenizer, &constraint->pieces, err));
+    TRY(check_ends(constraint->pieces, err));
     TRY(take_memory(constraint, err));
     TRY(name_tokens(constraint, err));
-    TRY(read_tokenizer(constraint, err));
-    constraint->path = mem_alloc((uint64_t)constraint->trie.depth + 1, sizeof(uint32_t), err);
-    if (constraint->path == NULL)
-        TRY(WEIR_ERR_MEMORY);
-    TRY(automaton_open(&constraint->automaton, grammar, constraint_size, err));
+    TRY(automaton_open(&constraint->automaton, grammar, size, err));
     TRY(find_starts(constraint, err));
     *out = constraint;
 out:
     if (status != WEIR_OK)
         weir_constraint_close(constraint);
     return status;
+}
+
+enum weir_status weir_constraint_open(struct weir_constraint **out,
+                                      const struct weir_grammar *grammar,
+                                      const struct weir_tokenizer *tokenizer,
+                                      struct weir_error *err)
+{
+    return constraint_open(out, grammar, tokenizer, constraint_size, err);
 }
 
 void weir_constraint_close(struct weir_constraint *constraint)
@@ -156,12 +149,10 @@ void weir_constraint_close(struct weir_constraint *constraint)
     while (constraint->cursors != NULL)
         constraint_detach(constraint->cursors);
     automaton_close(constraint->automaton);
-    trie_release(&constraint->trie);
     mem_free(constraint->path);
     mem_free(constraint->masks);
     mem_free(constraint->mask_of);
     mem_free(constraint->mask_states);
-    mem_free(constraint->ends);
     mem_free(constraint->named);
     mem_free(constraint->kept);
     mem_free(constraint);
@@ -173,7 +164,8 @@ enum weir_status constraint_attach(struct weir_constraint *constraint,
                                    struct constraint_cursor *cursor, bool behind,
                                    struct weir_error *err)
 {
-    const uint64_t states = (uint64_t)constraint->cursors_count + 1 + 2;
+    const uint64_t states =
+        (uint64_t)constraint->cursors_count + 1 + 2 + constraint->pieces->trie.depth;
     const enum weir_status status = mem_grow(&constraint->kept, &constraint->kept_capacity, states,
                                              sizeof *constraint->kept, err);
     if (status != WEIR_OK)
@@ -184,7 +176,8 @@ enum weir_status constraint_attach(struct weir_constraint *constraint,
         .state = behind ? constraint->start_behind : constraint->start,
     };
     constraint->cursors = cursor;
-    constraint->is_cut &= constraint->cursors_count > 0;
+    if (constraint->cursors_count == 0)
+        constraint->is_cut = constraint->is_narrow = false;
     constraint->cursors_count++;
     return WEIR_OK;
 }
@@ -201,15 +194,17 @@ void constraint_detach(struct constraint_cursor *cursor)
     *cursor = (struct constraint_cursor){0};
 }
 
-/* Forgets all states but those in use, and all masks. */
-static void forget(struct weir_constraint *constraint)
+/* Forgets all states but those in use, of which `path_count` are on the path, and all masks. */
+static void forget(struct weir_constraint *constraint, uint32_t path_count)
 {
     uint32_t count = 0;
     constraint->kept[count++] = &constraint->start;
     constraint->kept[count++] = &constraint->start_behind;
     for (struct constraint_cursor *c = constraint->cursors; c != NULL; c = c->next)
         constraint->kept[count++] = &c->state;
-    memset(constraint->mask_of, 0, constraint_size.states * sizeof *constraint->mask_of);
+    for (uint32_t i = 0; i < path_count; i++)
+        constraint->kept[count++] = &constraint->path[i];
+    memset(constraint->mask_of, 0, constraint->size.states * sizeof *constraint->mask_of);
     memset(constraint->mask_states, 0, (MASKS + 1) * sizeof *constraint->mask_states);
     automaton_forget(constraint->automaton, constraint->kept, count);
 }
@@ -243,6 +238,7 @@ static uint32_t step_token(struct weir_constraint *constraint, uint32_t state, i
         if (!names(constraint, i, id))
             continue;
         const uint32_t named = automaton_step(automaton, state, RULES_SYMBOL_TOKEN + i);
+        constraint->is_narrow |= next == AUTOMATON_CUT || named == AUTOMATON_CUT;
         next = named == AUTOMATON_FULL ? named : automaton_join(automaton, next, named);
     }
     return next;
@@ -252,7 +248,7 @@ static uint32_t read_text(struct constraint_cursor *cursor, const char *text, si
 {
     uint32_t next = step_text(cursor->constraint, cursor->state, text, length);
     if (next == AUTOMATON_FULL) {
-        forget(cursor->constraint);
+        forget(cursor->constraint, 0);
         next = step_text(cursor->constraint, cursor->state, text, length);
     }
     return next == AUTOMATON_FULL ? AUTOMATON_CUT : next;
@@ -262,7 +258,7 @@ static uint32_t read_token(struct constraint_cursor *cursor, int32_t id)
 {
     uint32_t next = step_token(cursor->constraint, cursor->state, id);
     if (next == AUTOMATON_FULL) {
-        forget(cursor->constraint);
+        forget(cursor->constraint, 0);
         next = step_token(cursor->constraint, cursor->state, id);
     }
     return next == AUTOMATON_FULL ? AUTOMATON_CUT : next;
@@ -271,18 +267,26 @@ static uint32_t read_token(struct constraint_cursor *cursor, int32_t id)
 void constraint_accept(struct constraint_cursor *cursor, int32_t id)
 {
     const struct weir_constraint *constraint = cursor->constraint;
-    if (id >= 0 && (uint32_t)id < constraint->tokens && !has_bit(constraint->ends, id))
+    if (id >= 0 && (uint32_t)id < constraint->pieces->tokens &&
+        !bits_have(constraint->pieces->ends, (uint32_t)id))
         cursor->state = read_token(cursor, id);
+}
+
+/* Whether a state can go on; one that cannot be followed is refused, which is told. */
+static bool goes_on(struct weir_constraint *constraint, uint32_t state)
+{
+    constraint->is_narrow |= state == AUTOMATON_CUT;
+    return state > AUTOMATON_CUT;
 }
 
 bool constraint_allows(struct constraint_cursor *cursor, int32_t id)
 {
     const struct weir_constraint *constraint = cursor->constraint;
-    if ((uint32_t)id >= constraint->tokens)
+    if ((uint32_t)id >= constraint->pieces->tokens)
         return false;
-    if (has_bit(constraint->ends, id))
+    if (bits_have(constraint->pieces->ends, (uint32_t)id))
         return automaton_is_whole(constraint->automaton, cursor->state);
-    return read_token(cursor, id) > AUTOMATON_CUT;
+    return goes_on(cursor->constraint, read_token(cursor, id));
 }
 
 void constraint_read(struct constraint_cursor *cursor, const char *text, size_t length)
@@ -292,29 +296,56 @@ void constraint_read(struct constraint_cursor *cursor, const char *text, size_t 
 
 bool constraint_can_read(struct constraint_cursor *cursor, const char *text, size_t length)
 {
-    return read_text(cursor, text, length) > AUTOMATON_CUT;
+    return goes_on(cursor->constraint, read_text(cursor, text, length));
 }
 
 /* ---- masks ----------------------------------------------------------------------------------- */
 
-/* Adds the tokens that terminals allow. */
-static bool add_named(struct weir_constraint *constraint, uint32_t state, bool hard, uint64_t *mask,
-                      bool *is_cut)
+/* Adds the tokens whose text can be read. States that were found are forgotten where there is no
+ * room, and found again if need be: what is live is the path alone. */
+static void add_texts(struct constraint_cursor *cursor, uint64_t *mask, bool *is_narrow)
 {
-    const struct weir_grammar *grammar = constraint->grammar;
-    for (uint32_t i = 0; i < grammar->tokens_count; i++) {
-        const uint32_t next = automaton_step(constraint->automaton, state, RULES_SYMBOL_TOKEN + i);
-        if (next == AUTOMATON_FULL && !hard)
-            return false;
-        *is_cut |= next == AUTOMATON_FULL || next == AUTOMATON_CUT;
-        if (next == AUTOMATON_FULL || next <= AUTOMATON_CUT)
+    struct weir_constraint *constraint = cursor->constraint;
+    struct trie_walk walk = {.trie = &constraint->pieces->trie, .path = constraint->path};
+    uint32_t forgets = 0, stuck_at = UINT32_MAX;
+    walk.path[0] = cursor->state;
+    while (!trie_walk(&walk, constraint->automaton, mask)) {
+        if (walk.at == stuck_at || forgets == MASK_FORGETS_MAX) {
+            trie_walk_skip(&walk);
             continue;
-        for (uint32_t id = 0; id < constraint->tokens; id++) {
-            if (names(constraint, i, (int32_t)id) && !has_bit(constraint->ends, (int32_t)id))
-                set_bit(mask, (int32_t)id);
+        }
+        stuck_at = walk.at;
+        forgets++;
+        forget(constraint, trie_walk_states(&walk));
+    }
+    *is_narrow |= walk.is_cut;
+}
+
+/* What a terminal makes of the cursor's state. */
+static uint32_t step_named(struct constraint_cursor *cursor, uint32_t terminal)
+{
+    struct automaton *automaton = cursor->constraint->automaton;
+    uint32_t next = automaton_step(automaton, cursor->state, RULES_SYMBOL_TOKEN + terminal);
+    if (next == AUTOMATON_FULL) {
+        forget(cursor->constraint, 0);
+        next = automaton_step(automaton, cursor->state, RULES_SYMBOL_TOKEN + terminal);
+    }
+    return next == AUTOMATON_FULL ? AUTOMATON_CUT : next;
+}
+
+/* Adds the tokens that terminals allow. */
+static void add_named(struct constraint_cursor *cursor, uint64_t *mask, bool *is_narrow)
+{
+    const struct weir_constraint *constraint = cursor->constraint;
+    const struct pieces *pieces = constraint->pieces;
+    for (uint32_t i = 0; i < constraint->grammar->tokens_count; i++) {
+        const uint32_t next = step_named(cursor, i);
+        *is_narrow |= next == AUTOMATON_CUT;
+        for (uint32_t id = 0; id < pieces->tokens && next > AUTOMATON_CUT; id++) {
+            if (names(constraint, i, (int32_t)id) && !bits_have(pieces->ends, id))
+                bits_set(mask, id);
         }
     }
-    return true;
 }
 
 static bool is_empty(const uint64_t *mask, uint32_t words)
@@ -326,27 +357,26 @@ static bool is_empty(const uint64_t *mask, uint32_t words)
     return true;
 }
 
-/* *is_cut: the end is allowed only because what could follow is more than can be followed. */
-static bool fill_mask(struct weir_constraint *constraint, uint32_t state, bool hard, uint64_t *mask,
-                      bool *is_cut)
+/* Fills the mask of the cursor's state; returns its flags. */
+static uint8_t fill_mask(struct constraint_cursor *cursor, uint64_t *mask)
 {
-    *is_cut = false;
-    memset(mask, 0, constraint->words * sizeof *mask);
-    if (!trie_walk(&constraint->trie, constraint->automaton, state, constraint->path, hard, mask,
-                   is_cut) ||
-        !add_named(constraint, state, hard, mask, is_cut))
-        return false;
-    const bool is_whole = automaton_is_whole(constraint->automaton, state);
-    const bool over = is_whole || is_empty(mask, constraint->words);
-    *is_cut &= over && !is_whole;
-    for (uint32_t i = 0; i < constraint->words && over; i++)
-        mask[i] |= constraint->ends[i];
-    return true;
+    const struct pieces *pieces = cursor->constraint->pieces;
+    bool is_narrow = false;
+    memset(mask, 0, pieces->words * sizeof *mask);
+    add_texts(cursor, mask, &is_narrow);
+    add_named(cursor, mask, &is_narrow);
+    const bool is_whole = automaton_is_whole(cursor->constraint->automaton, cursor->state);
+    const bool over = is_whole || is_empty(mask, pieces->words);
+    for (uint32_t i = 0; i < pieces->words && over; i++)
+        mask[i] |= pieces->ends[i];
+    if (!is_narrow)
+        return 0;
+    return over && !is_whole ? MASK_IS_CUT | MASK_IS_NARROW : MASK_IS_NARROW;
 }
 
 static uint64_t *mask_bits(const struct weir_constraint *constraint, uint32_t mask)
 {
-    return constraint->masks + (size_t)(mask - 1) * constraint->words;
+    return constraint->masks + (size_t)(mask - 1) * constraint->pieces->words;
 }
 
 /* The mask that was made longest ago is made anew. */
@@ -354,13 +384,8 @@ static uint32_t make_mask(struct constraint_cursor *cursor)
 {
     struct weir_constraint *constraint = cursor->constraint;
     const uint32_t mask = constraint->mask_next;
-    uint64_t *bits = mask_bits(constraint, mask);
-    bool *is_cut = &constraint->mask_is_cut[mask];
     constraint->mask_of[constraint->mask_states[mask]] = MASK_NONE;
-    if (!fill_mask(constraint, cursor->state, false, bits, is_cut)) {
-        forget(constraint);
-        fill_mask(constraint, cursor->state, true, bits, is_cut);
-    }
+    constraint->mask_flags[mask] = fill_mask(cursor, mask_bits(constraint, mask));
     constraint->mask_next = mask % MASKS + 1;
     constraint->mask_states[mask] = cursor->state;
     constraint->mask_of[cursor->state] = mask;
@@ -378,9 +403,20 @@ const uint64_t *constraint_mask(struct constraint_cursor *cursor, uint32_t *toke
     uint32_t mask = constraint->mask_of[cursor->state];
     if (mask == MASK_NONE)
         mask = make_mask(cursor);
-    *tokens = constraint->tokens;
-    constraint->is_cut |= constraint->mask_is_cut[mask];
+    *tokens = constraint->pieces->tokens;
+    constraint->is_cut |= (constraint->mask_flags[mask] & MASK_IS_CUT) != 0;
+    constraint->is_narrow |= (constraint->mask_flags[mask] & MASK_IS_NARROW) != 0;
     return mask_bits(constraint, mask);
+}
+
+uint32_t constraint_tokens(const struct weir_constraint *constraint)
+{
+    return constraint->pieces->tokens;
+}
+
+bool weir_constraint_is_narrow(const struct weir_constraint *constraint)
+{
+    return constraint->is_narrow;
 }
 
 bool weir_constraint_is_cut(const struct weir_constraint *constraint)

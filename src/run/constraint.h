@@ -4,12 +4,12 @@
  *
  * A token is allowed if its whole text can be read; one that ends generation, if the text may end;
  * a control token never, unless the grammar names it. Where this allows nothing, the text is as
- * good as over, and all tokens that end generation are allowed; weir_constraint_is_cut tells
- * whether that is the grammar's doing or for lack of room. */
+ * good as over, and all tokens that end generation are allowed, of which there is one at least;
+ * weir_constraint_is_cut tells whether that is the grammar's doing or for lack of room. */
 #ifndef RUN_CONSTRAINT_H
 #define RUN_CONSTRAINT_H
 
-#include "base/err.h"
+#include "grammar/automaton.h"
 
 /* Where a text is in the language of a constraint, which knows all its cursors. */
 struct constraint_cursor {
@@ -17,6 +17,14 @@ struct constraint_cursor {
     struct constraint_cursor *next;
     uint32_t state;
 };
+
+/* weir_constraint_open with room of another size. */
+enum weir_status constraint_open(struct weir_constraint **out, const struct weir_grammar *grammar,
+                                 const struct weir_tokenizer *tokenizer, struct automaton_size size,
+                                 struct weir_error *err);
+
+/* The tokens that a constraint knows, from 0 on. */
+uint32_t constraint_tokens(const struct weir_constraint *constraint);
 
 /* Puts a cursor at the beginning; it stays where it is in memory until it is detached. `behind`:
  * at most two newlines may come first. */

@@ -254,6 +254,11 @@ enum weir_status weir_sampler_constrain(struct weir_sampler *sampler,
                                         struct weir_constraint *constraint, const char *behind,
                                         struct weir_error *err)
 {
+    const uint32_t tokens = constraint == NULL ? 0 : constraint_tokens(constraint);
+    if (tokens > sampler->set.vocab)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "a constraint of %u tokens: the sampler chooses among %u", tokens,
+                       sampler->set.vocab);
     return guard_constrain(&sampler->guard, constraint, behind, err);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The tokenizer: special tokens, pre-tokens and merges put together. Knows no file format, and
- * nothing changes in it after it is built, so threads may share it. */
+ * nothing of its own changes after it is built, so threads may share it. */
 #include "text/tokenizer.h"
 
 #include <assert.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/once.h"
 #include "base/utf8.h"
 #include "text/bpe.h"
 #include "text/pretokenizer.h"
@@ -27,6 +28,7 @@ struct weir_tokenizer {
     uint32_t ends_count;
     int32_t *suppressed; /* ids never to be sampled */
     uint32_t suppressed_count;
+    struct once *once; /* for others */
 };
 
 /* ---- building -------------------------------------------------------------------------------- */
@@ -146,6 +148,7 @@ enum weir_status tokenizer_open(struct weir_tokenizer **out, const struct tokeni
     if (tokenizer == NULL)
         return WEIR_ERR_MEMORY;
     tokenizer->pretokenizer = source->pretokenizer;
+    TRY(once_open(&tokenizer->once, err));
     TRY(vocabulary_init(&tokenizer->vocabulary, source->tokens, source->types, source->tokens_count,
                         err));
     TRY(copy_suppressed(tokenizer, source, err));
@@ -166,6 +169,7 @@ void weir_tokenizer_close(struct weir_tokenizer *tokenizer)
 {
     if (tokenizer == NULL)
         return;
+    once_close(tokenizer->once);
     special_set_release(&tokenizer->specials);
     bpe_release(&tokenizer->bpe);
     vocabulary_release(&tokenizer->vocabulary);
@@ -446,4 +450,9 @@ uint32_t weir_tokenizer_suppressed(const struct weir_tokenizer *tokenizer, const
 int32_t weir_tokenizer_find(const struct weir_tokenizer *tokenizer, const char *text, size_t length)
 {
     return vocabulary_find(&tokenizer->vocabulary, (const uint8_t *)text, length);
+}
+
+struct once *tokenizer_once(const struct weir_tokenizer *tokenizer)
+{
+    return tokenizer->once;
 }

@@ -38,6 +38,9 @@ struct tokenizer_source {
 enum weir_status tokenizer_open(struct weir_tokenizer **out, const struct tokenizer_source *source,
                                 struct weir_error *err);
 
+/* A place for what another room makes of the tokenizer once; released with it. */
+struct once *tokenizer_once(const struct weir_tokenizer *tokenizer);
+
 /* ---- text that is trusted in part ------------------------------------------------------------ */
 
 /* Bytes [from, to) of a text. */

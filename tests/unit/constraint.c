@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -458,6 +459,7 @@ TEST(constraint_too_ambiguous)
         int steps = 0;
         CHECK_OK(constraint_attach(fixture->constraint, &cursor, false, &err), &err);
         CHECK(!weir_constraint_is_cut(fixture->constraint));
+        CHECK(!weir_constraint_is_narrow(fixture->constraint));
         for (; steps < 124; steps++) {
             const int32_t next = steps < 100 ? 'x' : 'a';
             const uint64_t *mask = constraint_mask(&cursor, &tokens);
@@ -469,6 +471,7 @@ TEST(constraint_too_ambiguous)
         }
         CHECK(steps > 108 && steps < 124);
         CHECK(weir_constraint_is_cut(fixture->constraint));
+        CHECK(weir_constraint_is_narrow(fixture->constraint));
         CHECK(!constraint_allows(&cursor, 'a'));
         constraint_accept(&cursor, 'a');
         constraint_mask(&cursor, &tokens);
@@ -592,5 +595,151 @@ TEST(constraint_alloc)
 {
     struct fixture *fixture = open_fixture("root ::= \"a\" <think> | !<[7]>");
     alloc_test(alloc_constraint, fixture);
+    close_fixture(fixture);
+}
+
+/* ---- vocabularies ---------------------------------------------------------------------------- */
+
+/* A text could not end. */
+TEST(constraint_needs_a_token_that_ends)
+{
+    struct toy_vocab *vocab = calloc(1, sizeof *vocab);
+    struct weir_tokenizer *tokenizer;
+    struct weir_grammar *grammar;
+    struct weir_constraint *constraint;
+    struct weir_error err = {0};
+    CHECK(vocab != NULL);
+    toy_vocab_init(vocab, PRETOKENIZER_QWEN35);
+    vocab->source.eos = -1;
+    CHECK_OK(tokenizer_open(&tokenizer, &vocab->source, &err), &err);
+    CHECK_OK(weir_grammar_open_gbnf(&grammar, "root ::= \"a\"", 12, &err), &err);
+    CHECK_INT(weir_constraint_open(&constraint, grammar, tokenizer, &err), WEIR_ERR_ARGUMENT);
+    CHECK_TEXT(err.text, "grammar: the vocabulary has no token that ends generation");
+    weir_grammar_close(grammar);
+    weir_tokenizer_close(tokenizer);
+    free(vocab);
+}
+
+/* What is allowed must be among what is chosen from. */
+TEST(constraint_of_more_tokens_than_the_sampler)
+{
+    struct fixture *fixture = open_fixture("root ::= \"a\"");
+    struct weir_sampler_options options;
+    struct weir_sampler *sampler;
+    struct weir_error err = {0};
+    char expected[128];
+    weir_sampler_options_init(&options);
+    CHECK_OK(
+        weir_sampler_open(&sampler, &options, fixture->tokens - 1, 64, fixture->tokenizer, &err),
+        &err);
+    CHECK_INT(weir_sampler_constrain(sampler, fixture->constraint, NULL, &err), WEIR_ERR_ARGUMENT);
+    snprintf(expected, sizeof expected, "a constraint of %u tokens: the sampler chooses among %u",
+             fixture->tokens, fixture->tokens - 1);
+    CHECK_TEXT(err.text, expected);
+    CHECK_OK(weir_sampler_constrain(sampler, NULL, NULL, &err), &err);
+    weir_sampler_close(sampler);
+    close_fixture(fixture);
+}
+
+/* With little room masks are found piece by piece, and what was found is forgotten on the way: they
+ * are the same, unless it is told that something was left out. Returns how often it was. */
+static int compare_little_room(struct fixture *fixture, struct automaton_size size, uint64_t stream)
+{
+    struct weir_constraint *little;
+    struct constraint_cursor cursors[2], other;
+    struct weir_error err = {0};
+    int narrow = 0;
+    CHECK_OK(constraint_open(&little, fixture->grammar, fixture->tokenizer, size, &err), &err);
+    CHECK_OK(constraint_attach(fixture->constraint, &cursors[0], false, &err), &err);
+    CHECK_OK(constraint_attach(little, &other, false, &err), &err);
+    CHECK_OK(constraint_attach(little, &cursors[1], false, &err), &err);
+    for (uint64_t i = 0; i < 60; i++) {
+        uint32_t tokens;
+        const uint64_t *mask = constraint_mask(&cursors[0], &tokens);
+        const uint64_t *same = constraint_mask(&cursors[1], &tokens);
+        const size_t bytes = (tokens / 64 + 1) * sizeof *mask;
+        const bool is_same = memcmp(mask, same, bytes) == 0;
+        CHECK(is_same || weir_constraint_is_narrow(little));
+        narrow += weir_constraint_is_narrow(little);
+        const int32_t id = choose(fixture, mask, rng_bits(test_seed(), stream, i));
+        if (id < 0 || !is_same)
+            break;
+        constraint_accept(&cursors[0], id);
+        constraint_accept(&cursors[1], id);
+    }
+    weir_constraint_close(little);
+    constraint_detach(&cursors[0]);
+    return narrow;
+}
+
+TEST(constraint_masks_are_the_same_with_little_room)
+{
+    static const struct automaton_size size = {1 << 9, 1 << 6, 1 << 10};
+    static const struct automaton_size less = {1 << 7, 1 << 4, 1 << 6};
+    for (size_t i = 0; i < sizeof grammars / sizeof grammars[0]; i++) {
+        struct fixture *fixture = open_fixture(grammars[i]);
+        CHECK_INT(compare_little_room(fixture, size, 1000 + i), 0);
+        CHECK_INT(compare_little_room(fixture, less, 2000 + i), 0);
+        close_fixture(fixture);
+    }
+}
+
+static void *open_and_ask(void *argument)
+{
+    const struct fixture *fixture = argument;
+    struct weir_constraint *constraint;
+    struct constraint_cursor cursor;
+    struct weir_error err = {0};
+    uint32_t tokens;
+    CHECK_OK(weir_constraint_open(&constraint, fixture->grammar, fixture->tokenizer, &err), &err);
+    CHECK_OK(constraint_attach(constraint, &cursor, false, &err), &err);
+    CHECK(has_bit(constraint_mask(&cursor, &tokens), 'a'));
+    weir_constraint_close(constraint);
+    return NULL;
+}
+
+/* Threads share a tokenizer; who comes first makes its tree. */
+TEST(constraint_opened_by_threads_at_once)
+{
+    enum { THREADS = 4 };
+    struct fixture *fixture = open_fixture("root ::= \"a\"");
+    struct weir_error err = {0};
+    pthread_t threads[THREADS];
+    weir_constraint_close(fixture->constraint);
+    weir_tokenizer_close(fixture->tokenizer);
+    fixture->constraint = NULL;
+    CHECK_OK(tokenizer_open(&fixture->tokenizer, &fixture->vocab.source, &err), &err);
+    for (int i = 0; i < THREADS; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, open_and_ask, fixture), 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK_INT(pthread_join(threads[i], NULL), 0);
+    close_fixture(fixture);
+}
+
+/* The first of a tokenizer, which makes its tree. */
+static void alloc_first(void *argument)
+{
+    const struct fixture *fixture = argument;
+    struct weir_tokenizer *tokenizer;
+    struct weir_constraint *constraint = NULL;
+    struct weir_error err = {0};
+    enum weir_status status = tokenizer_open(&tokenizer, &fixture->vocab.source, &err);
+    if (status == WEIR_OK) {
+        status = weir_constraint_open(&constraint, fixture->grammar, tokenizer, &err);
+        CHECK((constraint == NULL) == (status != WEIR_OK));
+        weir_constraint_close(constraint);
+        if (status != WEIR_OK) { /* what failed once is made by the next */
+            CHECK_OK(weir_constraint_open(&constraint, fixture->grammar, tokenizer, &err), &err);
+            weir_constraint_close(constraint);
+        }
+        weir_tokenizer_close(tokenizer);
+    }
+    CHECK_INT(status, alloc_failed() ? WEIR_ERR_MEMORY : WEIR_OK);
+}
+
+TEST(constraint_alloc_first)
+{
+    struct fixture *fixture = open_fixture("root ::= \"a\"");
+    alloc_test(alloc_first, fixture);
     close_fixture(fixture);
 }
