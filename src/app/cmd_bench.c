@@ -11,6 +11,7 @@
 #include "app/loaded.h"
 #include "app/machine.h"
 #include "app/prompt.h"
+#include "app/shipped.h"
 #include "app/speculation.h"
 #include "base/cpu.h"
 #include "base/err.h"
@@ -59,6 +60,9 @@ static const double BEYOND = 1.05;
 struct bench {
     const struct call *call;
     const struct bench_options *options;
+    const char *const *models; /* [models_count] */
+    uint64_t models_count;
+    char shipped[SHIPPED_PATH_MAX]; /* the only one, if none is named */
     const struct number_list *axes[AXES];
     struct part *parts;
     uint64_t parts_count, parts_capacity;
@@ -78,11 +82,33 @@ struct bench {
 
 /* ---- what is to be done ---------------------------------------------------------------------- */
 
-/* Rounds are of generation alone. */
+static enum weir_status choose_models(struct bench *bench, struct weir_error *err)
+{
+    const struct call *call = bench->call;
+    const struct text_list *named = &call->options->bench.models;
+    bench->models = (const char *const *)named->items;
+    bench->models_count = named->count;
+    if (named->count > 0)
+        return WEIR_OK;
+    bench->models = &call->options->model;
+    bench->models_count = 1;
+    return shipped_choose(bench->shipped, call->options, call->log, err);
+}
+
+static bool has_tokens(const struct number_list *list)
+{
+    for (uint64_t i = 0; i < list->count; i++) {
+        if (list->items[i] > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Rounds are of generation alone; -p 0, as scripts for others say, asks for no more. */
 static enum weir_status choose_rounds(struct bench *bench, struct weir_error *err)
 {
     const struct options *options = bench->call->options;
-    const bool has_prompts = options->bench.prompts.count > 0 || options->bench.pairs.count > 0;
+    const bool has_prompts = has_tokens(&options->bench.prompts) || options->bench.pairs.count > 0;
     bench->has_rounds = args_given(bench->call->given, COMMAND_BENCH, "--spec-type") != GIVEN_NOT;
     if (!bench->has_rounds)
         return options->prompt_file == NULL
@@ -453,10 +479,9 @@ out:
 
 static enum weir_status run_models(struct bench *bench, struct weir_error *err)
 {
-    const struct text_list *models = &bench->options->models;
     enum weir_status status = WEIR_OK;
-    for (uint64_t i = 0; i < models->count; i++)
-        TRY(run_model(bench, models->items[i], err));
+    for (uint64_t i = 0; i < bench->models_count; i++)
+        TRY(run_model(bench, bench->models[i], err));
     for (int i = 0; i < 2; i++)
         bench_table_end(&bench->tables[i]);
     TRY(output_finish(&bench->output, err));
@@ -514,15 +539,13 @@ static enum weir_status bench_open(struct bench *bench, struct weir_error *err)
 {
     struct bench_options *options = &bench->call->options->bench;
     enum weir_status status;
-    if (options->models.count == 0)
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "no model: name a GGUF file with --model or as first argument");
+    TRY(choose_models(bench, err));
     TRY(choose_rounds(bench, err));
     TRY(fill_defaults(options, bench->has_rounds, err));
     name_axes(bench);
     TRY(add_parts(bench, err));
     const uint64_t lengths = bench->has_rounds ? (uint64_t)count_lengths(bench) : 1;
-    const uint64_t tests = bench->parts_count * options->models.count;
+    const uint64_t tests = bench->parts_count * bench->models_count;
     if (!size_mul(count_combinations(bench), tests, &bench->tests))
         bench->tests = UINT64_MAX;
     bench->samples =

@@ -6,6 +6,7 @@
 #include "app/acceptance.h"
 #include "app/eval_mtp.h"
 #include "app/interrupt.h"
+#include "app/shipped.h"
 #include "app/windows.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -106,13 +107,10 @@ static enum weir_status count_drafts(const struct call *call, struct weir_error 
     return acceptance_run(call, err);
 }
 
-enum weir_status command_eval(const struct call *call, struct weir_error *err)
+/* Of the text of --file or --tokens. */
+static enum weir_status eval_text(const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
-    if (options->kl != NULL || options->kl_divergence)
-        return compare(call, err);
-    if (options->mtp_drafts > 0)
-        return count_drafts(call, err);
     const enum weir_status status = prompt_check(options, "--file and --tokens", err);
     if (status != WEIR_OK)
         return status;
@@ -124,4 +122,16 @@ enum weir_status command_eval(const struct call *call, struct weir_error *err)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "only one of --logits and --kl-divergence-base may be given");
     return options->logits != NULL ? eval_logits(call, err) : perplexity_run(call, err);
+}
+
+enum weir_status command_eval(const struct call *call, struct weir_error *err)
+{
+    const struct options *options = call->options;
+    char shipped[SHIPPED_PATH_MAX];
+    const enum weir_status status = shipped_choose(shipped, call->options, call->log, err);
+    if (status != WEIR_OK)
+        return status;
+    if (options->kl != NULL || options->kl_divergence)
+        return compare(call, err);
+    return options->mtp_drafts > 0 ? count_drafts(call, err) : eval_text(call, err);
 }

@@ -4,6 +4,7 @@
 
 #include "app/loaded.h"
 #include "app/output.h"
+#include "app/shipped.h"
 #include "base/err.h"
 
 static void print_bytes(struct output *output, const char *name, uint64_t bytes)
@@ -117,7 +118,9 @@ enum weir_status command_inspect(const struct call *call, struct weir_error *err
 {
     struct loaded loaded = {0};
     struct output output = {0};
+    char shipped[SHIPPED_PATH_MAX];
     enum weir_status status;
+    TRY(shipped_choose(shipped, call->options, call->log, err));
     TRY(loaded_open_model(&loaded, call->options, call->log, err));
     TRY(output_open(&output, NULL, err));
     TRY(print_parts(&output, &loaded, call, err));

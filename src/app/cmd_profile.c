@@ -9,6 +9,7 @@
 #include "app/profile_report.h"
 #include "app/profile_run.h"
 #include "app/profile_sums.h"
+#include "app/shipped.h"
 #include "base/cpu.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -33,6 +34,7 @@ struct profiling {
     bool is_total;
     uint64_t points, points_done; /* of all numbers of threads */
     char model[MODEL_TEXT_MAX];
+    char shipped[SHIPPED_PATH_MAX]; /* the model that is opened if none is named */
     bool is_dry;
     struct output output;
     struct profile_report report;
@@ -90,10 +92,6 @@ static enum weir_status check_source(const struct profiling *p, struct weir_erro
     if (is_named && options->size != NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "--size is of a model that is not there, but %s is",
                        file);
-    if (file == NULL && options->size == NULL)
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "no model: name a GGUF file with --model or as first argument, or a public "
-                       "one with --size");
     if (args_given(p->call->given, COMMAND_PROFILE, "--tolerance") == GIVEN_BY_WORD)
         return err_set(err, WEIR_ERR_ARGUMENT, "--tolerance belongs to --diff");
     if (options->size == NULL && (options->type != NULL || options->output_type != NULL))
@@ -105,10 +103,12 @@ static enum weir_status open_model(struct profiling *p, struct weir_error *err)
 {
     struct weir_model_info info;
     enum weir_status status;
-    if (p->options->size != NULL)
+    if (p->options->size != NULL) {
         TRY(open_size(p, err));
-    else
+    } else {
+        TRY(shipped_choose(p->shipped, p->call->options, p->call->log, err));
         TRY(loaded_open_model(&p->loaded, p->call->options, p->call->log, err));
+    }
     weir_model_info(p->loaded.model, &info);
     snprintf(p->model, sizeof p->model, "%s %s %s%s", info.architecture, info.size,
              info.is_type_guessed ? "(guessed) " : "", info.file_type);

@@ -5,6 +5,7 @@
 #include "app/loaded.h"
 #include "app/output.h"
 #include "app/prompt.h"
+#include "app/shipped.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -51,10 +52,11 @@ enum weir_status command_tokenize(const struct call *call, struct weir_error *er
                            (options->parse_special ? WEIR_ENCODE_PARSE_SPECIAL : 0);
     struct loaded loaded = {0};
     struct ids ids = {0};
-    char *text = NULL;
+    char *text = NULL, shipped[SHIPPED_PATH_MAX];
     size_t length;
     enum weir_status status;
     TRY(prompt_check(options, "--prompt, --file and --stdin", err));
+    TRY(shipped_choose(shipped, call->options, call->log, err));
     TRY(loaded_open_model(&loaded, options, call->log, err));
     TRY(weir_tokenizer_open(&loaded.tokenizer, loaded.model, err));
     TRY(prompt_read_text(options, false, &text, &length, err));

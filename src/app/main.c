@@ -45,18 +45,20 @@ static const struct command commands[] = {
         .bare = {"--model"},
         .cache = WEIR_CACHE_F16,
         .run = command_inspect,
-        .usage = "[-m] FILE [--weights] [--plan] [--memory] [flags]",
+        .usage = "[[-m] FILE] [--weights] [--plan] [--memory] [flags]",
         .summary = "show what a model file holds, computes and needs",
-        .details = "Prints the metadata of a model, or what the flags ask for, without loading it.",
+        .details = "Prints the metadata of a model, or what the flags ask for, without loading it; of "
+                   "the small\nmodel that ships with weir if none is named.",
     },
     {
         .name = "tokenize",
         .id = COMMAND_TOKENIZE,
         .bare = {"--model"},
         .run = command_tokenize,
-        .usage = "[-m] FILE (-p TEXT | -f FILE | --stdin) [flags]",
+        .usage = "[[-m] FILE] (-p TEXT | -f FILE | --stdin) [flags]",
         .summary = "show the tokens of a text",
-        .details = "Prints the tokens of a text, one a line: id and text.",
+        .details = "Prints the tokens of a text, one a line: id and text. Without a model they are "
+                   "those of the\nsmall one that ships with weir.",
         .familiar_name = "llama-tokenize",
     },
     {
@@ -75,10 +77,11 @@ static const struct command commands[] = {
         .bare = {"--model"},
         .cache = WEIR_CACHE_F32,
         .run = command_eval,
-        .usage = "[-m] FILE (-f TEXT | --tokens FILE [--logits FILE] | --kl FILE) [flags]",
+        .usage = "[[-m] FILE] (-f TEXT | --tokens FILE [--logits FILE] | --kl FILE) [flags]",
         .summary = "measure perplexity, compare models, or write logits",
         .details = "Prints the perplexity of a text or of token ids, or how far a model is from "
-                   "another, or\nwrites the logits after each given token.",
+                   "another, or\nwrites the logits after each given token. Without a model it takes the small "
+                   "one that ships\nwith weir.",
         .familiar_name = "llama-perplexity",
     },
     {
@@ -87,11 +90,12 @@ static const struct command commands[] = {
         .bare = {"--model", "--model", "--model", "--model"},
         .cache = WEIR_CACHE_F16,
         .run = command_bench,
-        .usage = "[-m] FILE... [-p N,...] [-n N,...] [-d N,...] [flags]\n"
+        .usage = "[[-m] FILE...] [-p N,...] [-n N,...] [-d N,...] [flags]\n"
                  "       weir bench --probe",
         .summary = "measure the speed of models, or of the machine",
         .details = "Times prompts and generation, in all combinations of what the lists say, and "
-                   "prints a row\nfor each: tokens a second, mean and standard deviation.",
+                   "prints a row\nfor each: tokens a second, mean and standard deviation. Without a model "
+                   "it takes the small\none that ships with weir.",
         .familiar_name = "llama-bench",
     },
     {
@@ -100,13 +104,14 @@ static const struct command commands[] = {
         .bare = {"--model"},
         .cache = WEIR_CACHE_F16,
         .run = command_profile,
-        .usage = "[-m] FILE [--mode MODE] [--ctx N,...] [flags]\n"
+        .usage = "[[-m] FILE] [--mode MODE] [--ctx N,...] [flags]\n"
                  "       weir profile --size SIZE [--type TYPE] [--bandwidth X] [flags]\n"
                  "       weir profile --diff OLD NEW [--by X] [--tolerance PERCENT] [-o FORM]",
         .summary = "show where the bytes and the time of a step go",
         .details = "Runs steps of a model and prints, op by op summed up, the bytes that they "
                    "touch, the time that\nthey take and what the machine could do; or the bytes "
-                   "alone, of a model that need not be there.",
+                   "alone, of a model that need not be there. Without a model it takes the\nsmall one "
+                   "that ships with weir.",
         .help = sizes_help,
     },
     {

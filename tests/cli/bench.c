@@ -467,8 +467,6 @@ TEST(bench_bad_values_are_refused)
 TEST(bench_bad_combinations_are_refused)
 {
     char expected[256];
-    CHECK_REFUSED(RUN_PROGRAM("bench"),
-                  "no model: name a GGUF file with --model or as first argument");
     CHECK_REFUSED(RUN_PROGRAM("bench", MODEL, "-p", "0", "-n", "0"),
                   "nothing to measure: -p, -n and -pg name no tokens");
     CHECK_REFUSED(RUN_PROGRAM("bench", MODEL, "-p", "2000000000", "-d", "2000000000"),

@@ -135,7 +135,7 @@ TEST(bench_rounds_of_a_text)
 TEST(bench_rounds_table)
 {
     const struct program_result *result =
-        RUN_PROGRAM("bench", MODEL, "-n", "2", "-r", "1", "--spec-type", "draft-mtp",
+        RUN_PROGRAM("bench", MODEL, "-p", "0", "-n", "2", "-r", "1", "--spec-type", "draft-mtp",
                     "--spec-draft-n-max", "1", "--spec-draft-vocab", "64");
     CHECK_INT(result->status, 0);
     CHECK_HAS(result->out, "|            test | drafts         |                  t/s | t/round | "
@@ -161,7 +161,7 @@ TEST(bench_rounds_refuse_what_they_have_no_place_for)
         "--spec-type measures generation: -p and -pg have no place, -d and --file say what it "
         "continues";
     char text[256];
-    CHECK_REFUSED(RUN_PROGRAM("bench", MODEL, "--spec-type", "none", "-p", "8"), place);
+    CHECK_REFUSED(RUN_PROGRAM("bench", MODEL, "--spec-type", "none", "-p", "0,8"), place);
     CHECK_REFUSED(RUN_PROGRAM("bench", MODEL, "--spec-type", "none", "-pg", "8,8"), place);
     CHECK_REFUSED(RUN_PROGRAM("bench", MODEL, "--spec-type", "none", "-d", "8", "-f", MODEL),
                   "only one of -d and --file may be given");

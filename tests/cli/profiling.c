@@ -447,9 +447,6 @@ TEST(profiling_table_by_class_shares_the_time)
 
 TEST(profiling_refuses_what_means_nothing)
 {
-    CHECK_REFUSED(RUN_PROGRAM("profile"),
-                  "no model: name a GGUF file with --model or as first argument, or a public one "
-                  "with --size");
     CHECK_REFUSED(RUN_PROGRAM("profile", "a.gguf", "--size", "9B"),
                   "--size is of a model that is not there, but a.gguf is");
     CHECK_REFUSED(RUN_PROGRAM("profile", "a.gguf", "--type", "q4_0"),

@@ -202,6 +202,41 @@ TEST(shipped_model_is_taken_where_none_is_named)
     CHECK_INT(run_program(&call)->status, 1);
 }
 
+/* What is printed of the model that is named, and of none: the same, and that is told. */
+TEST(shipped_model_is_taken_by_all_that_look_at_one)
+{
+    static const struct {
+        const char *words[10];
+        bool is_timed;
+    } looks[] = {
+        {{"tokenize", "-p", "Once upon a time"}, false},
+        {{"inspect", "--plan"}, false},
+        {{"eval", "-f", "-", "-c", "8"}, false},
+        {{"profile", "--dry-run"}, false},
+        {{"bench", "-p", "1", "-n", "0", "-r", "1", "-o", "jsonl"}, true},
+    };
+    static const char text[] = "Once upon a time there was a miller named Flora. She had a mill.";
+    for (size_t i = 0; i < sizeof looks / sizeof looks[0]; i++) {
+        struct program_call call = {.input = text};
+        size_t words = 0;
+        for (; looks[i].words[words] != NULL; words++)
+            call.words[words] = looks[i].words[words];
+        const struct program_result *result = run_program(&call);
+        CHECK_INT(result->status, 0);
+        CHECK_HAS(result->err, "no model is named: this is /");
+        char *without = strdup(result->out);
+        CHECK(without != NULL && without[0] != 0);
+        call.words[words] = "-m";
+        call.words[words + 1] = MODEL;
+        result = run_program(&call);
+        CHECK_INT(result->status, 0);
+        CHECK(strstr(result->err, "no model is named") == NULL);
+        if (!looks[i].is_timed)
+            CHECK_TEXT(result->out, without);
+        free(without);
+    }
+}
+
 /* ---- quantizing ------------------------------------------------------------------------------ */
 
 enum {
