@@ -408,7 +408,8 @@ static enum weir_status run_prompt(struct run *run, struct weir_error *err)
     TRY(generate(run, err));
 out:
     if (status == WEIR_OK || status == WEIR_ERR_CANCELLED) {
-        enum weir_status end = end_output(run, status == WEIR_OK, err);
+        const bool is_whole = status == WEIR_OK && !constrained_is_cut(&run->constrained);
+        enum weir_status end = end_output(run, is_whole, err);
         if (end == WEIR_OK)
             end = keep_end(&run->keep, run->first, &run->said, err);
         if (run->options->show_timings) {
@@ -418,6 +419,8 @@ out:
         }
         if (end != WEIR_OK)
             status = end;
+        else if (status == WEIR_OK)
+            status = constrained_check(&run->constrained, run->log, err);
     }
     return status;
 }

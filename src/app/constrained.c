@@ -83,3 +83,20 @@ enum weir_status constrained_begin(struct constrained *constrained, struct weir_
         return WEIR_OK;
     return weir_sampler_constrain(sampler, constrained->constraint, NULL, err);
 }
+
+bool constrained_is_cut(const struct constrained *constrained)
+{
+    return constrained->constraint != NULL && weir_constraint_is_cut(constrained->constraint);
+}
+
+enum weir_status constrained_check(const struct constrained *constrained, struct log *log,
+                                   struct weir_error *err)
+{
+    if (constrained_is_cut(constrained))
+        return err_set(err, WEIR_ERR_UNSUPPORTED,
+                       "the grammar became too ambiguous: the text ends before it is complete");
+    if (constrained->constraint != NULL && weir_constraint_is_narrow(constrained->constraint))
+        log_print(log, WEIR_LOG_WARNING,
+                  "the grammar is very ambiguous: some tokens that it may allow were not");
+    return WEIR_OK;
+}

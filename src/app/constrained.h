@@ -3,7 +3,7 @@
 #ifndef APP_CONSTRAINED_H
 #define APP_CONSTRAINED_H
 
-#include "app/options.h"
+#include "app/log.h"
 
 /* Set to zero to begin. */
 struct constrained {
@@ -22,6 +22,12 @@ void constrained_close(struct constrained *constrained);
 
 /* Holds what the sampler chooses from now on to the grammar, if there is one. */
 enum weir_status constrained_begin(struct constrained *constrained, struct weir_sampler *sampler,
+                                   struct weir_error *err);
+
+/* Whether a text had to end before it was complete, since the grammar had become too ambiguous. */
+bool constrained_is_cut(const struct constrained *constrained);
+/* An error if that was so; a warning if texts that are right could not all be chosen. */
+enum weir_status constrained_check(const struct constrained *constrained, struct log *log,
                                    struct weir_error *err);
 
 #endif

@@ -47,8 +47,9 @@ static const struct command commands[] = {
         .run = command_inspect,
         .usage = "[[-m] FILE] [--weights] [--plan] [--memory] [flags]",
         .summary = "show what a model file holds, computes and needs",
-        .details = "Prints the metadata of a model, or what the flags ask for, without loading it; of "
-                   "the small\nmodel that ships with weir if none is named.",
+        .details =
+            "Prints the metadata of a model, or what the flags ask for, without loading it; of "
+            "the small\nmodel that ships with weir if none is named.",
     },
     {
         .name = "tokenize",
@@ -80,8 +81,8 @@ static const struct command commands[] = {
         .usage = "[[-m] FILE] (-f TEXT | --tokens FILE [--logits FILE] | --kl FILE) [flags]",
         .summary = "measure perplexity, compare models, or write logits",
         .details = "Prints the perplexity of a text or of token ids, or how far a model is from "
-                   "another, or\nwrites the logits after each given token. Without a model it takes the small "
-                   "one that ships\nwith weir.",
+                   "another, or\nwrites the logits after each given token. Without a model it "
+                   "takes the small\none that ships with weir.",
         .familiar_name = "llama-perplexity",
     },
     {
@@ -93,9 +94,10 @@ static const struct command commands[] = {
         .usage = "[[-m] FILE...] [-p N,...] [-n N,...] [-d N,...] [flags]\n"
                  "       weir bench --probe",
         .summary = "measure the speed of models, or of the machine",
-        .details = "Times prompts and generation, in all combinations of what the lists say, and "
-                   "prints a row\nfor each: tokens a second, mean and standard deviation. Without a model "
-                   "it takes the small\none that ships with weir.",
+        .details =
+            "Times prompts and generation, in all combinations of what the lists say, and "
+            "prints a row\nfor each: tokens a second, mean and standard deviation. Without a model "
+            "it takes the small\none that ships with weir.",
         .familiar_name = "llama-bench",
     },
     {
@@ -108,10 +110,11 @@ static const struct command commands[] = {
                  "       weir profile --size SIZE [--type TYPE] [--bandwidth X] [flags]\n"
                  "       weir profile --diff OLD NEW [--by X] [--tolerance PERCENT] [-o FORM]",
         .summary = "show where the bytes and the time of a step go",
-        .details = "Runs steps of a model and prints, op by op summed up, the bytes that they "
-                   "touch, the time that\nthey take and what the machine could do; or the bytes "
-                   "alone, of a model that need not be there. Without a model it takes the\nsmall one "
-                   "that ships with weir.",
+        .details =
+            "Runs steps of a model and prints, op by op summed up, the bytes that they "
+            "touch, the time that\nthey take and what the machine could do; or the bytes "
+            "alone, of a model that need not be there. Without a model it takes the\nsmall one "
+            "that ships with weir.",
         .help = sizes_help,
     },
     {

@@ -17,7 +17,7 @@ struct chat_answer {
     struct message message; /* what was said */
     struct stop stop;
     struct weir_detokenizer detokenizer;
-    char *text; /* [capacity]: what a stop text may begin with, and what a piece adds */
+    char *text; /* what a stop text may begin with, and what a piece adds */
     size_t held;
     bool in_reasoning; /* from its begin */
     uint32_t left;     /* tokens that may still come */

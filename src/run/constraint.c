@@ -9,8 +9,9 @@
 #include "base/mem.h"
 #include "run/pieces.h"
 
-/* Some 10 MB with the classes of most grammars, and 4 MB of masks of 248320 tokens; the system gives
- * what is touched alone, 2 to 7 MB for a few hundred tokens. A server has one for each request. */
+/* Some 10 MB with the classes of most grammars, and 4 MB of masks of 248320 tokens. Of that the
+ * system gives what is touched alone: 4 to 8 MB after a few hundred tokens. A server has one for
+ * each request. */
 static const struct automaton_size constraint_size = {1 << 16, 1 << 14, 1 << 19};
 enum { MASKS = 128 };
 

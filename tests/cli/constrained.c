@@ -74,6 +74,19 @@ TEST(constrained_cli_drafts_change_nothing)
     }
 }
 
+/* Only what the grammar leads to can be chosen, so the model does not matter. */
+TEST(constrained_cli_tells_of_a_text_that_is_cut)
+{
+    const struct program_result *result =
+        RUN_PROGRAM("run", MODEL, "-p", "a", "-n", "200", "--no-display-prompt", "--grammar",
+                    "root ::= \"x\"{100} p\n"
+                    "p ::= \"aaaaaaaaaaaaaaaaaaaaaaaa\" | \"a\" p \"b\" | \"a\" p \"c\"");
+    CHECK_INT(result->status, 1);
+    CHECK_INT(strspn(result->out, "x"), 100);
+    CHECK_HAS(result->err,
+              "error: the grammar became too ambiguous: the text ends before it is complete");
+}
+
 TEST(constrained_cli_refusals)
 {
     CHECK_REFUSED(RUN_PROGRAM("run", MODEL, "-p", "x", "--grammar", "root ::= a"),
