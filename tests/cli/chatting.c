@@ -13,12 +13,12 @@
 
 #include "base/lock.h"
 
-#define CHAT(text, ...)                                                                            \
-    run_program(                                                                                   \
-        &(struct program_call){.words = {"chat", "--temp", "0", __VA_ARGS__}, .input = text})
-
 #define RUN_CHAT(text, ...)                                                                        \
     run_program(&(struct program_call){.words = {"chat", __VA_ARGS__}, .input = text})
+
+/* One thread: several would wait for each other hundreds of times a token, and beside many other
+ * programs each time for long. */
+#define CHAT(text, ...) RUN_CHAT(text, "--temp", "0", "-t", "1", __VA_ARGS__)
 
 static void check_ended(const char *file, int line, const struct program_result *result, int status)
 {
@@ -473,7 +473,7 @@ TEST(chatting_stops_where_it_should)
     free(whole);
     /* an interrupted program ends, with what it has said */
     const struct program_call call = {
-        .words = {"chat", "--ignore-eos", "-p", "Tell me a story."},
+        .words = {"chat", "-t", "1", "--ignore-eos", "-p", "Tell me a story."},
         .interrupt_after = 1000,
     };
     CHECK_INT(run_program(&call)->status, 130);
