@@ -227,8 +227,9 @@ static void bind_keys(EditLine *editor)
         {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"},
         {"^I", "weir-complete"},      {"\\e[200~", "weir-paste"},
     };
-    el_set(editor, EL_ADDFN, "weir-complete", "Completes a command or a path", complete);
-    el_set(editor, EL_ADDFN, "weir-paste", "Inserts what is pasted", insert_pasted);
+    /* the other el_set would copy the names, and lose the copies */
+    el_wset(editor, EL_ADDFN, L"weir-complete", L"Completes a command or a path", complete);
+    el_wset(editor, EL_ADDFN, L"weir-paste", L"Inserts what is pasted", insert_pasted);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         el_set(editor, EL_BIND, keys[i][0], keys[i][1], NULL);
 }
