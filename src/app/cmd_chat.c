@@ -23,7 +23,12 @@ static void print_banner(struct conversation *c)
     if (c->options->model == c->shipped)
         conversation_say(c, "No model was named: this one ships with weir, and knows a small world "
                             "only.");
-    conversation_say(c, "\n/help lists commands. Ctrl+C stops an answer, Ctrl+D ends.\n");
+}
+
+static void print_hint(struct conversation *c)
+{
+    if (c->terminal.is_edited)
+        conversation_say(c, "\n/help lists commands. Ctrl+C stops an answer, Ctrl+D ends.\n");
 }
 
 /* The message of -p and its like, if there is one. */
@@ -107,6 +112,8 @@ static enum weir_status begin(struct conversation *c, struct weir_error *err)
     enum weir_status status;
     TRY(read_first(c->options, &text, &length, err));
     print_banner(c);
+    TRY(chat_session_tell(c, err));
+    print_hint(c);
     if (text == NULL)
         goto out;
     if (c->options->show_prompt && c->terminal.is_edited)
@@ -123,7 +130,6 @@ enum weir_status command_chat(const struct call *call, struct weir_error *err)
     struct conversation c = {.is_over = false};
     enum weir_status status;
     TRY(conversation_open(&c, call, err));
-    TRY(chat_session_tell(&c, err));
     TRY(begin(&c, err));
     TRY(take_turns(&c, err));
 out:
