@@ -14,21 +14,41 @@
 
 enum { TOKENS = 300, OUTSTANDING = 2, OF = 256 };
 
+/* As an editor of files has them. */
+static const char tools[] = "[{\"name\":\"write_file\",\"parameters\":{\"type\":\"object\","
+                            "\"properties\":{\"path\":{\"type\":"
+                            "\"string\"},\"text\":{\"type\":\"string\"},\"mode\":{\"enum\":["
+                            "\"new\",\"append\"]},\"lines\":{"
+                            "\"type\":\"array\",\"items\":{\"type\":\"integer\"}},\"backup\":{"
+                            "\"type\":[\"string\",\"null\"]}},"
+                            "\"required\":[\"path\",\"text\"]}},{\"name\":\"read_file\","
+                            "\"parameters\":{\"type\":\"object\","
+                            "\"properties\":{\"path\":{\"type\":\"string\"},\"first\":{\"type\":"
+                            "\"integer\",\"minimum\":0}},"
+                            "\"required\":[\"path\"]}}]";
+
+enum case_kind { SCHEMA, CALLS, REQUIRED_CALLS };
+
 static const struct {
     const char *name, *schema; /* NULL: any text */
     int32_t top_k;
+    enum case_kind kind;
 } cases[] = {
-    {"none", NULL, 40},
-    {"none", NULL, 0},
-    {"any-object", "{\"type\":\"object\"}", 40},
-    {"any-object", "{\"type\":\"object\"}", 0},
+    {"none", NULL, 40, SCHEMA},
+    {"none", NULL, 0, SCHEMA},
+    {"any-object", "{\"type\":\"object\"}", 40, SCHEMA},
+    {"any-object", "{\"type\":\"object\"}", 0, SCHEMA},
     {"person",
      "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":200},"
      "\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"maxLength\":40},"
      "\"maxItems\":8},\"age\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":150},"
      "\"mail\":{\"type\":\"string\",\"pattern\":\"^[a-z.]+@[a-z]+\\\\.[a-z]{2,8}$\"}},"
      "\"required\":[\"name\",\"tags\",\"age\",\"mail\"]}",
-     40},
+     40, SCHEMA},
+    {"calls", tools, 40, CALLS},
+    {"calls", tools, 0, CALLS},
+    {"required", tools, 40, REQUIRED_CALLS},
+    {"required", tools, 0, REQUIRED_CALLS},
 };
 
 /* A few tokens stand out, as they do behind a text. */
@@ -65,6 +85,16 @@ static uint32_t generate(struct weir_sampler *sampler, const struct weir_tokeniz
     return TOKENS;
 }
 
+static enum weir_status open_grammar(size_t number, struct weir_grammar **out,
+                                     struct weir_error *err)
+{
+    const char *text = cases[number].schema;
+    const struct weir_calls_options options = {.required = cases[number].kind == REQUIRED_CALLS};
+    if (cases[number].kind == SCHEMA)
+        return weir_grammar_open_schema(out, text, strlen(text), err);
+    return weir_grammar_open_calls(out, text, strlen(text), &options, err);
+}
+
 static enum weir_status run_case(size_t number, const struct weir_tokenizer *tokenizer,
                                  float *logits, struct weir_error *err)
 {
@@ -79,7 +109,7 @@ static enum weir_status run_case(size_t number, const struct weir_tokenizer *tok
     const uint64_t begin = clock_ns();
     enum weir_status status = WEIR_OK;
     if (schema != NULL)
-        status = weir_grammar_open_schema(&grammar, schema, strlen(schema), err);
+        status = open_grammar(number, &grammar, err);
     if (status == WEIR_OK && schema != NULL)
         status = weir_constraint_open(&constraint, grammar, tokenizer, err);
     const double open = milliseconds(begin);

@@ -944,15 +944,15 @@ WEIR_API enum weir_status weir_grammar_open_schema(struct weir_grammar **out, co
                                                    size_t length, struct weir_error *err);
 
 struct weir_calls_options {
-    bool required;    /* the reply must have a call; else it may be content alone */
+    bool required;    /* the reply begins with a call; else it may be content alone */
     bool single;      /* one call at most */
     const char *only; /* name of the tool that may be called; NULL: all */
 };
 
 /* Replies with calls of tools, as weir_reply takes them apart: content, then calls, of each of
  * which the name is that of a tool, and the arguments are what its schema allows. Required
- * parameters come first, in any order. What follows the last call is nothing. A parameter whose
- * schema is not supported may be any JSON value. `tools` is the JSON array of a request.
+ * parameters come first; up to 8 of a kind in any order. Nothing follows the last call. A parameter
+ * whose schema is not supported may be any text or JSON of its types. `tools`: of a request.
  * WEIR_ERR_ARGUMENT for tools that are none, that are called alike, or with names that no call can
  * hold, and for an `only` that is not among them; `options` may be NULL. */
 WEIR_API enum weir_status weir_grammar_open_calls(struct weir_grammar **out, const char *tools,
@@ -1100,7 +1100,7 @@ struct weir_chat_options {
     int32_t reasoning_budget;      /* tokens; -1: any number */
     const char *reasoning_closing; /* said before the mark that ends reasoning; NULL: nothing */
     const struct weir_grammar *grammar; /* of the content; NULL: free. Borrowed */
-    bool calls_free; /* with tools and no grammar: calls are not held to weir_grammar_open_calls */
+    bool calls_free; /* else, with tools and no grammar, it is that of weir_grammar_open_calls */
     struct weir_calls_options calls;           /* `only` is copied */
     struct weir_sampler_options sampler;       /* each reply has draws of its own: see info.seed */
     struct weir_speculator_options speculator; /* the tokenizer is filled in */

@@ -42,15 +42,17 @@ static uint32_t node_at(const struct product *product, uint32_t place, uint32_t 
 /* Characters that do not lead back to where no mark has begun. */
 static void list_exceptions(struct product *product, unsigned nots)
 {
+    static const char usual[] = "< \t\r\n", words[] = "ntf";
     for (uint32_t read = 0; read < MARK; read++) {
-        const char two[] = {'<', mark[read], 0};
-        strcpy(product->except[read], two);
+        product->except[read][0] = '<';
+        product->except[read][1] = mark[read];
     }
     char *begin = product->except[BEGIN];
-    call_text_firsts(nots, begin);
-    strcat(begin, "< \t\r\n");
-    strcat(begin, (nots & CALL_TEXT_NOT_NULL) != 0 ? "n" : "");
-    strcat(begin, (nots & CALL_TEXT_NOT_BOOLEAN) != 0 ? "tf" : "");
+    size_t count = call_text_firsts(nots, begin);
+    memcpy(begin + count, usual, sizeof usual);
+    count += sizeof usual - 1;
+    if ((nots & (CALL_TEXT_NOT_NULL | CALL_TEXT_NOT_BOOLEAN)) != 0)
+        memcpy(begin + count, words, sizeof words);
 }
 
 static enum weir_status take_without(struct code_set *out, const struct code_set *set,

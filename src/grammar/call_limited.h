@@ -6,7 +6,7 @@
 #include "grammar/call_text.h"
 
 /* Paths over such texts, without what ends them. None has the mark that ends parameters in it. One
- * that must not be some JSON does not begin with white space nor with what such JSON begins with. */
+ * that must not be some JSON begins neither with white space nor as such JSON does. */
 enum weir_status call_limited_emit(struct schema *schema, const struct schema_limits *limits,
                                    unsigned nots, uint32_t from, uint32_t to,
                                    struct weir_error *err);

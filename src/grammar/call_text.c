@@ -239,10 +239,10 @@ out:
     return status;
 }
 
-void call_text_firsts(unsigned nots, char firsts[16])
+size_t call_text_firsts(unsigned nots, char firsts[16])
 {
     static const struct {
-        unsigned not ;
+        unsigned bit;
         const char *firsts;
     } rows[] = {
         {CALL_TEXT_NOT_NUMBER, "-0123456789"},
@@ -250,16 +250,18 @@ void call_text_firsts(unsigned nots, char firsts[16])
         {CALL_TEXT_NOT_ARRAY, "["},
         {CALL_TEXT_NOT_OBJECT, "{"},
     };
-    *firsts = 0;
+    size_t count = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if ((nots & rows[i].not ) != 0)
-            strcat(firsts, rows[i].firsts);
+        for (const char *c = rows[i].firsts; (nots & rows[i].bit) != 0 && *c != 0; c++)
+            firsts[count++] = *c;
     }
+    firsts[count] = 0;
+    return count;
 }
 
-/* The beginning of a value that must not be JSON of some kinds: behind white space no character that
- * such begins with, and nothing but white space behind a word that is such, in whose last line no
- * mark may stand either. */
+/* The beginning of a value that must not be JSON of some kinds: behind white space no character
+ * that such begins with; behind a word that is such JSON more than white space, where a new line
+ * does not begin with a mark. */
 static enum weir_status emit_beginning(struct rules_builder *builder,
                                        const struct value_places *places, unsigned nots,
                                        uint32_t from, struct weir_error *err)

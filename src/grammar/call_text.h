@@ -24,8 +24,9 @@ enum call_text_not {
     CALL_TEXT_NOT_OBJECT = 32,
     CALL_TEXT_NOTS = 64,
 };
-/* Characters that such JSON begins with, but for null, true and false; of at most 16 bytes. */
-void call_text_firsts(unsigned nots, char firsts[16]);
+/* Characters that such JSON begins with, but for null, true and false: 15 at most, zero-terminated.
+ * Returns their number. */
+size_t call_text_firsts(unsigned nots, char firsts[16]);
 
 /* Any value that is read back as it is, up to what ends it, that included. A mark within it stays
  * there if what follows the mark says so. */

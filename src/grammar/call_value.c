@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Values of parameters: which texts stand for values that a schema allows. Knows no tools.
  *
- * A text that may be a string becomes other JSON if it is such and the schema has its type. So where
- * the schema says more of that type, texts that are such JSON are written as JSON alone. */
+ * A text that may be a string becomes other JSON if it is such and the schema has its type. So
+ * where the schema says more of that type, texts that are such JSON are written as JSON alone. */
 #include "grammar/call_value.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@ enum {
 };
 
 static const struct {
-    unsigned read_type, type, not ;
+    unsigned read_type, type, bit;
 } kinds[] = {
     {VALUE_NULL, SCHEMA_NULL, CALL_TEXT_NOT_NULL},
     {VALUE_BOOLEAN, SCHEMA_BOOLEAN, CALL_TEXT_NOT_BOOLEAN},
@@ -207,7 +207,7 @@ static enum weir_status begin_value(struct schema *schema, const struct schema_l
         value->types |= kinds[i].type;
         *is_free = *is_free && is_open;
         if (!is_open && (kinds[i].read_type != VALUE_STRING || read_types == VALUE_ANY))
-            value->nots |= kinds[i].not ;
+            value->nots |= kinds[i].bit;
     }
     if ((value->types & (SCHEMA_INTEGER | SCHEMA_NUMBER)) != 0)
         value->types |= SCHEMA_INTEGER | SCHEMA_NUMBER; /* schemas and readers tell them apart

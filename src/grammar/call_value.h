@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Values of parameters as calls write them: a string is its text, all else is JSON. What such a text
- * becomes, chat/value_types.h decides by the schema, and what it becomes is what the schema allows. */
+ * Values of parameters as calls write them: a string is its text, all else is JSON. What such a
+ * text becomes, chat/value_types.h decides by the schema; that is then what the schema allows. */
 #ifndef GRAMMAR_CALL_VALUE_H
 #define GRAMMAR_CALL_VALUE_H
 
@@ -15,8 +15,8 @@ struct call_value {
 };
 
 /* The rule of a parameter: its value, and what ends it. Where its schemas cannot be kept, that is
- * any text if it may be a string, else any JSON of its types. Takes the list of its schemas, also if
- * it fails; `read_types` is what value_types says. */
+ * any text if it may be a string, else any JSON of its types. Takes the list of its schemas, also
+ * if it fails; `read_types` is what value_types says. */
 enum weir_status call_value_rule(struct schema *schema, struct schema_list *list,
                                  unsigned read_types, uint32_t *rule, struct weir_error *err);
 

@@ -168,12 +168,13 @@ enum weir_status schema_list_copy(struct schema_list *to, const struct schema_li
         mem_grow(&to->items, &to->capacity, from->count + 1, sizeof *to->items, err);
     if (status != WEIR_OK)
         return status;
-    memcpy(to->items, from->items, from->count * sizeof *from->items);
+    if (from->count > 0)
+        memcpy(to->items, from->items, from->count * sizeof *from->items);
     to->count = from->count;
     return WEIR_OK;
 }
 
-/* The list with one alternative more, at the place of `part`; without any schema it is any value. */
+/* The list with one alternative more, where `part` is; without any schema it is any value. */
 static enum weir_status emit_alternative(struct schema *schema, const struct schema_part *part,
                                          const struct schema_list *list,
                                          const struct json *alternative, uint32_t from, uint32_t to,

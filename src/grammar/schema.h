@@ -6,8 +6,8 @@
  * filled wait in a queue, so that schemas may refer to each other in circles. A list that allows
  * nothing becomes a rule without paths, which rules_finish removes with all that needs it.
  *
- * Within a call, values are nested at most SCHEMA_LEVELS deep: a list has a rule for each depth that
- * it is met at. A parameter itself may be text (call_value.h), what is in it is JSON. */
+ * Within a call, values are nested at most SCHEMA_LEVELS deep: a list has a rule for each depth
+ * that it is met at. A parameter itself may be text (call_value.h), what is in it is JSON. */
 #ifndef GRAMMAR_SCHEMA_H
 #define GRAMMAR_SCHEMA_H
 

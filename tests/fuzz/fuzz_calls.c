@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Fuzzes the grammar of calls: a byte of options, up to a zero the tools, behind it a text. What the
- * grammar takes, the parser of replies takes apart into complete calls, and if one is required, into
- * nothing else. */
+ * Fuzzes the grammar of calls: a byte of options, up to a zero the tools, behind it a text. What
+ * the grammar takes, the parser of replies takes apart into complete calls, and if one is required,
+ * into nothing else. */
 #include "fuzz/fuzz.h"
 
 #include <stdlib.h>

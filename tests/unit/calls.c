@@ -354,8 +354,8 @@ TEST(calls_schemas_that_recur_in_many_ways)
 
 /* ---- allocations ----------------------------------------------------------------------------- */
 
-/* A schema that cannot be kept is refused with its place, and without it where there is no memory for
- * that: this fails in neither case. */
+/* A schema that cannot be kept is refused with its place, and without it where there is no memory
+ * for that: this fails in neither case. */
 static const struct {
     const char *type;
     bool may_pass;
