@@ -810,6 +810,8 @@ WEIR_API enum weir_status weir_template_open_model(struct weir_template **out,
                                                    const struct weir_model *model,
                                                    struct weir_error *err);
 WEIR_API void weir_template_close(struct weir_template *chat_template);
+/* What it was opened from, zero-terminated; borrowed. */
+WEIR_API const char *weir_template_source(const struct weir_template *chat_template);
 
 /* The source of a built-in template ("chatml"), NULL if there is none of that name; and all names,
  * the list ends with NULL; static. */

@@ -15,6 +15,7 @@ enum { TOKENS_MAX = 2 };
 
 struct weir_template {
     struct jinja *jinja;
+    char *source;
     struct json_document *defaults;
     struct jinja_variable tokens[TOKENS_MAX];
     uint32_t tokens_count;
@@ -88,6 +89,9 @@ enum weir_status template_open(struct weir_template **out, struct span source, c
     struct weir_template *chat_template = mem_alloc(1, sizeof *chat_template, err);
     if (chat_template == NULL)
         return WEIR_ERR_MEMORY;
+    chat_template->source = mem_copy_text((const char *)source.data, source.length, err);
+    if (chat_template->source == NULL)
+        TRY(WEIR_ERR_MEMORY);
     TRY(jinja_open(&chat_template->jinja, (const char *)source.data, source.length, name, err));
     TRY(json_open(&chat_template->defaults, defaults, sizeof defaults - 1, "defaults", err));
     TRY(add_token(chat_template, "bos_token", tokens->bos, err));
@@ -116,9 +120,15 @@ void weir_template_close(struct weir_template *chat_template)
         return;
     jinja_close(chat_template->jinja);
     json_close(chat_template->defaults);
+    mem_free(chat_template->source);
     for (uint32_t i = 0; i < TOKENS_MAX; i++)
         mem_free(chat_template->texts[i]);
     mem_free(chat_template);
+}
+
+const char *weir_template_source(const struct weir_template *chat_template)
+{
+    return chat_template->source;
 }
 
 /* ---- rendering ------------------------------------------------------------------------------- */

@@ -230,3 +230,13 @@ TEST(alloc_chat_template)
     alloc_test(alloc_scenario, model);
     weir_model_close(model);
 }
+
+TEST(chat_template_knows_its_source)
+{
+    const char *source = weir_template_builtin("chatml");
+    struct weir_template *chat_template;
+    struct weir_error err = {0};
+    CHECK_OK(weir_template_open(&chat_template, source, strlen(source), "chatml", &err), &err);
+    CHECK_TEXT(weir_template_source(chat_template), source);
+    weir_template_close(chat_template);
+}
