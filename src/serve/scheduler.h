@@ -16,8 +16,10 @@ struct scheduler_options {
     uint32_t slots;                    /* sequences that are computed side by side, at least 1 */
     uint32_t queue_max;                /* jobs that may wait for one */
     struct weir_speculator_options speculator; /* of each slot */
-    uint64_t cache_bytes_max;                  /* of the prefix cache in memory; 0: none */
-    const char *cache_dir;                     /* and in a folder; NULL: none */
+    struct weir_engine *draft_engine; /* for drafts by a model, with a free session for each
+                                                  slot: takes the place of draft_session. Borrowed */
+    uint64_t cache_bytes_max;         /* of the prefix cache in memory; 0: none */
+    const char *cache_dir;            /* and in a folder; NULL: none */
     uint64_t cache_dir_bytes_max;
     weir_log_fn *log; /* from the scheduler's thread; may be NULL */
     void *log_user;
