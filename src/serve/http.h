@@ -34,6 +34,9 @@ struct http_options {
     void *log_user;
 };
 
+/* Whether nobody on another machine reaches this host: an address of loopback, or a path. */
+bool http_host_is_local(const char *host);
+
 enum weir_status http_open(struct http_server **out, const struct http_options *options,
                            struct weir_error *err);
 uint16_t http_port(const struct http_server *server);
@@ -44,7 +47,7 @@ void http_close(struct http_server *server);
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
-const char *http_method(const struct http_exchange *exchange);
+const char *http_method(const struct http_exchange *exchange); /* HEAD is told as GET */
 const char *http_path(const struct http_exchange *exchange); /* decoded, without prefix and query */
 const char *http_query(struct http_exchange *exchange, const char *name);  /* NULL: not there */
 const char *http_header(struct http_exchange *exchange, const char *name); /* NULL: not there */

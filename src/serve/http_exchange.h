@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ * What a server, its connections and their requests are within: for http.c, which the library
+ * underneath tells what happens, http_request.c and http_response.c. */
+#ifndef SERVE_HTTP_EXCHANGE_H
+#define SERVE_HTTP_EXCHANGE_H
+
+#include <stdatomic.h>
+
+#include "serve/http.h"
+#include "serve/http_access.h"
+#include "serve/http_socket.h"
+#include "serve/http_watch.h"
+
+struct MHD_Connection;
+struct MHD_Daemon;
+
+struct http_server {
+    struct http_options options;
+    struct http_access access;
+    struct http_socket listening;
+    struct http_watch watch;
+    struct MHD_Daemon *daemon; /* NULL: none */
+    atomic_bool is_quiet;      /* no new connections; those that are there close behind an answer */
+    atomic_bool is_closing;    /* streams are cut */
+};
+
+/* Of the thread that serves it. */
+struct http_connection {
+    struct http_watched watched;
+    struct http_server *server;
+};
+
+/* Why HTTP itself answers, before a handler is asked. */
+enum http_refusal {
+    HTTP_ACCEPTED,
+    HTTP_REFUSED_PATH,    /* 400: the path is none */
+    HTTP_REFUSED_FRAMING, /* 400: where the request ends can be read in several ways */
+    HTTP_REFUSED_KEY,     /* 401 */
+    HTTP_REFUSED_PREFIX,  /* 404: not below the prefix */
+    HTTP_REFUSED_BODY,    /* 413: too long */
+    HTTP_REFUSED_HEADERS, /* 431: too many, or too long */
+    HTTP_REFUSED_MEMORY,  /* 500 */
+    HTTP_REFUSED_SILENCE, /* 500: the handler has not answered */
+    HTTP_REFUSALS
+};
+
+struct http_field {
+    char *name, *value;
+};
+
+struct http_exchange {
+    struct http_server *server;
+    struct http_connection *connection;
+    struct MHD_Connection *library; /* the same, underneath */
+    uint64_t began_ns;
+    char *path; /* without prefix; NULL until the headers are there */
+    const char *method;
+    bool is_head; /* its method is told as GET */
+    bool is_path_bad;
+    bool has_headers;
+    enum http_refusal refusal;
+    struct bytes body;
+    uint64_t dropped; /* bytes of a body that is refused */
+
+    struct http_field *fields; /* of the response */
+    uint64_t fields_count, fields_capacity;
+    unsigned status;           /* 0: not answered yet */
+    bool is_queued;            /* the library has the response */
+    struct http_source source; /* read NULL: the response is `pending` */
+    struct bytes pending;      /* made, not sent */
+    uint64_t pending_at;       /* of it, what was sent */
+    enum http_more more;       /* what the source has said last */
+    uint64_t sent;
+};
+
+/* A request's first line has come. NULL: there is no memory. */
+struct http_exchange *http_exchange_open(struct http_connection *connection,
+                                         struct MHD_Connection *library, const char *uri);
+/* Behind the response, or when the connection is gone. */
+void http_exchange_close(struct http_exchange *exchange);
+
+/* The headers are there. False: it is to be answered at once, as its body may not come. */
+bool http_exchange_begin(struct http_exchange *exchange, const char *method, const char *path);
+/* More of the body. */
+void http_exchange_take(struct http_exchange *exchange, const char *data, size_t length);
+/* The request is whole, or refused: asks the handler, or says why not. False: there is no answer,
+ * and the connection is to be closed. */
+bool http_exchange_answer(struct http_exchange *exchange);
+
+#endif

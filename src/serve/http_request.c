@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ * Requests, in the thread of their connection: what of them is refused, and what a handler may ask.
+ * Knows no API. */
+#include "serve/http_exchange.h"
+
+#include <microhttpd.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+enum {
+    HEADER_BYTES_MAX = 64 << 10,
+    HEADERS_MAX = 100,
+    DROPPED_MAX = 8 << 20, /* of a refused body, so that a client reads the answer behind it */
+};
+
+/* What is said where the library takes no answer: in the middle of a request. */
+#define WORDS(status, reason, type, message)                                                       \
+    "HTTP/1.1 " status " " reason "\r\n"                                                           \
+    "Connection: close\r\n"                                                                        \
+    "Access-Control-Allow-Origin: *\r\n"                                                           \
+    "Content-Type: application/json; charset=utf-8\r\n\r\n"                                        \
+    "{\"error\":{\"message\":\"" message "\",\"type\":\"" type "\",\"code\":" status "}}"
+
+static const char words_late[] =
+    WORDS("408", "Request Timeout", "invalid_request_error", "The request took too long to arrive");
+static const char words_large[] =
+    WORDS("413", "Content Too Large", "invalid_request_error", "The request body is too large");
+
+/* ---- the request ----------------------------------------------------------------------------- */
+
+struct http_exchange *http_exchange_open(struct http_connection *connection,
+                                         struct MHD_Connection *library, const char *uri)
+{
+    struct http_server *server = connection->server;
+    struct http_exchange *exchange = mem_alloc(1, sizeof *exchange, NULL);
+    if (exchange == NULL)
+        return NULL;
+    exchange->server = server;
+    exchange->connection = connection;
+    exchange->library = library;
+    exchange->began_ns = clock_ns();
+    exchange->method = "?";
+    /* a zero would hide what stands behind it */
+    exchange->is_path_bad = uri[0] != '/' || strstr(uri, "%00") != NULL;
+    http_watch_set(&server->watch, &connection->watched, server->options.read_timeout_s,
+                   words_late);
+    return exchange;
+}
+
+const char *http_method(const struct http_exchange *exchange)
+{
+    return exchange->method;
+}
+
+const char *http_path(const struct http_exchange *exchange)
+{
+    return exchange->path;
+}
+
+const char *http_query(struct http_exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->library, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *http_header(struct http_exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->library, MHD_HEADER_KIND, name);
+}
+
+struct span http_body(const struct http_exchange *exchange)
+{
+    return (struct span){(const uint8_t *)exchange->body.data, exchange->body.length};
+}
+
+bool http_is_gone(struct http_exchange *exchange)
+{
+    struct pollfd poller = {.fd = exchange->connection->watched.fd, .events = POLLRDHUP};
+    if (atomic_load(&exchange->server->is_closing))
+        return true;
+    /* the end of the stream shows also behind a request that waits to be read */
+    return poll(&poller, 1, 0) > 0 && (poller.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+/* ---- what a request may be ------------------------------------------------------------------- */
+
+struct header_sums {
+    uint64_t bytes;
+    uint32_t count, lengths, codings; /* how many there are, of content-length, transfer-encoding */
+    bool is_malformed;
+};
+
+/* What RFC 9110 5.6.2 calls a token. */
+static bool is_token(const char *text, size_t length)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~0123456789"
+                                 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return length > 0 && strlen(text) == length && strspn(text, others) == length;
+}
+
+static enum MHD_Result sum_header(void *user, enum MHD_ValueKind kind, const char *name,
+                                  size_t name_length, const char *value, size_t value_length)
+{
+    struct header_sums *sums = user;
+    (void)kind;
+    static const char between[] = ": \r\n";
+    sums->bytes += name_length + value_length + sizeof between - 1;
+    sums->count++;
+    sums->lengths += strcasecmp(name, "Content-Length") == 0;
+    sums->codings += strcasecmp(name, "Transfer-Encoding") == 0;
+    sums->is_malformed |=
+        !is_token(name, name_length) || (value != NULL && strlen(value) != value_length);
+    return MHD_YES;
+}
+
+/* Where proxy and server read different ends of a request, one can be hidden in another. */
+static enum http_refusal check_headers(struct http_exchange *exchange)
+{
+    struct header_sums sums = {0};
+    MHD_get_connection_values_n(exchange->library, MHD_HEADER_KIND, sum_header, &sums);
+    const char *coding = http_header(exchange, "Transfer-Encoding");
+    const bool is_chunked = coding != NULL && strcasecmp(coding, "chunked") == 0;
+    if (sums.bytes > HEADER_BYTES_MAX || sums.count > HEADERS_MAX)
+        return HTTP_REFUSED_HEADERS;
+    if (sums.is_malformed || sums.lengths + sums.codings > 1 || (coding != NULL && !is_chunked))
+        return HTTP_REFUSED_FRAMING;
+    return HTTP_ACCEPTED;
+}
+
+static bool is_too_long(struct http_exchange *exchange)
+{
+    const char *length = http_header(exchange, "Content-Length");
+    return length != NULL && strtoull(length, NULL, 10) > exchange->server->options.body_max;
+}
+
+static bool is_allowed(struct http_exchange *exchange, const char *method)
+{
+    const struct http_server *server = exchange->server;
+    const struct http_options *options = &server->options;
+    const bool is_public = strcmp(method, "OPTIONS") == 0 ||
+                           (options->is_public != NULL && exchange->path[0] != 0 &&
+                            options->is_public(options->user, method, exchange->path));
+    return is_public || http_access_allows(&server->access, http_header(exchange, "Authorization"),
+                                           http_header(exchange, "X-Api-Key"));
+}
+
+bool http_exchange_begin(struct http_exchange *exchange, const char *method, const char *path)
+{
+    const char *inner = http_access_path(&exchange->server->access, path);
+    exchange->has_headers = true;
+    exchange->is_head = strcmp(method, "HEAD") == 0;
+    exchange->method = exchange->is_head ? "GET" : method;
+    exchange->path =
+        mem_copy_text(inner == NULL ? "" : inner, inner == NULL ? 0 : strlen(inner), NULL);
+    enum http_refusal refusal = check_headers(exchange);
+    if (exchange->path == NULL)
+        refusal = HTTP_REFUSED_MEMORY;
+    else if (refusal == HTTP_ACCEPTED && exchange->is_path_bad)
+        refusal = HTTP_REFUSED_PATH;
+    else if (refusal == HTTP_ACCEPTED && !is_allowed(exchange, exchange->method))
+        refusal = HTTP_REFUSED_KEY;
+    else if (refusal == HTTP_ACCEPTED && inner == NULL)
+        refusal = HTTP_REFUSED_PREFIX;
+    else if (refusal == HTTP_ACCEPTED && is_too_long(exchange))
+        refusal = HTTP_REFUSED_BODY;
+    exchange->refusal = refusal;
+    const bool is_asked = http_header(exchange, "Expect") != NULL;
+    return refusal == HTTP_ACCEPTED || (refusal != HTTP_REFUSED_FRAMING && !is_asked);
+}
+
+/* A client that is still sending might not read an answer, so what is refused is read on. */
+static void drop(struct http_exchange *exchange, size_t length)
+{
+    struct http_server *server = exchange->server;
+    const bool was_short = exchange->dropped <= DROPPED_MAX;
+    exchange->dropped += length;
+    if (was_short && exchange->dropped > DROPPED_MAX)
+        http_watch_set(&server->watch, &exchange->connection->watched, 0, words_large);
+}
+
+void http_exchange_take(struct http_exchange *exchange, const char *data, size_t length)
+{
+    struct bytes *body = &exchange->body;
+    if (exchange->refusal == HTTP_ACCEPTED &&
+        length > exchange->server->options.body_max - body->length)
+        exchange->refusal = HTTP_REFUSED_BODY;
+    if (exchange->refusal == HTTP_ACCEPTED)
+        bytes_add(body, data, length);
+    if (exchange->refusal == HTTP_ACCEPTED && body->has_failed)
+        exchange->refusal = HTTP_REFUSED_MEMORY;
+    if (exchange->refusal == HTTP_ACCEPTED)
+        return;
+    bytes_release(body);
+    drop(exchange, length);
+}

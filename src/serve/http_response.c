@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ * Responses, in the thread of their connection: whole ones, streams, and what HTTP itself says,
+ * which has the shape of OpenAI's errors. Knows no API. */
+#include "serve/http_exchange.h"
+
+#include <microhttpd.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+enum { PIECE_BYTES = 32 << 10 }; /* that a client must take within the write time-out */
+
+static const struct {
+    unsigned status;
+    const char *type, *message;
+} refusals[HTTP_REFUSALS] = {
+    [HTTP_REFUSED_PATH] = {400, "invalid_request_error", "Invalid path"},
+    [HTTP_REFUSED_FRAMING] = {400, "invalid_request_error", "Malformed headers"},
+    [HTTP_REFUSED_KEY] = {401, "authentication_error", "Invalid API Key"},
+    [HTTP_REFUSED_PREFIX] = {404, "not_found_error", "File Not Found"},
+    [HTTP_REFUSED_BODY] = {413, "invalid_request_error", "The request body is too large"},
+    [HTTP_REFUSED_HEADERS] = {431, "invalid_request_error", "The request headers are too large"},
+    [HTTP_REFUSED_MEMORY] = {500, "server_error", "Out of memory"},
+    [HTTP_REFUSED_SILENCE] = {500, "server_error", "The request was not answered"},
+};
+
+static const char json_type[] = "application/json; charset=utf-8";
+
+/* ---- the response ---------------------------------------------------------------------------- */
+
+void http_add_header(struct http_exchange *exchange, const char *name, const char *value)
+{
+    const struct http_field field = {
+        .name = mem_copy_text(name, strlen(name), NULL),
+        .value = mem_copy_text(value, strlen(value), NULL),
+    };
+    const bool has_all = field.name != NULL && field.value != NULL &&
+                         mem_grow(&exchange->fields, &exchange->fields_capacity,
+                                  exchange->fields_count + 1, sizeof field, NULL) == WEIR_OK;
+    if (has_all) {
+        exchange->fields[exchange->fields_count++] = field;
+        return;
+    }
+    mem_free(field.name);
+    mem_free(field.value);
+}
+
+static void add_cors(struct http_exchange *exchange, struct MHD_Response *response)
+{
+    const struct http_access *access = &exchange->server->access;
+    const char *asking = http_header(exchange, "Origin");
+    const char *origin = http_access_origin(access, asking);
+    if (origin != NULL)
+        MHD_add_response_header(response, "Access-Control-Allow-Origin", origin);
+    if (strcmp(access->origins, "*") != 0 || (origin != NULL && origin == asking))
+        MHD_add_response_header(response, "Vary", "Origin");
+}
+
+/* The library has it from here on, or nobody. */
+static void queue(struct http_exchange *exchange, unsigned status, struct MHD_Response *response)
+{
+    struct http_server *server = exchange->server;
+    exchange->status = status;
+    if (response == NULL)
+        return;
+    add_cors(exchange, response);
+    for (uint64_t i = 0; i < exchange->fields_count; i++)
+        MHD_add_response_header(response, exchange->fields[i].name, exchange->fields[i].value);
+    if (atomic_load(&server->is_quiet))
+        MHD_add_response_header(response, "Connection", "close");
+    exchange->is_queued = MHD_queue_response(exchange->library, status, response) == MHD_YES;
+    MHD_destroy_response(response);
+    http_watch_set(&server->watch, &exchange->connection->watched, server->options.write_timeout_s,
+                   NULL);
+}
+
+/* Takes the next piece from the source. The library polls a source that has nothing, so this waits
+ * until there is something, or nobody to get it. */
+static void fill(struct http_exchange *exchange)
+{
+    struct http_source *source = &exchange->source;
+    bytes_clear(&exchange->pending);
+    exchange->pending_at = 0;
+    while (source->read != NULL && exchange->more == HTTP_MORE && exchange->pending.length == 0) {
+        exchange->more =
+            http_is_gone(exchange) ? HTTP_ABORT : source->read(source->user, &exchange->pending);
+        if (exchange->pending.has_failed)
+            exchange->more = HTTP_ABORT;
+    }
+}
+
+/* Called by the library when all before is with the system: so what this returns is what the client
+ * must take within the write time-out. */
+static ssize_t read_piece(void *user, uint64_t at, char *out, size_t room)
+{
+    struct http_exchange *exchange = user;
+    struct http_server *server = exchange->server;
+    (void)at;
+    http_watch_clear(&server->watch, &exchange->connection->watched);
+    if (exchange->pending_at == exchange->pending.length)
+        fill(exchange);
+    const uint64_t left = exchange->pending.length - exchange->pending_at;
+    if (left == 0 && exchange->more == HTTP_ABORT)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    http_watch_set(&server->watch, &exchange->connection->watched, server->options.write_timeout_s,
+                   NULL);
+    if (left == 0)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    const size_t length = left < room ? left : room;
+    memcpy(out, exchange->pending.data + exchange->pending_at, length);
+    exchange->pending_at += length;
+    exchange->sent += length;
+    return (ssize_t)length;
+}
+
+void http_reply(struct http_exchange *exchange, unsigned status, const char *type, const char *body,
+                size_t length)
+{
+    if (exchange->status != 0)
+        return;
+    exchange->more = HTTP_END;
+    bytes_add(&exchange->pending, body, length);
+    http_add_header(exchange, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    struct MHD_Response *response =
+        exchange->pending.has_failed
+            ? NULL
+            : MHD_create_response_from_callback(length, PIECE_BYTES, read_piece, exchange, NULL);
+    queue(exchange, status, response);
+}
+
+void http_stream(struct http_exchange *exchange, unsigned status, const char *type,
+                 const struct http_source *source)
+{
+    if (exchange->status != 0) {
+        source->close(source->user);
+        return;
+    }
+    exchange->source = *source;
+    exchange->more = HTTP_MORE;
+    http_add_header(exchange, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    http_add_header(exchange, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    http_add_header(exchange, "X-Accel-Buffering", "no"); /* else nginx collects pieces */
+    if (exchange->is_head) /* the library ends what it has not begun: a last chunk */
+        http_add_header(exchange, MHD_HTTP_HEADER_CONNECTION, "close");
+    queue(exchange, status,
+          MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, read_piece, exchange,
+                                            NULL));
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void refuse(struct http_exchange *exchange, enum http_refusal refusal)
+{
+    char body[256];
+    const int length =
+        snprintf(body, sizeof body, "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"code\":%u}}",
+                 refusals[refusal].message, refusals[refusal].type, refusals[refusal].status);
+    if (refusal == HTTP_REFUSED_KEY)
+        http_add_header(exchange, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    http_reply(exchange, refusals[refusal].status, json_type, body, (size_t)length);
+}
+
+/* A browser asks this before a page may ask the rest, and sends no key. */
+static void answer_preflight(struct http_exchange *exchange)
+{
+    const struct http_access *access = &exchange->server->access;
+    if (access->credentials)
+        http_add_header(exchange, "Access-Control-Allow-Credentials", "true");
+    http_add_header(exchange, "Access-Control-Allow-Methods", access->methods);
+    http_add_header(exchange, "Access-Control-Allow-Headers", access->headers);
+    http_reply(exchange, 200, "text/html", "", 0);
+}
+
+bool http_exchange_answer(struct http_exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+    if (!http_watch_clear(&server->watch, &exchange->connection->watched))
+        return false; /* it came too late, and was told so */
+    if (exchange->refusal != HTTP_ACCEPTED)
+        refuse(exchange, exchange->refusal);
+    else if (strcmp(exchange->method, "OPTIONS") == 0)
+        answer_preflight(exchange);
+    else
+        server->options.handler(server->options.user, exchange);
+    if (exchange->status == 0)
+        refuse(exchange, HTTP_REFUSED_SILENCE);
+    return exchange->is_queued;
+}
+
+static void log_request(const struct http_exchange *exchange)
+{
+    const struct http_options *options = &exchange->server->options;
+    if (options->log == NULL)
+        return;
+    char line[512];
+    snprintf(line, sizeof line, "http: %s %.256s: %u, %llu bytes, %.1f ms", exchange->method,
+             exchange->path == NULL ? "?" : exchange->path, exchange->status,
+             (unsigned long long)exchange->sent, (double)(clock_ns() - exchange->began_ns) / 1e6);
+    text_clean(line);
+    options->log(options->log_user, WEIR_LOG_TRACE, line);
+}
+
+void http_exchange_close(struct http_exchange *exchange)
+{
+    if (exchange->source.close != NULL)
+        exchange->source.close(exchange->source.user);
+    log_request(exchange);
+    for (uint64_t i = 0; i < exchange->fields_count; i++) {
+        mem_free(exchange->fields[i].name);
+        mem_free(exchange->fields[i].value);
+    }
+    mem_free(exchange->fields);
+    bytes_release(&exchange->body);
+    bytes_release(&exchange->pending);
+    mem_free(exchange->path);
+    mem_free(exchange);
+}

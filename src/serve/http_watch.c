@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ * One thread that sleeps until the next deadline. Cuts by shutdown(2), which wakes the thread of
+ * the connection; closing is for others. Knows nothing of HTTP. */
+#include "serve/http_watch.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+/* What a client still sends is read for so long, as its system would drop our words with the
+ * connection if that was closed before they are read. */
+static const uint64_t linger_ns = 1000000000;
+
+static void cut(struct http_watched *watched)
+{
+    const char *words = watched->words;
+    watched->is_cut = true;
+    watched->words = NULL;
+    watched->deadline_ns = 0;
+    if (words == NULL) {
+        shutdown(watched->fd, SHUT_RDWR);
+        return;
+    }
+    const ssize_t sent = send(watched->fd, words, strlen(words), MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)sent; /* who takes nothing gets nothing */
+    shutdown(watched->fd, SHUT_WR);
+    watched->deadline_ns = clock_ns() + linger_ns;
+}
+
+/* Cuts what is due; returns the next deadline, 0 if there is none. */
+static uint64_t cut_due(struct http_watch *watch)
+{
+    const uint64_t now = clock_ns();
+    uint64_t next = 0;
+    for (struct http_watched *w = watch->first; w != NULL; w = w->next) {
+        if (w->deadline_ns != 0 && w->deadline_ns <= now)
+            cut(w);
+        if (w->deadline_ns != 0 && (next == 0 || w->deadline_ns < next))
+            next = w->deadline_ns;
+    }
+    return next;
+}
+
+static void *watch_run(void *user)
+{
+    struct http_watch *watch = user;
+    pthread_mutex_lock(&watch->mutex);
+    while (!watch->is_over) {
+        watch->wakes_ns = cut_due(watch);
+        const struct timespec until = {
+            .tv_sec = (time_t)(watch->wakes_ns / 1000000000u),
+            .tv_nsec = (long)(watch->wakes_ns % 1000000000u),
+        };
+        if (watch->wakes_ns == 0)
+            pthread_cond_wait(&watch->changed, &watch->mutex);
+        else
+            pthread_cond_timedwait(&watch->changed, &watch->mutex, &until);
+    }
+    pthread_mutex_unlock(&watch->mutex);
+    return NULL;
+}
+
+enum weir_status http_watch_open(struct http_watch *watch, struct weir_error *err)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* that of clock_ns */
+    pthread_cond_init(&watch->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&watch->mutex, NULL);
+    const int result = pthread_create(&watch->thread, NULL, watch_run, watch);
+    if (result == 0) {
+        watch->is_open = true;
+        return WEIR_OK;
+    }
+    pthread_cond_destroy(&watch->changed);
+    pthread_mutex_destroy(&watch->mutex);
+    return err_set(err, WEIR_ERR_MEMORY, "cannot start a thread: %s", strerror(result));
+}
+
+void http_watch_close(struct http_watch *watch)
+{
+    if (!watch->is_open)
+        return;
+    pthread_mutex_lock(&watch->mutex);
+    watch->is_over = true;
+    pthread_cond_signal(&watch->changed);
+    pthread_mutex_unlock(&watch->mutex);
+    pthread_join(watch->thread, NULL);
+    pthread_cond_destroy(&watch->changed);
+    pthread_mutex_destroy(&watch->mutex);
+    watch->is_open = false;
+}
+
+void http_watch_add(struct http_watch *watch, struct http_watched *watched, int fd)
+{
+    pthread_mutex_lock(&watch->mutex);
+    *watched = (struct http_watched){.fd = fd, .next = watch->first};
+    if (watch->first != NULL)
+        watch->first->previous = watched;
+    watch->first = watched;
+    watch->count++;
+    pthread_mutex_unlock(&watch->mutex);
+}
+
+void http_watch_remove(struct http_watch *watch, struct http_watched *watched)
+{
+    pthread_mutex_lock(&watch->mutex);
+    if (watched->previous != NULL)
+        watched->previous->next = watched->next;
+    else
+        watch->first = watched->next;
+    if (watched->next != NULL)
+        watched->next->previous = watched->previous;
+    watch->count--;
+    pthread_mutex_unlock(&watch->mutex);
+}
+
+uint32_t http_watch_count(struct http_watch *watch)
+{
+    pthread_mutex_lock(&watch->mutex);
+    const uint32_t count = watch->count;
+    pthread_mutex_unlock(&watch->mutex);
+    return count;
+}
+
+/* One that was cut stays so. */
+static void set_deadline(struct http_watch *watch, struct http_watched *watched, uint32_t seconds)
+{
+    if (watched->is_cut)
+        return;
+    watched->deadline_ns = clock_ns() + (uint64_t)seconds * 1000000000u;
+    if (watch->wakes_ns == 0 || watched->deadline_ns < watch->wakes_ns)
+        pthread_cond_signal(&watch->changed);
+}
+
+void http_watch_set(struct http_watch *watch, struct http_watched *watched, uint32_t seconds,
+                    const char *words)
+{
+    pthread_mutex_lock(&watch->mutex);
+    watched->words = watched->is_cut ? NULL : words;
+    watched->is_idle = false;
+    set_deadline(watch, watched, seconds);
+    pthread_mutex_unlock(&watch->mutex);
+}
+
+bool http_watch_clear(struct http_watch *watch, struct http_watched *watched)
+{
+    pthread_mutex_lock(&watch->mutex);
+    const bool is_cut = watched->is_cut;
+    if (!is_cut)
+        watched->deadline_ns = 0;
+    watched->is_idle = false;
+    pthread_mutex_unlock(&watch->mutex);
+    return !is_cut;
+}
+
+void http_watch_idle(struct http_watch *watch, struct http_watched *watched, uint32_t seconds)
+{
+    pthread_mutex_lock(&watch->mutex);
+    watched->words = NULL;
+    watched->is_idle = true;
+    set_deadline(watch, watched, watch->is_quiet ? 0 : seconds);
+    pthread_mutex_unlock(&watch->mutex);
+}
+
+void http_watch_quiet(struct http_watch *watch)
+{
+    pthread_mutex_lock(&watch->mutex);
+    watch->is_quiet = true;
+    for (struct http_watched *w = watch->first; w != NULL; w = w->next) {
+        if (w->is_idle)
+            set_deadline(watch, w, 0);
+    }
+    pthread_mutex_unlock(&watch->mutex);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ * Connections that take too long are cut. The library underneath counts from the last byte, so that
+ * a byte now and then keeps a connection for ever, and counts the time in which an answer is being
+ * made. Here each connection has a deadline, or none, by what it is about. */
+#ifndef SERVE_HTTP_WATCH_H
+#define SERVE_HTTP_WATCH_H
+
+#include <pthread.h>
+
+#include "base/err.h"
+
+/* One connection; belongs to the caller. */
+struct http_watched {
+    struct http_watched *next, *previous;
+    int fd;
+    uint64_t deadline_ns; /* clock_ns; 0: none */
+    const char *words;    /* sent before it is cut, as far as they go at once; NULL: none */
+    bool is_idle;         /* between two requests */
+    bool is_cut;
+};
+
+struct http_watch {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    pthread_t thread;
+    struct http_watched *first;
+    uint32_t count;
+    uint64_t wakes_ns; /* when the thread looks again; 0: when it is told to */
+    bool is_over, is_open;
+    bool is_quiet; /* idle connections are cut */
+};
+
+/* Zeroed to begin. */
+enum weir_status http_watch_open(struct http_watch *watch, struct weir_error *err);
+/* All connections are gone. */
+void http_watch_close(struct http_watch *watch);
+
+void http_watch_add(struct http_watch *watch, struct http_watched *watched, int fd);
+/* Before the descriptor is closed. */
+void http_watch_remove(struct http_watch *watch, struct http_watched *watched);
+uint32_t http_watch_count(struct http_watch *watch);
+
+/* The deadline is so many seconds from now; `words` are static, or NULL. */
+void http_watch_set(struct http_watch *watch, struct http_watched *watched, uint32_t seconds,
+                    const char *words);
+/* It may take as long as it does. False: it was cut. */
+bool http_watch_clear(struct http_watch *watch, struct http_watched *watched);
+/* Nothing was asked since the last answer. */
+void http_watch_idle(struct http_watch *watch, struct http_watched *watched, uint32_t seconds);
+/* Idle connections are cut, now and from now on. */
+void http_watch_quiet(struct http_watch *watch);
+
+#endif

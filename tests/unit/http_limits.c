@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT
+ * What a server says to clients that do not behave, one limit after the other. Run alone:
+ * build/tests/weir-test http_limit */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "http_client.h"
+#include "http_host.h"
+
+static void pause_ms(uint32_t ms)
+{
+    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    nanosleep(&time, NULL);
+}
+
+/* Checks an answer of HTTP itself: status, type of the error, and its shape. */
+static void check_refusal(struct http_response *response, unsigned status, const char *type)
+{
+    char expected[64];
+    CHECK_INT(response->status, status);
+    snprintf(expected, sizeof expected, "\"type\":\"%s\",\"code\":%u}}", type, status);
+    CHECK(strncmp(response->body.data, "{\"error\":{\"message\":\"", 21) == 0);
+    CHECK(strstr(response->body.data, expected) != NULL);
+    CHECK_TEXT(http_response_header(response, "Content-Type"), "application/json; charset=utf-8");
+    http_response_release(response);
+}
+
+static void check_refused(struct http_client *client, unsigned status, const char *type)
+{
+    struct http_response response;
+    CHECK(http_client_read(client, &response, ""));
+    check_refusal(&response, status, type);
+}
+
+/* The server still answers others. */
+static void check_alive(const struct http_host *host)
+{
+    struct http_response response =
+        http_client_ask(host->port, "GET /open HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_INT(response.status, 200);
+    http_response_release(&response);
+}
+
+/* ---- bodies ---------------------------------------------------------------------------------- */
+
+TEST(http_limit_body_declared)
+{
+    struct http_host host;
+    struct http_client client;
+    char body[1025];
+    memset(body, 'x', sizeof body);
+    http_host_init(&host);
+    host.options.body_max = 1024;
+    http_host_open(&host);
+    for (int excess = 0; excess < 2; excess++) {
+        char head[128];
+        http_client_open(&client, host.port);
+        snprintf(head, sizeof head, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n",
+                 1024 + excess);
+        http_client_say(&client, head);
+        CHECK(http_client_send(&client, body, 1024 + (size_t)excess));
+        struct http_response response;
+        CHECK(http_client_read(&client, &response, ""));
+        if (excess == 0) {
+            CHECK_INT(response.status, 200);
+            http_response_release(&response);
+        } else {
+            check_refusal(&response, 413, "invalid_request_error");
+        }
+        http_client_close(&client);
+    }
+    CHECK_INT(atomic_load(&host.handled), 1);
+    http_host_close(&host);
+}
+
+TEST(http_limit_body_in_chunks)
+{
+    struct http_host host;
+    struct http_client client;
+    http_host_init(&host);
+    host.options.body_max = 1024;
+    http_host_open(&host);
+    http_client_open(&client, host.port);
+    http_client_say(&client,
+                    "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 3; i++) {
+        char chunk[600];
+        memset(chunk, 'y', sizeof chunk);
+        memcpy(chunk, "200\r\n", 5); /* 512 bytes */
+        memcpy(chunk + 5 + 512, "\r\n", 2);
+        CHECK(http_client_send(&client, chunk, 5 + 512 + 2));
+    }
+    http_client_say(&client, "0\r\n\r\n");
+    check_refused(&client, 413, "invalid_request_error");
+    http_client_close(&client);
+    CHECK_INT(atomic_load(&host.handled), 0);
+    http_host_close(&host);
+}
+
+/* A client that asks first is told before it has sent anything. */
+TEST(http_limit_body_expected)
+{
+    struct http_host host;
+    struct http_client client;
+    http_host_init(&host);
+    host.options.body_max = 1024;
+    http_host_open(&host);
+    http_client_open(&client, host.port);
+    http_client_say(&client, "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                             "Content-Length: 1025\r\n\r\n");
+    check_refused(&client, 413, "invalid_request_error");
+    CHECK(http_client_is_closed(&client, 5000));
+    http_client_close(&client);
+    http_host_close(&host);
+}
+
+/* What does not end is cut, and yet the answer can be read. */
+TEST(http_limit_body_without_end)
+{
+    struct http_host host;
+    struct http_client client;
+    static char piece[65536];
+    memset(piece, 'x', sizeof piece);
+    http_host_init(&host);
+    host.options.body_max = 1024;
+    http_host_open(&host);
+    http_client_open(&client, host.port);
+    http_client_say(&client, "POST /echo HTTP/1.1\r\nHost: a\r\n"
+                             "Content-Length: 9223372036854775807\r\n\r\n");
+    uint64_t sent = 0;
+    while (http_client_send(&client, piece, sizeof piece)) {
+        sent += sizeof piece;
+        CHECK(sent < (uint64_t)16 << 30);
+        if (http_client_is_closed(&client, 0) || sent > (uint64_t)32 << 20)
+            break;
+    }
+    check_refused(&client, 413, "invalid_request_error");
+    http_client_close(&client);
+    check_alive(&host);
+    http_host_close(&host);
+}
+
+/* ---- headers --------------------------------------------------------------------------------- */
+
+/* A request with so many fields of so many bytes. */
+static struct bytes with_headers(uint32_t count, size_t bytes)
+{
+    struct bytes request = {0};
+    bytes_add_text(&request, "GET /echo HTTP/1.1\r\nHost: a\r\n");
+    for (uint32_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "X-%06u: ", i);
+        bytes_add_text(&request, name);
+        for (size_t k = 0; k < bytes; k++)
+            bytes_add(&request, "v", 1);
+        bytes_add_text(&request, "\r\n");
+    }
+    bytes_add_text(&request, "\r\n");
+    return request;
+}
+
+TEST(http_limit_headers)
+{
+    static const struct {
+        uint32_t count;
+        size_t bytes;
+        bool is_fine, is_ours; /* ours: the answer is one of our own */
+    } cases[] = {
+        {1, 60000, true, false},  {90, 600, true, false},   {1, 66000, false, true},
+        {120, 10, false, true},   {70, 1000, false, true},  {1, 400000, false, false},
+        {5000, 50, false, false}, {20000, 1, false, false},
+    };
+    struct http_host host;
+    struct http_client client;
+    struct http_response response;
+    http_host_init(&host);
+    http_host_open(&host);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct bytes request = with_headers(cases[i].count, cases[i].bytes);
+        http_client_open(&client, host.port);
+        const bool is_sent = http_client_send(&client, request.data, request.length);
+        CHECK(is_sent || !cases[i].is_ours);
+        const bool is_read = http_client_read(&client, &response, "");
+        CHECK(is_read || (!cases[i].is_fine && !cases[i].is_ours));
+        if (is_read && cases[i].is_ours) {
+            check_refusal(&response, 431, "invalid_request_error");
+        } else {
+            if (is_read)
+                CHECK_INT(response.status, cases[i].is_fine ? 200 : 431);
+            http_response_release(&response);
+        }
+        http_client_close(&client);
+        bytes_release(&request);
+    }
+    check_alive(&host);
+    http_host_close(&host);
+}
+
+/* Requests whose end two readers may see at two places, and other malformed ones. */
+TEST(http_limit_framing)
+{
+    static const char *const requests[] = {
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length : 3\r\n\r\nabc",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\nabc",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0x3\r\n\r\nabc",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\nabc",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nb\x01: c\r\nContent-Length: 3\r\n\r\nabc",
+        "GET /open%00/../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET open HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http://a/open HTTP/1.1\r\nHost: a\r\n\r\n",
+    };
+    struct http_host host;
+    struct http_client client;
+    struct http_response response;
+    http_host_init(&host);
+    http_host_open(&host);
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        http_client_open(&client, host.port);
+        http_client_say(&client, requests[i]);
+        if (http_client_read(&client, &response, "") && response.status / 100 != 4)
+            test_fail(__FILE__, __LINE__, "request %zu: status %u", i, response.status);
+        http_response_release(&response);
+        http_client_close(&client);
+    }
+    CHECK_INT(atomic_load(&host.handled), 0);
+    check_alive(&host);
+    http_host_close(&host);
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+/* A byte now and then does not keep a connection: in the first line, the headers, the body. */
+TEST(http_limit_slow_requests)
+{
+    static const struct {
+        const char *begin, *drip;
+        bool is_told; /* why it ends */
+    } cases[] = {
+        {"", "G", false},
+        {"", "\r\n", false},
+        {"GET /echo HTTP/1.1\r\nHost: a\r\nX-Slow: ", "x", true},
+        {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", "x", true},
+        {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n",
+         true},
+    };
+    enum { CASES = sizeof cases / sizeof cases[0] };
+    struct http_host host;
+    struct http_client clients[CASES];
+    http_host_init(&host);
+    host.options.read_timeout_s = 1;
+    http_host_open(&host);
+    for (int i = 0; i < CASES; i++) {
+        http_client_open(&clients[i], host.port);
+        http_client_say(&clients[i], cases[i].begin);
+    }
+    const uint64_t start = clock_ns();
+    for (int round = 0; round < 15; round++) {
+        pause_ms(100);
+        for (int i = 0; i < CASES; i++)
+            http_client_send(&clients[i], cases[i].drip, strlen(cases[i].drip));
+    }
+    for (int i = 0; i < CASES; i++) {
+        struct http_response response;
+        const bool is_told = http_client_read(&clients[i], &response, "");
+        CHECK_INT(is_told, cases[i].is_told);
+        if (is_told)
+            check_refusal(&response, 408, "invalid_request_error");
+        else
+            http_response_release(&response);
+        CHECK(http_client_is_closed(&clients[i], 5000));
+        http_client_close(&clients[i]);
+    }
+    CHECK(clock_ns() - start < 10000000000);
+    CHECK_INT(atomic_load(&host.handled), 0);
+    check_alive(&host);
+    http_host_close(&host);
+}
+
+TEST(http_limit_silent_connections)
+{
+    struct http_host host;
+    struct http_client client;
+    http_host_init(&host);
+    host.options.read_timeout_s = 1;
+    http_host_open(&host);
+    http_client_open(&client, host.port);
+    const uint64_t start = clock_ns();
+    CHECK(http_client_is_closed(&client, 10000));
+    CHECK(clock_ns() - start > 900000000);
+    http_client_close(&client);
+    http_host_close(&host);
+}
+
+/* The time in which an answer is made does not count. */
+TEST(http_limit_answers_may_take_long)
+{
+    struct http_host host;
+    struct http_client client;
+    struct http_response response;
+    http_host_init(&host);
+    host.options.read_timeout_s = 1;
+    host.options.write_timeout_s = 1;
+    http_host_open(&host);
+    http_client_open(&client, host.port);
+    http_client_say(&client, "GET /stream?n=80 HTTP/1.1\r\nHost: a\r\n\r\n"); /* 1.6 s */
+    CHECK(http_client_read(&client, &response, ""));
+    CHECK(response.is_whole);
+    http_response_release(&response);
+    http_client_close(&client);
+    http_host_close(&host);
+}
+
+/* A client that takes nothing is cut, of a stream and of a whole answer; one that takes slowly is
+ * not. */
+TEST(http_limit_slow_readers)
+{
+    struct http_host host;
+    struct http_client stalled, large, slow;
+    http_host_init(&host);
+    host.options.write_timeout_s = 1;
+    http_host_open(&host);
+    http_client_open(&stalled, host.port);
+    http_client_open(&large, host.port);
+    http_client_open(&slow, host.port);
+    http_client_say(&stalled, "GET /bulk?n=100000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    http_client_say(&large, "GET /large?n=100000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    http_client_say(&slow, "GET /bulk?n=100000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    http_host_wait(&host.opened, 2);
+    static char piece[1 << 20];
+    uint64_t taken = 0;
+    const uint64_t start = clock_ns();
+    while (clock_ns() - start < 3000000000) {
+        const ssize_t length = recv(slow.fd, piece, sizeof piece, 0);
+        CHECK(length > 0); /* it goes on */
+        taken += (uint64_t)length;
+        pause_ms(100);
+    }
+    CHECK_INT(atomic_load(&host.closed), 1);
+    http_client_close(&slow);
+    http_host_wait(&host.closed, 2);
+    http_host_wait(&host.log_lines, 3); /* the whole answer is over too */
+    http_client_close(&stalled);
+    http_client_close(&large);
+    http_host_close(&host);
+}
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+enum { CONNECTIONS = 8, OF_ADDRESS = CONNECTIONS / 4 };
+
+/* Whether a connection from there is served. */
+static bool is_served(struct http_client *client, const struct http_host *host, uint8_t from)
+{
+    static const char request[] = "GET /open HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct http_response response;
+    http_client_open_from(client, host->port, from);
+    if (!http_client_send(client, request, sizeof request - 1))
+        return false;
+    const bool result = http_client_read(client, &response, "");
+    CHECK(!result || response.status == 200);
+    http_response_release(&response);
+    return result;
+}
+
+/* Tries until those that were closed are forgotten. */
+static void check_served_again(const struct http_host *host, uint8_t from)
+{
+    const uint64_t start = clock_ns();
+    struct http_client client;
+    bool result = false;
+    while (!result && clock_ns() - start < 10000000000) {
+        result = is_served(&client, host, from);
+        http_client_close(&client);
+        if (!result)
+            pause_ms(5);
+    }
+    CHECK(result);
+}
+
+TEST(http_limit_connections_of_an_address)
+{
+    struct http_host host;
+    struct http_client clients[OF_ADDRESS], other;
+    http_host_init(&host);
+    host.options.connections_max = CONNECTIONS;
+    http_host_open(&host);
+    for (int i = 0; i < OF_ADDRESS; i++)
+        CHECK(is_served(&clients[i], &host, 1));
+    CHECK(!is_served(&other, &host, 1));
+    http_client_close(&other);
+    CHECK(is_served(&other, &host, 2));
+    http_client_close(&other);
+    for (int i = 0; i < OF_ADDRESS; i++)
+        http_client_close(&clients[i]);
+    check_served_again(&host, 1);
+    http_host_close(&host);
+}
+
+TEST(http_limit_connections)
+{
+    struct http_host host;
+    struct http_client clients[CONNECTIONS], other;
+    http_host_init(&host);
+    host.options.connections_max = CONNECTIONS;
+    http_host_open(&host);
+    for (int i = 0; i < CONNECTIONS; i++)
+        CHECK(is_served(&clients[i], &host, (uint8_t)(1 + i / OF_ADDRESS)));
+    CHECK(!is_served(&other, &host, 100));
+    http_client_close(&other);
+    http_client_close(&clients[3]);
+    check_served_again(&host, 100);
+    for (int i = 0; i < CONNECTIONS; i++)
+        http_client_close(&clients[i]);
+    http_host_close(&host);
+}
+
+/* ---- what is not answered -------------------------------------------------------------------- */
+
+TEST(http_limit_handler_says_nothing)
+{
+    struct http_host host;
+    struct http_client client;
+    http_host_init(&host);
+    http_host_open(&host);
+    http_client_open(&client, host.port);
+    http_client_say(&client, "GET /silent HTTP/1.1\r\nHost: a\r\n\r\n");
+    check_refused(&client, 500, "server_error");
+    http_client_close(&client);
+    http_host_close(&host);
+}
