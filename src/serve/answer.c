@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT
+ * Builds up the choices of an answer from events. Knows no form of an API. */
+#include "serve/answer.h"
+
+#include <float.h>
+
+#include "base/mem.h"
+#include "serve/respond.h"
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+enum weir_status answer_open(struct answer *answer, uint32_t choices, struct weir_error *err)
+{
+    answer->choices = mem_alloc(choices, sizeof *answer->choices, err);
+    if (answer->choices == NULL)
+        return WEIR_ERR_MEMORY;
+    answer->choices_count = choices;
+    for (uint32_t i = 0; i < choices; i++)
+        answer->choices[i] = (struct choice){.answer = answer, .index = i};
+    return WEIR_OK;
+}
+
+void answer_release(struct answer *answer)
+{
+    for (uint32_t i = 0; i < answer->choices_count; i++) {
+        struct choice *choice = &answer->choices[i];
+        weir_reply_close(choice->reply);
+        message_release(&choice->said);
+        bytes_release(&choice->logprobs);
+        bytes_release(&choice->tokens);
+        bytes_release(&choice->stop);
+        bytes_release(&choice->items);
+    }
+    mem_free(answer->choices);
+    bytes_release(&answer->unsent);
+    *answer = (struct answer){0};
+}
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+static void on_reply(void *user, const struct weir_reply_event *event)
+{
+    struct choice *choice = user;
+    struct answer *answer = choice->answer;
+    if (event->kind != WEIR_REPLY_REASONING)
+        choice->in_reasoning = false;
+    if (answer->out != NULL && answer->form->said != NULL)
+        answer->form->said(answer, choice, event);
+    message_add(&choice->said, event);
+}
+
+enum weir_status answer_parse(struct answer *answer, struct choice *choice, const char *tools,
+                              size_t tools_length, bool in_reasoning, struct weir_error *err)
+{
+    struct weir_reply_options options;
+    weir_reply_options_init(&options);
+    options.tools = tools;
+    options.tools_length = tools_length;
+    options.in_reasoning = in_reasoning;
+    options.format = answer->request->reasoning_format;
+    options.event = on_reply;
+    options.event_user = choice;
+    choice->in_reasoning = in_reasoning;
+    return weir_reply_open(&choice->reply, &options, err);
+}
+
+static void fail(struct answer *answer, enum api_error failure, const char *text)
+{
+    if (answer->has_failed)
+        return;
+    answer->has_failed = true;
+    answer->failure = failure;
+    err_set(&answer->err, WEIR_ERR_CANCELLED, "%s", text);
+}
+
+static void take_text(struct answer *answer, struct choice *choice, const char *text, size_t length)
+{
+    struct weir_error err = {0};
+    if (choice->reply == NULL) {
+        bytes_add(&choice->said.content, text, length);
+        if (answer->out != NULL && answer->form->text != NULL)
+            answer->form->text(answer, choice, text, length);
+        return;
+    }
+    if (weir_reply_push(choice->reply, text, length, &err) != WEIR_OK)
+        fail(answer, API_INTERNAL, err.text);
+}
+
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+/* A token with its logarithm of the probability; the likeliest ones are lists of these. */
+static void put_token(struct bytes *out, const struct weir_tokenizer *tokenizer, int32_t id,
+                      float logprob)
+{
+    size_t length = 0;
+    const char *piece = weir_tokenizer_piece(tokenizer, id, true, &length);
+    put_open(out, NULL, '{');
+    put_integer(out, "id", id);
+    put_string(out, "token", piece, length);
+    put_open(out, "bytes", '[');
+    for (size_t i = 0; i < length; i++)
+        put_integer(out, NULL, (uint8_t)piece[i]);
+    put_close(out, ']');
+    put_float(out, "logprob", logprob < -FLT_MAX ? -FLT_MAX : logprob); // JSON has no infinity
+}
+
+static void add_token(struct answer *answer, struct choice *choice, const struct job_event *event)
+{
+    put_integer(&choice->tokens, NULL, event->id);
+    if (!answer->request->wants_logprobs)
+        return;
+    put_token(&choice->logprobs, answer->tokenizer, event->id, event->logprob);
+    put_open(&choice->logprobs, "top_logprobs", '[');
+    for (uint32_t i = 0; i < event->likeliest_count; i++) {
+        const struct job_logprob *likely = &event->likeliest[i];
+        put_token(&choice->logprobs, answer->tokenizer, likely->id, likely->logprob);
+        put_close(&choice->logprobs, '}');
+    }
+    put_close(&choice->logprobs, ']');
+    put_close(&choice->logprobs, '}');
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+static void begin(struct answer *answer, struct choice *choice)
+{
+    if (choice->has_started)
+        return;
+    choice->has_started = true;
+    if (answer->out != NULL && answer->form->begin != NULL)
+        answer->form->begin(answer, choice);
+}
+
+static void end(struct answer *answer, struct choice *choice, const struct job_event *event)
+{
+    struct weir_error err = {0};
+    if (event->length > 0)
+        take_text(answer, choice, event->text, event->length);
+    if (choice->reply != NULL && weir_reply_finish(choice->reply, &err) != WEIR_OK)
+        fail(answer, API_INTERNAL, err.text);
+    choice->is_over = true;
+    choice->end = event->end;
+    if (event->end == JOB_STOP_TEXT && event->stop != NULL)
+        bytes_add_text(&choice->stop, event->stop);
+    if (event->end == JOB_CANCELLED)
+        fail(answer, API_UNAVAILABLE, "The server is about to end");
+    if (event->end == JOB_FAILED)
+        fail(answer, API_INTERNAL, event->error != NULL ? event->error : "the job has failed");
+    if (answer->out == NULL || answer->has_failed)
+        return;
+    if (answer->form->over != NULL)
+        answer->form->over(answer, choice);
+    if (answer_is_over(answer) && answer->form->end != NULL)
+        answer->form->end(answer);
+}
+
+void answer_take(struct answer *answer, struct choice *choice, const struct job_event *event,
+                 struct bytes *out)
+{
+    answer->out = out == NULL && answer->form->keeps_items ? &answer->unsent : out;
+    choice->slot = event->slot;
+    if (event->kind != JOB_STARTED)
+        choice->timings = event->timings;
+    if (event->kind != JOB_STARTED || !answer->form->begins_late)
+        begin(answer, choice);
+    switch (event->kind) {
+    case JOB_STARTED: break;
+    case JOB_PROGRESS:
+        choice->done = event->done;
+        if (answer->out != NULL && answer->form->progress != NULL &&
+            answer->request->wants_progress)
+            answer->form->progress(answer, choice);
+        break;
+    case JOB_TEXT:
+        add_token(answer, choice, event);
+        take_text(answer, choice, event->text, event->length);
+        choice->reasoning_tokens += choice->in_reasoning;
+        break;
+    case JOB_END: end(answer, choice, event); break;
+    }
+    answer->out = NULL;
+    bytes_clear(&answer->unsent);
+}
+
+bool answer_is_over(const struct answer *answer)
+{
+    for (uint32_t i = 0; i < answer->choices_count; i++)
+        if (!answer->choices[i].is_over)
+            return answer->has_failed;
+    return true;
+}
+
+void answer_put_failure(const struct answer *answer, struct bytes *out)
+{
+    const struct refusal refusal = {.error = answer->failure, .text = answer->err.text};
+    event_open(out, answer->form->shape == SHAPE_ANTHROPIC ? "error" : NULL);
+    put_refusal(out, answer->form->shape, &refusal);
+    event_close(out);
+}
+
+enum weir_status answer_check(const struct answer *answer, struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < answer->choices_count; i++) {
+        const struct choice *choice = &answer->choices[i];
+        TRY(message_check(&choice->said, err));
+        TRY(bytes_check(&choice->logprobs, err));
+        TRY(bytes_check(&choice->tokens, err));
+        TRY(bytes_check(&choice->stop, err));
+        TRY(bytes_check(&choice->items, err));
+    }
+out:
+    return status;
+}
+
+/* ---- what forms share ------------------------------------------------------------------------ */
+
+void event_open(struct bytes *out, const char *name)
+{
+    if (name != NULL) {
+        bytes_add_text(out, "event: ");
+        bytes_add_text(out, name);
+        bytes_add_text(out, "\n");
+    }
+    bytes_add_text(out, "data: ");
+}
+
+void event_close(struct bytes *out)
+{
+    bytes_add_text(out, "\n\n");
+}
+
+static bool has_whole_call(const struct message *said)
+{
+    for (uint64_t i = 0; i < said->calls_count; i++)
+        if (said->calls[i].is_complete)
+            return true;
+    return false;
+}
+
+const char *choice_finish(const struct choice *choice)
+{
+    switch (choice->end) {
+    case JOB_STOP_TOKEN:
+    case JOB_STOP_TEXT: return has_whole_call(&choice->said) ? "tool_calls" : "stop";
+    case JOB_LENGTH:
+    case JOB_FULL:
+    case JOB_TIMEOUT:
+    case JOB_CANCELLED:
+    case JOB_FAILED: break;
+    }
+    return "length";
+}
+
+static double ms(uint64_t ns)
+{
+    return (double)(ns / 1000) / 1000; // as llama-server, whole microseconds
+}
+
+/* A part of the timings: how many tokens, how long they took, each and by second. */
+static void put_rate(struct bytes *out, const char *const names[4], uint32_t tokens, uint64_t ns)
+{
+    put_integer(out, names[0], tokens);
+    put_number(out, names[1], ms(ns));
+    put_number(out, names[2], ms(ns) / tokens);
+    put_number(out, names[3], 1000 * tokens / ms(ns));
+}
+
+void put_timings(struct bytes *out, const char *key, const struct job_timings *timings)
+{
+    static const char *const prompt[] = {"prompt_n", "prompt_ms", "prompt_per_token_ms",
+                                         "prompt_per_second"};
+    static const char *const predicted[] = {"predicted_n", "predicted_ms", "predicted_per_token_ms",
+                                            "predicted_per_second"};
+    uint64_t sum = 0;
+    put_open(out, key, '{');
+    put_integer(out, "cache_n", timings->cached_tokens);
+    put_rate(out, prompt, timings->prompt_tokens - timings->cached_tokens, timings->prompt_ns);
+    put_rate(out, predicted, timings->tokens, timings->reply_ns);
+    if (timings->drafts > 0) {
+        put_integer(out, "draft_n", timings->drafts);
+        put_integer(out, "draft_n_accepted", timings->accepted);
+    }
+    put_open(out, "bytes", '{');
+    for (int i = 0; i < WEIR_TRAFFIC_CLASSES; i++) {
+        put_integer(out, weir_traffic_class_name((enum weir_traffic_class)i),
+                    (int64_t)timings->bytes[i]);
+        sum += timings->bytes[i];
+    }
+    put_close(out, '}');
+    put_number(out, "bytes_per_token", (double)sum / timings->tokens);
+    put_close(out, '}');
+}
+
+struct usage answer_usage(const struct answer *answer)
+{
+    struct usage usage = {0};
+    for (uint32_t i = 0; i < answer->choices_count; i++) {
+        const struct choice *choice = &answer->choices[i];
+        usage.reply += choice->timings.tokens;
+        usage.reasoning += choice->reasoning_tokens;
+        if (i % answer->request->choices == 0) {
+            usage.prompt += choice->timings.prompt_tokens;
+            usage.cached += choice->timings.cached_tokens;
+        }
+    }
+    return usage;
+}
+
+void put_usage(struct answer *answer, struct bytes *out)
+{
+    const struct usage usage = answer_usage(answer);
+    put_open(out, "usage", '{');
+    put_integer(out, "completion_tokens", (int64_t)usage.reply);
+    put_integer(out, "prompt_tokens", (int64_t)usage.prompt);
+    put_integer(out, "total_tokens", (int64_t)(usage.prompt + usage.reply));
+    put_open(out, "prompt_tokens_details", '{');
+    put_integer(out, "cached_tokens", (int64_t)usage.cached);
+    put_close(out, '}');
+    put_open(out, "completion_tokens_details", '{');
+    put_integer(out, "reasoning_tokens", (int64_t)usage.reasoning);
+    put_close(out, '}');
+    put_close(out, '}');
+}
+
+void put_progress(const struct choice *choice, struct bytes *out)
+{
+    const struct job_timings *timings = &choice->timings;
+    put_open(out, "prompt_progress", '{');
+    put_integer(out, "total", timings->prompt_tokens);
+    put_integer(out, "cache", timings->cached_tokens);
+    put_integer(out, "processed", choice->done);
+    put_integer(out, "time_ms", (int64_t)(timings->prompt_ns / 1000000));
+    put_close(out, '}');
+}
+
+void put_call_id(const struct answer *answer, const struct choice *choice, uint64_t call,
+                 const char *key, const char *prefix, struct bytes *out)
+{
+    put_id(out, key, prefix, answer->seed, ((uint64_t)choice->index << 32) + call + 1);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ * What becomes of a request: its choices, built up from the events of their jobs, and told in the
+ * form of an API, piece by piece or as a whole. Waits for nothing and sends nothing. */
+#ifndef SERVE_ANSWER_H
+#define SERVE_ANSWER_H
+
+#include "base/reply_message.h"
+#include "serve/api_error.h"
+#include "serve/api_request.h"
+#include "serve/scheduler.h"
+
+/* What forms that tell blocks or items remember: see parts.h. */
+enum part { PART_NONE, PART_REASONING, PART_CONTENT, PART_CALL };
+
+struct parts {
+    enum part open;
+    uint32_t count; /* the open one too */
+    uint64_t begin; /* bytes of reasoning or content that were said before it */
+};
+
+struct choice {
+    struct answer *answer;
+    uint32_t index;
+    struct job *job;          /* closed by who opened it */
+    struct weir_reply *reply; /* takes the text apart; NULL: all is content */
+    struct message said;      /* so far */
+    struct bytes logprobs;    /* elements of a list: of all tokens, or not told in the stream yet */
+    struct bytes tokens;      /* ids, likewise */
+    const char *prompt;       /* its text, for forms that tell it; owned; NULL: none */
+    size_t prompt_length;
+    uint32_t slot;
+    bool in_reasoning;         /* nothing else was said yet */
+    uint32_t reasoning_tokens; /* of them, those that were generated meanwhile */
+    bool has_started, is_over;
+    enum job_end end;
+    struct bytes stop;          /* the text that it ended at */
+    struct job_timings timings; /* so far */
+    uint32_t done;              /* tokens of the prompt that are held, of the last PROGRESS */
+    struct parts parts;
+    struct bytes items; /* parts that are closed, as JSON */
+};
+
+struct answer {
+    const struct form *form;
+    const struct request *request;
+    const struct weir_tokenizer *tokenizer;
+    const char *model; /* how it is called */
+    uint64_t seed;     /* of ids */
+    int64_t created;   /* seconds since 1970 */
+    struct choice *choices;
+    uint32_t choices_count;
+    struct bytes unsent; /* takes the place of a stream that is not there */
+    struct bytes *out;   /* while events are taken: where to, if it is streamed */
+    uint32_t sequence;   /* events told, for forms that count them */
+    bool has_failed;     /* it ends here, with an error */
+    enum api_error failure;
+    struct weir_error err; /* its text */
+};
+
+/* How an API tells an answer. What is NULL is not told. */
+struct form {
+    enum api_shape shape;
+    bool begins_late; /* with what is known of the prompt, not when the job has its slot */
+    bool keeps_items; /* choice->items, which the stream's functions write, are the whole */
+    void (*begin)(struct answer *answer, struct choice *choice);
+    void (*progress)(struct answer *answer, struct choice *choice);
+    /* Text of a choice that is not taken apart, with what its tokens are. */
+    void (*text)(struct answer *answer, struct choice *choice, const char *text, size_t length);
+    void (*said)(struct answer *answer, struct choice *choice,
+                 const struct weir_reply_event *event);
+    void (*over)(struct answer *answer, struct choice *choice);
+    void (*end)(struct answer *answer);
+    void (*whole)(struct answer *answer, struct bytes *out);
+    const char *ping; /* what is sent in silence */
+};
+
+extern const struct form form_chat, form_completion, form_native, form_messages, form_responses;
+
+/* Takes memory for so many choices, which have nothing but their index. */
+enum weir_status answer_open(struct answer *answer, uint32_t choices, struct weir_error *err);
+void answer_release(struct answer *answer);
+/* The choice's text is taken apart from now on. */
+enum weir_status answer_parse(struct answer *answer, struct choice *choice, const char *tools,
+                              size_t tools_length, bool in_reasoning, struct weir_error *err);
+
+/* Takes an event of the choice's job. What is to be told of it is added to `out`; NULL: the answer
+ * is told as a whole. */
+void answer_take(struct answer *answer, struct choice *choice, const struct job_event *event,
+                 struct bytes *out);
+bool answer_is_over(const struct answer *answer);
+/* WEIR_ERR_MEMORY if something of it could not be kept. */
+enum weir_status answer_check(const struct answer *answer, struct weir_error *err);
+/* A stream that has failed: what is told in place of the rest. */
+void answer_put_failure(const struct answer *answer, struct bytes *out);
+
+/* ---- what forms share ------------------------------------------------------------------------ */
+
+/* "data: " and the end of an event around JSON; with a name, "event: NAME" before it. */
+void event_open(struct bytes *out, const char *name);
+void event_close(struct bytes *out);
+
+/* "stop", "length", "tool_calls" */
+const char *choice_finish(const struct choice *choice);
+/* The object "timings" of llama-server, with the bytes that the reply has touched. */
+void put_timings(struct bytes *out, const char *key, const struct job_timings *timings);
+/* Sums over the choices; prompts that are one and the same count once. */
+struct usage {
+    uint64_t prompt, cached, reply, reasoning;
+};
+struct usage answer_usage(const struct answer *answer);
+/* OpenAI's object "usage". */
+void put_usage(struct answer *answer, struct bytes *out);
+/* "prompt_progress" */
+void put_progress(const struct choice *choice, struct bytes *out);
+/* The call's id, of letters and digits, the same whenever it is asked for. */
+void put_call_id(const struct answer *answer, const struct choice *choice, uint64_t call,
+                 const char *key, const char *prefix, struct bytes *out);
+
+#endif

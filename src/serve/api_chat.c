@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT
+ * The form of OpenAI's chat completions: chunks of a stream, and the whole. */
+#include "serve/answer.h"
+
+#include "serve/respond.h"
+
+/* ---- what chunks and the whole share --------------------------------------------------------- */
+
+static void put_logprobs(struct choice *choice, struct bytes *out)
+{
+    if (choice->logprobs.length == 0)
+        return;
+    put_open(out, "logprobs", '{');
+    put_open(out, "content", '[');
+    put_json(out, NULL, choice->logprobs.data, choice->logprobs.length);
+    put_close(out, ']');
+    put_close(out, '}');
+}
+
+static void put_chat_id(const struct answer *answer, struct bytes *out)
+{
+    put_id(out, "id", "chatcmpl-", answer->seed, 0);
+}
+
+/* ---- the stream ------------------------------------------------------------------------------ */
+
+/* Opens a chunk up to its delta. */
+static struct bytes *chunk_open(struct answer *answer, const struct choice *choice,
+                                const char *finish)
+{
+    struct bytes *out = answer->out;
+    event_open(out, NULL);
+    put_open(out, NULL, '{');
+    put_open(out, "choices", '[');
+    put_open(out, NULL, '{');
+    if (finish == NULL)
+        put_null(out, "finish_reason");
+    else
+        put_text(out, "finish_reason", finish);
+    put_integer(out, "index", choice->index);
+    put_open(out, "delta", '{');
+    return out;
+}
+
+static void put_chunk_head(const struct answer *answer, struct bytes *out)
+{
+    put_integer(out, "created", answer->created);
+    put_chat_id(answer, out);
+    put_text(out, "model", answer->model);
+    put_text(out, "system_fingerprint", weir_version());
+    put_text(out, "object", "chat.completion.chunk");
+}
+
+/* Closes the delta and the choice. */
+static void chunk_close(struct answer *answer, struct choice *choice)
+{
+    struct bytes *out = answer->out;
+    put_close(out, '}');
+    put_logprobs(choice, out);
+    bytes_clear(&choice->logprobs);
+    put_close(out, '}');
+    put_close(out, ']');
+    put_chunk_head(answer, out);
+}
+
+static void event_end(struct bytes *out)
+{
+    put_close(out, '}');
+    event_close(out);
+}
+
+static void put_role(struct bytes *out)
+{
+    put_text(out, "role", "assistant");
+    put_null(out, "content");
+}
+
+static void chat_begin(struct answer *answer, struct choice *choice)
+{
+    struct bytes *out = chunk_open(answer, choice, NULL);
+    put_role(out);
+    chunk_close(answer, choice);
+    event_end(out);
+}
+
+static void chat_progress(struct answer *answer, struct choice *choice)
+{
+    struct bytes *out = chunk_open(answer, choice, NULL);
+    put_role(out);
+    chunk_close(answer, choice);
+    if (answer->request->wants_timings)
+        put_timings(out, "timings", &choice->timings);
+    put_progress(choice, out);
+    event_end(out);
+}
+
+/* The call's name comes with its id, its arguments piece by piece behind it. */
+static void put_call_delta(const struct answer *answer, const struct choice *choice,
+                           const struct weir_reply_event *event, struct bytes *out)
+{
+    const bool begins = event->kind == WEIR_REPLY_CALL;
+    put_open(out, "tool_calls", '[');
+    put_open(out, NULL, '{');
+    put_integer(out, "index", event->call);
+    if (begins) {
+        put_call_id(answer, choice, event->call, "id", "", out);
+        put_text(out, "type", "function");
+    }
+    put_open(out, "function", '{');
+    if (begins)
+        put_string(out, "name", event->text, event->length);
+    put_string(out, "arguments", begins ? "" : event->text, begins ? 0 : event->length);
+    put_close(out, '}');
+    put_close(out, '}');
+    put_close(out, ']');
+}
+
+static void chat_said(struct answer *answer, struct choice *choice,
+                      const struct weir_reply_event *event)
+{
+    if (event->kind == WEIR_REPLY_CALL_END)
+        return; // its arguments have told it
+    struct bytes *out = chunk_open(answer, choice, NULL);
+    switch (event->kind) {
+    case WEIR_REPLY_REASONING:
+        put_string(out, "reasoning_content", event->text, event->length);
+        break;
+    case WEIR_REPLY_CONTENT: put_string(out, "content", event->text, event->length); break;
+    case WEIR_REPLY_CALL:
+    case WEIR_REPLY_ARGUMENTS: put_call_delta(answer, choice, event, out); break;
+    case WEIR_REPLY_CALL_END: break;
+    }
+    chunk_close(answer, choice);
+    if (answer->request->wants_timings)
+        put_timings(out, "timings", &choice->timings);
+    event_end(out);
+}
+
+static void chat_over(struct answer *answer, struct choice *choice)
+{
+    const struct request *request = answer->request;
+    struct bytes *out = chunk_open(answer, choice, choice_finish(choice));
+    chunk_close(answer, choice);
+    if (!request->wants_usage || request->wants_timings)
+        put_timings(out, "timings", &choice->timings);
+    event_end(out);
+}
+
+static void chat_end(struct answer *answer)
+{
+    struct bytes *out = answer->out;
+    if (answer->request->wants_usage) {
+        event_open(out, NULL);
+        put_open(out, NULL, '{');
+        put_open(out, "choices", '[');
+        put_close(out, ']');
+        put_chunk_head(answer, out);
+        put_usage(answer, out);
+        put_timings(out, "timings", &answer->choices[0].timings);
+        event_end(out);
+    }
+    bytes_add_text(out, "data: [DONE]\n\n");
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static void put_bytes(struct bytes *out, const char *key, const struct bytes *text)
+{
+    put_string(out, key, text->data, text->length);
+}
+
+static void put_calls(const struct answer *answer, const struct choice *choice, struct bytes *out)
+{
+    const struct message *said = &choice->said;
+    put_open(out, "tool_calls", '[');
+    for (uint64_t i = 0; i < said->calls_count; i++) {
+        put_open(out, NULL, '{');
+        put_text(out, "type", "function");
+        put_open(out, "function", '{');
+        put_bytes(out, "name", &said->calls[i].name);
+        put_bytes(out, "arguments", &said->calls[i].arguments);
+        put_close(out, '}');
+        put_call_id(answer, choice, i, "id", "", out);
+        put_close(out, '}');
+    }
+    put_close(out, ']');
+}
+
+static void put_choice(const struct answer *answer, struct choice *choice, struct bytes *out)
+{
+    put_open(out, NULL, '{');
+    put_text(out, "finish_reason", choice_finish(choice));
+    put_integer(out, "index", choice->index);
+    put_open(out, "message", '{');
+    put_text(out, "role", "assistant");
+    put_bytes(out, "content", &choice->said.content);
+    if (choice->said.reasoning.length > 0)
+        put_bytes(out, "reasoning_content", &choice->said.reasoning);
+    if (choice->said.calls_count > 0)
+        put_calls(answer, choice, out);
+    put_close(out, '}');
+    put_logprobs(choice, out);
+    put_close(out, '}');
+}
+
+static void chat_whole(struct answer *answer, struct bytes *out)
+{
+    put_open(out, NULL, '{');
+    put_open(out, "choices", '[');
+    for (uint32_t i = 0; i < answer->choices_count; i++)
+        put_choice(answer, &answer->choices[i], out);
+    put_close(out, ']');
+    put_integer(out, "created", answer->created);
+    put_text(out, "model", answer->model);
+    put_text(out, "system_fingerprint", weir_version());
+    put_text(out, "object", "chat.completion");
+    put_usage(answer, out);
+    put_chat_id(answer, out);
+    put_timings(out, "timings", &answer->choices[0].timings);
+    put_close(out, '}');
+}
+
+const struct form form_chat = {
+    .shape = SHAPE_OPENAI,
+    .begin = chat_begin,
+    .progress = chat_progress,
+    .said = chat_said,
+    .over = chat_over,
+    .end = chat_end,
+    .whole = chat_whole,
+    .ping = ":\n\n",
+};

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ * The form of OpenAI's completions of text: chunks of a stream, and the whole. */
+#include "serve/answer.h"
+
+#include "serve/respond.h"
+
+static void put_logprobs(const struct choice *choice, struct bytes *out)
+{
+    if (choice->logprobs.length == 0) {
+        put_null(out, "logprobs");
+        return;
+    }
+    put_open(out, "logprobs", '{');
+    put_open(out, "content", '[');
+    put_json(out, NULL, choice->logprobs.data, choice->logprobs.length);
+    put_close(out, ']');
+    put_close(out, '}');
+}
+
+static void put_choice(struct choice *choice, const char *text, size_t length, const char *finish,
+                       struct bytes *out)
+{
+    put_open(out, NULL, '{');
+    put_string(out, "text", text, length);
+    put_integer(out, "index", choice->index);
+    put_logprobs(choice, out);
+    if (finish == NULL)
+        put_null(out, "finish_reason");
+    else
+        put_text(out, "finish_reason", finish);
+    put_close(out, '}');
+}
+
+static void put_tail(struct answer *answer, struct bytes *out, bool is_last)
+{
+    put_integer(out, "created", answer->created);
+    put_text(out, "model", answer->model);
+    put_text(out, "system_fingerprint", weir_version());
+    put_text(out, "object", "text_completion");
+    if (is_last)
+        put_usage(answer, out);
+    put_id(out, "id", "cmpl-", answer->seed, 0);
+    if (is_last)
+        put_timings(out, "timings", &answer->choices[0].timings);
+}
+
+static void put_chunk(struct answer *answer, struct choice *choice, const char *text, size_t length,
+                      const char *finish)
+{
+    struct bytes *out = answer->out;
+    const bool is_last = finish != NULL && answer_is_over(answer);
+    event_open(out, NULL);
+    put_open(out, NULL, '{');
+    put_open(out, "choices", '[');
+    put_choice(choice, text, length, finish, out);
+    put_close(out, ']');
+    put_tail(answer, out, is_last);
+    if (!is_last && answer->request->wants_timings)
+        put_timings(out, "timings", &choice->timings);
+    put_close(out, '}');
+    event_close(out);
+    bytes_clear(&choice->logprobs);
+}
+
+static void completion_begin(struct answer *answer, struct choice *choice)
+{
+    if (answer->request->wants_echo)
+        put_chunk(answer, choice, choice->prompt, choice->prompt_length, NULL);
+}
+
+static void completion_progress(struct answer *answer, struct choice *choice)
+{
+    struct bytes *out = answer->out;
+    event_open(out, NULL);
+    put_open(out, NULL, '{');
+    put_open(out, "choices", '[');
+    put_choice(choice, "", 0, NULL, out);
+    put_close(out, ']');
+    put_tail(answer, out, false);
+    put_progress(choice, out);
+    put_close(out, '}');
+    event_close(out);
+}
+
+static void completion_text(struct answer *answer, struct choice *choice, const char *text,
+                            size_t length)
+{
+    if (length > 0 || choice->logprobs.length > 0)
+        put_chunk(answer, choice, text, length, NULL);
+}
+
+static void completion_over(struct answer *answer, struct choice *choice)
+{
+    put_chunk(answer, choice, "", 0, choice_finish(choice));
+}
+
+static void completion_end(struct answer *answer)
+{
+    bytes_add_text(answer->out, "data: [DONE]\n\n");
+}
+
+static void put_whole_choice(const struct answer *answer, struct choice *choice, struct bytes *out)
+{
+    const struct bytes *content = &choice->said.content;
+    struct bytes text = {0};
+    if (answer->request->wants_echo)
+        bytes_add(&text, choice->prompt, choice->prompt_length);
+    if (content->length > 0)
+        bytes_add(&text, content->data, content->length);
+    put_choice(choice, text.data, text.length, choice_finish(choice), out);
+    out->has_failed = out->has_failed || text.has_failed;
+    bytes_release(&text);
+}
+
+static void completion_whole(struct answer *answer, struct bytes *out)
+{
+    put_open(out, NULL, '{');
+    put_open(out, "choices", '[');
+    for (uint32_t i = 0; i < answer->choices_count; i++)
+        put_whole_choice(answer, &answer->choices[i], out);
+    put_close(out, ']');
+    put_tail(answer, out, true);
+    put_close(out, '}');
+}
+
+const struct form form_completion = {
+    .shape = SHAPE_OPENAI,
+    .begin = completion_begin,
+    .progress = completion_progress,
+    .text = completion_text,
+    .over = completion_over,
+    .end = completion_end,
+    .whole = completion_whole,
+    .ping = ":\n\n",
+};

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT
+ * Reads the members of a request that are lists or objects. Knows no endpoint. */
+#include "serve/request_lists.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+/* A copy that ends with a zero, and lives as long as the request. */
+static enum weir_status keep_text(struct request *request, const char *name, struct json_text text,
+                                  const char **out, struct weir_error *err)
+{
+    if (memchr(text.bytes, 0, text.length) != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': a text with a zero in it", name);
+    enum weir_status status;
+    TRY(mem_grow(&request->texts, &request->texts_capacity, request->texts_count + 1,
+                 sizeof *request->texts, err));
+    char *copy = mem_copy_text(text.bytes, text.length, err);
+    if (copy == NULL)
+        return WEIR_ERR_MEMORY;
+    request->texts[request->texts_count++] = copy;
+    *out = copy;
+out:
+    return status;
+}
+
+/* ---- stop ------------------------------------------------------------------------------------ */
+
+static enum weir_status add_stop(struct request *request, const struct json *value,
+                                 struct weir_error *err)
+{
+    if (value->kind != JSON_STRING)
+        return request_refuse_kind("stop", "string", value, err);
+    if (value->text.length == 0)
+        return WEIR_OK; // would stop at once
+    if (value->text.length > REQUEST_STOP_BYTES_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "Field 'stop': a text of %zu bytes, at most %d",
+                       value->text.length, REQUEST_STOP_BYTES_MAX);
+    if (request->stops_count == REQUEST_STOPS_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "Field 'stop': more than %d texts",
+                       REQUEST_STOPS_MAX);
+    return keep_text(request, "stop", value->text, &request->stops[request->stops_count++], err);
+}
+
+enum weir_status request_read_stops(struct request *request, struct weir_error *err)
+{
+    const struct json *stop = request_member(request->root, "stop");
+    if (stop == NULL)
+        return WEIR_OK;
+    if (stop->kind != JSON_ARRAY)
+        return add_stop(request, stop, err);
+    for (uint32_t i = 0; i < stop->count; i++) {
+        const enum weir_status status = add_stop(request, &stop->items[i], err);
+        if (status != WEIR_OK)
+            return status;
+    }
+    return WEIR_OK;
+}
+
+/* ---- biases ---------------------------------------------------------------------------------- */
+
+static enum weir_status add_bias(struct request *request, int32_t id, float bias,
+                                 struct weir_error *err)
+{
+    if (request->biases_count == REQUEST_BIASES_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "Field 'logit_bias': more than %d tokens",
+                       REQUEST_BIASES_MAX);
+    const enum weir_status status =
+        mem_grow(&request->biases, &request->biases_capacity, request->biases_count + 1,
+                 sizeof *request->biases, err);
+    if (status == WEIR_OK)
+        request->biases[request->biases_count++] = (struct weir_logit_bias){id, bias};
+    return status;
+}
+
+/* Each token of the text. */
+static enum weir_status add_text_bias(struct request *request, struct json_text text, float bias,
+                                      const struct weir_tokenizer *tokenizer,
+                                      struct weir_error *err)
+{
+    int32_t ids[256];
+    size_t count;
+    enum weir_status status;
+    TRY(weir_tokenizer_encode(tokenizer, text.bytes, text.length, WEIR_ENCODE_PARSE_SPECIAL, ids,
+                              sizeof ids / sizeof ids[0], &count, err));
+    if (count > sizeof ids / sizeof ids[0])
+        TRY(err_set(err, WEIR_ERR_ARGUMENT, "Field 'logit_bias': a text of %zu tokens", count));
+    for (size_t i = 0; i < count; i++)
+        TRY(add_bias(request, ids[i], bias, err));
+out:
+    return status;
+}
+
+/* A token, by its number or by text. Numbers of no token have no effect. */
+static enum weir_status add_biased(struct request *request, struct json_text token, float bias,
+                                   const struct weir_tokenizer *tokenizer, struct weir_error *err)
+{
+    uint64_t id = 0;
+    size_t digits = 0;
+    while (digits < token.length && digits < 10 && token.bytes[digits] >= '0' &&
+           token.bytes[digits] <= '9')
+        id = 10 * id + (uint64_t)(token.bytes[digits++] - '0');
+    if (digits == 0 || digits < token.length)
+        return add_text_bias(request, token, bias, tokenizer, err);
+    if (id >= weir_tokenizer_size(tokenizer))
+        return WEIR_OK;
+    return add_bias(request, (int32_t)id, bias, err);
+}
+
+/* A number to add, or false: never. */
+static enum weir_status read_bias(const struct json *value, float *out, struct weir_error *err)
+{
+    *out = -INFINITY;
+    if (value->kind == JSON_FALSE)
+        return WEIR_OK;
+    if (value->kind != JSON_NUMBER)
+        return request_refuse_kind("logit_bias", "number", value, err);
+    const double bias = strtod(value->text.bytes, NULL);
+    *out = bias > 1e6 ? 1e6f : (float)bias;
+    return WEIR_OK;
+}
+
+/* [id or text, bias] */
+static enum weir_status add_pair(struct request *request, const struct json *pair,
+                                 const struct weir_tokenizer *tokenizer, struct weir_error *err)
+{
+    if (pair->kind != JSON_ARRAY || pair->count != 2)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "Field 'logit_bias': expected pairs of a token and a number");
+    const struct json *token = &pair->items[0];
+    if (token->kind != JSON_STRING && token->kind != JSON_NUMBER)
+        return request_refuse_kind("logit_bias", "number or string", token, err);
+    float bias;
+    const enum weir_status status = read_bias(&pair->items[1], &bias, err);
+    if (status != WEIR_OK)
+        return status;
+    if (token->kind == JSON_NUMBER && (token->text.bytes[0] < '0' || token->text.bytes[0] > '9'))
+        return WEIR_OK; // a number of no token
+    return add_biased(request, token->text, bias, tokenizer, err);
+}
+
+enum weir_status request_read_biases(struct request *request,
+                                     const struct weir_tokenizer *tokenizer, struct weir_error *err)
+{
+    const struct json *list = request_member(request->root, "logit_bias");
+    if (list == NULL)
+        return WEIR_OK;
+    if (list->kind != JSON_ARRAY && list->kind != JSON_OBJECT)
+        return request_refuse_kind("logit_bias", "object or array", list, err);
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < list->count; i++) {
+        float bias = 0;
+        if (list->kind == JSON_ARRAY) {
+            TRY(add_pair(request, &list->items[i], tokenizer, err));
+            continue;
+        }
+        TRY(read_bias(&list->items[i], &bias, err));
+        TRY(add_biased(request, list->keys[i], bias, tokenizer, err));
+    }
+    request->sampler.biases = request->biases;
+    request->sampler.biases_count = (uint32_t)request->biases_count;
+out:
+    return status;
+}
+
+/* ---- samplers -------------------------------------------------------------------------------- */
+
+/* The letters of a list of names; names of no sampler are left out, as llama-server does. */
+static enum weir_status read_names(struct request *request, const struct json *names,
+                                   struct weir_error *err)
+{
+    char chain[WEIR_SAMPLER_CHAIN_MAX] = "";
+    size_t count = 0;
+    for (uint32_t i = 0; i < names->count; i++) {
+        const struct json *name = &names->items[i];
+        const char *text = NULL;
+        if (name->kind != JSON_STRING)
+            return request_refuse_kind("samplers", "string", name, err);
+        const enum weir_status status = keep_text(request, "samplers", name->text, &text, err);
+        if (status != WEIR_OK)
+            return status;
+        struct weir_sampler_options one = request->sampler;
+        if (weir_sampler_chain_parse(&one, text, NULL) != WEIR_OK)
+            continue;
+        const size_t length = strlen(one.chain);
+        if (count + length >= sizeof chain)
+            return err_set(err, WEIR_ERR_ARGUMENT, "Field 'samplers': more than %zu",
+                           sizeof chain - 1);
+        memcpy(chain + count, one.chain, length);
+        count += length;
+    }
+    memcpy(request->sampler.chain, chain, sizeof chain);
+    return WEIR_OK;
+}
+
+enum weir_status request_read_samplers(struct request *request, struct weir_error *err)
+{
+    const struct json *samplers = request_member(request->root, "samplers");
+    if (samplers == NULL)
+        return WEIR_OK;
+    if (samplers->kind == JSON_ARRAY)
+        return read_names(request, samplers, err);
+    if (samplers->kind != JSON_STRING)
+        return request_refuse_kind("samplers", "array or string", samplers, err);
+    const char *text = NULL;
+    const enum weir_status status = keep_text(request, "samplers", samplers->text, &text, err);
+    if (status != WEIR_OK)
+        return status;
+    return weir_sampler_chain_parse(&request->sampler, text, err);
+}
+
+enum weir_status request_read_breakers(struct request *request, struct weir_error *err)
+{
+    static const char name[] = "dry_sequence_breakers";
+    const struct json *breakers = request_member(request->root, name);
+    if (breakers == NULL)
+        return WEIR_OK;
+    if (breakers->kind != JSON_ARRAY)
+        return request_refuse_kind(name, "array", breakers, err);
+    if (breakers->count > WEIR_DRY_BREAKERS_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': %u texts, at most %d", name,
+                       breakers->count, WEIR_DRY_BREAKERS_MAX);
+    for (uint32_t i = 0; i < breakers->count; i++) {
+        if (breakers->items[i].kind != JSON_STRING)
+            return request_refuse_kind(name, "string", &breakers->items[i], err);
+        const enum weir_status status = keep_text(request, name, breakers->items[i].text,
+                                                  &request->sampler.dry_breakers[i], err);
+        if (status != WEIR_OK)
+            return status;
+    }
+    request->sampler.dry_breakers_count = breakers->count;
+    return WEIR_OK;
+}
+
+/* ---- tools ----------------------------------------------------------------------------------- */
+
+static enum weir_status read_choice_name(struct request *request, struct json_text name,
+                                         struct weir_error *err)
+{
+    static const struct {
+        const char *name;
+        enum call_choice choice;
+    } choices[] = {{"auto", CALLS_AUTO}, {"required", CALLS_REQUIRED}, {"none", CALLS_NONE}};
+    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
+        if (json_text_equals(name, choices[i].name)) {
+            request->calls = choices[i].choice;
+            return WEIR_OK;
+        }
+    }
+    return err_set(err, WEIR_ERR_ARGUMENT, "Invalid tool_choice: %.*s",
+                   (int)(name.length < 64 ? name.length : 64), name.bytes);
+}
+
+/* {"type": "function", "function": {"name": N}}, and {"name": N} of the old API. */
+static enum weir_status read_choice(struct request *request, const char *member,
+                                    struct weir_error *err)
+{
+    const struct json *choice = request_member(request->root, member);
+    if (choice == NULL)
+        return WEIR_OK;
+    if (choice->kind == JSON_STRING)
+        return read_choice_name(request, choice->text, err);
+    if (choice->kind != JSON_OBJECT)
+        return request_refuse_kind(member, "string or object", choice, err);
+    const struct json *function = request_member(choice, "function");
+    const struct json *name = request_member(function != NULL ? function : choice, "name");
+    if (name == NULL || name->kind != JSON_STRING)
+        return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': expected the name of a function",
+                       member);
+    request->calls = CALLS_REQUIRED;
+    return keep_text(request, member, name->text, &request->only, err);
+}
+
+enum weir_status request_read_tools(struct request *request, struct weir_error *err)
+{
+    static const char *const members[] = {"functions", "tools"};
+    enum weir_status status;
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        const struct json *tools = request_member(request->root, members[i]);
+        if (tools != NULL && tools->kind != JSON_ARRAY)
+            return request_refuse_kind(members[i], "array", tools, err);
+        request->has_tools = request->has_tools || (tools != NULL && tools->count > 0);
+    }
+    TRY(read_choice(request, "function_call", err));
+    TRY(read_choice(request, "tool_choice", err));
+    if (request->calls == CALLS_REQUIRED && !request->has_tools)
+        TRY(err_set(err, WEIR_ERR_ARGUMENT, "tool_choice asks for a call, but there are no tools"));
+    if (!request->parse_calls || !request->has_tools)
+        request->calls = CALLS_NONE;
+out:
+    return status;
+}
+
+/* ---- the language of the answer -------------------------------------------------------------- */
+
+static enum weir_status set_language(struct request *request, enum language language,
+                                     struct json_text grammar, const char *member,
+                                     struct weir_error *err)
+{
+    if (request->language != LANGUAGE_ANY)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "Either \"json_schema\" or \"grammar\" can be specified, but not both");
+    if (grammar.length > REQUEST_GRAMMAR_BYTES_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': %zu bytes, at most %d", member,
+                       grammar.length, REQUEST_GRAMMAR_BYTES_MAX);
+    request->language = language;
+    request->grammar = grammar;
+    return WEIR_OK;
+}
+
+static enum weir_status read_format(struct request *request, struct weir_error *err)
+{
+    const struct json *format = request_member(request->root, "response_format");
+    if (format == NULL)
+        return WEIR_OK;
+    if (format->kind != JSON_OBJECT)
+        return request_refuse_kind("response_format", "object", format, err);
+    struct json_text type;
+    const enum weir_status status = request_text(format, "type", &type, err);
+    if (status != WEIR_OK || type.bytes == NULL || json_text_equals(type, "text"))
+        return status;
+    const bool is_object = json_text_equals(type, "json_object");
+    if (!is_object && !json_text_equals(type, "json_schema"))
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "response_format type must be one of \"text\" or \"json_object\", but got: "
+                       "%.*s",
+                       (int)(type.length < 64 ? type.length : 64), type.bytes);
+    const struct json *holder = is_object ? format : request_member(format, "json_schema");
+    const struct json *schema = request_member(holder, "schema");
+    if (schema == NULL && !is_object)
+        return err_set(err, WEIR_ERR_ARGUMENT, "response_format: json_schema.schema is missing");
+    static const char any_object[] = "{\"type\":\"object\"}";
+    return set_language(request, LANGUAGE_SCHEMA,
+                        schema != NULL ? schema->source
+                                       : (struct json_text){any_object, sizeof any_object - 1},
+                        "response_format", err);
+}
+
+enum weir_status request_read_language(struct request *request, struct weir_error *err)
+{
+    const struct json *schema = request_member(request->root, "json_schema");
+    struct json_text grammar;
+    enum weir_status status;
+    TRY(read_format(request, err));
+    if (schema != NULL)
+        TRY(set_language(request, LANGUAGE_SCHEMA, schema->source, "json_schema", err));
+    TRY(request_text(request->root, "grammar", &grammar, err));
+    if (grammar.length > 0)
+        TRY(set_language(request, LANGUAGE_GBNF, grammar, "grammar", err));
+    if (request->language == LANGUAGE_GBNF && request->calls != CALLS_NONE)
+        TRY(err_set(err, WEIR_ERR_ARGUMENT, "Cannot use custom grammar constraints with tools."));
+    if (request->language == LANGUAGE_SCHEMA && request->calls == CALLS_AUTO)
+        TRY(err_set(err, WEIR_ERR_UNSUPPORTED,
+                    "response_format with tools needs a tool_choice of \"none\" or \"required\""));
+out:
+    return status;
+}
+
+enum weir_status request_read_response_fields(struct request *request, struct weir_error *err)
+{
+    const struct json *names = request_member(request->root, "response_fields");
+    if (names == NULL)
+        return WEIR_OK;
+    if (names->kind != JSON_ARRAY)
+        return request_refuse_kind("response_fields", "array", names, err);
+    for (uint32_t i = 0; i < names->count; i++)
+        if (names->items[i].kind != JSON_STRING)
+            return request_refuse_kind("response_fields", "string", &names->items[i], err);
+    request->response_fields = names->count > 0 ? names : NULL;
+    return WEIR_OK;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ * Writes what requests of chat completions consist of. Knows not what they are made of. */
+#include "serve/translate.h"
+
+#include "serve/respond.h"
+
+enum weir_status translate_open(struct json_document **out, const char *body, size_t length,
+                                struct weir_error *err)
+{
+    const enum weir_status status = json_open(out, body, length, "request", err);
+    if (status != WEIR_OK)
+        return status;
+    const struct json *root = json_root(*out);
+    if (root->kind == JSON_OBJECT)
+        return WEIR_OK;
+    const char *kind = json_kind_name(root->kind);
+    json_close(*out);
+    *out = NULL;
+    return err_set(err, WEIR_ERR_ARGUMENT, "request: expected an object, found %s", kind);
+}
+
+static bool is_named(struct json_text key, const char *const *names)
+{
+    for (; *names != NULL; names++)
+        if (json_text_equals(key, *names))
+            return true;
+    return false;
+}
+
+void translate_rest(struct bytes *out, const struct json *object, const char *const *others)
+{
+    for (uint32_t i = 0; i < object->count; i++)
+        if (!is_named(object->keys[i], others))
+            put_member(out, object->keys[i], object->items[i].source);
+}
+
+static void put_if_there(struct bytes *out, const char *key, const struct json *value)
+{
+    if (value != NULL)
+        put_json(out, key, value->source.bytes, value->source.length);
+}
+
+void translate_tool(struct bytes *out, const struct json *name, const struct json *description,
+                    const struct json *parameters)
+{
+    put_open(out, NULL, '{');
+    put_text(out, "type", "function");
+    put_open(out, "function", '{');
+    put_if_there(out, "name", name);
+    put_if_there(out, "description", description);
+    put_if_there(out, "parameters", parameters);
+    put_close(out, '}');
+    put_close(out, '}');
+}
+
+void translate_call(struct bytes *out, const struct json *id, const struct json *name,
+                    struct json_text arguments)
+{
+    put_open(out, NULL, '{');
+    put_if_there(out, "id", id);
+    put_text(out, "type", "function");
+    put_open(out, "function", '{');
+    put_if_there(out, "name", name);
+    put_string(out, "arguments", arguments.bytes, arguments.length);
+    put_close(out, '}');
+    put_close(out, '}');
+}
+
+void translate_text(struct bytes *out, struct json_text text)
+{
+    put_open(out, NULL, '{');
+    put_text(out, "type", "text");
+    put_string(out, "text", text.bytes, text.length);
+    put_close(out, '}');
+}
+
+void translate_image(struct bytes *out)
+{
+    put_open(out, NULL, '{');
+    put_text(out, "type", "image_url");
+    put_open(out, "image_url", '{');
+    put_text(out, "url", "");
+    put_close(out, '}');
+    put_close(out, '}');
+}

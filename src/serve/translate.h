@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * Requests of other APIs as those of chat completions, so that there is one way from a request to a
+ * prompt. Members that both have stay as they are written. */
+#ifndef SERVE_TRANSLATE_H
+#define SERVE_TRANSLATE_H
+
+#include "serve/api_request.h"
+
+/* Anthropic's messages, and OpenAI's responses. `out` gets the request; WEIR_ERR_ARGUMENT names
+ * what is wrong, WEIR_ERR_FORMAT is what is no JSON. */
+enum weir_status translate_messages(struct bytes *out, const char *body, size_t length,
+                                    struct weir_error *err);
+enum weir_status translate_responses(struct bytes *out, const char *body, size_t length,
+                                     struct weir_error *err);
+
+/* ---- what both share ------------------------------------------------------------------------- */
+
+/* Opens the document of a body that must be an object. */
+enum weir_status translate_open(struct json_document **out, const char *body, size_t length,
+                                struct weir_error *err);
+/* Adds the members of the object that are not named in `others`, which ends with NULL. */
+void translate_rest(struct bytes *out, const struct json *object, const char *const *others);
+/* A tool of chat completions. */
+void translate_tool(struct bytes *out, const struct json *name, const struct json *description,
+                    const struct json *parameters);
+/* A call, whose arguments are a text of JSON. */
+void translate_call(struct bytes *out, const struct json *id, const struct json *name,
+                    struct json_text arguments);
+/* A part of a content. */
+void translate_text(struct bytes *out, struct json_text text);
+/* A picture, of which nothing but that it is there is told: it is refused anyway. */
+void translate_image(struct bytes *out);
+
+#endif
