@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT
+ * Jobs: made of what was asked for, and what a sampler must know. */
+#include "serve/job.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+/* ---- copies ---------------------------------------------------------------------------------- */
+
+static enum weir_status copy_text(char **out, const char *text, struct weir_error *err)
+{
+    *out = text == NULL ? NULL : mem_copy_text(text, strlen(text), err);
+    return text == NULL || *out != NULL ? WEIR_OK : WEIR_ERR_MEMORY;
+}
+
+static enum weir_status copy_stops(struct job *job, struct weir_error *err)
+{
+    const uint32_t count = job->options.stops_count;
+    enum weir_status status = WEIR_OK;
+    job->own.stops = mem_alloc(count, sizeof *job->own.stops, err);
+    if (job->own.stops == NULL)
+        return WEIR_ERR_MEMORY;
+    for (uint32_t i = 0; i < count && status == WEIR_OK; i++)
+        status = copy_text(&job->own.stops[i], job->options.stops[i], err);
+    job->options.stops = (const char *const *)job->own.stops;
+    return status;
+}
+
+static enum weir_status copy_ids(struct job *job, struct weir_error *err)
+{
+    const uint32_t count = job->options.count;
+    job->own.ids = mem_alloc(count, sizeof *job->own.ids, err);
+    if (job->own.ids == NULL)
+        return WEIR_ERR_MEMORY;
+    memcpy(job->own.ids, job->options.ids, count * sizeof *job->own.ids);
+    job->options.ids = job->own.ids;
+    return WEIR_OK;
+}
+
+static enum weir_status copy_options(struct job *job, struct weir_error *err)
+{
+    struct job_options *options = &job->options;
+    enum weir_status status;
+    TRY(copy_ids(job, err));
+    TRY(copy_stops(job, err));
+    TRY(copy_text(&job->own.behind, options->constraint_behind, err));
+    TRY(copy_text(&job->own.mark, options->reasoning_mark, err));
+    TRY(copy_text(&job->own.closing, options->reasoning_closing, err));
+    options->constraint_behind = job->own.behind;
+    options->reasoning_mark = job->own.mark;
+    options->reasoning_closing = job->own.closing;
+out:
+    return status;
+}
+
+static void free_copies(struct job *job)
+{
+    for (uint32_t i = 0; i < job->options.stops_count && job->own.stops != NULL; i++)
+        mem_free(job->own.stops[i]);
+    mem_free(job->own.stops);
+    mem_free(job->own.ids);
+    mem_free(job->own.behind);
+    mem_free(job->own.mark);
+    mem_free(job->own.closing);
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------ */
+
+/* What would end a step that others are part of is refused now. */
+static enum weir_status check_prompt(const struct job_options *options,
+                                     const struct weir_engine *engine, struct weir_error *err)
+{
+    const uint32_t context = weir_engine_context(engine), vocab = weir_engine_vocab(engine);
+    if (options->count == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a prompt of no tokens, expected at least 1");
+    if (options->count > context)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a prompt of %u tokens, but a slot holds %u",
+                       options->count, context);
+    for (uint32_t i = 0; i < options->count; i++) {
+        if (options->ids[i] < 0 || (uint32_t)options->ids[i] >= vocab)
+            return err_set(err, WEIR_ERR_ARGUMENT, "token %u of the prompt is %d, expected 0 to %u",
+                           i, (int)options->ids[i], vocab - 1);
+    }
+    return WEIR_OK;
+}
+
+static enum weir_status check_reasoning(const struct job_options *options, struct weir_error *err)
+{
+    if (options->reasoning_budget < 0 ||
+        (options->reasoning_mark != NULL && options->reasoning_closing != NULL))
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT,
+                   "a budget of reasoning without what marks its end and closes it");
+}
+
+static enum weir_status make_parts(struct job *job, const struct weir_engine *engine,
+                                   const struct weir_tokenizer *tokenizer, size_t piece_max,
+                                   struct weir_error *err)
+{
+    struct job_options *options = &job->options;
+    const uint32_t vocab = weir_engine_vocab(engine);
+    enum weir_status status;
+    options->logprobs = options->logprobs < vocab ? options->logprobs : vocab;
+    TRY(weir_sampler_open(&job->sampler, &options->sampler, vocab, weir_engine_context(engine),
+                          tokenizer, err));
+    TRY(job_text_open(&job->text, tokenizer, piece_max, options->stops, options->stops_count,
+                      options->reasoning_mark, err));
+    TRY(job_events_open(&job->events, job->text.room, options->logprobs, err));
+    job->likeliest = mem_alloc(options->logprobs, sizeof *job->likeliest, err);
+    status = job->likeliest != NULL ? WEIR_OK : WEIR_ERR_MEMORY;
+out:
+    return status;
+}
+
+/* Its owner waits until moments of clock_ns. */
+static bool open_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0)
+        return false;
+    const bool is_open = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                         pthread_cond_init(condition, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    return is_open;
+}
+
+enum weir_status job_make(struct job **out, const struct job_options *options,
+                          const struct weir_engine *engine, const struct weir_tokenizer *tokenizer,
+                          size_t piece_max, struct weir_error *err)
+{
+    enum weir_status status;
+    *out = NULL;
+    TRY(check_prompt(options, engine, err));
+    TRY(check_reasoning(options, err));
+    struct job *job = mem_alloc(1, sizeof *job, err);
+    if (job == NULL)
+        return WEIR_ERR_MEMORY;
+    if (!open_condition(&job->ready)) {
+        mem_free(job);
+        return err_set(err, WEIR_ERR_MEMORY, "no condition to wait for");
+    }
+    job->options = *options;
+    status = copy_options(job, err);
+    if (status == WEIR_OK)
+        status = make_parts(job, engine, tokenizer, piece_max, err);
+    if (status == WEIR_OK)
+        *out = job;
+    else
+        job_free(job);
+out:
+    return status;
+}
+
+void job_free(struct job *job)
+{
+    weir_sampler_close(job->sampler);
+    job_text_close(&job->text);
+    job_events_close(&job->events);
+    mem_free(job->likeliest);
+    pthread_cond_destroy(&job->ready);
+    free_copies(job);
+    mem_free(job);
+}
+
+/* ---- the reply ------------------------------------------------------------------------------- */
+
+enum weir_status job_begin_reply(struct job *job, struct weir_error *err)
+{
+    const struct job_options *options = &job->options;
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < options->count; i++)
+        weir_sampler_accept(job->sampler, options->ids[i]);
+    if (options->constraint != NULL)
+        TRY(weir_sampler_constrain(job->sampler, options->constraint, options->constraint_behind,
+                                   err));
+    if (options->reasoning_budget >= 0)
+        TRY(weir_sampler_limit_reasoning(job->sampler, (uint32_t)options->reasoning_budget,
+                                         options->reasoning_mark, options->reasoning_closing, err));
+out:
+    return status;
+}
+
+void job_release(struct job *job)
+{
+    weir_sampler_constrain(job->sampler, NULL, NULL, NULL); /* cannot fail: it takes nothing */
+}
+
+enum weir_status job_close_reasoning(struct job *job, struct weir_error *err)
+{
+    const struct job_options *options = &job->options;
+    if (!job->text.is_reasoning || options->reasoning_closing == NULL)
+        return WEIR_OK;
+    return weir_sampler_limit_reasoning(job->sampler, 0, options->reasoning_mark,
+                                        options->reasoning_closing, err);
+}
