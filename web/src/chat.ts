@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// Taking turns: what a message, another try, an edit or the results of calls do to a conversation,
+// and the reply that follows.
+import { addChunk, readProgress } from "./reply";
+import { chatRequest } from "./request";
+import { failureOf, streamChat } from "./server";
+import type { Run, Store } from "./store";
+import type { AssistantMessage, Conversation, Message } from "./types";
+import { newId, newReply } from "./types";
+
+const ratesMax = 60; // points of the curve
+
+function titleOf(text: string): string {
+  const line = text.trim().replace(/\s+/g, " ");
+  return line.length > 60 ? `${line.slice(0, 59)}\u2026` : line;
+}
+
+// How fast the tokens between two chunks came.
+function addRate(rates: number[], before: AssistantMessage, after: AssistantMessage): number[] {
+  const tokens = (after.timings?.predicted_n ?? 0) - (before.timings?.predicted_n ?? 0);
+  const ms = (after.timings?.predicted_ms ?? 0) - (before.timings?.predicted_ms ?? 0);
+  if (tokens <= 0 || ms <= 0 || (before.timings?.predicted_n ?? 0) < 1) return rates;
+  return [...rates.slice(1 - ratesMax), (tokens / ms) * 1000];
+}
+
+function addTimed(before: AssistantMessage, chunk: unknown, beganAt: number): AssistantMessage {
+  const after = addChunk(before, chunk);
+  const grew = after.reasoning.length > before.reasoning.length;
+  return grew ? { ...after, reasoningMs: Date.now() - beganAt } : after;
+}
+
+// What a person who listens is told of a complete reply.
+function spoken(message: AssistantMessage): string {
+  const calls = message.calls.map((call) => `The model calls ${call.name}.`).join(" ");
+  return [message.content, calls, message.failure?.message ?? ""].filter(Boolean).join(" ");
+}
+
+export class Chat {
+  constructor(private readonly store: Store) {}
+
+  send(text: string): void {
+    const message: Message = { role: "user", id: newId(), content: text };
+    const current = this.store.current;
+    if (current === null) {
+      const created = this.store.create(titleOf(text), [message]);
+      void this.reply(created.id);
+    } else {
+      this.replyTo(current, [...current.messages, message]);
+    }
+  }
+
+  // Another reply in place of the last one, or of one that failed.
+  again(): void {
+    const current = this.store.current;
+    if (!current) return;
+    const last = current.messages.at(-1);
+    this.replyTo(
+      current,
+      last?.role === "assistant" ? current.messages.slice(0, -1) : current.messages,
+    );
+  }
+
+  // What was said last is said otherwise; what followed goes.
+  edit(messageId: string, text: string): void {
+    const current = this.store.current;
+    const index = current?.messages.findIndex(({ id }) => id === messageId) ?? -1;
+    if (!current || index < 0) return;
+    const message: Message = { role: "user", id: newId(), content: text };
+    this.replyTo(current, [...current.messages.slice(0, index), message]);
+  }
+
+  // The template tells results apart by their order alone: it is that of the calls.
+  sendResults(message: AssistantMessage, results: string[]): void {
+    const current = this.store.current;
+    if (!current) return;
+    const said = message.calls.map(
+      (call, index): Message => ({
+        role: "tool",
+        id: newId(),
+        callId: call.id,
+        name: call.name,
+        content: results[index] ?? "",
+      }),
+    );
+    this.replyTo(current, [...current.messages, ...said]);
+  }
+
+  stop(id: string | null): void {
+    if (id !== null) this.store.state.runs.get(id)?.controller.abort();
+  }
+
+  private replyTo(conversation: Conversation, messages: Message[]): void {
+    if (this.store.state.runs.has(conversation.id)) return;
+    this.store.setMessages(conversation.id, messages);
+    void this.reply(conversation.id);
+  }
+
+  private async reply(id: string): Promise<void> {
+    const { store } = this;
+    const asked = store.find(id)?.messages ?? [];
+    const run: Run = { controller: new AbortController(), progress: null, rates: [] };
+    let message = newReply();
+    store.setMessages(id, [...asked, message]);
+    store.setRun(id, run);
+    store.change({ announcement: "The model is answering." });
+    try {
+      const request = chatRequest(asked, store.state.settings);
+      const beganAt = Date.now();
+      for await (const chunk of streamChat(request, store.state.key, run.controller.signal)) {
+        const before = message;
+        message = addTimed(before, chunk, beganAt);
+        run.rates = addRate(run.rates, before, message);
+        run.progress = readProgress(chunk);
+        store.setReply(id, message);
+      }
+      message = { ...message, finish: message.finish ?? "stop" };
+    } catch (error) {
+      const isStopped = run.controller.signal.aborted;
+      message = { ...message, failure: isStopped ? null : failureOf(error), finish: "stopped" };
+    }
+    store.setReply(id, message);
+    store.setRun(id, null);
+    store.setMessages(id, store.find(id)?.messages ?? []);
+    store.change({ announcement: spoken(message) });
+  }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Where a message is written, sent, and a reply stopped.
+import type { RefObject } from "preact";
+import { useLayoutEffect, useState } from "preact/hooks";
+import { Icon, StopIcon } from "./icons";
+
+const height_max = 240; // pixels; then it scrolls
+
+interface ComposerProps {
+  area: RefObject<HTMLTextAreaElement | null>;
+  isRunning: boolean;
+  send: (text: string) => void;
+  stop: () => void;
+}
+
+export function Composer({ area, isRunning, send, stop }: ComposerProps) {
+  const [text, setText] = useState("");
+  useLayoutEffect(() => {
+    const box = area.current;
+    if (!box) return;
+    box.style.height = "auto";
+    box.style.height = `${Math.min(box.scrollHeight, height_max)}px`;
+  }, [text]);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    if (isRunning || text.trim() === "") return;
+    send(text);
+    setText("");
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    // While an input method composes, Enter is its own.
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+  };
+  return (
+    <form class="composer" onSubmit={submit}>
+      <div class="box">
+        <textarea
+          id="message"
+          ref={area}
+          rows={1}
+          value={text}
+          placeholder="Write a message"
+          aria-label="Message"
+          aria-describedby="message-keys"
+          enterkeyhint="send"
+          onInput={(event) => setText(event.currentTarget.value)}
+          onKeyDown={onKeyDown}
+        />
+        {isRunning ? (
+          <button type="button" class="round stop" aria-label="Stop" onClick={stop}>
+            <StopIcon />
+          </button>
+        ) : (
+          <button
+            type="submit"
+            class="round primary"
+            aria-label="Send"
+            disabled={text.trim() === ""}
+          >
+            <Icon name="send" />
+          </button>
+        )}
+      </div>
+      <p class="keys" id="message-keys">
+        {isRunning ? "Escape stops the reply" : "Enter sends, Shift+Enter begins a line"}
+      </p>
+    </form>
+  );
+}

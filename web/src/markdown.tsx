@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// Markdown as elements. The text is a model's, and a model says what it was told to: nothing of it
+// becomes markup but what stands here, HTML stays text, and nothing is loaded.
+import { Lexer, type Token, type Tokens } from "marked";
+import { type ComponentChildren, Fragment } from "preact";
+import { CodeBlock } from "./code_block";
+import { memo } from "./memo";
+
+const lengthMax = 200_000; // characters; more is shown as it is
+const depthMax = 24; // lists in quotes in lists...; deeper is shown as it is
+
+// Of links. What has no scheme would lead to a page of this server, or to another by "//".
+const schemes = ["http:", "https:", "mailto:"];
+
+export function safeAddress(href: string): string | null {
+  try {
+    const url = new URL(href);
+    return schemes.includes(url.protocol) ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+const entities: Readonly<Record<string, string>> = {
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  apos: "'",
+  nbsp: "\u00a0",
+  copy: "\u00a9",
+  hellip: "\u2026",
+  ndash: "\u2013",
+  mdash: "\u2014",
+  times: "\u00d7",
+  rarr: "\u2192",
+  larr: "\u2190",
+  le: "\u2264",
+  ge: "\u2265",
+  ne: "\u2260",
+};
+
+// Character references are text too: their values are set as text, never read as markup.
+export function decodeEntities(text: string): string {
+  return text.replace(/&(#x[0-9a-f]{1,6}|#\d{1,7}|[a-z]{2,6});/gi, (whole, name: string) => {
+    if (!name.startsWith("#"))
+      return Object.hasOwn(entities, name) ? (entities[name] ?? whole) : whole;
+    const code = /^#x/i.test(name) ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1));
+    const isCharacter = code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code < 0xe000);
+    return isCharacter ? String.fromCodePoint(code) : "\ufffd";
+  });
+}
+
+function link(token: Tokens.Link | Tokens.Image, inner: ComponentChildren): ComponentChildren {
+  const address = safeAddress(token.href);
+  if (address === null) return <>{inner}</>;
+  return (
+    <a href={address} target="_blank" rel="noopener noreferrer nofollow">
+      {inner}
+    </a>
+  );
+}
+
+function cells(row: Tokens.TableCell[], Cell: "th" | "td", depth: number): ComponentChildren {
+  return row.map((cell) => (
+    <Cell class={cell.align ? `align-${cell.align}` : undefined}>
+      {drawAll(cell.tokens, depth)}
+    </Cell>
+  ));
+}
+
+function table(token: Tokens.Table, depth: number): ComponentChildren {
+  return (
+    <div class="scroll" role="region" aria-label="Table" tabIndex={0}>
+      <table>
+        <thead>
+          <tr>{cells(token.header, "th", depth)}</tr>
+        </thead>
+        <tbody>
+          {token.rows.map((row) => (
+            <tr>{cells(row, "td", depth)}</tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function listOf(token: Tokens.List, depth: number): ComponentChildren {
+  const items = token.items.map((item) => (
+    <li class={item.task ? "task" : undefined}>{drawAll(item.tokens, depth)}</li>
+  ));
+  if (!token.ordered) return <ul>{items}</ul>;
+  return <ol start={token.start === "" ? 1 : token.start}>{items}</ol>;
+}
+
+function heading(token: Tokens.Heading, depth: number): ComponentChildren {
+  // The page's own headings come first: a message's begin at the third level.
+  const level = Math.min(token.depth + 2, 6);
+  const Level = `h${level}` as "h3" | "h4" | "h5" | "h6";
+  return <Level>{drawAll(token.tokens, depth)}</Level>;
+}
+
+function draw(token: Token, depth: number): ComponentChildren {
+  const { type } = token;
+  const inside = () => drawAll((token as Tokens.Generic).tokens ?? [], depth);
+  if (depth > depthMax) return token.raw;
+  switch (type) {
+    case "space":
+    case "def":
+      return null;
+    case "paragraph":
+      return <p>{inside()}</p>;
+    case "heading":
+      return heading(token as Tokens.Heading, depth);
+    case "code":
+      return (
+        <CodeBlock
+          text={(token as Tokens.Code).text}
+          language={(token as Tokens.Code).lang ?? ""}
+        />
+      );
+    case "blockquote":
+      return <blockquote>{inside()}</blockquote>;
+    case "list":
+      return listOf(token as Tokens.List, depth);
+    case "checkbox":
+      return (token as Tokens.Checkbox).checked ? "\u2611 " : "\u2610 ";
+    case "table":
+      return table(token as Tokens.Table, depth);
+    case "hr":
+      return <hr />;
+    case "strong":
+      return <strong>{inside()}</strong>;
+    case "em":
+      return <em>{inside()}</em>;
+    case "del":
+      return <del>{inside()}</del>;
+    case "codespan":
+      return <code>{(token as Tokens.Codespan).text}</code>;
+    case "br":
+      return <br />;
+    case "link":
+      return link(token as Tokens.Link, inside());
+    case "image":
+      // Showing it would ask another machine, which learns what is in its address.
+      return link(token as Tokens.Image, `[image: ${(token as Tokens.Image).text || "no text"}]`);
+    case "text":
+      return (token as Tokens.Text).tokens ? inside() : decodeEntities((token as Tokens.Text).text);
+    case "escape":
+      return (token as Tokens.Escape).text;
+    default:
+      return token.raw; // HTML, and what a later marked may know
+  }
+}
+
+function drawAll(tokens: readonly Token[], depth: number): ComponentChildren {
+  return tokens.map((token) => <Fragment>{draw(token, depth + 1)}</Fragment>);
+}
+
+// The blocks before the one that grows stay as they are. `context` is what may change them from
+// elsewhere: the number of addresses that links refer to.
+interface BlockProps {
+  raw: string;
+  context: number;
+  token: Token;
+}
+const Block = memo(({ token }: BlockProps) => draw(token, 0), ["raw", "context"]);
+
+function lex(text: string): Token[] | null {
+  if (text.length > lengthMax) return null;
+  try {
+    return new Lexer({ gfm: true, breaks: false }).lex(text);
+  } catch {
+    return null; // nested too deeply for the lexer
+  }
+}
+
+export const Markdown = memo(({ text }: { text: string }) => {
+  const tokens = lex(text);
+  if (tokens === null) return <pre class="plain">{text}</pre>;
+  const context = tokens.filter(({ type }) => type === "def").length;
+  return (
+    <div class="markdown">
+      {tokens.map((token, index) => (
+        <Block key={index} raw={token.raw} context={context} token={token} />
+      ))}
+    </div>
+  );
+});

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+// The list of conversations: opening, renaming, deleting, and their way into files and back.
+import { useRef, useState } from "preact/hooks";
+import { exportText, importText } from "./conversation_file";
+import { Icon } from "./icons";
+import { memo } from "./memo";
+import type { Store } from "./store";
+import type { Conversation } from "./types";
+
+const file_max = 256 << 20; // bytes
+
+function download(name: string, text: string): void {
+  const address = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  const anchor = document.createElement("a");
+  anchor.href = address;
+  anchor.download = name;
+  anchor.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+function Renamer({
+  conversation,
+  rename,
+}: {
+  conversation: Conversation;
+  rename: (title: string) => void;
+}) {
+  const [title, setTitle] = useState(conversation.title);
+  const isDone = useRef(false); // removal of the field blurs it, too
+  const finish = (name: string) => {
+    if (isDone.current) return;
+    isDone.current = true;
+    rename(name);
+  };
+  return (
+    <input
+      class="renamer"
+      aria-label="New name"
+      value={title}
+      maxLength={200}
+      onInput={(event) => setTitle(event.currentTarget.value)}
+      onBlur={() => finish(title)}
+      onKeyDown={(event) => {
+        if (event.key === "Enter") finish(title);
+        if (event.key === "Escape") {
+          event.stopPropagation();
+          finish(conversation.title);
+        }
+      }}
+      ref={(field) => {
+        if (field && document.activeElement !== field) field.select();
+      }}
+    />
+  );
+}
+
+interface EntryProps {
+  conversation: Conversation;
+  isCurrent: boolean;
+  isRunning: boolean;
+  store: Store;
+  close: () => void;
+}
+
+function Entry({ conversation, isCurrent, isRunning, store, close }: EntryProps) {
+  const [isRenamed, setRenamed] = useState(false);
+  const { id, title } = conversation;
+  if (isRenamed) {
+    const rename = (name: string) => {
+      setRenamed(false);
+      store.rename(id, name);
+    };
+    return (
+      <li class="entry current">
+        <Renamer conversation={conversation} rename={rename} />
+      </li>
+    );
+  }
+  const open = () => {
+    store.open(id);
+    close();
+  };
+  return (
+    <li class={isCurrent ? "entry current" : "entry"}>
+      <button
+        type="button"
+        class="title"
+        aria-current={isCurrent ? "page" : undefined}
+        onClick={open}
+      >
+        {isRunning && <span class="dot pulse" role="img" aria-label="A reply comes:" />}
+        {title}
+      </button>
+      <span class="tools">
+        <button
+          type="button"
+          class="quiet"
+          aria-label={`Rename: ${title}`}
+          onClick={() => setRenamed(true)}
+        >
+          <Icon name="edit" />
+        </button>
+        <button
+          type="button"
+          class="quiet"
+          aria-label={`Delete: ${title}`}
+          onClick={() => store.remove(id)}
+        >
+          <Icon name="trash" />
+        </button>
+      </span>
+    </li>
+  );
+}
+
+function FileButtons({ conversations, store }: { conversations: Conversation[]; store: Store }) {
+  const input = useRef<HTMLInputElement>(null);
+  const take = async (file: File | undefined) => {
+    if (!file) return;
+    try {
+      if (file.size > file_max) throw new Error("The file is too large.");
+      store.add(importText(await file.text()));
+    } catch (error) {
+      store.notify((error as Error).message);
+    }
+    if (input.current) input.current.value = ""; // the same file may be chosen again
+  };
+  return (
+    <div class="row files">
+      <button
+        type="button"
+        disabled={conversations.length === 0}
+        onClick={() => download("weir-conversations.json", exportText(conversations))}
+      >
+        Export
+      </button>
+      <button type="button" onClick={() => input.current?.click()}>
+        Import
+      </button>
+      <input
+        ref={input}
+        type="file"
+        accept=".json,application/json"
+        aria-label="File of conversations"
+        hidden
+        onChange={(event) => void take(event.currentTarget.files?.[0])}
+      />
+    </div>
+  );
+}
+
+export interface SidebarProps {
+  conversations: Conversation[];
+  currentId: string | null;
+  running: string; // identities, joined: what is drawn depends on nothing else of the runs
+  store: Store;
+  close: () => void;
+}
+
+export const Sidebar = memo((props: SidebarProps) => {
+  const { conversations, currentId, running, store, close } = props;
+  const runs = running.split(" ");
+  return (
+    <nav class="side" id="conversations" aria-label="Conversations">
+      <button
+        type="button"
+        class="new"
+        onClick={() => {
+          store.open(null);
+          close();
+        }}
+      >
+        <Icon name="plus" />
+        New conversation
+      </button>
+      <ul>
+        {conversations.map((conversation) => (
+          <Entry
+            key={conversation.id}
+            conversation={conversation}
+            isCurrent={conversation.id === currentId}
+            isRunning={runs.includes(conversation.id)}
+            store={store}
+            close={close}
+          />
+        ))}
+      </ul>
+      <FileButtons conversations={conversations} store={store} />
+    </nav>
+  );
+});
