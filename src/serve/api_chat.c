@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The form of OpenAI's chat completions: chunks of a stream, and the whole. */
-#include "serve/answer.h"
+#include "serve/response.h"
 
 #include "serve/respond.h"
 
@@ -17,18 +17,18 @@ static void put_logprobs(struct choice *choice, struct bytes *out)
     put_close(out, '}');
 }
 
-static void put_chat_id(const struct answer *answer, struct bytes *out)
+static void put_chat_id(const struct response *response, struct bytes *out)
 {
-    put_id(out, "id", "chatcmpl-", answer->seed, 0);
+    put_id(out, "id", "chatcmpl-", response->seed, 0);
 }
 
 /* ---- the stream ------------------------------------------------------------------------------ */
 
 /* Opens a chunk up to its delta. */
-static struct bytes *chunk_open(struct answer *answer, const struct choice *choice,
+static struct bytes *chunk_open(struct response *response, const struct choice *choice,
                                 const char *finish)
 {
-    struct bytes *out = answer->out;
+    struct bytes *out = response->out;
     event_open(out, NULL);
     put_open(out, NULL, '{');
     put_open(out, "choices", '[');
@@ -42,25 +42,25 @@ static struct bytes *chunk_open(struct answer *answer, const struct choice *choi
     return out;
 }
 
-static void put_chunk_head(const struct answer *answer, struct bytes *out)
+static void put_chunk_head(const struct response *response, struct bytes *out)
 {
-    put_integer(out, "created", answer->created);
-    put_chat_id(answer, out);
-    put_text(out, "model", answer->model);
+    put_integer(out, "created", response->created);
+    put_chat_id(response, out);
+    put_text(out, "model", response->model);
     put_text(out, "system_fingerprint", weir_version());
     put_text(out, "object", "chat.completion.chunk");
 }
 
 /* Closes the delta and the choice. */
-static void chunk_close(struct answer *answer, struct choice *choice)
+static void chunk_close(struct response *response, struct choice *choice)
 {
-    struct bytes *out = answer->out;
+    struct bytes *out = response->out;
     put_close(out, '}');
     put_logprobs(choice, out);
     bytes_clear(&choice->logprobs);
     put_close(out, '}');
     put_close(out, ']');
-    put_chunk_head(answer, out);
+    put_chunk_head(response, out);
 }
 
 static void event_end(struct bytes *out)
@@ -75,27 +75,27 @@ static void put_role(struct bytes *out)
     put_null(out, "content");
 }
 
-static void chat_begin(struct answer *answer, struct choice *choice)
+static void chat_begin(struct response *response, struct choice *choice)
 {
-    struct bytes *out = chunk_open(answer, choice, NULL);
+    struct bytes *out = chunk_open(response, choice, NULL);
     put_role(out);
-    chunk_close(answer, choice);
+    chunk_close(response, choice);
     event_end(out);
 }
 
-static void chat_progress(struct answer *answer, struct choice *choice)
+static void chat_progress(struct response *response, struct choice *choice)
 {
-    struct bytes *out = chunk_open(answer, choice, NULL);
+    struct bytes *out = chunk_open(response, choice, NULL);
     put_role(out);
-    chunk_close(answer, choice);
-    if (answer->request->wants_timings)
+    chunk_close(response, choice);
+    if (response->request->wants_timings)
         put_timings(out, "timings", &choice->timings);
     put_progress(choice, out);
     event_end(out);
 }
 
 /* The call's name comes with its id, its arguments piece by piece behind it. */
-static void put_call_delta(const struct answer *answer, const struct choice *choice,
+static void put_call_delta(const struct response *response, const struct choice *choice,
                            const struct weir_reply_event *event, struct bytes *out)
 {
     const bool begins = event->kind == WEIR_REPLY_CALL;
@@ -103,7 +103,7 @@ static void put_call_delta(const struct answer *answer, const struct choice *cho
     put_open(out, NULL, '{');
     put_integer(out, "index", event->call);
     if (begins) {
-        put_call_id(answer, choice, event->call, "id", "", out);
+        put_call_id(response, choice, event->call, "id", "", out);
         put_text(out, "type", "function");
     }
     put_open(out, "function", '{');
@@ -115,48 +115,48 @@ static void put_call_delta(const struct answer *answer, const struct choice *cho
     put_close(out, ']');
 }
 
-static void chat_said(struct answer *answer, struct choice *choice,
+static void chat_said(struct response *response, struct choice *choice,
                       const struct weir_reply_event *event)
 {
     if (event->kind == WEIR_REPLY_CALL_END)
         return; // its arguments have told it
-    struct bytes *out = chunk_open(answer, choice, NULL);
+    struct bytes *out = chunk_open(response, choice, NULL);
     switch (event->kind) {
     case WEIR_REPLY_REASONING:
         put_string(out, "reasoning_content", event->text, event->length);
         break;
     case WEIR_REPLY_CONTENT: put_string(out, "content", event->text, event->length); break;
     case WEIR_REPLY_CALL:
-    case WEIR_REPLY_ARGUMENTS: put_call_delta(answer, choice, event, out); break;
+    case WEIR_REPLY_ARGUMENTS: put_call_delta(response, choice, event, out); break;
     case WEIR_REPLY_CALL_END: break;
     }
-    chunk_close(answer, choice);
-    if (answer->request->wants_timings)
+    chunk_close(response, choice);
+    if (response->request->wants_timings)
         put_timings(out, "timings", &choice->timings);
     event_end(out);
 }
 
-static void chat_over(struct answer *answer, struct choice *choice)
+static void chat_over(struct response *response, struct choice *choice)
 {
-    const struct request *request = answer->request;
-    struct bytes *out = chunk_open(answer, choice, choice_finish(choice));
-    chunk_close(answer, choice);
+    const struct request *request = response->request;
+    struct bytes *out = chunk_open(response, choice, choice_finish(choice));
+    chunk_close(response, choice);
     if (!request->wants_usage || request->wants_timings)
         put_timings(out, "timings", &choice->timings);
     event_end(out);
 }
 
-static void chat_end(struct answer *answer)
+static void chat_end(struct response *response)
 {
-    struct bytes *out = answer->out;
-    if (answer->request->wants_usage) {
+    struct bytes *out = response->out;
+    if (response->request->wants_usage) {
         event_open(out, NULL);
         put_open(out, NULL, '{');
         put_open(out, "choices", '[');
         put_close(out, ']');
-        put_chunk_head(answer, out);
-        put_usage(answer, out);
-        put_timings(out, "timings", &answer->choices[0].timings);
+        put_chunk_head(response, out);
+        put_usage(response, out);
+        put_timings(out, "timings", &response->choices[0].timings);
         event_end(out);
     }
     bytes_add_text(out, "data: [DONE]\n\n");
@@ -169,7 +169,8 @@ static void put_bytes(struct bytes *out, const char *key, const struct bytes *te
     put_string(out, key, text->data, text->length);
 }
 
-static void put_calls(const struct answer *answer, const struct choice *choice, struct bytes *out)
+static void put_calls(const struct response *response, const struct choice *choice,
+                      struct bytes *out)
 {
     const struct message *said = &choice->said;
     put_open(out, "tool_calls", '[');
@@ -180,13 +181,13 @@ static void put_calls(const struct answer *answer, const struct choice *choice, 
         put_bytes(out, "name", &said->calls[i].name);
         put_bytes(out, "arguments", &said->calls[i].arguments);
         put_close(out, '}');
-        put_call_id(answer, choice, i, "id", "", out);
+        put_call_id(response, choice, i, "id", "", out);
         put_close(out, '}');
     }
     put_close(out, ']');
 }
 
-static void put_choice(const struct answer *answer, struct choice *choice, struct bytes *out)
+static void put_choice(const struct response *response, struct choice *choice, struct bytes *out)
 {
     put_open(out, NULL, '{');
     put_text(out, "finish_reason", choice_finish(choice));
@@ -197,26 +198,26 @@ static void put_choice(const struct answer *answer, struct choice *choice, struc
     if (choice->said.reasoning.length > 0)
         put_bytes(out, "reasoning_content", &choice->said.reasoning);
     if (choice->said.calls_count > 0)
-        put_calls(answer, choice, out);
+        put_calls(response, choice, out);
     put_close(out, '}');
     put_logprobs(choice, out);
     put_close(out, '}');
 }
 
-static void chat_whole(struct answer *answer, struct bytes *out)
+static void chat_whole(struct response *response, struct bytes *out)
 {
     put_open(out, NULL, '{');
     put_open(out, "choices", '[');
-    for (uint32_t i = 0; i < answer->choices_count; i++)
-        put_choice(answer, &answer->choices[i], out);
+    for (uint32_t i = 0; i < response->choices_count; i++)
+        put_choice(response, &response->choices[i], out);
     put_close(out, ']');
-    put_integer(out, "created", answer->created);
-    put_text(out, "model", answer->model);
+    put_integer(out, "created", response->created);
+    put_text(out, "model", response->model);
     put_text(out, "system_fingerprint", weir_version());
     put_text(out, "object", "chat.completion");
-    put_usage(answer, out);
-    put_chat_id(answer, out);
-    put_timings(out, "timings", &answer->choices[0].timings);
+    put_usage(response, out);
+    put_chat_id(response, out);
+    put_timings(out, "timings", &response->choices[0].timings);
     put_close(out, '}');
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The form of OpenAI's completions of text: chunks of a stream, and the whole. */
-#include "serve/answer.h"
+#include "serve/response.h"
 
 #include "serve/respond.h"
 
@@ -31,79 +31,80 @@ static void put_choice(struct choice *choice, const char *text, size_t length, c
     put_close(out, '}');
 }
 
-static void put_tail(struct answer *answer, struct bytes *out, bool is_last)
+static void put_tail(struct response *response, struct bytes *out, bool is_last)
 {
-    put_integer(out, "created", answer->created);
-    put_text(out, "model", answer->model);
+    put_integer(out, "created", response->created);
+    put_text(out, "model", response->model);
     put_text(out, "system_fingerprint", weir_version());
     put_text(out, "object", "text_completion");
     if (is_last)
-        put_usage(answer, out);
-    put_id(out, "id", "cmpl-", answer->seed, 0);
+        put_usage(response, out);
+    put_id(out, "id", "cmpl-", response->seed, 0);
     if (is_last)
-        put_timings(out, "timings", &answer->choices[0].timings);
+        put_timings(out, "timings", &response->choices[0].timings);
 }
 
-static void put_chunk(struct answer *answer, struct choice *choice, const char *text, size_t length,
-                      const char *finish)
+static void put_chunk(struct response *response, struct choice *choice, const char *text,
+                      size_t length, const char *finish)
 {
-    struct bytes *out = answer->out;
-    const bool is_last = finish != NULL && answer_is_over(answer);
+    struct bytes *out = response->out;
+    const bool is_last = finish != NULL && response_is_over(response);
     event_open(out, NULL);
     put_open(out, NULL, '{');
     put_open(out, "choices", '[');
     put_choice(choice, text, length, finish, out);
     put_close(out, ']');
-    put_tail(answer, out, is_last);
-    if (!is_last && answer->request->wants_timings)
+    put_tail(response, out, is_last);
+    if (!is_last && response->request->wants_timings)
         put_timings(out, "timings", &choice->timings);
     put_close(out, '}');
     event_close(out);
     bytes_clear(&choice->logprobs);
 }
 
-static void completion_begin(struct answer *answer, struct choice *choice)
+static void completion_begin(struct response *response, struct choice *choice)
 {
-    if (answer->request->wants_echo)
-        put_chunk(answer, choice, choice->prompt, choice->prompt_length, NULL);
+    if (response->request->wants_echo)
+        put_chunk(response, choice, choice->prompt, choice->prompt_length, NULL);
 }
 
-static void completion_progress(struct answer *answer, struct choice *choice)
+static void completion_progress(struct response *response, struct choice *choice)
 {
-    struct bytes *out = answer->out;
+    struct bytes *out = response->out;
     event_open(out, NULL);
     put_open(out, NULL, '{');
     put_open(out, "choices", '[');
     put_choice(choice, "", 0, NULL, out);
     put_close(out, ']');
-    put_tail(answer, out, false);
+    put_tail(response, out, false);
     put_progress(choice, out);
     put_close(out, '}');
     event_close(out);
 }
 
-static void completion_text(struct answer *answer, struct choice *choice, const char *text,
+static void completion_text(struct response *response, struct choice *choice, const char *text,
                             size_t length)
 {
     if (length > 0 || choice->logprobs.length > 0)
-        put_chunk(answer, choice, text, length, NULL);
+        put_chunk(response, choice, text, length, NULL);
 }
 
-static void completion_over(struct answer *answer, struct choice *choice)
+static void completion_over(struct response *response, struct choice *choice)
 {
-    put_chunk(answer, choice, "", 0, choice_finish(choice));
+    put_chunk(response, choice, "", 0, choice_finish(choice));
 }
 
-static void completion_end(struct answer *answer)
+static void completion_end(struct response *response)
 {
-    bytes_add_text(answer->out, "data: [DONE]\n\n");
+    bytes_add_text(response->out, "data: [DONE]\n\n");
 }
 
-static void put_whole_choice(const struct answer *answer, struct choice *choice, struct bytes *out)
+static void put_whole_choice(const struct response *response, struct choice *choice,
+                             struct bytes *out)
 {
     const struct bytes *content = &choice->said.content;
     struct bytes text = {0};
-    if (answer->request->wants_echo)
+    if (response->request->wants_echo)
         bytes_add(&text, choice->prompt, choice->prompt_length);
     if (content->length > 0)
         bytes_add(&text, content->data, content->length);
@@ -112,14 +113,14 @@ static void put_whole_choice(const struct answer *answer, struct choice *choice,
     bytes_release(&text);
 }
 
-static void completion_whole(struct answer *answer, struct bytes *out)
+static void completion_whole(struct response *response, struct bytes *out)
 {
     put_open(out, NULL, '{');
     put_open(out, "choices", '[');
-    for (uint32_t i = 0; i < answer->choices_count; i++)
-        put_whole_choice(answer, &answer->choices[i], out);
+    for (uint32_t i = 0; i < response->choices_count; i++)
+        put_whole_choice(response, &response->choices[i], out);
     put_close(out, ']');
-    put_tail(answer, out, true);
+    put_tail(response, out, true);
     put_close(out, '}');
 }
 

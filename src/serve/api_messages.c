@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * The form of Anthropic's messages: blocks, streamed and whole. */
-#include "serve/answer.h"
+#include "serve/response.h"
 
 #include "serve/parts.h"
 #include "serve/respond.h"
 
 /* Events and objects have their name in a member too. */
-static struct bytes *message_event(struct answer *answer, const char *type)
+static struct bytes *message_event(struct response *response, const char *type)
 {
-    event_open(answer->out, type);
-    put_open(answer->out, NULL, '{');
-    put_text(answer->out, "type", type);
-    return answer->out;
+    event_open(response->out, type);
+    put_open(response->out, NULL, '{');
+    put_text(response->out, "type", type);
+    return response->out;
 }
 
 static void message_event_end(struct bytes *out)
@@ -20,27 +20,27 @@ static void message_event_end(struct bytes *out)
     event_close(out);
 }
 
-static struct bytes *block_event(struct answer *answer, const struct choice *choice,
+static struct bytes *block_event(struct response *response, const struct choice *choice,
                                  const char *type)
 {
-    struct bytes *out = message_event(answer, type);
+    struct bytes *out = message_event(response, type);
     put_integer(out, "index", (int64_t)choice->parts.count - 1);
     return out;
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
-static void put_call_head(const struct answer *answer, const struct choice *choice, uint64_t call,
-                          struct json_text name, struct bytes *out)
+static void put_call_head(const struct response *response, const struct choice *choice,
+                          uint64_t call, struct json_text name, struct bytes *out)
 {
     put_text(out, "type", "tool_use");
-    put_call_id(answer, choice, call, "id", "toolu_", out);
+    put_call_id(response, choice, call, "id", "toolu_", out);
     put_string(out, "name", name.bytes, name.length);
 }
 
-static void block_open(struct answer *answer, struct choice *choice, struct json_text name)
+static void block_open(struct response *response, struct choice *choice, struct json_text name)
 {
-    struct bytes *out = block_event(answer, choice, "content_block_start");
+    struct bytes *out = block_event(response, choice, "content_block_start");
     put_open(out, "content_block", '{');
     switch (choice->parts.open) {
     case PART_REASONING:
@@ -49,7 +49,7 @@ static void block_open(struct answer *answer, struct choice *choice, struct json
         put_text(out, "signature", "");
         break;
     case PART_CALL:
-        put_call_head(answer, choice, choice->said.calls_count, name, out);
+        put_call_head(response, choice, choice->said.calls_count, name, out);
         put_open(out, "input", '{');
         put_close(out, '}');
         break;
@@ -63,10 +63,10 @@ static void block_open(struct answer *answer, struct choice *choice, struct json
     message_event_end(out);
 }
 
-static void put_delta(struct answer *answer, struct choice *choice, const char *type,
+static void put_delta(struct response *response, struct choice *choice, const char *type,
                       const char *key, struct json_text text)
 {
-    struct bytes *out = block_event(answer, choice, "content_block_delta");
+    struct bytes *out = block_event(response, choice, "content_block_delta");
     put_open(out, "delta", '{');
     put_text(out, "type", type);
     put_string(out, key, text.bytes, text.length);
@@ -74,17 +74,17 @@ static void put_delta(struct answer *answer, struct choice *choice, const char *
     message_event_end(out);
 }
 
-static void block_more(struct answer *answer, struct choice *choice, struct json_text text)
+static void block_more(struct response *response, struct choice *choice, struct json_text text)
 {
     switch (choice->parts.open) {
-    case PART_REASONING: put_delta(answer, choice, "thinking_delta", "thinking", text); break;
-    case PART_CALL: put_delta(answer, choice, "input_json_delta", "partial_json", text); break;
+    case PART_REASONING: put_delta(response, choice, "thinking_delta", "thinking", text); break;
+    case PART_CALL: put_delta(response, choice, "input_json_delta", "partial_json", text); break;
     case PART_CONTENT:
-    case PART_NONE: put_delta(answer, choice, "text_delta", "text", text); break;
+    case PART_NONE: put_delta(response, choice, "text_delta", "text", text); break;
     }
 }
 
-static void put_block(const struct answer *answer, struct choice *choice,
+static void put_block(const struct response *response, struct choice *choice,
                       const struct part_end *end)
 {
     struct bytes *out = &choice->items;
@@ -96,7 +96,7 @@ static void put_block(const struct answer *answer, struct choice *choice,
         put_text(out, "signature", "");
         break;
     case PART_CALL:
-        put_call_head(answer, choice, end->call, end->name, out);
+        put_call_head(response, choice, end->call, end->name, out);
         if (end->is_whole)
             put_json(out, "input", end->text.bytes, end->text.length);
         else
@@ -111,28 +111,29 @@ static void put_block(const struct answer *answer, struct choice *choice,
     put_close(out, '}');
 }
 
-static void block_close(struct answer *answer, struct choice *choice, const struct part_end *end)
+static void block_close(struct response *response, struct choice *choice,
+                        const struct part_end *end)
 {
     if (choice->parts.open == PART_REASONING)
-        put_delta(answer, choice, "signature_delta", "signature", (struct json_text){"", 0});
-    message_event_end(block_event(answer, choice, "content_block_stop"));
-    put_block(answer, choice, end);
+        put_delta(response, choice, "signature_delta", "signature", (struct json_text){"", 0});
+    message_event_end(block_event(response, choice, "content_block_stop"));
+    put_block(response, choice, end);
 }
 
 static const struct part_form blocks = {block_open, block_more, block_close};
 
 /* ---- the message ----------------------------------------------------------------------------- */
 
-static void put_message_head(const struct answer *answer, struct bytes *out)
+static void put_message_head(const struct response *response, struct bytes *out)
 {
-    put_id(out, "id", "msg_", answer->seed, 0);
+    put_id(out, "id", "msg_", response->seed, 0);
     put_text(out, "type", "message");
     put_text(out, "role", "assistant");
 }
 
-static void put_message_usage(const struct answer *answer, uint64_t reply, struct bytes *out)
+static void put_message_usage(const struct response *response, uint64_t reply, struct bytes *out)
 {
-    const struct usage usage = answer_usage(answer);
+    const struct usage usage = response_usage(response);
     put_open(out, "usage", '{');
     put_integer(out, "cache_read_input_tokens", (int64_t)usage.cached);
     put_integer(out, "input_tokens", (int64_t)(usage.prompt - usage.cached));
@@ -159,32 +160,32 @@ static void put_stop(const struct choice *choice, struct bytes *out)
         put_null(out, "stop_sequence");
 }
 
-static void messages_begin(struct answer *answer, struct choice *choice)
+static void messages_begin(struct response *response, struct choice *choice)
 {
     (void)choice;
-    struct bytes *out = message_event(answer, "message_start");
+    struct bytes *out = message_event(response, "message_start");
     put_open(out, "message", '{');
-    put_message_head(answer, out);
+    put_message_head(response, out);
     put_open(out, "content", '[');
     put_close(out, ']');
-    put_text(out, "model", answer->model);
+    put_text(out, "model", response->model);
     put_null(out, "stop_reason");
     put_null(out, "stop_sequence");
-    put_message_usage(answer, 0, out);
+    put_message_usage(response, 0, out);
     put_close(out, '}');
     message_event_end(out);
 }
 
-static void messages_said(struct answer *answer, struct choice *choice,
+static void messages_said(struct response *response, struct choice *choice,
                           const struct weir_reply_event *event)
 {
-    parts_take(answer, choice, event, &blocks);
+    parts_take(response, choice, event, &blocks);
 }
 
-static void messages_over(struct answer *answer, struct choice *choice)
+static void messages_over(struct response *response, struct choice *choice)
 {
-    parts_end(answer, choice, &blocks);
-    struct bytes *out = message_event(answer, "message_delta");
+    parts_end(response, choice, &blocks);
+    struct bytes *out = message_event(response, "message_delta");
     put_open(out, "delta", '{');
     put_stop(choice, out);
     put_close(out, '}');
@@ -192,21 +193,21 @@ static void messages_over(struct answer *answer, struct choice *choice)
     put_integer(out, "output_tokens", choice->timings.tokens);
     put_close(out, '}');
     message_event_end(out);
-    message_event_end(message_event(answer, "message_stop"));
+    message_event_end(message_event(response, "message_stop"));
 }
 
-static void messages_whole(struct answer *answer, struct bytes *out)
+static void messages_whole(struct response *response, struct bytes *out)
 {
-    const struct choice *choice = &answer->choices[0];
+    const struct choice *choice = &response->choices[0];
     put_open(out, NULL, '{');
-    put_message_head(answer, out);
+    put_message_head(response, out);
     put_open(out, "content", '[');
     if (choice->items.length > 0)
         put_json(out, NULL, choice->items.data, choice->items.length);
     put_close(out, ']');
-    put_text(out, "model", answer->model);
+    put_text(out, "model", response->model);
     put_stop(choice, out);
-    put_message_usage(answer, choice->timings.tokens, out);
+    put_message_usage(response, choice->timings.tokens, out);
     put_close(out, '}');
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The form of llama-server's own completions: an event for each token, and the whole. */
-#include "serve/answer.h"
+#include "serve/response.h"
 
 #include <string.h>
 
@@ -35,10 +35,10 @@ static int64_t tokens_held(const struct job_timings *timings)
     return (int64_t)timings->prompt_tokens + timings->tokens - (timings->tokens > 0);
 }
 
-static void put_end(const struct answer *answer, const struct choice *choice, struct bytes *out)
+static void put_end(const struct response *response, const struct choice *choice, struct bytes *out)
 {
     const struct bytes *content = &choice->said.content;
-    put_settings(out, "generation_settings", answer->request, true);
+    put_settings(out, "generation_settings", response->request, true);
     put_string(out, "prompt", choice->prompt, choice->prompt_length);
     put_bool(out, "has_new_line",
              content->length > 0 && memchr(content->data, '\n', content->length) != NULL);
@@ -50,23 +50,23 @@ static void put_end(const struct answer *answer, const struct choice *choice, st
 }
 
 /* The object of a choice that is over, with what a stream has told already or without. */
-static void put_result(const struct answer *answer, const struct choice *choice, bool is_told,
+static void put_result(const struct response *response, const struct choice *choice, bool is_told,
                        struct bytes *out)
 {
     const struct bytes none = {0};
     const struct bytes *content = is_told ? &none : &choice->said.content;
-    const bool has_tokens = !is_told && answer->request->wants_tokens;
+    const bool has_tokens = !is_told && response->request->wants_tokens;
     put_open(out, NULL, '{');
     put_integer(out, "index", choice->index);
     put_string(out, "content", content->data, content->length);
     put_list(out, "tokens", has_tokens ? &choice->tokens : &none);
     put_integer(out, "id_slot", choice->slot);
     put_bool(out, "stop", true);
-    put_text(out, "model", answer->model);
+    put_text(out, "model", response->model);
     put_integer(out, "tokens_predicted", choice->timings.tokens);
     put_integer(out, "tokens_evaluated", choice->timings.prompt_tokens);
-    put_end(answer, choice, out);
-    if (!is_told && answer->request->wants_logprobs)
+    put_end(response, choice, out);
+    if (!is_told && response->request->wants_logprobs)
         put_list(out, "completion_probabilities", &choice->logprobs);
     put_close(out, '}');
 }
@@ -99,17 +99,17 @@ static void put_selected(const struct json *names, const struct json *all, struc
     put_close(out, '}');
 }
 
-static void put_wanted(const struct answer *answer, const struct choice *choice, bool is_told,
+static void put_wanted(const struct response *response, const struct choice *choice, bool is_told,
                        struct bytes *out)
 {
-    const struct json *names = answer->request->response_fields;
+    const struct json *names = response->request->response_fields;
     struct json_document *document = NULL;
     struct bytes whole = {0};
     if (names == NULL) {
-        put_result(answer, choice, is_told, out);
+        put_result(response, choice, is_told, out);
         return;
     }
-    put_result(answer, choice, is_told, &whole);
+    put_result(response, choice, is_told, &whole);
     if (!whole.has_failed &&
         json_open(&document, whole.data, whole.length, "response", NULL) == WEIR_OK)
         put_selected(names, json_root(document), out);
@@ -121,10 +121,10 @@ static void put_wanted(const struct answer *answer, const struct choice *choice,
 
 /* ---- the stream and the whole ---------------------------------------------------------------- */
 
-static struct bytes *chunk_open(struct answer *answer, const struct choice *choice,
+static struct bytes *chunk_open(struct response *response, const struct choice *choice,
                                 const char *text, size_t length)
 {
-    struct bytes *out = answer->out;
+    struct bytes *out = response->out;
     event_open(out, NULL);
     put_open(out, NULL, '{');
     put_integer(out, "index", choice->index);
@@ -137,19 +137,19 @@ static struct bytes *chunk_open(struct answer *answer, const struct choice *choi
     return out;
 }
 
-static void native_progress(struct answer *answer, struct choice *choice)
+static void native_progress(struct response *response, struct choice *choice)
 {
-    struct bytes *out = chunk_open(answer, choice, "", 0);
+    struct bytes *out = chunk_open(response, choice, "", 0);
     put_progress(choice, out);
     put_close(out, '}');
     event_close(out);
 }
 
-static void native_text(struct answer *answer, struct choice *choice, const char *text,
+static void native_text(struct response *response, struct choice *choice, const char *text,
                         size_t length)
 {
-    struct bytes *out = chunk_open(answer, choice, text, length);
-    if (answer->request->wants_timings)
+    struct bytes *out = chunk_open(response, choice, text, length);
+    if (response->request->wants_timings)
         put_timings(out, "timings", &choice->timings);
     if (choice->logprobs.length > 0)
         put_list(out, "completion_probabilities", &choice->logprobs);
@@ -159,20 +159,20 @@ static void native_text(struct answer *answer, struct choice *choice, const char
     bytes_clear(&choice->logprobs);
 }
 
-static void native_over(struct answer *answer, struct choice *choice)
+static void native_over(struct response *response, struct choice *choice)
 {
-    event_open(answer->out, NULL);
-    put_wanted(answer, choice, true, answer->out);
-    event_close(answer->out);
+    event_open(response->out, NULL);
+    put_wanted(response, choice, true, response->out);
+    event_close(response->out);
 }
 
-static void native_whole(struct answer *answer, struct bytes *out)
+static void native_whole(struct response *response, struct bytes *out)
 {
-    const bool is_list = answer->choices_count > 1;
+    const bool is_list = response->choices_count > 1;
     if (is_list)
         put_open(out, NULL, '[');
-    for (uint32_t i = 0; i < answer->choices_count; i++)
-        put_wanted(answer, &answer->choices[i], false, out);
+    for (uint32_t i = 0; i < response->choices_count; i++)
+        put_wanted(response, &response->choices[i], false, out);
     if (is_list)
         put_close(out, ']');
 }

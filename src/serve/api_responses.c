@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The form of OpenAI's responses: items, streamed and whole. */
-#include "serve/answer.h"
+#include "serve/response.h"
 
 #include <time.h>
 
@@ -9,13 +9,13 @@
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-static struct bytes *response_event(struct answer *answer, const char *type)
+static struct bytes *response_event(struct response *response, const char *type)
 {
-    event_open(answer->out, type);
-    put_open(answer->out, NULL, '{');
-    put_text(answer->out, "type", type);
-    put_integer(answer->out, "sequence_number", answer->sequence++);
-    return answer->out;
+    event_open(response->out, type);
+    put_open(response->out, NULL, '{');
+    put_text(response->out, "type", type);
+    put_integer(response->out, "sequence_number", response->sequence++);
+    return response->out;
 }
 
 static void response_event_end(struct bytes *out)
@@ -25,28 +25,28 @@ static void response_event_end(struct bytes *out)
 }
 
 /* What an open item is called: letters and digits are those of the call's id. */
-static void put_item_id(const struct answer *answer, const struct choice *choice, const char *key,
-                        struct bytes *out)
+static void put_item_id(const struct response *response, const struct choice *choice,
+                        const char *key, struct bytes *out)
 {
     static const char *const prefixes[] = {
         [PART_NONE] = "", [PART_REASONING] = "rs_", [PART_CONTENT] = "msg_", [PART_CALL] = "fc_"};
-    put_id(out, key, prefixes[choice->parts.open], answer->seed, choice->parts.count);
+    put_id(out, key, prefixes[choice->parts.open], response->seed, choice->parts.count);
 }
 
-static struct bytes *item_event(struct answer *answer, const struct choice *choice,
+static struct bytes *item_event(struct response *response, const struct choice *choice,
                                 const char *type)
 {
-    struct bytes *out = response_event(answer, type);
-    put_item_id(answer, choice, "item_id", out);
+    struct bytes *out = response_event(response, type);
+    put_item_id(response, choice, "item_id", out);
     put_integer(out, "output_index", (int64_t)choice->parts.count - 1);
     return out;
 }
 
 /* The same of the item's only content. */
-static struct bytes *content_event(struct answer *answer, const struct choice *choice,
+static struct bytes *content_event(struct response *response, const struct choice *choice,
                                    const char *type)
 {
-    struct bytes *out = item_event(answer, choice, type);
+    struct bytes *out = item_event(response, choice, type);
     put_integer(out, "content_index", 0);
     return out;
 }
@@ -70,24 +70,24 @@ static void put_content(enum part part, const char *key, struct json_text text, 
     put_close(out, '}');
 }
 
-static void put_call_item(const struct answer *answer, const struct choice *choice,
+static void put_call_item(const struct response *response, const struct choice *choice,
                           const struct part_end *item, struct bytes *out)
 {
     put_text(out, "type", "function_call");
     put_string(out, "arguments", item->text.bytes, item->text.length);
-    put_id(out, "call_id", "call_", answer->seed, choice->parts.count);
+    put_id(out, "call_id", "call_", response->seed, choice->parts.count);
     put_string(out, "name", item->name.bytes, item->name.length);
 }
 
 /* An item, of which the content is complete or not there yet. */
-static void put_item(const struct answer *answer, const struct choice *choice, const char *key,
+static void put_item(const struct response *response, const struct choice *choice, const char *key,
                      const struct part_end *item, bool is_done, struct bytes *out)
 {
     const enum part part = choice->parts.open;
     put_open(out, key, '{');
-    put_item_id(answer, choice, "id", out);
+    put_item_id(response, choice, "id", out);
     if (part == PART_CALL) {
-        put_call_item(answer, choice, item, out);
+        put_call_item(response, choice, item, out);
     } else {
         put_text(out, "type", part == PART_REASONING ? "reasoning" : "message");
         put_open(out, "content", '[');
@@ -106,29 +106,29 @@ static void put_item(const struct answer *answer, const struct choice *choice, c
     put_close(out, '}');
 }
 
-static void item_open(struct answer *answer, struct choice *choice, struct json_text name)
+static void item_open(struct response *response, struct choice *choice, struct json_text name)
 {
     const struct part_end item = {.text = {"", 0}, .name = name};
-    struct bytes *out = response_event(answer, "response.output_item.added");
+    struct bytes *out = response_event(response, "response.output_item.added");
     put_integer(out, "output_index", (int64_t)choice->parts.count - 1);
-    put_item(answer, choice, "item", &item, false, out);
+    put_item(response, choice, "item", &item, false, out);
     response_event_end(out);
     if (choice->parts.open == PART_CALL)
         return;
-    out = content_event(answer, choice, "response.content_part.added");
+    out = content_event(response, choice, "response.content_part.added");
     put_content(choice->parts.open, "part", item.text, out);
     response_event_end(out);
 }
 
-static void item_more(struct answer *answer, struct choice *choice, struct json_text text)
+static void item_more(struct response *response, struct choice *choice, struct json_text text)
 {
     static const char *const events[] = {[PART_NONE] = "",
                                          [PART_REASONING] = "response.reasoning_text.delta",
                                          [PART_CONTENT] = "response.output_text.delta",
                                          [PART_CALL] = "response.function_call_arguments.delta"};
     const enum part part = choice->parts.open;
-    struct bytes *out = part == PART_CALL ? item_event(answer, choice, events[part])
-                                          : content_event(answer, choice, events[part]);
+    struct bytes *out = part == PART_CALL ? item_event(response, choice, events[part])
+                                          : content_event(response, choice, events[part]);
     put_string(out, "delta", text.bytes, text.length);
     if (part == PART_CONTENT) {
         put_open(out, "logprobs", '[');
@@ -137,11 +137,12 @@ static void item_more(struct answer *answer, struct choice *choice, struct json_
     response_event_end(out);
 }
 
-static void put_text_done(struct answer *answer, struct choice *choice, const struct part_end *end)
+static void put_text_done(struct response *response, struct choice *choice,
+                          const struct part_end *end)
 {
     const bool is_reasoning = choice->parts.open == PART_REASONING;
     struct bytes *out =
-        content_event(answer, choice,
+        content_event(response, choice,
                       is_reasoning ? "response.reasoning_text.done" : "response.output_text.done");
     put_string(out, "text", end->text.bytes, end->text.length);
     if (!is_reasoning) {
@@ -149,40 +150,40 @@ static void put_text_done(struct answer *answer, struct choice *choice, const st
         put_close(out, ']');
     }
     response_event_end(out);
-    out = content_event(answer, choice, "response.content_part.done");
+    out = content_event(response, choice, "response.content_part.done");
     put_content(choice->parts.open, "part", end->text, out);
     response_event_end(out);
 }
 
-static void put_arguments_done(struct answer *answer, struct choice *choice,
+static void put_arguments_done(struct response *response, struct choice *choice,
                                const struct part_end *end)
 {
-    struct bytes *out = item_event(answer, choice, "response.function_call_arguments.done");
+    struct bytes *out = item_event(response, choice, "response.function_call_arguments.done");
     put_string(out, "name", end->name.bytes, end->name.length);
     put_string(out, "arguments", end->text.bytes, end->text.length);
     response_event_end(out);
 }
 
-static void item_close(struct answer *answer, struct choice *choice, const struct part_end *end)
+static void item_close(struct response *response, struct choice *choice, const struct part_end *end)
 {
     if (choice->parts.open == PART_CALL)
-        put_arguments_done(answer, choice, end);
+        put_arguments_done(response, choice, end);
     else
-        put_text_done(answer, choice, end);
-    struct bytes *out = response_event(answer, "response.output_item.done");
+        put_text_done(response, choice, end);
+    struct bytes *out = response_event(response, "response.output_item.done");
     put_integer(out, "output_index", (int64_t)choice->parts.count - 1);
-    put_item(answer, choice, "item", end, true, out);
+    put_item(response, choice, "item", end, true, out);
     response_event_end(out);
-    put_item(answer, choice, NULL, end, true, &choice->items);
+    put_item(response, choice, NULL, end, true, &choice->items);
 }
 
 static const struct part_form items = {item_open, item_more, item_close};
 
 /* ---- the response ---------------------------------------------------------------------------- */
 
-static void put_response_usage(const struct answer *answer, struct bytes *out)
+static void put_response_usage(const struct response *response, struct bytes *out)
 {
-    const struct usage usage = answer_usage(answer);
+    const struct usage usage = response_usage(response);
     put_open(out, "usage", '{');
     put_integer(out, "input_tokens", (int64_t)usage.prompt);
     put_integer(out, "output_tokens", (int64_t)usage.reply);
@@ -212,15 +213,15 @@ static void put_incomplete(const struct choice *choice, struct bytes *out)
     put_close(out, '}');
 }
 
-static void put_response(const struct answer *answer, const char *key, struct bytes *out)
+static void put_response(const struct response *response, const char *key, struct bytes *out)
 {
-    const struct choice *choice = &answer->choices[0];
+    const struct choice *choice = &response->choices[0];
     put_open(out, key, '{');
     if (choice->is_over)
         put_integer(out, "completed_at", (int64_t)time(NULL));
-    put_integer(out, "created_at", answer->created);
-    put_id(out, "id", "resp_", answer->seed, 0);
-    put_text(out, "model", answer->model);
+    put_integer(out, "created_at", response->created);
+    put_id(out, "id", "resp_", response->seed, 0);
+    put_text(out, "model", response->model);
     put_text(out, "object", "response");
     put_open(out, "output", '[');
     if (choice->items.length > 0)
@@ -233,40 +234,40 @@ static void put_response(const struct answer *answer, const char *key, struct by
     put_incomplete(choice, out);
     put_null(out, "error");
     if (choice->is_over)
-        put_response_usage(answer, out);
+        put_response_usage(response, out);
     put_close(out, '}');
 }
 
-static void responses_begin(struct answer *answer, struct choice *choice)
+static void responses_begin(struct response *response, struct choice *choice)
 {
     static const char *const events[] = {"response.created", "response.in_progress"};
     (void)choice;
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
-        struct bytes *out = response_event(answer, events[i]);
-        put_response(answer, "response", out);
+        struct bytes *out = response_event(response, events[i]);
+        put_response(response, "response", out);
         response_event_end(out);
     }
 }
 
-static void responses_said(struct answer *answer, struct choice *choice,
+static void responses_said(struct response *response, struct choice *choice,
                            const struct weir_reply_event *event)
 {
-    parts_take(answer, choice, event, &items);
+    parts_take(response, choice, event, &items);
 }
 
-static void responses_over(struct answer *answer, struct choice *choice)
+static void responses_over(struct response *response, struct choice *choice)
 {
-    parts_end(answer, choice, &items);
+    parts_end(response, choice, &items);
     struct bytes *out =
-        response_event(answer, is_cut(choice) ? "response.incomplete" : "response.completed");
-    put_response(answer, "response", out);
+        response_event(response, is_cut(choice) ? "response.incomplete" : "response.completed");
+    put_response(response, "response", out);
     put_timings(out, "timings", &choice->timings);
     response_event_end(out);
 }
 
-static void responses_whole(struct answer *answer, struct bytes *out)
+static void responses_whole(struct response *response, struct bytes *out)
 {
-    put_response(answer, NULL, out);
+    put_response(response, NULL, out);
 }
 
 const struct form form_responses = {

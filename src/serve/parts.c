@@ -20,7 +20,7 @@ static struct part_end end_of(const struct choice *choice)
     case PART_CONTENT: end.text = text_from(&said->content, parts->begin); break;
     case PART_CALL:
         if (said->calls_count == 0)
-            break; // for want of memory, which answer_check tells
+            break; // for want of memory, which response_check tells
         end.call = said->calls_count - 1;
         end.text = text_from(&said->calls[end.call].arguments, 0);
         end.name = text_from(&said->calls[end.call].name, 0);
@@ -30,48 +30,49 @@ static struct part_end end_of(const struct choice *choice)
     return end;
 }
 
-static void close_part(struct answer *answer, struct choice *choice, const struct part_form *form)
+static void close_part(struct response *response, struct choice *choice,
+                       const struct part_form *form)
 {
     if (choice->parts.open == PART_NONE)
         return;
     const struct part_end end = end_of(choice);
-    form->close(answer, choice, &end);
+    form->close(response, choice, &end);
     choice->parts.open = PART_NONE;
 }
 
-static void open_part(struct answer *answer, struct choice *choice, enum part part,
+static void open_part(struct response *response, struct choice *choice, enum part part,
                       struct json_text name, const struct part_form *form)
 {
-    close_part(answer, choice, form);
+    close_part(response, choice, form);
     choice->parts.open = part;
     choice->parts.begin =
         part == PART_REASONING ? choice->said.reasoning.length : choice->said.content.length;
     choice->parts.count++;
-    form->open(answer, choice, name);
+    form->open(response, choice, name);
 }
 
-static void more_of(struct answer *answer, struct choice *choice, enum part part,
+static void more_of(struct response *response, struct choice *choice, enum part part,
                     struct json_text text, const struct part_form *form)
 {
     if (choice->parts.open != part)
-        open_part(answer, choice, part, (struct json_text){"", 0}, form);
-    form->more(answer, choice, text);
+        open_part(response, choice, part, (struct json_text){"", 0}, form);
+    form->more(response, choice, text);
 }
 
-void parts_take(struct answer *answer, struct choice *choice, const struct weir_reply_event *event,
-                const struct part_form *form)
+void parts_take(struct response *response, struct choice *choice,
+                const struct weir_reply_event *event, const struct part_form *form)
 {
     const struct json_text text = {event->text, event->length};
     switch (event->kind) {
-    case WEIR_REPLY_REASONING: more_of(answer, choice, PART_REASONING, text, form); break;
-    case WEIR_REPLY_CONTENT: more_of(answer, choice, PART_CONTENT, text, form); break;
-    case WEIR_REPLY_CALL: open_part(answer, choice, PART_CALL, text, form); break;
-    case WEIR_REPLY_ARGUMENTS: form->more(answer, choice, text); break;
+    case WEIR_REPLY_REASONING: more_of(response, choice, PART_REASONING, text, form); break;
+    case WEIR_REPLY_CONTENT: more_of(response, choice, PART_CONTENT, text, form); break;
+    case WEIR_REPLY_CALL: open_part(response, choice, PART_CALL, text, form); break;
+    case WEIR_REPLY_ARGUMENTS: form->more(response, choice, text); break;
     case WEIR_REPLY_CALL_END: break; // the next part, or the end, closes it
     }
 }
 
-void parts_end(struct answer *answer, struct choice *choice, const struct part_form *form)
+void parts_end(struct response *response, struct choice *choice, const struct part_form *form)
 {
-    close_part(answer, choice, form);
+    close_part(response, choice, form);
 }

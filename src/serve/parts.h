@@ -4,7 +4,7 @@
 #ifndef SERVE_PARTS_H
 #define SERVE_PARTS_H
 
-#include "serve/answer.h"
+#include "serve/response.h"
 
 struct part_end {
     struct json_text text, name;
@@ -14,17 +14,17 @@ struct part_end {
 
 struct part_form {
     /* A part begins; `name` is that of a call. */
-    void (*open)(struct answer *answer, struct choice *choice, struct json_text name);
+    void (*open)(struct response *response, struct choice *choice, struct json_text name);
     /* Some of its text. */
-    void (*more)(struct answer *answer, struct choice *choice, struct json_text text);
+    void (*more)(struct response *response, struct choice *choice, struct json_text text);
     /* It has ended; all its text, and of a call its name and whether it is whole. */
-    void (*close)(struct answer *answer, struct choice *choice, const struct part_end *end);
+    void (*close)(struct response *response, struct choice *choice, const struct part_end *end);
 };
 
 /* Takes an event of the choice's reply, before the choice has said it. */
-void parts_take(struct answer *answer, struct choice *choice, const struct weir_reply_event *event,
-                const struct part_form *form);
+void parts_take(struct response *response, struct choice *choice,
+                const struct weir_reply_event *event, const struct part_form *form);
 /* The choice is over. */
-void parts_end(struct answer *answer, struct choice *choice, const struct part_form *form);
+void parts_end(struct response *response, struct choice *choice, const struct part_form *form);
 
 #endif

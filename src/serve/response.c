@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Builds up the choices of an answer from events. Knows no form of an API. */
-#include "serve/answer.h"
+#include "serve/response.h"
 
 #include <float.h>
 
@@ -9,21 +9,21 @@
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-enum weir_status answer_open(struct answer *answer, uint32_t choices, struct weir_error *err)
+enum weir_status response_open(struct response *response, uint32_t choices, struct weir_error *err)
 {
-    answer->choices = mem_alloc(choices, sizeof *answer->choices, err);
-    if (answer->choices == NULL)
+    response->choices = mem_alloc(choices, sizeof *response->choices, err);
+    if (response->choices == NULL)
         return WEIR_ERR_MEMORY;
-    answer->choices_count = choices;
+    response->choices_count = choices;
     for (uint32_t i = 0; i < choices; i++)
-        answer->choices[i] = (struct choice){.answer = answer, .index = i};
+        response->choices[i] = (struct choice){.response = response, .index = i};
     return WEIR_OK;
 }
 
-void answer_release(struct answer *answer)
+void response_release(struct response *response)
 {
-    for (uint32_t i = 0; i < answer->choices_count; i++) {
-        struct choice *choice = &answer->choices[i];
+    for (uint32_t i = 0; i < response->choices_count; i++) {
+        struct choice *choice = &response->choices[i];
         weir_reply_close(choice->reply);
         message_release(&choice->said);
         bytes_release(&choice->logprobs);
@@ -31,9 +31,9 @@ void answer_release(struct answer *answer)
         bytes_release(&choice->stop);
         bytes_release(&choice->items);
     }
-    mem_free(answer->choices);
-    bytes_release(&answer->unsent);
-    *answer = (struct answer){0};
+    mem_free(response->choices);
+    bytes_release(&response->unsent);
+    *response = (struct response){0};
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -41,49 +41,50 @@ void answer_release(struct answer *answer)
 static void on_reply(void *user, const struct weir_reply_event *event)
 {
     struct choice *choice = user;
-    struct answer *answer = choice->answer;
+    struct response *response = choice->response;
     if (event->kind != WEIR_REPLY_REASONING)
         choice->in_reasoning = false;
-    if (answer->out != NULL && answer->form->said != NULL)
-        answer->form->said(answer, choice, event);
+    if (response->out != NULL && response->form->said != NULL)
+        response->form->said(response, choice, event);
     message_add(&choice->said, event);
 }
 
-enum weir_status answer_parse(struct answer *answer, struct choice *choice, const char *tools,
-                              size_t tools_length, bool in_reasoning, struct weir_error *err)
+enum weir_status response_parse(struct response *response, struct choice *choice, const char *tools,
+                                size_t tools_length, bool in_reasoning, struct weir_error *err)
 {
     struct weir_reply_options options;
     weir_reply_options_init(&options);
     options.tools = tools;
     options.tools_length = tools_length;
     options.in_reasoning = in_reasoning;
-    options.format = answer->request->reasoning_format;
+    options.format = response->request->reasoning_format;
     options.event = on_reply;
     options.event_user = choice;
     choice->in_reasoning = in_reasoning;
     return weir_reply_open(&choice->reply, &options, err);
 }
 
-static void fail(struct answer *answer, enum api_error failure, const char *text)
+static void fail(struct response *response, enum api_error failure, const char *text)
 {
-    if (answer->has_failed)
+    if (response->has_failed)
         return;
-    answer->has_failed = true;
-    answer->failure = failure;
-    err_set(&answer->err, WEIR_ERR_CANCELLED, "%s", text);
+    response->has_failed = true;
+    response->failure = failure;
+    err_set(&response->err, WEIR_ERR_CANCELLED, "%s", text);
 }
 
-static void take_text(struct answer *answer, struct choice *choice, const char *text, size_t length)
+static void take_text(struct response *response, struct choice *choice, const char *text,
+                      size_t length)
 {
     struct weir_error err = {0};
     if (choice->reply == NULL) {
         bytes_add(&choice->said.content, text, length);
-        if (answer->out != NULL && answer->form->text != NULL)
-            answer->form->text(answer, choice, text, length);
+        if (response->out != NULL && response->form->text != NULL)
+            response->form->text(response, choice, text, length);
         return;
     }
     if (weir_reply_push(choice->reply, text, length, &err) != WEIR_OK)
-        fail(answer, API_INTERNAL, err.text);
+        fail(response, API_INTERNAL, err.text);
 }
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
@@ -104,16 +105,17 @@ static void put_token(struct bytes *out, const struct weir_tokenizer *tokenizer,
     put_float(out, "logprob", logprob < -FLT_MAX ? -FLT_MAX : logprob); // JSON has no infinity
 }
 
-static void add_token(struct answer *answer, struct choice *choice, const struct job_event *event)
+static void add_token(struct response *response, struct choice *choice,
+                      const struct job_event *event)
 {
     put_integer(&choice->tokens, NULL, event->id);
-    if (!answer->request->wants_logprobs)
+    if (!response->request->wants_logprobs)
         return;
-    put_token(&choice->logprobs, answer->tokenizer, event->id, event->logprob);
+    put_token(&choice->logprobs, response->tokenizer, event->id, event->logprob);
     put_open(&choice->logprobs, "top_logprobs", '[');
     for (uint32_t i = 0; i < event->likeliest_count; i++) {
         const struct job_logprob *likely = &event->likeliest[i];
-        put_token(&choice->logprobs, answer->tokenizer, likely->id, likely->logprob);
+        put_token(&choice->logprobs, response->tokenizer, likely->id, likely->logprob);
         put_close(&choice->logprobs, '}');
     }
     put_close(&choice->logprobs, ']');
@@ -122,87 +124,87 @@ static void add_token(struct answer *answer, struct choice *choice, const struct
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-static void begin(struct answer *answer, struct choice *choice)
+static void begin(struct response *response, struct choice *choice)
 {
     if (choice->has_started)
         return;
     choice->has_started = true;
-    if (answer->out != NULL && answer->form->begin != NULL)
-        answer->form->begin(answer, choice);
+    if (response->out != NULL && response->form->begin != NULL)
+        response->form->begin(response, choice);
 }
 
-static void end(struct answer *answer, struct choice *choice, const struct job_event *event)
+static void end(struct response *response, struct choice *choice, const struct job_event *event)
 {
     struct weir_error err = {0};
     if (event->length > 0)
-        take_text(answer, choice, event->text, event->length);
+        take_text(response, choice, event->text, event->length);
     if (choice->reply != NULL && weir_reply_finish(choice->reply, &err) != WEIR_OK)
-        fail(answer, API_INTERNAL, err.text);
+        fail(response, API_INTERNAL, err.text);
     choice->is_over = true;
-    choice->end = event->end;
+    choice->end = event->end == JOB_CANCELLED && choice->is_late ? JOB_TIMEOUT : event->end;
     if (event->end == JOB_STOP_TEXT && event->stop != NULL)
         bytes_add_text(&choice->stop, event->stop);
-    if (event->end == JOB_CANCELLED)
-        fail(answer, API_UNAVAILABLE, "The server is about to end");
+    if (choice->end == JOB_CANCELLED)
+        fail(response, API_UNAVAILABLE, "The server is about to end");
     if (event->end == JOB_FAILED)
-        fail(answer, API_INTERNAL, event->error != NULL ? event->error : "the job has failed");
-    if (answer->out == NULL || answer->has_failed)
+        fail(response, API_INTERNAL, event->error != NULL ? event->error : "the job has failed");
+    if (response->out == NULL || response->has_failed)
         return;
-    if (answer->form->over != NULL)
-        answer->form->over(answer, choice);
-    if (answer_is_over(answer) && answer->form->end != NULL)
-        answer->form->end(answer);
+    if (response->form->over != NULL)
+        response->form->over(response, choice);
+    if (response_is_over(response) && response->form->end != NULL)
+        response->form->end(response);
 }
 
-void answer_take(struct answer *answer, struct choice *choice, const struct job_event *event,
-                 struct bytes *out)
+void response_take(struct response *response, struct choice *choice, const struct job_event *event,
+                   struct bytes *out)
 {
-    answer->out = out == NULL && answer->form->keeps_items ? &answer->unsent : out;
+    response->out = out == NULL && response->form->keeps_items ? &response->unsent : out;
     choice->slot = event->slot;
     if (event->kind != JOB_STARTED)
         choice->timings = event->timings;
-    if (event->kind != JOB_STARTED || !answer->form->begins_late)
-        begin(answer, choice);
+    if (event->kind != JOB_STARTED || !response->form->begins_late)
+        begin(response, choice);
     switch (event->kind) {
     case JOB_STARTED: break;
     case JOB_PROGRESS:
         choice->done = event->done;
-        if (answer->out != NULL && answer->form->progress != NULL &&
-            answer->request->wants_progress)
-            answer->form->progress(answer, choice);
+        if (response->out != NULL && response->form->progress != NULL &&
+            response->request->wants_progress)
+            response->form->progress(response, choice);
         break;
     case JOB_TEXT:
-        add_token(answer, choice, event);
-        take_text(answer, choice, event->text, event->length);
+        add_token(response, choice, event);
+        take_text(response, choice, event->text, event->length);
         choice->reasoning_tokens += choice->in_reasoning;
         break;
-    case JOB_END: end(answer, choice, event); break;
+    case JOB_END: end(response, choice, event); break;
     }
-    answer->out = NULL;
-    bytes_clear(&answer->unsent);
+    response->out = NULL;
+    bytes_clear(&response->unsent);
 }
 
-bool answer_is_over(const struct answer *answer)
+bool response_is_over(const struct response *response)
 {
-    for (uint32_t i = 0; i < answer->choices_count; i++)
-        if (!answer->choices[i].is_over)
-            return answer->has_failed;
+    for (uint32_t i = 0; i < response->choices_count; i++)
+        if (!response->choices[i].is_over)
+            return response->has_failed;
     return true;
 }
 
-void answer_put_failure(const struct answer *answer, struct bytes *out)
+void response_put_failure(const struct response *response, struct bytes *out)
 {
-    const struct refusal refusal = {.error = answer->failure, .text = answer->err.text};
-    event_open(out, answer->form->shape == SHAPE_ANTHROPIC ? "error" : NULL);
-    put_refusal(out, answer->form->shape, &refusal);
+    const struct refusal refusal = {.error = response->failure, .text = response->err.text};
+    event_open(out, response->form->shape == SHAPE_ANTHROPIC ? "error" : NULL);
+    put_refusal(out, response->form->shape, &refusal);
     event_close(out);
 }
 
-enum weir_status answer_check(const struct answer *answer, struct weir_error *err)
+enum weir_status response_check(const struct response *response, struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
-    for (uint32_t i = 0; i < answer->choices_count; i++) {
-        const struct choice *choice = &answer->choices[i];
+    for (uint32_t i = 0; i < response->choices_count; i++) {
+        const struct choice *choice = &response->choices[i];
         TRY(message_check(&choice->said, err));
         TRY(bytes_check(&choice->logprobs, err));
         TRY(bytes_check(&choice->tokens, err));
@@ -292,14 +294,14 @@ void put_timings(struct bytes *out, const char *key, const struct job_timings *t
     put_close(out, '}');
 }
 
-struct usage answer_usage(const struct answer *answer)
+struct usage response_usage(const struct response *response)
 {
     struct usage usage = {0};
-    for (uint32_t i = 0; i < answer->choices_count; i++) {
-        const struct choice *choice = &answer->choices[i];
+    for (uint32_t i = 0; i < response->choices_count; i++) {
+        const struct choice *choice = &response->choices[i];
         usage.reply += choice->timings.tokens;
         usage.reasoning += choice->reasoning_tokens;
-        if (i % answer->request->choices == 0) {
+        if (i % response->request->choices == 0) {
             usage.prompt += choice->timings.prompt_tokens;
             usage.cached += choice->timings.cached_tokens;
         }
@@ -307,9 +309,9 @@ struct usage answer_usage(const struct answer *answer)
     return usage;
 }
 
-void put_usage(struct answer *answer, struct bytes *out)
+void put_usage(struct response *response, struct bytes *out)
 {
-    const struct usage usage = answer_usage(answer);
+    const struct usage usage = response_usage(response);
     put_open(out, "usage", '{');
     put_integer(out, "completion_tokens", (int64_t)usage.reply);
     put_integer(out, "prompt_tokens", (int64_t)usage.prompt);
@@ -334,8 +336,8 @@ void put_progress(const struct choice *choice, struct bytes *out)
     put_close(out, '}');
 }
 
-void put_call_id(const struct answer *answer, const struct choice *choice, uint64_t call,
+void put_call_id(const struct response *response, const struct choice *choice, uint64_t call,
                  const char *key, const char *prefix, struct bytes *out)
 {
-    put_id(out, key, prefix, answer->seed, ((uint64_t)choice->index << 32) + call + 1);
+    put_id(out, key, prefix, response->seed, ((uint64_t)choice->index << 32) + call + 1);
 }

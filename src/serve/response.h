@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * What becomes of a request: its choices, built up from the events of their jobs, and told in the
  * form of an API, piece by piece or as a whole. Waits for nothing and sends nothing. */
-#ifndef SERVE_ANSWER_H
-#define SERVE_ANSWER_H
+#ifndef SERVE_RESPONSE_H
+#define SERVE_RESPONSE_H
 
 #include "base/reply_message.h"
 #include "serve/api_error.h"
@@ -19,7 +19,7 @@ struct parts {
 };
 
 struct choice {
-    struct answer *answer;
+    struct response *response;
     uint32_t index;
     struct job *job;          /* closed by who opened it */
     struct weir_reply *reply; /* takes the text apart; NULL: all is content */
@@ -32,6 +32,7 @@ struct choice {
     bool in_reasoning;         /* nothing else was said yet */
     uint32_t reasoning_tokens; /* of them, those that were generated meanwhile */
     bool has_started, is_over;
+    bool is_late; /* its job was cancelled because the time is up */
     enum job_end end;
     struct bytes stop;          /* the text that it ended at */
     struct job_timings timings; /* so far */
@@ -40,7 +41,7 @@ struct choice {
     struct bytes items; /* parts that are closed, as JSON */
 };
 
-struct answer {
+struct response {
     const struct form *form;
     const struct request *request;
     const struct weir_tokenizer *tokenizer;
@@ -62,36 +63,36 @@ struct form {
     enum api_shape shape;
     bool begins_late; /* with what is known of the prompt, not when the job has its slot */
     bool keeps_items; /* choice->items, which the stream's functions write, are the whole */
-    void (*begin)(struct answer *answer, struct choice *choice);
-    void (*progress)(struct answer *answer, struct choice *choice);
+    void (*begin)(struct response *response, struct choice *choice);
+    void (*progress)(struct response *response, struct choice *choice);
     /* Text of a choice that is not taken apart, with what its tokens are. */
-    void (*text)(struct answer *answer, struct choice *choice, const char *text, size_t length);
-    void (*said)(struct answer *answer, struct choice *choice,
+    void (*text)(struct response *response, struct choice *choice, const char *text, size_t length);
+    void (*said)(struct response *response, struct choice *choice,
                  const struct weir_reply_event *event);
-    void (*over)(struct answer *answer, struct choice *choice);
-    void (*end)(struct answer *answer);
-    void (*whole)(struct answer *answer, struct bytes *out);
+    void (*over)(struct response *response, struct choice *choice);
+    void (*end)(struct response *response);
+    void (*whole)(struct response *response, struct bytes *out);
     const char *ping; /* what is sent in silence */
 };
 
 extern const struct form form_chat, form_completion, form_native, form_messages, form_responses;
 
 /* Takes memory for so many choices, which have nothing but their index. */
-enum weir_status answer_open(struct answer *answer, uint32_t choices, struct weir_error *err);
-void answer_release(struct answer *answer);
+enum weir_status response_open(struct response *response, uint32_t choices, struct weir_error *err);
+void response_release(struct response *response);
 /* The choice's text is taken apart from now on. */
-enum weir_status answer_parse(struct answer *answer, struct choice *choice, const char *tools,
-                              size_t tools_length, bool in_reasoning, struct weir_error *err);
+enum weir_status response_parse(struct response *response, struct choice *choice, const char *tools,
+                                size_t tools_length, bool in_reasoning, struct weir_error *err);
 
 /* Takes an event of the choice's job. What is to be told of it is added to `out`; NULL: the answer
  * is told as a whole. */
-void answer_take(struct answer *answer, struct choice *choice, const struct job_event *event,
-                 struct bytes *out);
-bool answer_is_over(const struct answer *answer);
+void response_take(struct response *response, struct choice *choice, const struct job_event *event,
+                   struct bytes *out);
+bool response_is_over(const struct response *response);
 /* WEIR_ERR_MEMORY if something of it could not be kept. */
-enum weir_status answer_check(const struct answer *answer, struct weir_error *err);
+enum weir_status response_check(const struct response *response, struct weir_error *err);
 /* A stream that has failed: what is told in place of the rest. */
-void answer_put_failure(const struct answer *answer, struct bytes *out);
+void response_put_failure(const struct response *response, struct bytes *out);
 
 /* ---- what forms share ------------------------------------------------------------------------ */
 
@@ -107,13 +108,13 @@ void put_timings(struct bytes *out, const char *key, const struct job_timings *t
 struct usage {
     uint64_t prompt, cached, reply, reasoning;
 };
-struct usage answer_usage(const struct answer *answer);
+struct usage response_usage(const struct response *response);
 /* OpenAI's object "usage". */
-void put_usage(struct answer *answer, struct bytes *out);
+void put_usage(struct response *response, struct bytes *out);
 /* "prompt_progress" */
 void put_progress(const struct choice *choice, struct bytes *out);
 /* The call's id, of letters and digits, the same whenever it is asked for. */
-void put_call_id(const struct answer *answer, const struct choice *choice, uint64_t call,
+void put_call_id(const struct response *response, const struct choice *choice, uint64_t call,
                  const char *key, const char *prefix, struct bytes *out);
 
 #endif

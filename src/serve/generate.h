@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ * A request on its way: prompts into jobs, their events into an answer, the answer to the client. */
+#ifndef SERVE_GENERATE_H
+#define SERVE_GENERATE_H
+
+#include "serve/prompts.h"
+#include "serve/service.h"
+
+/* Closed by its answer, or by who gives up before. */
+struct generation;
+
+enum weir_status generation_open(struct generation **out, struct server *server,
+                                 const struct form *form, struct weir_error *err);
+void generation_close(struct generation *generation);
+
+/* What it is filled with before it is run; released with it. */
+struct request *generation_request(struct generation *generation);
+struct prompts *generation_prompts(struct generation *generation);
+
+/* How the text of a chat is taken apart and held to a language. */
+struct chat_options {
+    const char *tools; /* JSON; borrowed until the generation is closed; NULL: none */
+    size_t tools_length;
+    bool in_reasoning;
+};
+
+/* The answers are taken apart as those of a chat. The prompt is closed with the generation. */
+void generation_set_chat(struct generation *generation, const struct chat_options *options,
+                         struct weir_prompt *prompt);
+
+/* From the request or its header: see job_options.salt. */
+void generation_set_salt(struct generation *generation, struct http_exchange *exchange);
+uint64_t generation_salt(const struct generation *generation);
+
+/* Answers the exchange, whatever comes; the generation is no longer the caller's. */
+void generation_run(struct generation *generation, struct http_exchange *exchange);
+
+/* Ends the reasoning of a running generation by the id of its answer; false: there is none. */
+bool generation_end_reasoning(struct server *server, struct json_text id);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT
+ * Waits for the events of jobs and hands what they tell to the client, until one of the two is
+ * gone. Knows no form of an API. */
+#include "serve/generation.h"
+
+#include "base/clock.h"
+
+static const uint64_t second_ns = UINT64_C(1000000000);
+static const uint64_t wait_ns = UINT64_C(500000000); /* how soon a client that is gone is noticed */
+static const uint64_t glance_ns = UINT64_C(10000000); /* at one of several jobs */
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* An event of any of the jobs that are not over, if there is one now. */
+static struct choice *glance(struct generation *generation, struct job_event *event)
+{
+    struct response *response = &generation->response;
+    for (uint32_t i = 0; i < response->choices_count; i++) {
+        const uint32_t at = (generation->turn + i) % response->choices_count;
+        struct choice *choice = &response->choices[at];
+        if (choice->is_over || !job_wait(choice->job, 0, event))
+            continue;
+        generation->turn = at + 1;
+        return choice;
+    }
+    return NULL;
+}
+
+/* The first choice from the turn on that is not over; there is one. */
+static struct choice *waited_for(struct generation *generation)
+{
+    struct response *response = &generation->response;
+    uint32_t at = generation->turn % response->choices_count;
+    while (response->choices[at].is_over)
+        at = (at + 1) % response->choices_count;
+    return &response->choices[at];
+}
+
+/* The next event of any job, whose choice is returned; NULL if none came until then. One job can be
+ * waited for, so of several each gets a short time. */
+static struct choice *next_event(struct generation *generation, uint64_t until_ns,
+                                 struct job_event *event)
+{
+    for (;;) {
+        struct choice *choice = glance(generation, event);
+        const uint64_t now = clock_ns();
+        if (choice != NULL || now >= until_ns)
+            return choice;
+        const bool is_alone = generation->response.choices_count == 1;
+        const uint64_t until = is_alone || now + glance_ns > until_ns ? until_ns : now + glance_ns;
+        choice = waited_for(generation);
+        if (job_wait(choice->job, until, event))
+            return choice;
+        generation->turn++;
+    }
+}
+
+/* A limit of the time that an answer may take from its first token on. */
+static void check_time(const struct generation *generation, struct choice *choice)
+{
+    const int32_t most = generation->request.time_max_ms;
+    if (most <= 0 || choice->is_late || choice->timings.reply_ns / 1000000 < (uint64_t)most)
+        return;
+    choice->is_late = true;
+    job_cancel(choice->job);
+}
+
+static void take(struct generation *generation, struct choice *choice,
+                 const struct job_event *event, struct bytes *out)
+{
+    struct response *response = &generation->response;
+    response_take(response, choice, event, out);
+    if (!response->has_failed && response_check(response, &response->err) != WEIR_OK) {
+        response->has_failed = true;
+        response->failure = API_INTERNAL;
+    }
+    if (event->kind == JOB_TEXT)
+        check_time(generation, choice);
+}
+
+/* ---- as a stream ----------------------------------------------------------------------------- */
+
+static void keep_alive(struct generation *generation, struct bytes *out)
+{
+    const int32_t ping_s = generation->request.ping_s;
+    const uint64_t now = clock_ns();
+    if (out->length > 0)
+        generation->spoke_ns = now;
+    else if (ping_s > 0 && now - generation->spoke_ns >= (uint64_t)ping_s * second_ns) {
+        bytes_add_text(out, generation->response.form->ping);
+        generation->spoke_ns = now;
+    }
+}
+
+static enum http_more read_stream(void *user, struct bytes *out)
+{
+    struct generation *generation = user;
+    struct response *response = &generation->response;
+    struct job_event event;
+    uint64_t until_ns = clock_ns() + wait_ns;
+    if (generation->early.length > 0) {
+        bytes_add(out, generation->early.data, generation->early.length);
+        bytes_clear(&generation->early);
+        until_ns = 0;
+    }
+    while (!response_is_over(response)) {
+        struct choice *choice = next_event(generation, until_ns, &event);
+        if (choice == NULL)
+            break;
+        take(generation, choice, &event, out);
+        if (response->has_failed)
+            response_put_failure(response, out);
+        if (out->length > 0)
+            until_ns = 0; // what is there already goes with it
+    }
+    keep_alive(generation, out);
+    return response_is_over(response) ? HTTP_END : HTTP_MORE;
+}
+
+static void close_stream(void *user)
+{
+    generation_close(user);
+}
+
+/* Waits for the first event, so that what fails before has a status of its own; but no longer than
+ * a client would be left without a sign. False: it was answered. */
+static bool await_start(struct generation *generation, struct http_exchange *exchange)
+{
+    struct response *response = &generation->response;
+    const int32_t ping_s = generation->request.ping_s;
+    struct job_event event;
+    while (!http_is_gone(exchange)) {
+        struct choice *choice = next_event(generation, clock_ns() + wait_ns, &event);
+        if (choice != NULL)
+            take(generation, choice, &event, &generation->early);
+        if (response->has_failed)
+            break;
+        const uint64_t waited_ns = clock_ns() - generation->spoke_ns;
+        if (choice != NULL || (ping_s > 0 && waited_ns >= (uint64_t)ping_s * second_ns))
+            return true;
+    }
+    return false;
+}
+
+/* ---- as a whole ------------------------------------------------------------------------------ */
+
+/* False if the client is gone before the answer is over. */
+static bool await_end(struct generation *generation, struct http_exchange *exchange)
+{
+    struct response *response = &generation->response;
+    struct job_event event;
+    uint64_t looked_ns = clock_ns();
+    while (!response_is_over(response)) {
+        struct choice *choice = next_event(generation, clock_ns() + wait_ns, &event);
+        if (choice != NULL)
+            take(generation, choice, &event, NULL);
+        if (clock_ns() - looked_ns < wait_ns)
+            continue; // each look is a call of the system
+        looked_ns = clock_ns();
+        if (http_is_gone(exchange))
+            return false;
+    }
+    return true;
+}
+
+static void reply_failed(const struct generation *generation, struct http_exchange *exchange)
+{
+    const struct response *response = &generation->response;
+    const bool is_told = response->has_failed;
+    refuse(exchange, response->form->shape,
+           &(struct refusal){.error = is_told ? response->failure : API_UNAVAILABLE,
+                             .text = is_told ? response->err.text : "The client has gone away"});
+}
+
+static void reply_whole(struct generation *generation, struct http_exchange *exchange)
+{
+    struct response *response = &generation->response;
+    struct bytes body = {0};
+    response->form->whole(response, &body);
+    reply_json(exchange, 200, &body);
+}
+
+void generation_tell(struct generation *generation, struct http_exchange *exchange)
+{
+    generation->spoke_ns = clock_ns();
+    if (generation->request.is_streamed && await_start(generation, exchange)) {
+        const struct http_source source = {read_stream, close_stream, generation};
+        http_stream(exchange, 200, "text/event-stream", &source);
+        return;
+    }
+    const bool is_whole = !generation->request.is_streamed && await_end(generation, exchange);
+    if (is_whole && !generation->response.has_failed)
+        reply_whole(generation, exchange);
+    else
+        reply_failed(generation, exchange);
+    generation_close(generation);
+}
