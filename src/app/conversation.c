@@ -67,51 +67,9 @@ static enum weir_status check_options(const struct options *options, struct weir
     if (chat->system != NULL && chat->system_file != NULL)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "only one of --system-prompt and --system-prompt-file may be given");
-    if (chat->template_text != NULL && chat->template_file != NULL)
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "only one of --chat-template and --chat-template-file may be given");
     if (options->predict == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "--predict: an answer of 0 tokens is none");
     return WEIR_OK;
-}
-
-static const char usual_template[] = "chatml";
-
-/* A file without a template gets the usual one. One with a template that is not understood is not
- * talked to in another form than it was made for, unless somebody says so. */
-static enum weir_status open_own_template(struct conversation *c, struct weir_error *err)
-{
-    const char *source = weir_template_builtin(usual_template);
-    struct weir_error why = {0};
-    const enum weir_status status =
-        weir_template_open_model(&c->chat_template, c->loaded.model, &why);
-    if (status == WEIR_OK)
-        return WEIR_OK;
-    if (status != WEIR_ERR_ARGUMENT)
-        return err_set(err, status, "%s; --chat-template names another, as %s", why.text,
-                       usual_template);
-    log_print(c->log, WEIR_LOG_WARNING, "warning: %s: it is talked to as %s", why.text,
-              usual_template);
-    return weir_template_open(&c->chat_template, source, strlen(source), usual_template, err);
-}
-
-/* What --chat-template says is a name if it is one, else the template itself. */
-static enum weir_status open_template(struct conversation *c, struct weir_error *err)
-{
-    const struct chat_options *chat = &c->options->chat;
-    const char *source = chat->template_text, *name = "--chat-template";
-    if (chat->template_file != NULL)
-        return chat_template_open_file(&c->chat_template, chat->template_file, err);
-    if (source == NULL)
-        return open_own_template(c, err);
-    if (weir_template_builtin(source) != NULL) {
-        name = source;
-        source = weir_template_builtin(source);
-    } else if (strchr(source, '{') == NULL) { /* a constant would be no conversation */
-        return err_set(err, WEIR_ERR_ARGUMENT, "--chat-template: '%s' is no template, nor is it %s",
-                       source, usual_template);
-    }
-    return weir_template_open(&c->chat_template, source, strlen(source), name, err);
 }
 
 static enum weir_status open_engine(struct conversation *c, const struct call *call,
@@ -248,7 +206,8 @@ enum weir_status conversation_open(struct conversation *c, const struct call *ca
     TRY(loaded_open_model(&c->loaded, options, c->log, err));
     TRY(chat_session_check(c, err));
     TRY(weir_tokenizer_open(&c->loaded.tokenizer, c->loaded.model, err));
-    TRY(open_template(c, err));
+    TRY(chat_template_choose(&c->chat_template, options->chat.template_text,
+                             options->chat.template_file, c->loaded.model, c->log, err));
     TRY(constrained_open_grammar(&c->grammar, options, err));
     TRY(open_engine(c, call, err));
     sampling_choose(options, call->given, c->loaded.model);
