@@ -47,23 +47,31 @@ static size_t longest_piece(const struct weir_tokenizer *tokenizer)
 }
 
 /* A step has room for all that generate, one of them with drafts, and for a part of a prompt. */
-static enum weir_status open_engine(struct scheduler *scheduler, struct weir_error *err)
+struct weir_engine_options scheduler_engine_options(const struct scheduler_options *options)
 {
-    const struct scheduler_options *options = &scheduler->options;
     const bool has_drafts = options->speculator.kind != WEIR_DRAFT_NONE;
     const uint32_t drafts = has_drafts ? options->speculator.drafts_max : 0;
     struct weir_engine_options engine = options->engine;
-    if (drafts > WEIR_DRAFTS_MAX)
-        return err_set(err, WEIR_ERR_ARGUMENT, "drafts of %u tokens, expected 1 to %d", drafts,
-                       WEIR_DRAFTS_MAX);
-    scheduler->rows_max = engine.step_rows_max > CUT_ROWS_MIN ? engine.step_rows_max : CUT_ROWS_MIN;
+    uint32_t rows = engine.step_rows_max > CUT_ROWS_MIN ? engine.step_rows_max : CUT_ROWS_MIN;
     if (engine.step_rows_max == 0)
-        scheduler->rows_max = ROWS_MAX;
+        rows = ROWS_MAX;
     engine.sessions_max = options->slots;
     engine.logits_rows_max = options->slots + drafts;
-    engine.step_rows_max = scheduler->rows_max + engine.logits_rows_max;
+    engine.step_rows_max = rows + engine.logits_rows_max;
     engine.rewind_max = has_drafts ? drafts + 1 : 0;
     engine.mtp = options->speculator.kind == WEIR_DRAFT_MTP;
+    return engine;
+}
+
+static enum weir_status open_engine(struct scheduler *scheduler, struct weir_error *err)
+{
+    const struct scheduler_options *options = &scheduler->options;
+    const struct weir_engine_options engine = scheduler_engine_options(options);
+    const bool has_drafts = options->speculator.kind != WEIR_DRAFT_NONE;
+    if (has_drafts && options->speculator.drafts_max > WEIR_DRAFTS_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "drafts of %u tokens, expected 1 to %d",
+                       options->speculator.drafts_max, WEIR_DRAFTS_MAX);
+    scheduler->rows_max = engine.step_rows_max - engine.logits_rows_max;
     return weir_engine_open(&scheduler->engine, options->model, &engine, err);
 }
 

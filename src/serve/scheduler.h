@@ -25,6 +25,8 @@ struct scheduler_options {
     void *log_user;
 };
 
+/* What the engine is opened with, for an estimate of its memory. */
+struct weir_engine_options scheduler_engine_options(const struct scheduler_options *options);
 /* Loads the engine, takes all memory and starts the thread. */
 enum weir_status scheduler_open(struct scheduler **out, const struct scheduler_options *options,
                                 struct weir_error *err);
