@@ -74,13 +74,12 @@ struct weir_engine_options loaded_engine_options(const struct options *options,
     return result;
 }
 
-enum weir_status loaded_open_engine(struct loaded *loaded,
+enum weir_status loaded_load_engine(struct loaded *loaded,
                                     const struct weir_engine_options *engine_options,
                                     struct log *log, struct weir_error *err)
 {
-    enum weir_status status = weir_engine_open(&loaded->engine, loaded->model, engine_options, err);
-    if (status == WEIR_OK)
-        status = weir_session_open(&loaded->session, loaded->engine, err);
+    const enum weir_status status =
+        weir_engine_open(&loaded->engine, loaded->model, engine_options, err);
     if (status != WEIR_OK)
         return status;
     struct weir_model_info info;
@@ -93,6 +92,14 @@ enum weir_status loaded_open_engine(struct loaded *loaded,
               weir_engine_backend(loaded->engine), isa[0] != 0 ? " " : "", isa,
               weir_engine_threads(loaded->engine), weir_engine_context(loaded->engine));
     return WEIR_OK;
+}
+
+enum weir_status loaded_open_engine(struct loaded *loaded,
+                                    const struct weir_engine_options *engine_options,
+                                    struct log *log, struct weir_error *err)
+{
+    const enum weir_status status = loaded_load_engine(loaded, engine_options, log, err);
+    return status != WEIR_OK ? status : weir_session_open(&loaded->session, loaded->engine, err);
 }
 
 void loaded_close_engine(struct loaded *loaded)

@@ -29,7 +29,11 @@ enum weir_status loaded_open_model(struct loaded *loaded, const struct options *
 struct weir_engine_options loaded_engine_options(const struct options *options,
                                                  uint32_t logits_rows, struct log *log);
 
-/* Loads the weights and opens the one session. */
+/* Loads the weights. */
+enum weir_status loaded_load_engine(struct loaded *loaded,
+                                    const struct weir_engine_options *engine_options,
+                                    struct log *log, struct weir_error *err);
+/* The same, and opens the one session. */
 enum weir_status loaded_open_engine(struct loaded *loaded,
                                     const struct weir_engine_options *engine_options,
                                     struct log *log, struct weir_error *err);

@@ -116,35 +116,51 @@ enum weir_status speculation_choose(struct speculation *speculation, const struc
 }
 
 /* With the flags of the model, and as many tokens. */
-static enum weir_status open_draft(struct speculation *speculation, const struct call *call,
-                                   const struct loaded *loaded, struct weir_error *err)
+static enum weir_status load_draft(struct speculation *speculation, const struct call *call,
+                                   const struct loaded *loaded, uint32_t context, uint32_t sessions,
+                                   struct weir_error *err)
 {
     struct loaded *draft = &speculation->draft;
     struct log *log = call->log;
     const struct weir_model_options model = {.log = log_sink, .log_user = log};
-    struct weir_engine_options engine = loaded_engine_options(call->options, 1, log);
+    struct weir_engine_options engine = loaded_engine_options(call->options, sessions, log);
     struct weir_error inner = {0};
     enum weir_status status;
-    engine.context = weir_engine_context(loaded->engine);
+    engine.context = context;
+    engine.sessions_max = sessions;
     engine.rewind_max = speculation->options.drafts_max;
     TRY(weir_model_open(&draft->model, call->options->spec.model, &model, &inner));
     if (loaded->tokenizer != NULL)
         TRY(weir_tokenizer_open(&draft->tokenizer, draft->model, &inner));
-    TRY(loaded_open_engine(draft, &engine, log, &inner));
+    TRY(loaded_load_engine(draft, &engine, log, &inner));
 out:
     return status == WEIR_OK ? status : err_set(err, status, "--model-draft: %s", inner.text);
+}
+
+enum weir_status speculation_prepare_slots(struct speculation *speculation, const struct call *call,
+                                           const struct loaded *loaded, uint32_t context,
+                                           uint32_t slots, struct weir_error *err)
+{
+    struct weir_speculator_options *options = &speculation->options;
+    enum weir_status status = WEIR_OK;
+    if (options->kind == WEIR_DRAFT_MODEL)
+        TRY(load_draft(speculation, call, loaded, context, slots, err));
+    options->tokenizer = loaded->tokenizer;
+    options->draft_tokenizer = speculation->draft.tokenizer;
+out:
+    return status;
 }
 
 enum weir_status speculation_prepare(struct speculation *speculation, const struct call *call,
                                      const struct loaded *loaded, struct weir_error *err)
 {
-    struct weir_speculator_options *options = &speculation->options;
-    enum weir_status status = WEIR_OK;
-    if (options->kind == WEIR_DRAFT_MODEL)
-        TRY(open_draft(speculation, call, loaded, err));
-    options->tokenizer = loaded->tokenizer;
-    options->draft_session = speculation->draft.session;
-    options->draft_tokenizer = speculation->draft.tokenizer;
+    struct loaded *draft = &speculation->draft;
+    enum weir_status status;
+    TRY(speculation_prepare_slots(speculation, call, loaded, weir_engine_context(loaded->engine), 1,
+                                  err));
+    if (draft->engine != NULL)
+        TRY(weir_session_open(&draft->session, draft->engine, err));
+    speculation->options.draft_session = draft->session;
 out:
     return status;
 }

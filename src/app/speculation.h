@@ -28,7 +28,12 @@ enum weir_status speculation_choose(struct speculation *speculation, const struc
 /* Opens the draft model, if there is one, which completes the options. */
 enum weir_status speculation_prepare(struct speculation *speculation, const struct call *call,
                                      const struct loaded *loaded, struct weir_error *err);
-/* The same, and the speculator of the loaded session. */
+/* The same for several sequences of so many tokens, each of which opens a session of
+ * draft.engine. */
+enum weir_status speculation_prepare_slots(struct speculation *speculation, const struct call *call,
+                                           const struct loaded *loaded, uint32_t context,
+                                           uint32_t slots, struct weir_error *err);
+/* Like speculation_prepare, and the speculator of the loaded session. */
 enum weir_status speculation_open(struct speculation *speculation, const struct call *call,
                                   const struct loaded *loaded, struct weir_error *err);
 void speculation_close(struct speculation *speculation);
