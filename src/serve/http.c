@@ -14,6 +14,8 @@ enum {
     IDLE_SECONDS = 15,
     /* The library's for request line, headers and what is read ahead: above our own limit. */
     CONNECTION_BYTES = 160 << 10,
+    /* For what is being sent when the server ends. */
+    LAST_SECONDS = 1,
     /* Connections beyond ours that the library may count while they are being closed. */
     CLOSING_MAX = 64,
 };
@@ -181,9 +183,10 @@ void http_close(struct http_server *server)
 {
     if (server == NULL)
         return;
-    atomic_store(&server->is_closing, true);
     if (server->daemon != NULL) {
         http_quiesce(server);
+        http_watch_wait(&server->watch, LAST_SECONDS);
+        atomic_store(&server->is_closing, true);
         MHD_stop_daemon(server->daemon);
     }
     http_watch_close(&server->watch);

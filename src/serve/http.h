@@ -42,7 +42,7 @@ enum weir_status http_open(struct http_server **out, const struct http_options *
 uint16_t http_port(const struct http_server *server);
 /* No new connections; those in flight go on. */
 void http_quiesce(struct http_server *server);
-/* Waits for all handlers; streams that are not finished are cut. */
+/* Waits for all handlers; streams that do not end within a second are cut. */
 void http_close(struct http_server *server);
 
 /* ---- the request ----------------------------------------------------------------------------- */

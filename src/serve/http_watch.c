@@ -44,20 +44,26 @@ static uint64_t cut_due(struct http_watch *watch)
     return next;
 }
 
+/* Until the condition is told, or to a moment of clock_ns; 0: there is none. */
+static void wait_until(struct http_watch *watch, uint64_t until_ns)
+{
+    const struct timespec until = {
+        .tv_sec = (time_t)(until_ns / 1000000000u),
+        .tv_nsec = (long)(until_ns % 1000000000u),
+    };
+    if (until_ns == 0)
+        pthread_cond_wait(&watch->changed, &watch->mutex);
+    else
+        pthread_cond_timedwait(&watch->changed, &watch->mutex, &until);
+}
+
 static void *watch_run(void *user)
 {
     struct http_watch *watch = user;
     pthread_mutex_lock(&watch->mutex);
     while (!watch->is_over) {
         watch->wakes_ns = cut_due(watch);
-        const struct timespec until = {
-            .tv_sec = (time_t)(watch->wakes_ns / 1000000000u),
-            .tv_nsec = (long)(watch->wakes_ns % 1000000000u),
-        };
-        if (watch->wakes_ns == 0)
-            pthread_cond_wait(&watch->changed, &watch->mutex);
-        else
-            pthread_cond_timedwait(&watch->changed, &watch->mutex, &until);
+        wait_until(watch, watch->wakes_ns);
     }
     pthread_mutex_unlock(&watch->mutex);
     return NULL;
@@ -87,7 +93,7 @@ void http_watch_close(struct http_watch *watch)
         return;
     pthread_mutex_lock(&watch->mutex);
     watch->is_over = true;
-    pthread_cond_signal(&watch->changed);
+    pthread_cond_broadcast(&watch->changed);
     pthread_mutex_unlock(&watch->mutex);
     pthread_join(watch->thread, NULL);
     pthread_cond_destroy(&watch->changed);
@@ -115,7 +121,8 @@ void http_watch_remove(struct http_watch *watch, struct http_watched *watched)
         watch->first = watched->next;
     if (watched->next != NULL)
         watched->next->previous = watched->previous;
-    watch->count--;
+    if (--watch->count == 0)
+        pthread_cond_broadcast(&watch->changed);
     pthread_mutex_unlock(&watch->mutex);
 }
 
@@ -127,6 +134,15 @@ uint32_t http_watch_count(struct http_watch *watch)
     return count;
 }
 
+void http_watch_wait(struct http_watch *watch, uint32_t seconds)
+{
+    const uint64_t until = clock_ns() + (uint64_t)seconds * 1000000000u;
+    pthread_mutex_lock(&watch->mutex);
+    while (watch->count > 0 && clock_ns() < until)
+        wait_until(watch, until);
+    pthread_mutex_unlock(&watch->mutex);
+}
+
 /* One that was cut stays so. */
 static void set_deadline(struct http_watch *watch, struct http_watched *watched, uint32_t seconds)
 {
@@ -134,7 +150,7 @@ static void set_deadline(struct http_watch *watch, struct http_watched *watched,
         return;
     watched->deadline_ns = clock_ns() + (uint64_t)seconds * 1000000000u;
     if (watch->wakes_ns == 0 || watched->deadline_ns < watch->wakes_ns)
-        pthread_cond_signal(&watch->changed);
+        pthread_cond_broadcast(&watch->changed);
 }
 
 void http_watch_set(struct http_watch *watch, struct http_watched *watched, uint32_t seconds,

@@ -39,6 +39,8 @@ void http_watch_add(struct http_watch *watch, struct http_watched *watched, int 
 /* Before the descriptor is closed. */
 void http_watch_remove(struct http_watch *watch, struct http_watched *watched);
 uint32_t http_watch_count(struct http_watch *watch);
+/* Waits until there is none any more, at most so many seconds. */
+void http_watch_wait(struct http_watch *watch, uint32_t seconds);
 
 /* The deadline is so many seconds from now; `words` are static, or NULL. */
 void http_watch_set(struct http_watch *watch, struct http_watched *watched, uint32_t seconds,
