@@ -263,6 +263,18 @@ static enum weir_status set_cache_size(struct options *options, const char *valu
     return WEIR_OK;
 }
 
+/* MiB of memory; -1 is all that is free. */
+static enum weir_status set_cache_ram(struct options *options, const char *value,
+                                      struct weir_error *err)
+{
+    int64_t units;
+    if (!number_read_integer(value, &units) || units < -1 || units > INT32_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a whole number from -1 to %d", value,
+                       INT32_MAX);
+    options->serve.cache_ram = units < 0 ? UINT64_MAX : (uint64_t)units << 20;
+    return WEIR_OK;
+}
+
 /* "410", "410GB/s" or "3.35TB/s". */
 static enum weir_status set_bandwidth(struct options *options, const char *value,
                                       struct weir_error *err)
@@ -351,8 +363,10 @@ enum {
     BENCH = COMMAND_BENCH,
     PROFILE = COMMAND_PROFILE,
     TEMPLATE = COMMAND_TEMPLATE,
+    SERVE = COMMAND_SERVE,
     GENERATE = RUN | CHAT,
-    ENGINE = GENERATE | INSPECT | EVAL | IMATRIX, /* with the flags of llama.cpp */
+    SAMPLE = GENERATE | SERVE,
+    ENGINE = SAMPLE | INSPECT | EVAL | IMATRIX, /* with the flags of llama.cpp */
     ENGINES = ENGINE | PROFILE,
     MODEL = ENGINE | TOKENIZE,
     ALL = MODEL | PROFILE | SYNTH | SPLIT | MERGE | QUANTIZE | CONVERT | BENCH | TEMPLATE,

@@ -20,6 +20,7 @@ enum command_id {
     COMMAND_PROFILE = 2048,
     COMMAND_TEMPLATE = 4096,
     COMMAND_CHAT = 8192,
+    COMMAND_SERVE = 16384,
 };
 
 enum flag_kind {

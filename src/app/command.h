@@ -33,7 +33,7 @@ struct command {
 command_fn command_run, command_chat, command_inspect, command_tokenize, command_synth,
     command_eval;
 command_fn command_imatrix, command_split, command_merge, command_quantize;
-command_fn command_convert, command_bench, command_profile, command_template;
+command_fn command_convert, command_bench, command_profile, command_template, command_serve;
 
 /* The types that weir quantize knows. */
 void quantize_help(struct output *output);

@@ -42,6 +42,7 @@ enum weir_status log_open(struct log *log, const struct log_options *options,
     if (log->file == NULL)
         return err_set(err, WEIR_ERR_IO, "--log-file: %s: cannot create: %s", options->file,
                        strerror(errno));
+    setvbuf(log->file, NULL, _IOLBF, BUFSIZ); /* who reads along wants whole lines, soon */
     return WEIR_OK;
 }
 

@@ -40,6 +40,19 @@ static const struct command commands[] = {
         .familiar_name = "llama-cli",
     },
     {
+        .name = "serve",
+        .id = COMMAND_SERVE,
+        .bare = {"--model"},
+        .cache = WEIR_CACHE_F16,
+        .run = command_serve,
+        .usage = "[[-m] FILE] [flags]",
+        .summary = "answer requests over HTTP",
+        .details = "Loads a model and answers requests over HTTP: those of the APIs of OpenAI, of "
+                   "Anthropic and of\nllama-server. Without a model it takes the small one that "
+                   "ships with weir.",
+        .familiar_name = "llama-server",
+    },
+    {
         .name = "inspect",
         .id = COMMAND_INSPECT,
         .bare = {"--model"},

@@ -26,6 +26,21 @@ void options_init(struct options *options)
         .mtp_chain = -1,
         .spec = {.drafts_max = -1, .vocab = DRAFT_VOCAB, .ngram_size = 12, .ngram_drafts = 48},
         .chat = {.reasoning_budget = -1, .tool_choice = "auto"},
+        .serve = {.host = "127.0.0.1",
+                  .port = 8080,
+                  .slots = -1,
+                  .cors_origins = "*",
+                  .cors_credentials = true,
+                  .cache_ram = (uint64_t)8192 << 20,
+                  .ping_s = 30,
+                  .timeout_s = 60,
+                  .body_mib = 100,
+                  .connections_max = 512,
+                  .queue_max = 256,
+                  .slots_shown = true,
+                  .page = true,
+                  .cache_prompt = true,
+                  .prefill_assistant = true},
         .bench = {.repetitions = 5, .format = BENCH_MD, .format_errors = BENCH_NONE},
         .reasoning_format = FORMAT_AUTO,
         .profile = {.tolerance = 5},
@@ -76,6 +91,7 @@ void options_release(struct options *options)
     text_list_release(&options->tensor_types);
     text_list_release(&options->include_weights);
     text_list_release(&options->exclude_weights);
+    text_list_release(&options->serve.key_list);
     bench_release(&options->bench);
     profile_release(&options->profile);
     mem_free(options->biases.items);

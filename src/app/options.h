@@ -90,6 +90,26 @@ struct chat_options {
     enum weir_switch color;
 };
 
+struct serve_options {
+    const char *host, *prefix, *alias;
+    int32_t port;
+    bool reuse_port;
+    const char *keys;          /* with commas; NULL: none */
+    const char *key_file;      /* one a line; NULL: none */
+    struct text_list key_list; /* of both, by the command */
+    const char *cors_origins, *cors_methods, *cors_headers;
+    bool cors_credentials;
+    int32_t slots;      /* -1: as many as fit, up to a few */
+    uint64_t cache_ram; /* bytes; UINT64_MAX: all that is free */
+    int32_t ping_s;     /* 0 and less: none */
+    int32_t timeout_s;  /* for a request to arrive, for a client to take what is sent */
+    int32_t request_s;  /* for an answer to be complete; 0: any time */
+    int32_t body_mib, connections_max, queue_max;
+    bool metrics, props, slots_shown, page;
+    bool cache_prompt, prefill_assistant;
+    const char *slot_save_path; /* a folder; NULL: none */
+};
+
 struct log_options {
     int32_t level; /* 0: nothing; else the highest enum weir_log_level that is shown */
     bool disabled;
@@ -151,6 +171,10 @@ struct options {
     struct spec_options spec;
     struct chat_options chat; /* which also has the input, predict, show_prompt, show_timings,
                                  session, stops, sampling and drafts of run */
+
+    struct serve_options
+        serve; /* which also has cache_dir, predict, sampling and drafts of run, and
+                                   of chat the template and reasoning */
 
     /* tokenize */
     bool add_special;

@@ -10,7 +10,7 @@
 
 static const char *const command_names[] = {"run",     "chat",    "inspect", "tokenize", "eval",
                                             "bench",   "synth",   "split",   "merge",    "quantize",
-                                            "imatrix", "convert", "profile", "template"};
+                                            "imatrix", "convert", "profile", "template", "serve"};
 
 enum { COMMANDS = sizeof command_names / sizeof *command_names };
 
@@ -185,6 +185,8 @@ TEST(usage_familiar_names_are_commands)
 {
     const struct program_call call = {.words = {"--help"}, .name = "/usr/bin/llama-tokenize"};
     CHECK_HAS(run_program(&call)->out, "Usage: weir tokenize");
+    const struct program_call server = {.words = {"--help"}, .name = "llama-server"};
+    CHECK_HAS(run_program(&server)->out, "Usage: weir serve");
 }
 
 /* ---- help and manual pages ------------------------------------------------------------------- */

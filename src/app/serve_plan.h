@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * How many slots a server has, of how many tokens, and what memory that takes: before any of it is
+ * taken. */
+#ifndef APP_SERVE_PLAN_H
+#define APP_SERVE_PLAN_H
+
+#include "app/log.h"
+#include "serve/scheduler.h"
+
+/* Completes slots, engine.context and cache_bytes_max of the scheduler, whose other options are
+ * there, by the flags and the free memory, and tells so. As llama-server has it, -c counts all slots
+ * of -np together; without -np each slot has -c. WEIR_ERR_MEMORY if it does not fit. */
+enum weir_status serve_plan(struct scheduler_options *scheduler, const struct options *options,
+                            struct log *log, struct weir_error *err);
+
+#endif

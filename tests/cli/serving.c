@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT
+ * The program as a server: what it says at the start, how it ends, and what it refuses.
+ * Run alone: build/tests/weir-test serving_ */
+#include "cli/program.h"
+
+#include <signal.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "http_client.h"
+
+enum { WORDS_MAX = 24 };
+
+/* A server that runs. */
+struct serving {
+    pid_t process;
+    const char *socket, *log; /* paths */
+    char *said;               /* what the log holds, freed by the end */
+};
+
+static void pause_ms(uint32_t ms)
+{
+    const struct timespec time = {.tv_nsec = (long)ms * 1000000};
+    nanosleep(&time, NULL);
+}
+
+static void serving_read_log(struct serving *serving)
+{
+    size_t size;
+    free(serving->said);
+    serving->said = (char *)test_read_file(serving->log, &size);
+}
+
+static int serving_reap(struct serving *serving)
+{
+    int status = 0;
+    CHECK(waitpid(serving->process, &status, 0) == serving->process);
+    serving_read_log(serving);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Starts `weir serve` with these words on a socket, and waits until it listens. */
+static void serving_start(struct serving *serving, const char *const *words)
+{
+    char *arguments[WORDS_MAX + 8];
+    size_t count = 0;
+    const char *const usual[] = {test_program(),  "serve",      "--host",
+                                 serving->socket, "--log-file", serving->log};
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+        arguments[count++] = strdup(usual[i]);
+    for (size_t i = 0; words[i] != NULL && i < WORDS_MAX; i++)
+        arguments[count++] = strdup(words[i]);
+    arguments[count] = NULL;
+    serving->process = fork();
+    CHECK(serving->process >= 0);
+    if (serving->process == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
+        dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+        execv(arguments[0], arguments);
+        _exit(127);
+    }
+    for (size_t i = 0; i < count; i++)
+        free(arguments[i]);
+    const uint64_t start = clock_ns();
+    for (;;) {
+        struct stat info;
+        if (stat(serving->log, &info) == 0 && info.st_size > 0)
+            serving_read_log(serving);
+        if (serving->said != NULL && strstr(serving->said, "listening on ") != NULL)
+            return;
+        if (waitpid(serving->process, NULL, WNOHANG) != 0)
+            test_fail(__FILE__, __LINE__, "the server has ended: %s",
+                      serving->said == NULL ? "" : serving->said);
+        if (clock_ns() - start > 50000000000) {
+            kill(serving->process, SIGKILL);
+            test_fail(__FILE__, __LINE__, "the server does not listen");
+        }
+        pause_ms(5);
+    }
+}
+
+#define SERVING_START(serving, ...)                                                                \
+    serving_start(serving, (const char *const[WORDS_MAX]){__VA_ARGS__})
+
+static int serving_stop(struct serving *serving)
+{
+    CHECK(kill(serving->process, SIGTERM) == 0);
+    return serving_reap(serving);
+}
+
+static struct serving serving_at(const char *name)
+{
+    char log[64], path[64];
+    snprintf(log, sizeof log, "%s.log", name);
+    snprintf(path, sizeof path, "%s.sock", name);
+    return (struct serving){.socket = test_scratch(path), .log = test_scratch(log)};
+}
+
+static struct http_response ask(const struct serving *serving, const char *method, const char *path,
+                                const char *headers, const char *body)
+{
+    struct http_client client;
+    struct http_response response;
+    char request[1024];
+    snprintf(request, sizeof request,
+             "%s %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n%s\r\n%s", method, path,
+             strlen(body), headers, body);
+    http_client_open_path(&client, serving->socket);
+    http_client_say(&client, request);
+    CHECK(http_client_read(&client, &response, method));
+    CHECK(response.is_whole);
+    http_client_close(&client);
+    return response;
+}
+
+static void check_status(const struct serving *serving, const char *method, const char *path,
+                         const char *headers, unsigned status)
+{
+    struct http_response response = ask(serving, method, path, headers, "");
+    if (response.status != status)
+        test_fail(__FILE__, __LINE__, "%s: %u, expected %u", path, response.status, status);
+    http_response_release(&response);
+}
+
+static const char question[] =
+    "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":4,\"temperature\":0}";
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+TEST(serving_answers_and_ends)
+{
+    struct serving serving = serving_at("answers");
+    SERVING_START(&serving, "-lv", "4");
+    CHECK_HAS(serving.said, "memory: weights ");
+    CHECK_HAS(serving.said, "4 slots of 4096 tokens");
+    CHECK_HAS(serving.said, "cache: ");
+    check_status(&serving, "GET", "/health", "", 200);
+    struct http_response response = ask(&serving, "POST", "/v1/chat/completions", "", question);
+    CHECK_INT(response.status, 200);
+    CHECK_HAS(response.body.data, "\"object\":\"chat.completion\"");
+    CHECK_HAS(response.body.data, "\"completion_tokens\":4");
+    http_response_release(&response);
+    check_status(&serving, "GET", "/nowhere", "", 404);
+    CHECK_INT(serving_stop(&serving), 0);
+    CHECK_HAS(serving.said, "http: GET /health: 200");
+    CHECK_HAS(serving.said, "ending: ");
+    struct stat info;
+    CHECK(stat(serving.socket, &info) != 0);
+    free(serving.said);
+}
+
+TEST(serving_slots_share_the_context)
+{
+    struct serving serving = serving_at("share");
+    SERVING_START(&serving, "-np", "2", "-c", "512", "-cram", "16");
+    CHECK_HAS(serving.said, "2 slots of 256 tokens");
+    CHECK_HAS(serving.said, "cache: 16 MiB of memory");
+    CHECK_INT(serving_stop(&serving), 0);
+    free(serving.said);
+    serving = serving_at("each");
+    SERVING_START(&serving, "-c", "512", "-cram", "0");
+    CHECK_HAS(serving.said, "4 slots of 512 tokens");
+    CHECK_HAS(serving.said, "cache: 0 MiB of memory");
+    CHECK_INT(serving_stop(&serving), 0);
+    free(serving.said);
+}
+
+TEST(serving_keys)
+{
+    static const char keys[] = "# keys of friends\n\n  first key \r\nkey-of-another\n";
+    struct serving serving = serving_at("keys");
+    const char *path = test_scratch("keys");
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL && fputs(keys, file) >= 0 && fclose(file) == 0);
+    SERVING_START(&serving, "--api-key-file", path, "--api-key", "third, fourth");
+    check_status(&serving, "GET", "/health", "", 200);
+    check_status(&serving, "GET", "/props", "", 401);
+    check_status(&serving, "GET", "/props", "Authorization: Bearer # keys of friends\r\n", 401);
+    check_status(&serving, "GET", "/props", "Authorization: Bearer first key\r\n", 200);
+    check_status(&serving, "GET", "/props", "Authorization: Bearer key-of-another\r\n", 200);
+    check_status(&serving, "GET", "/props", "X-Api-Key: third\r\n", 200);
+    check_status(&serving, "GET", "/props", "X-Api-Key: fourth\r\n", 200);
+    CHECK_INT(serving_stop(&serving), 0);
+    CHECK(strstr(serving.said, "key-of-another") == NULL); /* no key in a log */
+    free(serving.said);
+}
+
+/* Asks for a stream, and reads up to its first event. */
+static void begin_stream(struct http_client *client, const struct serving *serving,
+                         const char *body)
+{
+    char request[512], line[4096];
+    snprintf(request, sizeof request,
+             "POST /completion HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", strlen(body),
+             body);
+    http_client_open_path(client, serving->socket);
+    http_client_say(client, request);
+    do
+        CHECK(http_client_line(client, line, sizeof line));
+    while (strncmp(line, "data: ", 6) != 0);
+}
+
+/* A stream that runs is brought to its end. */
+TEST(serving_drains)
+{
+    struct serving serving = serving_at("drains");
+    struct http_client client;
+    char line[8192];
+    SERVING_START(&serving, "--ignore-eos");
+    begin_stream(&client, &serving, "{\"prompt\":\"a\",\"stream\":true,\"n_predict\":200}");
+    CHECK(kill(serving.process, SIGTERM) == 0);
+    bool is_whole = false;
+    while (http_client_line(&client, line, sizeof line))
+        is_whole |= strstr(line, "\"tokens_predicted\":200") != NULL;
+    CHECK(is_whole);
+    http_client_close(&client);
+    CHECK_INT(serving_reap(&serving), 0);
+    free(serving.said);
+}
+
+/* One that does not end is told so. */
+TEST(serving_drains_for_some_seconds)
+{
+    struct serving serving = serving_at("seconds");
+    struct http_client client;
+    char line[8192];
+    test_skip_if_sanitized();
+    SERVING_START(&serving, "--ignore-eos", "--backend", "ref", "-c", "1048576", "-np", "1");
+    begin_stream(&client, &serving, "{\"prompt\":\"a\",\"stream\":true,\"n_predict\":1000000}");
+    const uint64_t start = clock_ns();
+    CHECK(kill(serving.process, SIGTERM) == 0);
+    bool is_told = false;
+    while (http_client_line(&client, line, sizeof line))
+        is_told |= strstr(line, "\"error\"") != NULL;
+    CHECK(is_told);
+    CHECK(clock_ns() - start > 4000000000);
+    http_client_close(&client);
+    CHECK_INT(serving_reap(&serving), 0);
+    free(serving.said);
+}
+
+TEST(serving_ends_at_once_at_a_second_signal)
+{
+    struct serving serving = serving_at("second");
+    struct http_client client;
+    SERVING_START(&serving, "--ignore-eos", "--backend", "ref", "-c", "1048576", "-np", "1");
+    begin_stream(&client, &serving, "{\"prompt\":\"a\",\"stream\":true,\"n_predict\":1000000}");
+    const uint64_t start = clock_ns();
+    CHECK(kill(serving.process, SIGTERM) == 0);
+    while (strstr(serving.said, "ending: ") == NULL) {
+        CHECK(clock_ns() - start < 3000000000);
+        pause_ms(5);
+        serving_read_log(&serving);
+    }
+    CHECK(kill(serving.process, SIGTERM) == 0);
+    CHECK_INT(serving_reap(&serving), 128 + SIGTERM);
+    CHECK(clock_ns() - start < 4500000000);
+    http_client_close(&client);
+    free(serving.said);
+}
+
+/* Only who is asked for a key, or is on this machine, is not warned of. */
+TEST(serving_warns_of_open_doors)
+{
+    static const char warning[] = "whoever reaches this address can use the server";
+    static const struct {
+        const char *words[6];
+        bool is_warned;
+    } cases[] = {
+        {{"--host", "0.0.0.0"}, true},
+        {{"--host", "0.0.0.0", "--api-key", "k1"}, false},
+        {{"--host", "127.0.0.1"}, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct serving serving = serving_at("doors");
+        unlink(serving.log);
+        const char *words[WORDS_MAX] = {"--port", "0"};
+        memcpy(words + 2, cases[i].words, sizeof cases[i].words);
+        serving_start(&serving, words);
+        CHECK_INT(strstr(serving.said, warning) != NULL, cases[i].is_warned);
+        CHECK_HAS(serving.said, "listening on http://");
+        CHECK_INT(serving_stop(&serving), 0);
+        free(serving.said);
+    }
+}
+
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+TEST(serving_refuses)
+{
+    static const struct {
+        const char *flag, *value, *error;
+    } cases[] = {
+        {"--api-key", ",", "--api-key: holds no key"},
+        {"--port", "65536", "--port: '65536' is not a whole number from 0 to 65535"},
+        {"--chat-template-kwargs", "[]",
+         "--chat-template-kwargs: expected an object, found an array"},
+        {"--grammar", "x", "--grammar: requests say that: \"grammar\""},
+        {"--path", "x", "--path: no files are served"},
+        {"--ssl-key-file", "x", "--ssl-key-file: TLS is for a proxy before the server"},
+        {"--cache-ram", "-2", "--cache-ram: '-2' is not a whole number from -1 to 2147483647"},
+        {"-np", "0", "--parallel: 0 slots answer nobody"},
+        {"--api-prefix", "llm", "the prefix 'llm' does not begin with a slash"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        CHECK_REFUSED(RUN_PROGRAM("serve", "--log-disable", cases[i].flag, cases[i].value),
+                      cases[i].error);
+}
+
+TEST(serving_refuses_a_file_without_keys)
+{
+    const char *path = test_scratch("no-keys");
+    FILE *file = fopen(path, "w");
+    char error[4200];
+    CHECK(file != NULL && fputs("# none\n\n", file) >= 0 && fclose(file) == 0);
+    snprintf(error, sizeof error, "--api-key-file: %s: holds no key", path);
+    CHECK_REFUSED(RUN_PROGRAM("serve", "--api-key-file", path), error);
+}
+
+TEST(serving_refuses_what_memory_does_not_hold)
+{
+    const struct program_result *result =
+        RUN_PROGRAM("serve", "-np", "256", "-c", "1073741824", "--log-disable");
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "error: 256 slots of 4194304 tokens need ");
+    CHECK_HAS(result->err, "lower --ctx-size or --parallel");
+}
