@@ -47,7 +47,7 @@ static void put_chunk_head(const struct response *response, struct bytes *out)
     put_integer(out, "created", response->created);
     put_chat_id(response, out);
     put_text(out, "model", response->model);
-    put_text(out, "system_fingerprint", weir_version());
+    put_text(out, "system_fingerprint", "weir-" WEIR_VERSION);
     put_text(out, "object", "chat.completion.chunk");
 }
 
@@ -213,7 +213,7 @@ static void chat_whole(struct response *response, struct bytes *out)
     put_close(out, ']');
     put_integer(out, "created", response->created);
     put_text(out, "model", response->model);
-    put_text(out, "system_fingerprint", weir_version());
+    put_text(out, "system_fingerprint", "weir-" WEIR_VERSION);
     put_text(out, "object", "chat.completion");
     put_usage(response, out);
     put_chat_id(response, out);

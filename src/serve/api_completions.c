@@ -35,7 +35,7 @@ static void put_tail(struct response *response, struct bytes *out, bool is_last)
 {
     put_integer(out, "created", response->created);
     put_text(out, "model", response->model);
-    put_text(out, "system_fingerprint", weir_version());
+    put_text(out, "system_fingerprint", "weir-" WEIR_VERSION);
     put_text(out, "object", "text_completion");
     if (is_last)
         put_usage(response, out);

@@ -23,16 +23,6 @@ static const struct chat_api responses_api = {&form_responses, translate_respons
 
 /* ---- the prompt ------------------------------------------------------------------------------ */
 
-static enum weir_status check_messages(const struct json *root, struct weir_error *err)
-{
-    const struct json *messages = request_member(root, "messages");
-    if (messages == NULL)
-        return err_set(err, WEIR_ERR_ARGUMENT, "'messages' is required");
-    if (messages->kind != JSON_ARRAY)
-        return err_set(err, WEIR_ERR_ARGUMENT, "Expected 'messages' to be an array");
-    return WEIR_OK;
-}
-
 /* The body, translated if need be; borrowed from the exchange or `own`. */
 static enum weir_status get_body(const struct chat_api *api, struct http_exchange *exchange,
                                  struct bytes *own, struct json_text *out, struct weir_error *err)
@@ -88,7 +78,6 @@ static enum weir_status fill(struct generation *generation, struct server *serve
     enum weir_status status;
     TRY(get_body(api, exchange, &own, &body, err));
     TRY(request_read(request, body.bytes, body.length, REQUEST_CHAT, &server->defaults, err));
-    TRY(check_messages(request->root, err));
     if (api != &chat_api) // parts of them are told apart, never by marks in a text
         request->reasoning_format = WEIR_REASONING_APART;
     generation_set_salt(generation, exchange);
