@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The endpoints that continue a text. Knows neither how it is evaluated nor how answers are told. */
+ * The endpoints that continue a text. Knows neither how it is evaluated nor how it is told. */
 #include "serve/generate.h"
 #include "serve/translate.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A request on its way: prompts into jobs, their events into an answer, the answer to the client. */
+ * A request on its way: from prompts to jobs, from their events to what the client is told. */
 #ifndef SERVE_GENERATE_H
 #define SERVE_GENERATE_H
 

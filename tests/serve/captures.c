@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Requests that llama-server was asked, asked of our server: what differs from its answers, but for
- * what a model says, is in one table, each with a reason. Run alone: build/tests/weir-test captures_ */
+ * what a model says, is in one table, each with a reason.
+ * Run alone: build/tests/weir-test captures_ */
 #include "serve/served.h"
 #include "serve/shapes.h"
 
