@@ -213,6 +213,19 @@ TEST(fuzz_replay_request)
                             sizeof words / sizeof words[0]});
 }
 
+TEST(fuzz_replay_body)
+{
+    static const char *const words[] = {
+        "{",           "}",         "[",          "]",
+        ",",           ":",         "null",       "true",
+        "-1",          "1e9",       "\"a\"",      "\"n\":",
+        "\"stop\":",   "\"role\":", "\"type\"",   "\"content\":",
+        "\"prompt\":", "\"text\":", "4294967295",
+    };
+    replay(&(struct target){fuzz_body, "../fuzz/corpus/body", 5, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_gbnf)
 {
     static const char *const words[] = {
