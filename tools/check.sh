@@ -119,6 +119,29 @@ part_page()
         python3 -B tests/page/test_page.py build/weir chromium-headless-shell "$logs/page"
 }
 
+# weir serve, asked by the clients of OpenAI and Anthropic, and by curl.
+part_serve()
+{
+    command -v node || sh tools/setup.sh nodejs
+    command -v npm || sh tools/setup.sh npm
+    command -v curl || sh tools/setup.sh curl
+    status=0
+    sh tools/npm.sh tests/serve/client || status=$?
+    if [ $status -eq 3 ] || ! command -v curl; then
+        echo 'no node 20 with npm, no connection to fetch packages with, or no curl'
+        echo '0 passed, 0 failed, 1 skipped'
+        return 0
+    fi
+    [ $status -eq 0 ] && configure build gcc -Dtests=enabled && ninja -C build weir || return 1
+    tests/serve/client/run.sh build/weir >"$logs/serve-clients.log" 2>&1
+    status=$?
+    grep -v '^curl:' "$logs/serve-clients.log" | tail -n 60
+    awk '$2 == "pass" { passed += $3 } $2 == "fail" { failed += $3 }
+        $1 == "curl:" { passed += $2; failed += $4 }
+        END { print passed + 0 " passed, " failed + 0 " failed" }' "$logs/serve-clients.log"
+    return $status
+}
+
 # weir chat in a terminal, with keys that are pressed and a screen that is looked at.
 part_terminal()
 {
@@ -372,8 +395,8 @@ run_part()
 mkdir -p "$logs"
 exec 3>&1 # for what a part says before it ends
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page terminal bench instructions \
-    clang asan tsan fuzz install
+[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page serve terminal bench \
+    instructions clang asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"
 done

@@ -35,6 +35,7 @@ check  python3-numpy      the same
 check  valgrind           counts instructions
 check  git                the commit in the version
 check  chromium-headless-shell  opens the page of weir profile
+check  curl               asks weir serve
 check  tmux               a terminal for weir chat
 check  mawk|gawk          the scripts under tools
 trace  nodejs             runs the reader of traces
