@@ -25,8 +25,8 @@ static bool fits(const struct weir_memory *memory)
     return memory->available == 0 || memory->needed <= memory->available;
 }
 
-/* Of 4, 3, 2 slots the most that have room at the context that was asked for, or else at one that is
- * as useful as that of a single slot. */
+/* Of 4, 3, 2 slots the most that have room at the context that was asked for, or else at one that
+ * is as useful as that of a single slot. */
 static enum weir_status choose_slots(struct scheduler_options *scheduler, struct weir_error *err)
 {
     struct weir_memory single, several;

@@ -8,8 +8,8 @@
 #include "serve/scheduler.h"
 
 /* Completes slots, engine.context and cache_bytes_max of the scheduler, whose other options are
- * there, by the flags and the free memory, and tells so. As llama-server has it, -c counts all slots
- * of -np together; without -np each slot has -c. WEIR_ERR_MEMORY if it does not fit. */
+ * there, by the flags and the free memory, and tells so. As llama-server has it, -c counts all
+ * slots of -np together; without -np each slot has -c. WEIR_ERR_MEMORY if it does not fit. */
 enum weir_status serve_plan(struct scheduler_options *scheduler, const struct options *options,
                             struct log *log, struct weir_error *err);
 
