@@ -23,7 +23,7 @@ struct http_options {
     const char *cors_origins; /* "*", or a list with commas */
     const char *cors_methods, *cors_headers;
     bool cors_credentials;
-    uint64_t body_max;        /* bytes of a request; beyond: 413 */
+    uint64_t body_max;        /* bytes of a request; beyond: 413. Of all at once: eight times */
     uint32_t connections_max; /* beyond: closed; and of one address a quarter at most */
     uint32_t read_timeout_s;  /* for a request to arrive whole */
     uint32_t write_timeout_s; /* for a client to take what is sent */

@@ -22,6 +22,7 @@ struct http_server {
     struct MHD_Daemon *daemon; /* NULL: none */
     atomic_bool is_quiet;      /* no new connections; those that are there close behind an answer */
     atomic_bool is_closing;    /* streams are cut */
+    atomic_uint_fast64_t held; /* bytes of the bodies of all requests */
 };
 
 /* Of the thread that serves it. */
@@ -40,6 +41,7 @@ enum http_refusal {
     HTTP_REFUSED_BODY,    /* 413: too long */
     HTTP_REFUSED_HEADERS, /* 431: too many, or too long */
     HTTP_REFUSED_MEMORY,  /* 500 */
+    HTTP_REFUSED_BODIES,  /* 503: those of others fill the room */
     HTTP_REFUSED_SILENCE, /* 500: the handler has not answered */
     HTTP_REFUSALS
 };
@@ -60,6 +62,7 @@ struct http_exchange {
     bool has_headers;
     enum http_refusal refusal;
     struct bytes body;
+    uint64_t held;    /* of server->held */
     uint64_t dropped; /* bytes of a body that is refused */
 
     struct http_field *fields; /* of the response */
@@ -83,6 +86,7 @@ void http_exchange_close(struct http_exchange *exchange);
 bool http_exchange_begin(struct http_exchange *exchange, const char *method, const char *path);
 /* More of the body. */
 void http_exchange_take(struct http_exchange *exchange, const char *data, size_t length);
+void http_exchange_drop_body(struct http_exchange *exchange);
 /* The request is whole, or refused: asks the handler, or says why not. False: there is no answer,
  * and the connection is to be closed. */
 bool http_exchange_answer(struct http_exchange *exchange);

@@ -14,6 +14,7 @@
 enum {
     HEADER_BYTES_MAX = 64 << 10,
     HEADERS_MAX = 100,
+    BODIES_MAX = 8,        /* of the longest, that all requests together may have in memory */
     DROPPED_MAX = 8 << 20, /* of a refused body, so that a client reads the answer behind it */
 };
 
@@ -181,18 +182,36 @@ static void drop(struct http_exchange *exchange, size_t length)
         http_watch_set(&server->watch, &exchange->connection->watched, 0, words_large);
 }
 
+void http_exchange_drop_body(struct http_exchange *exchange)
+{
+    bytes_release(&exchange->body);
+    atomic_fetch_sub(&exchange->server->held, exchange->held);
+    exchange->held = 0;
+}
+
+/* Whether there is room for so much more in the request, and in those of all together. */
+static enum http_refusal hold(struct http_exchange *exchange, size_t length)
+{
+    struct http_server *server = exchange->server;
+    const uint64_t body_max = server->options.body_max;
+    if (length > body_max - exchange->body.length)
+        return HTTP_REFUSED_BODY;
+    exchange->held += length;
+    const uint64_t all = atomic_fetch_add(&server->held, length) + length;
+    return all > BODIES_MAX * body_max ? HTTP_REFUSED_BODIES : HTTP_ACCEPTED;
+}
+
 void http_exchange_take(struct http_exchange *exchange, const char *data, size_t length)
 {
     struct bytes *body = &exchange->body;
-    if (exchange->refusal == HTTP_ACCEPTED &&
-        length > exchange->server->options.body_max - body->length)
-        exchange->refusal = HTTP_REFUSED_BODY;
+    if (exchange->refusal == HTTP_ACCEPTED)
+        exchange->refusal = hold(exchange, length);
     if (exchange->refusal == HTTP_ACCEPTED)
         bytes_add(body, data, length);
     if (exchange->refusal == HTTP_ACCEPTED && body->has_failed)
         exchange->refusal = HTTP_REFUSED_MEMORY;
     if (exchange->refusal == HTTP_ACCEPTED)
         return;
-    bytes_release(body);
+    http_exchange_drop_body(exchange);
     drop(exchange, length);
 }

@@ -23,6 +23,7 @@ static const struct {
     [HTTP_REFUSED_BODY] = {413, "invalid_request_error", "The request body is too large"},
     [HTTP_REFUSED_HEADERS] = {431, "invalid_request_error", "The request headers are too large"},
     [HTTP_REFUSED_MEMORY] = {500, "server_error", "Out of memory"},
+    [HTTP_REFUSED_BODIES] = {503, "unavailable_error", "Too many large requests at once"},
     [HTTP_REFUSED_SILENCE] = {500, "server_error", "The request was not answered"},
 };
 
@@ -54,6 +55,8 @@ static void add_cors(struct http_exchange *exchange, struct MHD_Response *respon
     const char *origin = http_access_origin(access, asking);
     if (origin != NULL)
         MHD_add_response_header(response, "Access-Control-Allow-Origin", origin);
+    if (origin != NULL && origin == asking && access->credentials)
+        MHD_add_response_header(response, "Access-Control-Allow-Credentials", "true");
     if (strcmp(access->origins, "*") != 0 || (origin != NULL && origin == asking))
         MHD_add_response_header(response, "Vary", "Origin");
 }
@@ -159,6 +162,8 @@ static void refuse(struct http_exchange *exchange, enum http_refusal refusal)
                  refusals[refusal].message, refusals[refusal].type, refusals[refusal].status);
     if (refusal == HTTP_REFUSED_KEY)
         http_add_header(exchange, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    if (refusal == HTTP_REFUSED_BODIES)
+        http_add_header(exchange, MHD_HTTP_HEADER_RETRY_AFTER, "1");
     http_reply(exchange, refusals[refusal].status, json_type, body, (size_t)length);
 }
 
@@ -166,8 +171,6 @@ static void refuse(struct http_exchange *exchange, enum http_refusal refusal)
 static void answer_preflight(struct http_exchange *exchange)
 {
     const struct http_access *access = &exchange->server->access;
-    if (access->credentials)
-        http_add_header(exchange, "Access-Control-Allow-Credentials", "true");
     http_add_header(exchange, "Access-Control-Allow-Methods", access->methods);
     http_add_header(exchange, "Access-Control-Allow-Headers", access->headers);
     http_reply(exchange, 200, "text/html", "", 0);
@@ -212,7 +215,7 @@ void http_exchange_close(struct http_exchange *exchange)
         mem_free(exchange->fields[i].value);
     }
     mem_free(exchange->fields);
-    bytes_release(&exchange->body);
+    http_exchange_drop_body(exchange);
     bytes_release(&exchange->pending);
     mem_free(exchange->path);
     mem_free(exchange);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "http_client.h"
 #include "http_host.h"
+#include "serve/http_exchange.h"
 
 static void pause_ms(uint32_t ms)
 {
@@ -141,6 +142,43 @@ TEST(http_limit_body_without_end)
     check_refused(&client, 413, "invalid_request_error");
     http_client_close(&client);
     check_alive(&host);
+    http_host_close(&host);
+}
+
+/* Bodies that wait for their last byte hold memory: of all together, eight times the longest. */
+TEST(http_limit_bodies_together)
+{
+    enum { BODIES = 9, BYTES = 1000 };
+    static const char head[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+    struct http_host host;
+    struct http_client clients[BODIES];
+    struct http_response response;
+    char body[BYTES];
+    memset(body, 'x', sizeof body);
+    http_host_init(&host);
+    host.options.body_max = BYTES;
+    http_host_open(&host);
+    for (int i = 0; i < BODIES; i++) {
+        http_client_open(&clients[i], host.port);
+        http_client_say(&clients[i], head);
+        if (i < BODIES - 1)
+            CHECK(http_client_send(&clients[i], body, BYTES - 1));
+    }
+    while (atomic_load(&host.server->held) < (BODIES - 1) * (BYTES - 1))
+        pause_ms(1);
+    for (int i = BODIES - 1; i >= 0; i--) {
+        CHECK(http_client_send(&clients[i], body, i == BODIES - 1 ? BYTES : 1));
+        if (i == BODIES - 1) {
+            check_refused(&clients[i], 503, "unavailable_error");
+        } else {
+            CHECK(http_client_read(&clients[i], &response, ""));
+            CHECK_INT(response.status, 200);
+            http_response_release(&response);
+        }
+        http_client_close(&clients[i]);
+    }
+    http_host_wait(&host.log_lines, BODIES);
+    CHECK_INT(atomic_load(&host.server->held), 0);
     http_host_close(&host);
 }
 
