@@ -154,11 +154,12 @@ part_terminal()
         python3 -B tests/terminal/test_chat.py build/weir "$logs/terminal"
 }
 
-# What docs/profiling.md says weir prints, it prints.
+# What the pages of docs say weir prints and answers, it does.
 part_docs()
 {
     configure build gcc -Dtests=enabled && ninja -C build weir &&
-        python3 -B tools/transcripts.py build/weir docs/profiling.md
+        python3 -B tools/transcripts.py build/weir docs/profiling.md &&
+        python3 -B tools/transcripts.py build/weir docs/server.md
     count_one $?
 }
 

@@ -37,6 +37,7 @@ check  git                the commit in the version
 check  chromium-headless-shell  opens the page of weir profile
 check  curl               asks weir serve
 check  tmux               a terminal for weir chat
+check  curl               asks weir serve what docs/server.md asks
 check  mawk|gawk          the scripts under tools
 trace  nodejs             runs the reader of traces
 trace  npm                fetches it
