@@ -16,10 +16,11 @@ struct scheduler_options {
     uint32_t slots;                    /* sequences that are computed side by side, at least 1 */
     uint32_t queue_max;                /* jobs that may wait for one */
     struct weir_speculator_options speculator; /* of each slot */
-    struct weir_engine *draft_engine; /* for drafts by a model, with a free session for each
-                                                  slot: takes the place of draft_session. Borrowed */
-    uint64_t cache_bytes_max;         /* of the prefix cache in memory; 0: none */
-    const char *cache_dir;            /* and in a folder; NULL: none */
+    struct weir_engine
+        *draft_engine;        /* for drafts by a model, with a free session for each slot, in
+                                         place of the speculator's draft_session. Borrowed */
+    uint64_t cache_bytes_max; /* of the prefix cache in memory; 0: none */
+    const char *cache_dir;    /* and in a folder; NULL: none */
     uint64_t cache_dir_bytes_max;
     weir_log_fn *log; /* from the scheduler's thread; may be NULL */
     void *log_user;
@@ -154,7 +155,7 @@ enum weir_status scheduler_slot_action(struct scheduler *scheduler, uint32_t slo
 
 enum { HISTOGRAM_BOUNDS = 16 };
 
-/* Counts of observations up to each bound, in seconds. */
+/* Counts of observations, in seconds: each counts once, at the first bound that it is not above. */
 struct histogram {
     uint64_t counts[HISTOGRAM_BOUNDS + 1]; /* the last: above all bounds */
     uint64_t count;

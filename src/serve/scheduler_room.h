@@ -52,15 +52,7 @@ void scheduler_wake(struct scheduler *scheduler);
 /* The thread (scheduler_thread.c). */
 void *scheduler_run(void *scheduler);
 
-/* ---- turns (turn.c): on the scheduler's thread ----------------------------------------------- */
-
-/* A job begins in a slot. */
-void turn_begin(struct scheduler *scheduler, struct slot *slot, struct job *job);
-/* A step for all slots that can go on; false if none can. */
+/* A step for all slots that can go on; false if none can (turn.c). On the thread. */
 bool turn_take(struct scheduler *scheduler);
-/* Ends the slot's job; FAILED says why in job->err. */
-void turn_end(struct scheduler *scheduler, struct slot *slot, enum job_end end, const char *stop);
-/* Ends a job that never ran. Under the lock. */
-void turn_refuse(struct scheduler *scheduler, struct job *job, enum job_end end);
 
 #endif

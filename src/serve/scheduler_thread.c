@@ -4,9 +4,10 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "serve/running.h"
 #include "serve/slot_actions.h"
 
-/* ---- the queue: under the lock ---------------------------------------------------------------- */
+/* ---- the queue: under the lock --------------------------------------------------------------- */
 
 static struct job *queue_take(struct scheduler *scheduler, struct job **link)
 {
@@ -25,8 +26,8 @@ static void queue_sweep(struct scheduler *scheduler)
         const struct job *job = *link;
         const bool is_late = job->options.deadline_ns != 0 && now >= job->options.deadline_ns;
         if (job->is_cancelled || is_late)
-            turn_refuse(scheduler, queue_take(scheduler, link),
-                        job->is_cancelled ? JOB_CANCELLED : JOB_TIMEOUT);
+            running_refuse(scheduler, queue_take(scheduler, link),
+                           job->is_cancelled ? JOB_CANCELLED : JOB_TIMEOUT);
         else
             link = &(*link)->next;
     }
@@ -116,7 +117,7 @@ static void begin_jobs(struct scheduler *scheduler)
     for (job = queue_next(scheduler, &slot); job != NULL; job = queue_next(scheduler, &slot)) {
         scheduler->figures.running++;
         pthread_mutex_unlock(&scheduler->lock);
-        turn_begin(scheduler, slot, job);
+        running_begin(scheduler, slot, job);
         pthread_mutex_lock(&scheduler->lock);
     }
     pthread_mutex_unlock(&scheduler->lock);
@@ -144,12 +145,12 @@ static void heed_slot(struct scheduler *scheduler, struct slot *slot)
     const uint64_t deadline = job->options.deadline_ns;
     const struct wish wish = take_wish(scheduler, slot);
     if (wish.is_cancelled)
-        turn_end(scheduler, slot, JOB_CANCELLED, NULL);
+        running_end(scheduler, slot, JOB_CANCELLED, NULL);
     else if (deadline != 0 && clock_ns() >= deadline)
-        turn_end(scheduler, slot, JOB_TIMEOUT, NULL);
+        running_end(scheduler, slot, JOB_TIMEOUT, NULL);
     else if (wish.ends_reasoning && slot->phase == SLOT_REPLY &&
              job_close_reasoning(job, &job->err) != WEIR_OK)
-        turn_end(scheduler, slot, JOB_FAILED, NULL);
+        running_end(scheduler, slot, JOB_FAILED, NULL);
 }
 
 static void heed_slots(struct scheduler *scheduler)

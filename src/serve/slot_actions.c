@@ -13,23 +13,9 @@ static uint64_t file_bytes(const char *path)
 /* A file holds one state and no way back, and the next prompt may part from this text where its
  * reply began, or be its own prompt again. So it is saved as it was there: what was said behind is
  * read again by who goes on with it, a part of what would be read otherwise. */
-static struct weir_checkpoint *reply_begin(const struct slot *slot)
-{
-    struct weir_checkpoint *last = NULL;
-    int64_t position = 0;
-    for (int i = 0; i < SLOT_CHECKPOINTS; i++) {
-        const int64_t at = weir_checkpoint_position(slot->checkpoints[i]);
-        if (at > position && at <= (int64_t)weir_session_position(slot->session)) {
-            last = slot->checkpoints[i];
-            position = at;
-        }
-    }
-    return last;
-}
-
 static enum weir_status save(struct slot *slot, struct slot_request *request)
 {
-    const struct weir_checkpoint *begin = reply_begin(slot);
+    const struct weir_checkpoint *begin = slot_last_checkpoint(slot);
     struct weir_checkpoint *here = NULL;
     struct weir_error *err = &request->err;
     enum weir_status status = WEIR_OK;

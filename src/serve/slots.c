@@ -261,6 +261,32 @@ void slot_keep(struct scheduler *scheduler, struct slot *slot)
         put(scheduler, slot);
 }
 
+struct weir_checkpoint *slot_last_checkpoint(const struct slot *slot)
+{
+    const int64_t position = weir_session_position(slot->session);
+    struct weir_checkpoint *last = NULL;
+    int64_t best = 0;
+    for (int i = 0; i < SLOT_CHECKPOINTS; i++) {
+        const int64_t at = weir_checkpoint_position(slot->checkpoints[i]);
+        if (at > best && at <= position) {
+            last = slot->checkpoints[i];
+            best = at;
+        }
+    }
+    return last;
+}
+
+void slot_return(struct slot *slot)
+{
+    const struct weir_checkpoint *last = slot_last_checkpoint(slot);
+    if (last != NULL)
+        weir_checkpoint_return(last, NULL); /* cannot fail: it is valid */
+    else
+        weir_session_reset(slot->session);
+    const uint32_t position = weir_session_position(slot->session);
+    slot->kept = slot->kept < position ? slot->kept : position;
+}
+
 const char *slot_source_name(enum slot_source source)
 {
     static const char *const names[] = {

@@ -57,6 +57,10 @@ struct slot *slots_choose(const struct scheduler *scheduler, const struct job *j
 struct slot *slot_prepare(struct scheduler *scheduler, struct slot *slot, const struct job *job);
 /* Keeps the state where the slot stands, if that is worth it. */
 void slot_keep(struct scheduler *scheduler, struct slot *slot);
+/* The last way back; NULL: there is none. */
+struct weir_checkpoint *slot_last_checkpoint(const struct slot *slot);
+/* Back to the last position that was kept; to the beginning if there is none. */
+void slot_return(struct slot *slot);
 /* Gives the cache the state that would be lost by what comes next. */
 void slot_leave(struct scheduler *scheduler, struct slot *slot);
 /* Empties it. */
