@@ -87,7 +87,7 @@ void running_refuse(struct scheduler *scheduler, struct job *job, enum job_end e
 
 /* The session holds the prompt and what was said of it but the last token: a round may have gone
  * beyond. It marks the session before its first token, so the way back is there. A state behind the
- * prompt alone is of no use: no other text may go on from there, since it would not be cut there. */
+ * prompt alone is of no use: a text that goes on from there would not be cut there by itself. */
 static void settle(struct slot *slot)
 {
     const struct job *job = slot->job;

@@ -49,7 +49,7 @@ static bool is_led(const struct scheduler *scheduler, const struct job *job)
         const uint32_t position = weir_session_position(slot->session);
         for (uint32_t j = 0; j < slot->cuts.count; j++) {
             const uint32_t at = slot->cuts.at[j];
-            if (at > position && at <= same && at >= slot->kept + CUT_ROWS_FEW)
+            if (at > position && at <= same && at >= slot->kept + SLOT_FEW)
                 return true;
         }
     }

@@ -5,10 +5,7 @@
 #include "base/mem.h"
 #include "serve/scheduler_room.h"
 
-enum {
-    FEW = 8,            /* tokens that take no longer than the copy of a state */
-    WORTH_LEAVING = 16, /* tokens that are lost if a slot is left without a copy */
-};
+enum { WORTH_LEAVING = 16 }; /* tokens that are lost if a slot is left without a copy */
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
@@ -191,14 +188,14 @@ static uint32_t get(struct scheduler *scheduler, struct slot *slot, const struct
 static bool is_cache_better(struct scheduler *scheduler, const struct job *job, uint32_t held)
 {
     const struct job_options *options = &job->options;
-    if (scheduler->cache == NULL || options->no_cache || held + FEW >= options->count)
+    if (scheduler->cache == NULL || options->no_cache || held + SLOT_FEW >= options->count)
         return false;
     pthread_mutex_lock(&scheduler->lock);
     const uint32_t kept =
         known_texts_kept(&scheduler->texts, options->salt, options->ids, options->count);
     pthread_mutex_unlock(&scheduler->lock);
     /* a folder may have what nobody here knows of */
-    return kept > held + FEW || held < options->count / 2;
+    return kept > held + SLOT_FEW || held < options->count / 2;
 }
 
 static struct slot *use_held(struct slot *slot, uint32_t held, struct weir_checkpoint *checkpoint)
@@ -257,7 +254,7 @@ void slot_keep(struct scheduler *scheduler, struct slot *slot)
     struct weir_checkpoint *checkpoint = first_checkpoint(slot);
     if (checkpoint != NULL)
         weir_checkpoint_take(checkpoint);
-    if (scheduler->cache != NULL && position >= slot->kept + FEW)
+    if (scheduler->cache != NULL && position >= slot->kept + SLOT_FEW)
         put(scheduler, slot);
 }
 

@@ -12,7 +12,10 @@
 enum slot_phase { SLOT_IDLE, SLOT_PROMPT, SLOT_REPLY };
 enum slot_source { FROM_NOTHING, FROM_SLOT, FROM_CHECKPOINT, FROM_CACHE };
 
-enum { SLOT_CHECKPOINTS = 3 };
+enum {
+    SLOT_CHECKPOINTS = 3,
+    SLOT_FEW = 8, /* tokens that are read about as quickly as a state is copied */
+};
 
 struct slot {
     uint32_t id;
