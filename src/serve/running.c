@@ -3,7 +3,7 @@
 #include "serve/running.h"
 
 #include "base/clock.h"
-#include "serve/likeliest.h"
+#include "serve/picks.h"
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
@@ -175,27 +175,23 @@ void running_begin(struct scheduler *scheduler, struct slot *slot, struct job *j
 
 /* ---- what a token becomes -------------------------------------------------------------------- */
 
-/* Tells the token, and what of the text is sure now. `each_ns` is what it took. */
-static void tell_token(struct scheduler *scheduler, struct slot *slot, int32_t id,
-                       const float *logits, struct job_said said, uint64_t each_ns)
+/* Tells the slot's pick, and what of the text is sure now. `each_ns` is what it took. */
+static void tell_token(struct scheduler *scheduler, struct slot *slot, struct job_said said,
+                       uint64_t each_ns)
 {
     struct job *job = slot->job;
-    uint32_t likeliest = 0;
-    float logprob = 0;
-    if (job->options.wants_logprobs || job->options.logprobs > 0)
-        likeliest = likeliest_find(logits, weir_engine_vocab(scheduler->engine), id, &logprob,
-                                   job->likeliest, job->options.logprobs);
+    const struct slot_pick *pick = &slot->pick;
     pthread_mutex_lock(&scheduler->lock);
-    known_text_add(slot->text, id);
+    known_text_add(slot->text, pick->id);
     scheduler->figures.tokens++;
     if (job->timings.tokens == 1)
         histogram_add(&scheduler->figures.first_token, job->said_ns - job->opened_ns, 1);
     else
         histogram_add(&scheduler->figures.between_tokens, each_ns, 1);
     struct job_event *event = add_event(job, JOB_TEXT, slot->id);
-    event->id = id;
-    event->logprob = logprob;
-    job_events_set_likeliest(&job->events, event, job->likeliest, likeliest);
+    event->id = pick->id;
+    event->logprob = pick->logprob;
+    job_events_set_likeliest(&job->events, event, job->likeliest, pick->likeliest);
     job_events_set_text(&job->events, event, said.text, said.length);
     show_slot(scheduler, slot);
     pthread_mutex_unlock(&scheduler->lock);
@@ -215,28 +211,35 @@ static bool is_end(const struct scheduler *scheduler, const struct job *job, int
     return true;
 }
 
-/* Takes the tokens that were chosen, ids[i] from row i of the logits, up to one that ends the
- * job. */
-static void say(struct scheduler *scheduler, struct slot *slot, const int32_t *ids, uint32_t count)
+/* Takes a token that was chosen, the slot's pick; false if the job ends with it. */
+static bool say(struct scheduler *scheduler, struct slot *slot, uint64_t each_ns)
 {
-    const struct weir_tokenizer *tokenizer = scheduler->options.tokenizer;
     struct job *job = slot->job;
-    const uint64_t now = clock_ns(), each_ns = (now - job->said_ns) / count;
+    const int32_t id = slot->pick.id;
+    struct job_said said = {.text = ""};
     enum job_end end;
+    if (!weir_tokenizer_ends_generation(scheduler->options.tokenizer, id))
+        said = job_text_push(&job->text, id);
+    job->timings.tokens++;
+    job->last = id;
+    tell_token(scheduler, slot, said, each_ns);
+    if (!is_end(scheduler, job, id, said, &end))
+        return true;
+    running_end(scheduler, slot, end, said.stop);
+    return false;
+}
+
+/* The time since the last tokens of the job, for each of so many. */
+static uint64_t take_time(struct job *job, uint32_t count)
+{
+    const uint64_t now = clock_ns(), before = job->said_ns;
     job->said_ns = now;
     job->timings.reply_ns = now - job->read_ns;
-    for (uint32_t i = 0; i < count; i++) {
-        struct job_said said = {.text = ""};
-        if (!weir_tokenizer_ends_generation(tokenizer, ids[i]))
-            said = job_text_push(&job->text, ids[i]);
-        job->timings.tokens++;
-        job->last = ids[i];
-        tell_token(scheduler, slot, ids[i], weir_session_logits(slot->session, i), said, each_ns);
-        if (is_end(scheduler, job, ids[i], said, &end)) {
-            running_end(scheduler, slot, end, said.stop);
-            return;
-        }
-    }
+    return (now - before) / count;
+}
+
+static void end_if_full(struct scheduler *scheduler, struct slot *slot)
+{
     if (weir_session_position(slot->session) >= weir_engine_context(scheduler->engine))
         running_end(scheduler, slot, JOB_FULL, NULL);
 }
@@ -255,13 +258,6 @@ static bool check_constraint(struct scheduler *scheduler, struct slot *slot)
     return false;
 }
 
-static int32_t pick(struct job *job, const float *logits)
-{
-    const int32_t id = weir_sampler_pick(job->sampler, logits);
-    weir_sampler_accept(job->sampler, id);
-    return id;
-}
-
 /* The prompt is read: the first token comes from its last row. */
 static void begin_reply(struct scheduler *scheduler, struct slot *slot)
 {
@@ -278,36 +274,51 @@ static void begin_reply(struct scheduler *scheduler, struct slot *slot)
         running_fail(scheduler, slot, &err);
         return;
     }
-    const int32_t id = pick(job, weir_session_logits(slot->session, 0));
-    if (check_constraint(scheduler, slot))
-        say(scheduler, slot, &id, 1);
+    pick_first(slot, weir_engine_vocab(scheduler->engine));
+    if (check_constraint(scheduler, slot) && say(scheduler, slot, take_time(job, 1)))
+        end_if_full(scheduler, slot);
 }
 
-/* Behind a step of tokens of the reply. */
+/* A round of drafts: ids[i] were chosen from the rows i. */
+static void take_drafts(struct scheduler *scheduler, struct slot *slot, uint64_t alone_ns)
+{
+    struct job *job = slot->job;
+    const uint32_t vocab = weir_engine_vocab(scheduler->engine);
+    struct weir_error err = {0};
+    int32_t ids[WEIR_ROUND_TOKENS_MAX];
+    uint32_t count;
+    if (weir_speculator_accept(slot->speculator, job->sampler, alone_ns, ids, &count, &err) !=
+        WEIR_OK) {
+        running_fail(scheduler, slot, &err);
+        return;
+    }
+    job->timings.drafts += slot->rows - 1;
+    job->timings.accepted += count - 1;
+    pthread_mutex_lock(&scheduler->lock);
+    figures_add_round(&scheduler->figures, slot->rows - 1, count - 1);
+    pthread_mutex_unlock(&scheduler->lock);
+    if (!check_constraint(scheduler, slot))
+        return;
+    const uint64_t each_ns = take_time(job, count);
+    for (uint32_t i = 0; i < count; i++) {
+        pick_describe(slot, vocab, i, ids[i]);
+        if (!say(scheduler, slot, each_ns))
+            return;
+    }
+    end_if_full(scheduler, slot);
+}
+
 void running_take_round(struct scheduler *scheduler, struct slot *slot, uint64_t alone_ns)
 {
     struct job *job = slot->job;
-    struct weir_error err = {0};
-    int32_t ids[WEIR_ROUND_TOKENS_MAX];
-    uint32_t count = 1;
     if (slot->is_round) {
-        if (weir_speculator_accept(slot->speculator, job->sampler, alone_ns, ids, &count, &err) !=
-            WEIR_OK) {
-            running_fail(scheduler, slot, &err);
-            return;
-        }
-        job->timings.drafts += slot->rows - 1;
-        job->timings.accepted += count - 1;
-        pthread_mutex_lock(&scheduler->lock);
-        figures_add_round(&scheduler->figures, slot->rows - 1, count - 1);
-        pthread_mutex_unlock(&scheduler->lock);
-    } else {
-        ids[0] = pick(job, weir_session_logits(slot->session, 0));
-        if (slot->speculator != NULL)
-            weir_speculator_taken(slot->speculator, &job->last, 1, NULL);
+        take_drafts(scheduler, slot, alone_ns);
+        return;
     }
-    if (check_constraint(scheduler, slot))
-        say(scheduler, slot, ids, count);
+    if (slot->speculator != NULL)
+        weir_speculator_taken(slot->speculator, &job->last, 1, NULL);
+    if (check_constraint(scheduler, slot) && say(scheduler, slot, take_time(job, 1)))
+        end_if_full(scheduler, slot);
 }
 
 /* Behind a step of a part of the prompt. */

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "serve/scheduler_room.h"
+#include "serve/picks.h"
 
 enum {
     ROWS_MAX = 512,    /* tokens of prompts in a step, if the options do not say */
@@ -147,6 +147,7 @@ enum weir_status scheduler_open(struct scheduler **out, const struct scheduler_o
     TRY(open_cache(scheduler, err));
     TRY(slots_open(scheduler, err));
     TRY(open_tables(scheduler, err));
+    TRY(picks_open(scheduler, err));
     TRY(start_thread(scheduler, err));
     *out = scheduler;
 out:
@@ -176,6 +177,7 @@ void scheduler_close(struct scheduler *scheduler)
         pthread_cond_destroy(&scheduler->work);
     if (scheduler->has_lock)
         pthread_mutex_destroy(&scheduler->lock);
+    pool_close(scheduler->picker);
     known_texts_close(&scheduler->texts);
     slots_close(scheduler);
     weir_cache_close(scheduler->cache);

@@ -3,6 +3,7 @@
 #ifndef SERVE_SCHEDULER_ROOM_H
 #define SERVE_SCHEDULER_ROOM_H
 
+#include "base/pool.h"
 #include "serve/figures.h"
 #include "serve/slots.h"
 
@@ -17,6 +18,7 @@ struct scheduler {
     struct weir_cache *cache;     /* NULL: none */
     struct slot *slots;           /* [options.slots] */
     struct weir_step_item *items; /* likewise: of a step */
+    struct pool *picker;          /* for samplers; NULL: one thread is enough */
     int32_t message_begin;        /* the token that messages begin with; -1: there is none */
     uint32_t turn;                /* the slot whose prompt goes on first */
     uint32_t rows_max;            /* tokens of prompts in a step */

@@ -17,6 +17,13 @@ enum {
     SLOT_FEW = 8, /* tokens that are read about as quickly as a state is copied */
 };
 
+/* A token that was chosen, and how likely it was, for who asks. */
+struct slot_pick {
+    int32_t id;
+    float logprob;
+    uint32_t likeliest; /* of job->likeliest */
+};
+
 struct slot {
     uint32_t id;
     struct weir_session *session;
@@ -41,6 +48,7 @@ struct slot {
     uint32_t rows; /* 0: none */
     bool is_last;  /* of the prompt */
     bool is_round; /* with drafts */
+    struct slot_pick pick;
 };
 
 struct scheduler;

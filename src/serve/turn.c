@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "serve/picks.h"
 #include "serve/running.h"
 
 /* Of prompts in a step that others wait for: it takes them about as long as some of their own. */
@@ -187,6 +188,7 @@ bool turn_take(struct scheduler *scheduler)
         fail_slots(scheduler, status, &err);
     else
         count_step(scheduler, ns);
+    picks_take(scheduler);
     for (uint32_t i = 0; i < scheduler->options.slots; i++) {
         struct slot *slot = &scheduler->slots[i];
         if (slot->rows == 0)
