@@ -266,7 +266,7 @@ TEST(serve_prefix_without_room_in_the_folder)
     crew_close(&crew);
 }
 
-/* ---- tokens that were said -------------------------------------------------------------------- */
+/* ---- tokens that were said ------------------------------------------------------------------- */
 
 static struct weir_prompt *render(const struct weir_template *chat, const char *said)
 {
