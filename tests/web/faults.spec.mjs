@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// What goes wrong, and what a model might try: tests/web/run.sh faults.spec
+import { expect, lastReply, say, settled, test } from "./fixtures.mjs";
+import { key, sample } from "./mock.mjs";
+
+for (const [name, text] of [
+  ["busy", "the queue is full"],
+  ["context", "request (5010 tokens) exceeds the context"],
+]) {
+  test(`a refusal is told, and tried again: ${name}`, async ({ chat }) => {
+    await say(chat, `mock:${name}`);
+    await expect(lastReply(chat)).toContainText(text);
+    if (name === "busy") await expect(lastReply(chat)).toContainText("wait 7 seconds");
+    await lastReply(chat).getByRole("button", { name: "Try again" }).click();
+    await expect(lastReply(chat)).toContainText("Hello there.");
+    await expect(chat.locator("article")).toHaveCount(2);
+  });
+}
+
+for (const [name, came, told] of [
+  ["broken", "Half of a reply", "the connection broke off"],
+  ["short", "A stream without its end", "the connection broke off"],
+  ["failing", "So far, so good", "the sky fell"],
+]) {
+  test(`a stream that fails keeps what came: ${name}`, async ({ chat }) => {
+    await say(chat, `mock:${name}`);
+    await expect(lastReply(chat)).toContainText(told);
+    await expect(lastReply(chat)).toContainText(came);
+    await settled(chat);
+    await expect(lastReply(chat).getByRole("button", { name: "Try again" })).toBeVisible();
+    await chat.reload();
+    await expect(lastReply(chat)).toContainText(told); // it is kept so, too
+  });
+}
+
+test("a server that is away is found when it is back", async ({ page, mock, faults: _ }) => {
+  mock.isLoading = true;
+  await page.goto(mock.url);
+  await expect(page.getByText("The model is being loaded")).toBeVisible();
+  mock.isLoading = false;
+  await expect(page.getByRole("heading", { name: "mock-0.8b" })).toBeVisible();
+});
+
+test("a key is asked for, kept, and sent", async ({ chat, mock }) => {
+  mock.needsKey = true;
+  await say(chat, "hello");
+  await expect(lastReply(chat)).toContainText("Invalid API Key");
+  await chat.getByRole("button", { name: "Enter the key" }).click();
+  await expect(chat.getByLabel("API key")).toBeFocused();
+  await chat.keyboard.type(key);
+  await chat.keyboard.press("Escape");
+  await chat.getByRole("button", { name: "Try again" }).click();
+  await expect(lastReply(chat)).toContainText("Hello there.");
+  await chat.reload();
+  await say(chat, "mock:again");
+  await expect(lastReply(chat)).toContainText("Reply number 1.");
+});
+
+test("nothing that a model says becomes markup", async ({ chat, mock }) => {
+  await say(chat, "mock:attacks <img src=/leak/title onerror=window.pwned=30>");
+  await settled(chat);
+  const thread = chat.locator(".thread");
+  for (const summary of await thread.locator("summary").all()) await summary.click();
+  expect(await chat.evaluate(() => window.pwned)).toBeUndefined();
+  await expect(thread.locator("script, img, iframe, object, base, meta, style, link")).toHaveCount(0);
+  await expect(thread.locator(".markdown").locator("form, input, details, svg:not(.icon)")).toHaveCount(0);
+  const addresses = await thread.locator("a").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
+  expect(addresses.filter((address) => !/^(https?|mailto):/.test(address))).toEqual([]);
+  await expect(thread).toContainText("<script>window.pwned = 1</script>");
+  await expect(thread).toContainText("[image: picture]");
+  // Nobody pressed anything, so nothing but the conversation was asked for.
+  expect(mock.strays).toEqual([]);
+  await chat.reload();
+  await expect(lastReply(chat)).toContainText("<script>window.pwned = 1</script>");
+  expect(await chat.evaluate(() => window.pwned)).toBeUndefined();
+});
+
+test("markup cannot be made even on purpose", async ({ chat, faults }) => {
+  const outcome = await chat.evaluate(() => {
+    try {
+      document.body.innerHTML = "<b>bold</b>";
+      return "made";
+    } catch (error) {
+      return error.name;
+    }
+  });
+  expect(outcome).toBe("TypeError");
+  expect(faults.splice(0).join()).toContain("TrustedHTML");
+});
+
+test("requests elsewhere are refused by the policy", async ({ chat, faults }) => {
+  const outcome = await chat.evaluate(() =>
+    fetch("http://127.0.0.1:9/elsewhere").then(
+      () => "sent",
+      () => "refused",
+    ),
+  );
+  expect(outcome).toBe("refused");
+  expect(faults.splice(0).join()).toContain("Content Security Policy");
+});
+
+test("Markdown is laid out, and code copied as it is", async ({ chat, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await say(chat, "mock:markdown");
+  await settled(chat);
+  const reply = lastReply(chat);
+  await expect(reply.getByRole("heading", { name: "A heading", level: 3 })).toBeVisible();
+  await expect(reply.locator("li")).toHaveCount(4);
+  await expect(reply.locator("li li")).toHaveText("inner");
+  await expect(reply.getByRole("cell", { name: "1" })).toHaveCSS("text-align", "right");
+  await expect(reply).toContainText("1 < 2");
+  await expect(reply.getByRole("link", { name: "link" })).toHaveAttribute(
+    "href",
+    "https://example.org/a?b=1&c=2",
+  );
+  await reply.getByRole("button", { name: "Copy: c code" }).click();
+  await expect(reply.getByRole("button", { name: "Copied: c code" })).toBeVisible();
+  const copied = () => chat.evaluate(() => navigator.clipboard.readText());
+  expect(await copied()).toBe(sample.match(/```c\n([^`]*)\n```/)[1]);
+  await reply.getByRole("button", { name: "Copy: the reply" }).click();
+  expect(await copied()).toBe(sample);
+});
+
+test("without a clipboard, text is copied all the same", async ({ chat }) => {
+  await chat.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+  await say(chat, "hello");
+  await settled(chat);
+  await lastReply(chat).getByRole("button", { name: "Copy: the reply" }).click();
+  await expect(lastReply(chat).getByRole("button", { name: "Copied: the reply" })).toBeFocused();
+});
+
+test("text that nests without end is shown", async ({ chat }) => {
+  await say(chat, "mock:nested");
+  await settled(chat);
+  await expect(lastReply(chat)).toContainText("deep");
+});

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// What each test of the page has: a server of its own, and a page that is watched: no error, no
+// breach of the policy, no request to anywhere else.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test as base, expect } from "@playwright/test";
+import { openMock } from "./mock.mjs";
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
+const isNoise = (text) => /Failed to load resource|net::ERR/.test(text); // of answers that refuse
+
+export const test = base.extend({
+  // biome-ignore lint/correctness/noEmptyPattern: the form that Playwright wants
+  mock: async ({}, use) => {
+    const mock = await openMock();
+    await use(mock);
+    await mock.close();
+  },
+  faults: async ({ page, mock }, use) => {
+    const faults = [];
+    page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
+    page.on("console", (message) => {
+      if (message.type() === "error" && !isNoise(message.text())) faults.push(message.text());
+    });
+    page.on("request", (request) => {
+      const own = request.url().startsWith(mock.url) || /^(data|blob):/.test(request.url());
+      if (!own) faults.push(`request: ${request.url()}`);
+    });
+    await use(faults);
+    expect(faults).toEqual([]);
+    expect(mock.strays).toEqual([]);
+  },
+  // The page, open and ready.
+  chat: async ({ page, mock, faults: _ }, use) => {
+    await page.goto(mock.url);
+    await expect(page.getByText("(ready)")).toBeAttached();
+    await use(page);
+  },
+});
+
+export { expect };
+
+export async function say(page, text) {
+  await page.getByRole("textbox", { name: "Message", exact: true }).fill(text);
+  await page.keyboard.press("Enter");
+}
+
+// Until the reply is complete: then what stops it is what sends again.
+export async function settled(page) {
+  await expect(page.getByRole("button", { name: "Send", exact: true })).toBeVisible();
+}
+
+export function lastReply(page) {
+  return page.locator("article.assistant").last();
+}
+
+// What axe finds of the rules of WCAG 2.2 A and AA, and of its own best practices.
+export async function axe(page) {
+  await page.evaluate(axeSource);
+  const violations = await page.evaluate(async () => (await window.axe.run(document)).violations);
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+}
