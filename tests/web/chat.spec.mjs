@@ -23,9 +23,9 @@ test("a message is answered, with reasoning folded and a bill", async ({ chat, m
   // The sum of the mock's classes: 55169056 bytes a token.
   await expect(bill.getByText("55.2 MB", { exact: true })).toBeVisible();
   await expect(bill.getByRole("row", { name: "Weights 41 MB 74.3%" })).toBeVisible();
-  await expect(bill.getByText("31 of 2\u202f048")).toBeVisible(); // 20 of the prompt, 11 tokens
+  await expect(bill.getByText("32 of 2\u202f048")).toBeVisible(); // 20 of the prompt, 12 tokens
   await expect(bill.getByText("12 of 20")).toBeVisible();
-  await expect(bill.getByText("11 of 22")).toBeVisible();
+  await expect(bill.getByText("12 of 24")).toBeVisible();
 });
 
 test("what was said goes back with the next message", async ({ chat, mock }) => {

@@ -196,6 +196,7 @@ const scenes = {
   },
   async broken(stream) {
     await stream.text("content", "Half of a reply");
+    await sleep(200); // what is not read yet when a connection breaks is lost
     stream.response.destroy();
   },
   async short(stream) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pictures of the page, to be looked at: node shots.mjs FOLDER [WEIR_URL].
+// Pictures of the page, to be looked at: node shots.mjs [FOLDER].
 import { mkdirSync } from "node:fs";
 import { chromium } from "@playwright/test";
 import { openMock } from "./mock.mjs";
@@ -20,7 +20,8 @@ async function say(page, text) {
   await page.getByRole("button", { name: "Send", exact: true }).waitFor();
 }
 
-async function shoot(browser, mock, size, colorScheme) {
+async function shoot(browser, size, colorScheme) {
+  const mock = await openMock();
   const context = await browser.newContext({ viewport: sizes[size], colorScheme });
   const page = await context.newPage();
   const shot = (name) => page.screenshot({ path: `${folder}/${size}-${colorScheme}-${name}.png` });
@@ -54,13 +55,12 @@ async function shoot(browser, mock, size, colorScheme) {
   await page.waitForTimeout(1500);
   await shot("running");
   await context.close();
+  await mock.close();
 }
 
 mkdirSync(folder, { recursive: true });
-const mock = await openMock();
 const browser = await chromium.launch({ executablePath });
 for (const size of Object.keys(sizes)) {
-  for (const scheme of ["light", "dark"]) await shoot(browser, mock, size, scheme);
+  for (const scheme of ["light", "dark"]) await shoot(browser, size, scheme);
 }
 await browser.close();
-await mock.close();

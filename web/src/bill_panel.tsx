@@ -12,10 +12,12 @@ import {
 } from "./bill";
 import type { Timings } from "./types";
 
+// Drawings are for the eye: what they say stands beside them as text.
+
 const curve_width = 240;
 const curve_height = 36;
 
-// How fast each of the last tokens came. Its figures are in the text beside it.
+// How fast each of the last tokens came.
 function Curve({ rates }: { rates: number[] }) {
   if (rates.length < 4) return null;
   const top = Math.max(...rates);
@@ -105,7 +107,9 @@ function Gauge({ label, value, max, text }: GaugeProps) {
     <div class="gauge">
       <span>{label}</span>
       <span class="figure">{text}</span>
-      <meter min={0} max={max} value={Math.min(value, max)} aria-label={`${label}: ${text}`} />
+      <svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false">
+        <rect width={Math.min(100, (value / max) * 100)} height="1" />
+      </svg>
     </div>
   );
 }
@@ -198,7 +202,7 @@ export function BillPanel({ timings, rates, context, isOpen, toggle }: PanelProp
           <span class="brief">{summaryOf(bill)}</span>
         </summary>
         {bill ? (
-          <div class="sheet">
+          <div class="sheet" role="group" aria-label="Figures" tabIndex={0}>
             <Figures bill={bill} />
             <Curve rates={rates} />
             {bill.rows.length > 0 && (

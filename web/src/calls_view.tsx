@@ -68,7 +68,7 @@ function ResultsForm({ message, chat }: ResultsProps) {
 export function CallsView(props: ResultsProps & { wantsResults: boolean }) {
   const { message, wantsResults } = props;
   return (
-    <section class="calls" aria-label="Calls of tools">
+    <div class="calls" role="group" aria-label="Calls of tools">
       {message.calls.map((call, index) => (
         <div class="call" key={call.id || index}>
           <h3>
@@ -82,6 +82,6 @@ export function CallsView(props: ResultsProps & { wantsResults: boolean }) {
         </div>
       ))}
       {wantsResults && <ResultsForm message={message} chat={props.chat} />}
-    </section>
+    </div>
   );
 }

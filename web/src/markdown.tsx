@@ -71,7 +71,7 @@ function cells(row: Tokens.TableCell[], Cell: "th" | "td", depth: number): Compo
 
 function table(token: Tokens.Table, depth: number): ComponentChildren {
   return (
-    <div class="scroll" role="region" aria-label="Table" tabIndex={0}>
+    <div class="scroll" role="group" aria-label="Table" tabIndex={0}>
       <table>
         <thead>
           <tr>{cells(token.header, "th", depth)}</tr>

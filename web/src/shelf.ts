@@ -35,10 +35,11 @@ function openDatabase(): Promise<IDBDatabase> {
 }
 
 function shelfOf(database: IDBDatabase): Shelf {
-  const change = (apply: (store: IDBObjectStore) => void) => {
+  // Async, so that what throws at once is a refusal like what fails later.
+  const change = async (apply: (store: IDBObjectStore) => void) => {
     const transaction = database.transaction(table, "readwrite");
     apply(transaction.objectStore(table));
-    return committed(transaction);
+    await committed(transaction);
   };
   return {
     isLasting: true,
