@@ -142,6 +142,29 @@ part_serve()
     return $status
 }
 
+# The page of weir serve: what web/ makes is what is kept, and it does in a browser what it should.
+part_web()
+{
+    command -v node || sh tools/setup.sh nodejs
+    command -v npm || sh tools/setup.sh npm
+    status=0
+    sh tools/npm.sh web && sh tools/npm.sh tests/web || status=$?
+    if [ $status -eq 3 ] || ! command -v chromium-headless-shell; then
+        echo 'no node 20 with npm, no connection to fetch packages with, or no browser'
+        echo '0 passed, 0 failed, 1 skipped'
+        return 0
+    fi
+    [ $status -eq 0 ] && (cd web && npm run --silent check)
+    count_one $?
+    [ $status -eq 0 ] || return 1
+    tests/web/run.sh --reporter=line >"$logs/web-pages.log" 2>&1
+    status=$?
+    tail -n 80 "$logs/web-pages.log"
+    awk '/^ +[0-9]+ passed/ { passed = $1 } /^ +[0-9]+ failed/ { failed = $1 }
+        END { print passed + 0 " passed, " failed + 0 " failed" }' "$logs/web-pages.log"
+    return $status
+}
+
 # weir chat in a terminal, with keys that are pressed and a screen that is looked at.
 part_terminal()
 {
@@ -396,7 +419,7 @@ run_part()
 mkdir -p "$logs"
 exec 3>&1 # for what a part says before it ends
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page serve terminal bench \
+[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page serve web terminal bench \
     instructions clang asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"

@@ -34,13 +34,12 @@ check  python3            the independent model that makes reference values
 check  python3-numpy      the same
 check  valgrind           counts instructions
 check  git                the commit in the version
-check  chromium-headless-shell  opens the page of weir profile
-check  curl               asks weir serve
+check  chromium-headless-shell  opens the pages of weir profile and weir serve
 check  tmux               a terminal for weir chat
-check  curl               asks weir serve what docs/server.md asks
+check  curl               asks weir serve, as docs/server.md does
 check  mawk|gawk          the scripts under tools
-trace  nodejs             runs the reader of traces
-trace  npm                fetches it
+trace  nodejs             runs the reader of traces; builds and tests the page of weir serve
+trace  npm                fetches the one, and what the other is made with
 arm    gcc-aarch64-linux-gnu  the compiler for 64-bit Arm
 arm    libc6-dev-arm64-cross  its C library
 arm    qemu-user              runs what it makes

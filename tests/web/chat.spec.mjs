@@ -114,7 +114,11 @@ test("calls are shown, and their results go back in order", async ({ chat, mock 
       role: "assistant",
       content: "I look it up.",
       tool_calls: [
-        { id: "call_0", type: "function", function: { name: "weather", arguments: '{"place":"Kiel"}' } },
+        {
+          id: "call_0",
+          type: "function",
+          function: { name: "weather", arguments: '{"place":"Kiel"}' },
+        },
         { id: "call_1", type: "function", function: { name: "clock", arguments: "{}" } },
       ],
     },
@@ -153,7 +157,9 @@ test("a reader who has gone up is left there", async ({ chat }) => {
   await chat.setViewportSize({ width: 800, height: 400 });
   await say(chat, "mock:slow");
   const box = chat.locator(".scroller");
-  await expect.poll(() => box.evaluate((it) => it.scrollHeight - it.clientHeight)).toBeGreaterThan(90);
+  await expect
+    .poll(() => box.evaluate((it) => it.scrollHeight - it.clientHeight))
+    .toBeGreaterThan(90);
   const fromEnd = () => box.evaluate((it) => it.scrollHeight - it.clientHeight - it.scrollTop);
   expect(await fromEnd()).toBeLessThan(5);
   await box.evaluate((it) => it.scrollTo(0, 0));

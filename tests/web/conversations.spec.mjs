@@ -149,7 +149,15 @@ test("settings are sent, kept, and given back to the server", async ({ chat, moc
     chat_template_kwargs: { enable_thinking: false },
   });
   await openSettings(chat);
-  for (const name of ["Temperature", "Top p", "Top k", "Min p", "Tokens at most", "Seed", "Tools"]) {
+  for (const name of [
+    "Temperature",
+    "Top p",
+    "Top k",
+    "Min p",
+    "Tokens at most",
+    "Seed",
+    "Tools",
+  ]) {
     await chat.getByLabel(name).fill("");
   }
   await chat.getByLabel("System prompt").fill("");
@@ -167,10 +175,16 @@ test("settings are sent, kept, and given back to the server", async ({ chat, moc
   ]);
 });
 
-test("values out of range are not taken, and tools that are none are told", async ({ chat, mock }) => {
+test("values out of range are not taken, and tools that are none are told", async ({
+  chat,
+  mock,
+}) => {
   await openSettings(chat);
   await chat.getByLabel("Top p").fill("1.5");
-  await expect(chat.getByLabel("Top p")).toHaveCSS("border-color", /rgb\((180, 35, 24|255, 138, 122)\)/);
+  await expect(chat.getByLabel("Top p")).toHaveCSS(
+    "border-color",
+    /rgb\((180, 35, 24|255, 138, 122)\)/,
+  );
   await chat.getByLabel("Tools").fill("[{]");
   await expect(chat.getByText(/^Not JSON:/)).toBeVisible();
   await chat.keyboard.press("Escape");
@@ -181,7 +195,8 @@ test("values out of range are not taken, and tools that are none are told", asyn
 });
 
 test("colours follow the system until they are chosen", async ({ chat }) => {
-  const page = () => chat.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
+  const page = () =>
+    chat.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
   const [light, dark] = ["rgb(255, 255, 255)", "rgb(20, 23, 27)"];
   await chat.emulateMedia({ colorScheme: "dark" });
   expect(await page()).toBe(dark);

@@ -62,9 +62,15 @@ test("nothing that a model says becomes markup", async ({ chat, mock }) => {
   const thread = chat.locator(".thread");
   for (const summary of await thread.locator("summary").all()) await summary.click();
   expect(await chat.evaluate(() => window.pwned)).toBeUndefined();
-  await expect(thread.locator("script, img, iframe, object, base, meta, style, link")).toHaveCount(0);
-  await expect(thread.locator(".markdown").locator("form, input, details, svg:not(.icon)")).toHaveCount(0);
-  const addresses = await thread.locator("a").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
+  await expect(thread.locator("script, img, iframe, object, base, meta, style, link")).toHaveCount(
+    0,
+  );
+  await expect(
+    thread.locator(".markdown").locator("form, input, details, svg:not(.icon)"),
+  ).toHaveCount(0);
+  const addresses = await thread
+    .locator("a")
+    .evaluateAll((all) => all.map((a) => a.getAttribute("href")));
   expect(addresses.filter((address) => !/^(https?|mailto):/.test(address))).toEqual([]);
   await expect(thread).toContainText("<script>window.pwned = 1</script>");
   await expect(thread).toContainText("[image: picture]");

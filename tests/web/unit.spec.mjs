@@ -140,7 +140,13 @@ test("a bill is of a token, and says nothing that was not measured", () => {
     bytes: { weights: 3000, state: 1000 },
   });
   const bill = billOf(timings);
-  expect(bill).toMatchObject({ rate: 500, bytes: 1000, bandwidth: 500_000, held: 20, drafts: null });
+  expect(bill).toMatchObject({
+    rate: 500,
+    bytes: 1000,
+    bandwidth: 500_000,
+    held: 20,
+    drafts: null,
+  });
   expect(bill.rows.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(bill.bytes);
   expect(bill.rows.reduce((sum, { share }) => sum + share, 0)).toBe(1);
   const first = billOf({ predicted_n: 1, predicted_per_second: 1e6 });
@@ -148,17 +154,35 @@ test("a bill is of a token, and says nothing that was not measured", () => {
 });
 
 test("figures are told with three digits", () => {
-  expect([0, 7, 999, 1000, 41_234_000, 999_499_999, 999_500_000, 2.5e15].map(formatBytes)).toEqual(
-    ["0 B", "7 B", "999 B", "1 kB", "41.2 MB", "999 MB", "1 GB", "2500 TB"],
-  );
-  expect([0, 0.0004, 0.02, 0.9996, 1].map(formatShare)).toEqual(["0%", "<0.1%", "2%", ">99.9%", "100%"]);
+  expect([0, 7, 999, 1000, 41_234_000, 999_499_999, 999_500_000, 2.5e15].map(formatBytes)).toEqual([
+    "0 B",
+    "7 B",
+    "999 B",
+    "1 kB",
+    "41.2 MB",
+    "999 MB",
+    "1 GB",
+    "2500 TB",
+  ]);
+  expect([0, 0.0004, 0.02, 0.9996, 1].map(formatShare)).toEqual([
+    "0%",
+    "<0.1%",
+    "2%",
+    ">99.9%",
+    "100%",
+  ]);
   expect([0, 999, 1000, 1_234_567].map(formatCount)).toEqual([
     "0",
     "999",
     "1\u202f000",
     "1\u202f234\u202f567",
   ]);
-  expect([0, 1234, 59_000, 61_000].map(formatSeconds)).toEqual(["0.0 s", "1.2 s", "59 s", "1 min 1 s"]);
+  expect([0, 1234, 59_000, 61_000].map(formatSeconds)).toEqual([
+    "0.0 s",
+    "1.2 s",
+    "59 s",
+    "1 min 1 s",
+  ]);
 });
 
 // ---- files ---------------------------------------------------------------------------------------
@@ -194,7 +218,15 @@ test("what is exported is what is imported, under other identities", () => {
 
 test("files of others are refused with a reason", () => {
   const file = (conversations) => JSON.stringify({ format: "weir.conversations/1", conversations });
-  for (const text of ["", "{", "null", "[]", '{"format":"x"}', file([{}]), file([{ messages: [{}] }])]) {
+  for (const text of [
+    "",
+    "{",
+    "null",
+    "[]",
+    '{"format":"x"}',
+    file([{}]),
+    file([{ messages: [{}] }]),
+  ]) {
     expect(() => importText(text), text).toThrow(/^(The file|Conversation 1)/);
   }
 });

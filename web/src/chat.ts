@@ -73,15 +73,13 @@ export class Chat {
   sendResults(message: AssistantMessage, results: string[]): void {
     const current = this.store.current;
     if (!current) return;
-    const said = message.calls.map(
-      (call, index): Message => ({
-        role: "tool",
-        id: newId(),
-        callId: call.id,
-        name: call.name,
-        content: results[index] ?? "",
-      }),
-    );
+    const said = message.calls.map((call, index): Message => ({
+      role: "tool",
+      id: newId(),
+      callId: call.id,
+      name: call.name,
+      content: results[index] ?? "",
+    }));
     this.replyTo(current, [...current.messages, ...said]);
   }
 

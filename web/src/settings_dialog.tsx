@@ -120,7 +120,6 @@ export function SettingsDialog({ store, settings, apiKey, server, focus, close }
     if (event.target === dialog.current) dialog.current?.close(); // beside the form
   };
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: a dialog closes by Escape as it is
     <dialog
       class="settings"
       ref={dialog}

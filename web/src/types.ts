@@ -16,13 +16,7 @@ export interface Failure {
 
 // Of weir, by class: bytes touched by the steps of a reply so far.
 export type ByteClass =
-  | "weights"
-  | "embedding"
-  | "kv"
-  | "state"
-  | "conv"
-  | "activations"
-  | "logits";
+  "weights" | "embedding" | "kv" | "state" | "conv" | "activations" | "logits";
 
 export interface Timings {
   cache_n?: number;
