@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Makes C of files of text: awk -f tools/characters.awk NAME=FILE... Writes for each file an array of
-# its characters, with a zero in place of the last newline, and their number without it: NAME and
-# NAME_length. String literals would be longer than C has to allow. Texts are ASCII.
+# Makes C of files of text: awk -f tools/characters.awk NAME=FILE... Writes for each file an array
+# of its characters, with a zero in place of the last newline, and their number without it: NAME
+# and NAME_length. String literals would be longer than C has to allow. Texts are ASCII.
 
 function put(line,    i, c, out)
 {

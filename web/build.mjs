@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Makes one file of the page: ../src/serve/page.html, and beside it the policy that it is served
-// with, which names its script and its style by their digests. What it writes depends on the sources
-// and the versions in package-lock.json alone: `--compare` builds again and says what differs.
+// with, which names its script and its style by their digests. What it writes depends on the
+// sources and the versions in package-lock.json alone: `--compare` builds again and says what
+// differs, `--watch` builds at each change.
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { build as bundle, context } from "esbuild";

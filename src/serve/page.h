@@ -10,8 +10,8 @@
 extern const char web_page[];
 extern const size_t web_page_length;
 
-/* The value of Content-Security-Policy. It names the script and the style of this very page by their
- * digests. */
+/* The value of Content-Security-Policy. It names the script and the style of this very page, by
+ * their digests. */
 extern const char web_page_policy[];
 extern const size_t web_page_policy_length;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What each test of the page has: a server of its own, or that at WEIR_URL, and a page that is watched: no error, no
-// breach of the policy, no request to anywhere else.
+// What each test of the page has: a server of its own, or that at WEIR_URL, and a page that is
+// watched: no error, no breach of the policy, no request to anywhere else.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test as base, expect } from "@playwright/test";

@@ -9,7 +9,7 @@ import { chatRequest, readTools } from "../../web/src/request";
 import { readEvents } from "../../web/src/sse";
 import { defaultSettings, newReply } from "../../web/src/types";
 
-// ---- events --------------------------------------------------------------------------------------
+// ---- events -------------------------------------------------------------------------------------
 
 function streamOf(bytes, size) {
   return new ReadableStream({
@@ -41,7 +41,7 @@ test("events are the same however the stream is cut", async () => {
   }
 });
 
-// ---- replies -------------------------------------------------------------------------------------
+// ---- replies ------------------------------------------------------------------------------------
 
 const delta = (fields, finish = null) => ({
   choices: [{ index: 0, delta: fields, finish_reason: finish }],
@@ -96,7 +96,7 @@ test("chunks that are none change nothing", () => {
   expect({ ...reply, calls: [] }).toEqual(empty);
 });
 
-// ---- requests ------------------------------------------------------------------------------------
+// ---- requests -----------------------------------------------------------------------------------
 
 test("what the server would refuse is not sent", () => {
   const said = (fields) => ({ ...newReply(), ...fields });
@@ -128,7 +128,7 @@ test("tools are a list of functions with names", () => {
   }
 });
 
-// ---- bills ---------------------------------------------------------------------------------------
+// ---- bills --------------------------------------------------------------------------------------
 
 test("a bill is of a token, and says nothing that was not measured", () => {
   const timings = readTimings({
@@ -185,7 +185,7 @@ test("figures are told with three digits", () => {
   ]);
 });
 
-// ---- files ---------------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 const conversation = {
   id: "c1",
@@ -251,7 +251,7 @@ test("a conversation with any value in any place is read or refused", () => {
   }
 });
 
-// ---- the built page ------------------------------------------------------------------------------
+// ---- the built page -----------------------------------------------------------------------------
 
 test("the built page names no other machine", () => {
   const page = readFileSync(new URL("../../src/serve/page.html", import.meta.url), "utf8");

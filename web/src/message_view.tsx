@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One message: what was said, reasoning folded, calls, what went wrong, and what can be done with it.
+// One message: what was said, reasoning folded, calls, what went wrong, what can be done with it.
 import { useState } from "preact/hooks";
 import { billOf, formatCount, formatNumber, formatSeconds } from "./bill";
 import { CallsView } from "./calls_view";

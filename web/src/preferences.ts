@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Settings and the API key, in this browser's localStorage. The key has an entry of its own, so that
-// nothing that is exported can have it.
+// Settings and the API key, in this browser's localStorage. The key has an entry of its own, so
+// that nothing that is exported can have it.
 import { fields, text } from "./reply";
 import { defaultSettings, type Settings, samplingFields } from "./types";
 

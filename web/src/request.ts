@@ -15,7 +15,7 @@ function isWhole(call: Call): boolean {
 
 function assistantEntry(message: AssistantMessage): Record<string, unknown> | null {
   const calls = message.calls.filter(isWhole);
-  if (message.content === "" && calls.length === 0) return null; // it failed before it said anything
+  if (message.content === "" && calls.length === 0) return null; // it failed at once
   const entry: Record<string, unknown> = { role: "assistant", content: message.content };
   if (message.reasoning !== "") entry.reasoning_content = message.reasoning;
   if (calls.length > 0) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The server's API, as far as the page uses it. Addresses are relative: the server may have a prefix.
+// The server's API, as far as the page uses it. Addresses are relative, since the server may have a
+// prefix.
 import { amount, fields, list, text } from "./reply";
 import { readEvents } from "./sse";
 import type { Failure, SamplingKey } from "./types";

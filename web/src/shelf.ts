@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where conversations are kept: in this browser's IndexedDB, one record each. Where there is none, as
-// in some private windows, in memory.
+// Where conversations are kept: in this browser's IndexedDB, one record each. Where there is none,
+// as in some private windows, in memory.
 import { readConversation } from "./conversation_file";
 import type { Conversation } from "./types";
 
