@@ -7,7 +7,7 @@ import { Composer } from "./composer";
 import { Icon } from "./icons";
 import { SettingsDialog } from "./settings_dialog";
 import { Sidebar } from "./sidebar";
-import type { Notice, State, Store } from "./store";
+import type { Notice, Run, State, Store } from "./store";
 import { Thread } from "./thread";
 import type { Timings } from "./types";
 
@@ -92,10 +92,10 @@ function useWide(): boolean {
 
 // Of the reply that comes, and then of it as long as its conversation is open.
 function useRates(state: State): number[] {
-  const kept = useRef<{ id: string | null; rates: number[] }>({ id: null, rates: [] });
+  const kept = useRef<{ id: string | null; run: Run | null }>({ id: null, run: null });
   const run = state.runs.get(state.currentId ?? "");
-  if (run) kept.current = { id: state.currentId, rates: run.rates };
-  return kept.current.id === state.currentId ? kept.current.rates : [];
+  if (run) kept.current = { id: state.currentId, run };
+  return kept.current.id === state.currentId ? (kept.current.run?.rates ?? []) : [];
 }
 
 export function App({ store, chat }: { store: Store; chat: Chat }) {
