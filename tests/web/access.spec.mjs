@@ -2,37 +2,39 @@
 // Whether everybody can use the page: by keys, by ear, small or dark: tests/web/run.sh access.spec
 import { axe, expect, lastReply, say, settled, test } from "./fixtures.mjs";
 
-const sizes = { wide: [1360, 850], middle: [900, 760], narrow: [320, 640] };
-
-for (const [name, [width, height]] of Object.entries(sizes)) {
-  for (const colorScheme of ["light", "dark"]) {
-    test(`axe finds nothing, and nothing is cut off: ${name}, ${colorScheme}`, async ({ chat }) => {
-      await chat.emulateMedia({ colorScheme });
-      await chat.setViewportSize({ width, height });
-      const check = async (what) => {
-        expect(await axe(chat), what).toEqual([]);
-        const scrollWidth = await chat.evaluate(() => document.documentElement.scrollWidth);
-        expect(scrollWidth, what).toBeLessThanOrEqual(width);
-      };
-      await check("empty");
-      await say(chat, "mock:markdown");
-      await settled(chat);
-      await check("a reply");
-      await say(chat, "mock:busy");
-      await settled(chat);
-      await say(chat, "mock:attacks");
-      await settled(chat);
-      if (name !== "wide") await chat.getByRole("complementary").locator("summary").click();
-      await check("calls, and the bill");
-      if (name === "narrow") {
-        await chat.getByRole("button", { name: "Conversations" }).click();
-        await check("the list");
-        await chat.keyboard.press("Escape");
-      }
-      await chat.getByRole("button", { name: "Settings" }).click();
-      await check("settings");
-    });
-  }
+for (const [name, width, height, colorScheme] of [
+  ["wide", 1360, 850, "light"],
+  ["wide", 1360, 850, "dark"],
+  ["middle", 900, 760, "light"],
+  ["narrow", 320, 640, "light"],
+  ["narrow", 320, 640, "dark"],
+]) {
+  test(`axe finds nothing, and nothing is cut off: ${name}, ${colorScheme}`, async ({ chat }) => {
+    await chat.emulateMedia({ colorScheme });
+    await chat.setViewportSize({ width, height });
+    const check = async (what) => {
+      expect(await axe(chat), what).toEqual([]);
+      const scrollWidth = await chat.evaluate(() => document.documentElement.scrollWidth);
+      expect(scrollWidth, what).toBeLessThanOrEqual(width);
+    };
+    await check("empty");
+    await say(chat, "mock:markdown");
+    await settled(chat);
+    await check("a reply");
+    await say(chat, "mock:busy");
+    await settled(chat);
+    await say(chat, "mock:attacks");
+    await settled(chat);
+    if (name !== "wide") await chat.getByRole("complementary").locator("summary").click();
+    await check("calls, and the bill");
+    if (name === "narrow") {
+      await chat.getByRole("button", { name: "Conversations" }).click();
+      await check("the list");
+      await chat.keyboard.press("Escape");
+    }
+    await chat.getByRole("button", { name: "Settings" }).click();
+    await check("settings");
+  });
 }
 
 // The name of what has the focus, as it is shown or read.

@@ -127,6 +127,22 @@ test("calls are shown, and their results go back in order", async ({ chat, mock 
   ]);
 });
 
+test("a curve shows how fast the last tokens came", async ({ chat }) => {
+  await say(chat, "mock:slow");
+  await expect(chat.locator(".curve")).toBeVisible();
+  await chat.keyboard.press("Escape");
+  await settled(chat);
+  // 50 tokens a second, all the time: the mock's own clock says so.
+  const heights = await chat.locator(".curve polyline").evaluate((line) =>
+    line
+      .getAttribute("points")
+      .split(" ")
+      .map((point) => point.split(",")[1]),
+  );
+  expect(heights.length).toBeGreaterThanOrEqual(4);
+  expect(new Set(heights).size).toBe(1);
+});
+
 test("while a long prompt is read, how far is told", async ({ chat }) => {
   await say(chat, "mock:prompt");
   await expect(chat.getByRole("progressbar", { name: "The prompt" })).toBeVisible();

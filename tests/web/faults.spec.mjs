@@ -41,6 +41,18 @@ test("a server that is away is found when it is back", async ({ page, mock, faul
   await expect(page.getByRole("heading", { name: "mock-0.8b" })).toBeVisible();
 });
 
+test("a server that goes away is seen to, and to come back", async ({ chat, mock }) => {
+  await chat.route("**/v1/**", (route) => route.abort());
+  await say(chat, "hello");
+  await expect(lastReply(chat)).toContainText("The server cannot be reached");
+  await expect(chat.getByText("(away)")).toBeAttached();
+  await chat.unroute("**/v1/**");
+  await expect(chat.getByText("(ready)")).toBeAttached();
+  await chat.getByRole("button", { name: "Try again" }).click();
+  await expect(lastReply(chat)).toContainText("Hello there.");
+  expect(mock.requests).toHaveLength(1);
+});
+
 test("a key is asked for, kept, and sent", async ({ chat, mock }) => {
   mock.needsKey = true;
   await say(chat, "hello");

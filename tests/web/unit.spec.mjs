@@ -6,6 +6,7 @@ import { billOf, formatBytes, formatCount, formatSeconds, formatShare } from "..
 import { exportText, importText, readConversation } from "../../web/src/conversation_file";
 import { addChunk, readTimings } from "../../web/src/reply";
 import { chatRequest, readTools } from "../../web/src/request";
+import { modelName } from "../../web/src/server";
 import { readEvents } from "../../web/src/sse";
 import { defaultSettings, newReply } from "../../web/src/types";
 
@@ -94,6 +95,11 @@ test("chunks that are none change nothing", () => {
   const { id: _, ...empty } = newReply();
   const { id: __, ...reply } = replyOf(odd);
   expect({ ...reply, calls: [] }).toEqual(empty);
+});
+
+test("a model is called by the last part of its path", () => {
+  const names = ["/a/b c/weir-5M-Q5_K_M.gguf", "org/name", "alias", "", "/a/"].map(modelName);
+  expect(names).toEqual(["weir-5M-Q5_K_M", "name", "alias", "model", "model"]);
 });
 
 // ---- requests -----------------------------------------------------------------------------------

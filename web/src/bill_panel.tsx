@@ -17,7 +17,7 @@ import type { Timings } from "./types";
 const curve_width = 240;
 const curve_height = 36;
 
-// How fast each of the last tokens came.
+// How fast the last tokens came.
 function Curve({ rates }: { rates: number[] }) {
   if (rates.length < 4) return null;
   const top = Math.max(...rates);

@@ -5,22 +5,30 @@ import { addChunk, readProgress } from "./reply";
 import { chatRequest } from "./request";
 import { failureOf, streamChat } from "./server";
 import type { Run, Store } from "./store";
-import type { AssistantMessage, Conversation, Message } from "./types";
+import type { AssistantMessage, Conversation, Message, Timings } from "./types";
 import { newId, newReply } from "./types";
 
 const ratesMax = 60; // points of the curve
+const rate_ms = 100; // of a point: single tokens differ by what else the machine does
 
 function titleOf(text: string): string {
   const line = text.trim().replace(/\s+/g, " ");
   return line.length > 60 ? `${line.slice(0, 59)}\u2026` : line;
 }
 
-// How fast the tokens between two chunks came.
-function addRate(rates: number[], before: AssistantMessage, after: AssistantMessage): number[] {
-  const tokens = (after.timings?.predicted_n ?? 0) - (before.timings?.predicted_n ?? 0);
-  const ms = (after.timings?.predicted_ms ?? 0) - (before.timings?.predicted_ms ?? 0);
-  if (tokens <= 0 || ms <= 0 || (before.timings?.predicted_n ?? 0) < 1) return rates;
-  return [...rates.slice(1 - ratesMax), (tokens / ms) * 1000];
+// A point of the curve for each stretch of tokens.
+function addRate(run: Run, timings: Timings | null): void {
+  const tokens = timings?.predicted_n ?? 0;
+  const ms = timings?.predicted_ms ?? 0;
+  if (tokens < 1) return;
+  const { since } = run;
+  if (since === null) {
+    run.since = { tokens, ms }; // the first token comes with the prompt
+  } else if (ms - since.ms >= rate_ms && tokens > since.tokens) {
+    const rate = ((tokens - since.tokens) / (ms - since.ms)) * 1000;
+    run.rates = [...run.rates.slice(1 - ratesMax), rate];
+    run.since = { tokens, ms };
+  }
 }
 
 function addTimed(before: AssistantMessage, chunk: unknown, beganAt: number): AssistantMessage {
@@ -96,7 +104,12 @@ export class Chat {
   private async reply(id: string): Promise<void> {
     const { store } = this;
     const asked = store.find(id)?.messages ?? [];
-    const run: Run = { controller: new AbortController(), progress: null, rates: [] };
+    const run: Run = {
+      controller: new AbortController(),
+      progress: null,
+      rates: [],
+      since: null,
+    };
     let message = newReply();
     store.setMessages(id, [...asked, message]);
     store.setRun(id, run);
@@ -105,9 +118,8 @@ export class Chat {
       const request = chatRequest(asked, store.state.settings);
       const beganAt = Date.now();
       for await (const chunk of streamChat(request, store.state.key, run.controller.signal)) {
-        const before = message;
-        message = addTimed(before, chunk, beganAt);
-        run.rates = addRate(run.rates, before, message);
+        message = addTimed(message, chunk, beganAt);
+        addRate(run, message.timings);
         run.progress = readProgress(chunk);
         store.setReply(id, message);
       }
@@ -115,6 +127,7 @@ export class Chat {
     } catch (error) {
       const isStopped = run.controller.signal.aborted;
       message = { ...message, failure: isStopped ? null : failureOf(error), finish: "stopped" };
+      if (message.failure?.status === 0) void store.findServer(); // tells when it is back
     }
     store.setReply(id, message);
     store.setRun(id, null);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One message: what was said, reasoning folded, calls, what went wrong, what can be done with it.
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { billOf, formatCount, formatNumber, formatSeconds } from "./bill";
 import { CallsView } from "./calls_view";
 import type { Chat } from "./chat";
@@ -22,6 +22,8 @@ export interface MessageProps {
 
 function Editor({ message, chat, close }: { message: UserMessage; chat: Chat; close: () => void }) {
   const [text, setText] = useState(message.content);
+  const area = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => area.current?.focus(), []);
   const save = (event: Event) => {
     event.preventDefault();
     if (text.trim() === "") return;
@@ -43,7 +45,7 @@ function Editor({ message, chat, close }: { message: UserMessage; chat: Chat; cl
         rows={Math.min(12, text.split("\n").length + 1)}
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={onKeyDown}
-        ref={(area) => area?.focus()}
+        ref={area}
       />
       <div class="row">
         <button type="submit" class="primary">

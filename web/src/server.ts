@@ -54,6 +54,12 @@ async function get(path: string, key: string): Promise<unknown> {
   return (await request(path, key, { signal: AbortSignal.timeout(10_000) })).json();
 }
 
+// Without an alias a model is called by its path, of which the last part tells it.
+export function modelName(id: string): string {
+  const name = id.slice(id.search(/[^/]*$/)).replace(/\.gguf$/i, "");
+  return name || "model";
+}
+
 export async function readFacts(key: string): Promise<ServerFacts> {
   const model = fields(list(fields(await get("v1/models", key)).data)[0]);
   const meta = fields(model.meta);
@@ -68,7 +74,7 @@ export async function readFacts(key: string): Promise<ServerFacts> {
     if (value !== undefined) defaults[name] = Number(value.toPrecision(4)); // 0.8 is sent as an F32
   }
   return {
-    model: text(model.id) || "model",
+    model: modelName(text(model.id)),
     parameters: amount(meta.n_params) ?? null,
     bytes: amount(meta.size) ?? null,
     context: amount(settings.n_ctx) ?? amount(meta.n_ctx) ?? null,

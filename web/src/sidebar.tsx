@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The list of conversations: opening, renaming, deleting, and their way into files and back.
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { exportText, importText } from "./conversation_file";
 import { Icon } from "./icons";
 import { memo } from "./memo";
@@ -26,6 +26,8 @@ function Renamer({
   rename: (title: string) => void;
 }) {
   const [title, setTitle] = useState(conversation.title);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.select(), []);
   const isDone = useRef(false); // removal of the field blurs it, too
   const finish = (name: string) => {
     if (isDone.current) return;
@@ -47,9 +49,7 @@ function Renamer({
           finish(conversation.title);
         }
       }}
-      ref={(field) => {
-        if (field && document.activeElement !== field) field.select();
-      }}
+      ref={field}
     />
   );
 }

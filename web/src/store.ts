@@ -11,7 +11,8 @@ import { newId } from "./types";
 export interface Run {
   controller: AbortController;
   progress: { processed: number; total: number } | null; // of the prompt
-  rates: number[]; // tokens a second, of the last tokens
+  rates: number[]; // tokens a second, of the last stretches of tokens
+  since: { tokens: number; ms: number } | null; // where the newest of them begins
 }
 
 export interface Notice {
@@ -44,6 +45,7 @@ function ended(conversation: Conversation): Conversation {
 
 const paint_ms = 40;
 const save_ms = 2000;
+const look_ms = 2000;
 
 export class Store {
   state: State = {
@@ -60,6 +62,7 @@ export class Store {
   };
   private listener: () => void = () => {};
   private paintTimer: ReturnType<typeof setTimeout> | null = null;
+  private searches = 0;
   private saved = new Map<string, number>();
 
   constructor(private readonly shelf: Shelf) {}
@@ -95,13 +98,18 @@ export class Store {
     }
   }
 
-  // Asks again while the server loads its model or is away.
+  // Asks again while the server loads its model or is away. The last call is the one that goes on.
   async findServer(): Promise<void> {
-    try {
-      this.change({ server: await readFacts(this.state.key), serverFailure: null });
-    } catch (error) {
-      this.change({ serverFailure: failureOf(error) });
-      setTimeout(() => void this.findServer(), 2000);
+    const search = ++this.searches;
+    const find = (patch: Partial<State>) => search === this.searches && this.change(patch);
+    while (search === this.searches) {
+      try {
+        find({ server: await readFacts(this.state.key), serverFailure: null });
+        return;
+      } catch (error) {
+        find({ serverFailure: failureOf(error) });
+        await new Promise((resolve) => setTimeout(resolve, look_ms));
+      }
     }
   }
 
