@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT
+ * How the server behaves: queues, silence, clients that go away, an end that comes, texts that must
+ * not meet, names of files. Run alone: build/tests/weir-test served_ */
+#include "serve/served.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "json/json.h"
+
+static const char long_stream[] =
+    "{\"prompt\":\"Once\",\"max_tokens\":600,\"ignore_eos\":true,\"stream\":true}";
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static void send_post(struct http_client *client, const struct served *served, const char *path,
+                      const char *body)
+{
+    char head[256];
+    http_client_open(client, served->port);
+    snprintf(
+        head, sizeof head,
+        "POST %s HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer k1\r\nContent-Length: %zu\r\n\r\n",
+        path, strlen(body));
+    http_client_say(client, head);
+    http_client_say(client, body);
+}
+
+/* The first line of a stream that begins so; false if it ends before. */
+static bool find_line(struct http_client *client, const char *begin, char *line, size_t size)
+{
+    while (http_client_line(client, line, size))
+        if (strncmp(line, begin, strlen(begin)) == 0)
+            return true;
+    return false;
+}
+
+/* The number that a body tells behind a key, as "cached_tokens":. */
+static long number_of(const struct http_response *response, const char *key)
+{
+    const char *at = strstr(response->body.data, key);
+    if (at == NULL)
+        test_fail(__FILE__, __LINE__, "no %s in %s", key, response->body.data);
+    return strtol(at + strlen(key), NULL, 10);
+}
+
+/* Waits until /metrics tells that value of a gauge. */
+static void await_gauge(const struct served *served, const char *gauge, long value)
+{
+    for (int tries = 0; tries < 500; tries++) {
+        struct http_response response = served_ask(served, "GET", "/metrics", NULL, NULL);
+        char line[128];
+        snprintf(line, sizeof line, "\n%s %ld\n", gauge, value);
+        const bool is_there = strstr(response.body.data, line) != NULL;
+        http_response_release(&response);
+        if (is_there)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    test_fail(__FILE__, __LINE__, "%s is not %ld", gauge, value);
+}
+
+static const char running[] = "llamacpp:requests_processing";
+static const char waiting[] = "llamacpp:requests_deferred";
+
+static void open_small(struct served *served)
+{
+    served_init(served);
+    served->options.scheduler.slots = 1;
+    served->options.scheduler.queue_max = 1;
+}
+
+/* ---- the queue ------------------------------------------------------------------------------- */
+
+TEST(served_a_full_queue_says_when_to_come_again)
+{
+    struct served served;
+    struct http_client first, second;
+    open_small(&served);
+    served_open(&served);
+    send_post(&first, &served, "/v1/completions", long_stream);
+    await_gauge(&served, running, 1);
+    send_post(&second, &served, "/v1/completions", long_stream);
+    await_gauge(&served, waiting, 1);
+    struct http_response third = served_ask(&served, "POST", "/completion", NULL, long_stream);
+    CHECK_INT(third.status, 429);
+    CHECK(strtol(http_response_header(&third, "Retry-After"), NULL, 10) >= 1);
+    CHECK(strstr(third.body.data, "\"type\":\"rate_limit_error\"") != NULL);
+    http_response_release(&third);
+    http_client_close(&first);
+    http_client_close(&second);
+    await_gauge(&served, waiting, 0); // also one that waits is dropped when its client is gone
+    await_gauge(&served, running, 0);
+    served_close(&served);
+}
+
+TEST(served_silence_is_broken_by_pings)
+{
+    struct served served;
+    struct http_client first, second;
+    char line[512];
+    open_small(&served);
+    served.options.ping_s = 1;
+    served_open(&served);
+    send_post(&first, &served, "/v1/completions", long_stream);
+    await_gauge(&served, running, 1);
+    send_post(&second, &served, "/v1/completions", long_stream);
+    CHECK(find_line(&second, "HTTP/1.1 200", line, sizeof line));
+    CHECK(find_line(&second, ":", line, sizeof line));
+    http_client_close(&first);
+    CHECK(find_line(&second, "data: ", line, sizeof line));
+    http_client_close(&second);
+    served_close(&served);
+}
+
+TEST(served_a_client_that_is_gone_frees_its_slot)
+{
+    struct served served;
+    struct http_client client;
+    open_small(&served);
+    served_open(&served);
+    send_post(&client, &served, "/completion",
+              "{\"prompt\":\"Once\",\"n_predict\":600,\"ignore_eos\":true}");
+    await_gauge(&served, running, 1);
+    http_client_close(&client);
+    await_gauge(&served, running, 0);
+    struct http_response response = served_ask(&served, "GET", "/metrics", NULL, NULL);
+    CHECK(strstr(response.body.data, "{end=\"cancelled\"} 1\n") != NULL);
+    http_response_release(&response);
+    served_close(&served);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+TEST(served_what_runs_is_told_that_the_server_ends)
+{
+    struct served served;
+    struct http_client client;
+    char line[512];
+    open_small(&served);
+    served_open(&served);
+    send_post(&client, &served, "/v1/completions", long_stream);
+    CHECK(find_line(&client, "data: {", line, sizeof line));
+    server_drain(served.server, 0);
+    CHECK(find_line(&client, "data: {\"error\":", line, sizeof line));
+    CHECK(strstr(line, "\"type\":\"unavailable_error\"") != NULL);
+    CHECK(!find_line(&client, "data: [DONE]", line, sizeof line));
+    http_client_close(&client);
+    served_close(&served);
+}
+
+TEST(served_an_answer_ends_when_its_time_is_up)
+{
+    struct served served;
+    open_small(&served);
+    served.options.timeout_s = 1;
+    served.options.scheduler.engine.context = 4096;
+    served_open(&served);
+    static const char *const bodies[] = {
+        "{\"prompt\":\"Once\",\"ignore_eos\":true}",
+        "{\"prompt\":\"Once\",\"ignore_eos\":true,\"t_max_predict_ms\":100}",
+    };
+    for (size_t i = 0; i < 2; i++) {
+        const uint64_t began_ns = clock_ns();
+        struct http_response response = served_post(&served, "/completion", bodies[i], 200);
+        CHECK(strstr(response.body.data, "\"stop_type\":\"limit\"") != NULL);
+        CHECK(strstr(response.body.data, "\"truncated\":false") != NULL);
+        CHECK(number_of(&response, "\"tokens_predicted\":") < 4000);
+        CHECK(i == 0 || clock_ns() - began_ns < UINT64_C(60000000000));
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
+
+/* ---- prompts that were read ------------------------------------------------------------------ */
+
+static long cached_of(const struct served *served, const char *path, const char *headers,
+                      const char *body, const char *key)
+{
+    struct http_response response = served_ask(served, "POST", path, headers, body);
+    CHECK_INT(response.status, 200);
+    const long cached = number_of(&response, key);
+    http_response_release(&response);
+    return cached;
+}
+
+/* By header, by member, and neither. */
+TEST(served_salts_keep_texts_apart)
+{
+    static const char path[] = "/v1/chat/completions", key[] = "\"cached_tokens\":";
+    static const char plain[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"The boat and the "
+                                "wind\"}],\"max_tokens\":1}";
+    static const char salted[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"The boat and the "
+                                 "wind\"}],\"max_tokens\":1,\"cache_salt\":\"a\"}";
+    static const char header[] = "Authorization: Bearer k1\r\nx-cache-salt: a\r\n";
+    static const char other[] = "Authorization: Bearer k1\r\nx-cache-salt: b\r\n";
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    CHECK_INT(cached_of(&served, path, NULL, plain, key), 0);
+    CHECK_INT(cached_of(&served, path, header, plain, key), 0);
+    CHECK_INT(cached_of(&served, path, other, plain, key), 0);
+    CHECK(cached_of(&served, path, NULL, salted, key) > 0);
+    CHECK(cached_of(&served, path, other, plain, key) > 0);
+    CHECK(cached_of(&served, path, NULL, plain, key) > 0);
+    served_close(&served);
+}
+
+/* The checksum in the first line of a client's system text does not make it another text. */
+TEST(served_a_checksum_does_not_hide_a_prompt)
+{
+    static const char body[] =
+        "{\"system\":\"x-anthropic-billing-header: v=1; cch=%s; You are kind, and you know a lot "
+        "about the boats of the village and the wind on the sea.\",\"max_tokens\":1,"
+        "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+    static const char key[] = "\"cache_read_input_tokens\":";
+    struct served served;
+    char text[512];
+    served_init(&served);
+    served_open(&served);
+    snprintf(text, sizeof text, body, "1a2b3");
+    CHECK_INT(cached_of(&served, "/v1/messages", NULL, text, key), 0);
+    const long again = cached_of(&served, "/v1/messages", NULL, text, key);
+    snprintf(text, sizeof text, body, "fffff");
+    CHECK_INT(cached_of(&served, "/v1/messages", NULL, text, key), again);
+    CHECK(again > 40);
+    served_close(&served);
+}
+
+TEST(served_nothing_is_said_if_nothing_is_asked_for)
+{
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    struct http_response response = served_post(
+        &served, "/completion", "{\"prompt\":\"Once upon a time\",\"n_predict\":0}", 200);
+    CHECK_INT(number_of(&response, "\"tokens_predicted\":"), 0);
+    CHECK(strstr(response.body.data, "\"content\":\"\"") != NULL);
+    http_response_release(&response);
+    served_close(&served);
+}
+
+/* ---- reasoning ------------------------------------------------------------------------------- */
+
+static const char thoughtful[] =
+    "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"chat_template_kwargs\":"
+    "{\"enable_thinking\":true},\"temperature\":0,\"max_tokens\":100";
+
+/* By each of the names that it has; all answers are the same. */
+TEST(served_reasoning_has_a_budget)
+{
+    static const char *const spellings[] = {
+        "\"reasoning_budget_tokens\":3", "\"thinking_budget_tokens\":3", "\"reasoning_budget\":3",
+        "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":3}"};
+    struct served served;
+    char body[512], first[256] = "";
+    served_init(&served);
+    served.options.reasoning_closing = "That will do.";
+    served_open(&served);
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+        snprintf(body, sizeof body, "{%s,%s}", thoughtful, spellings[i]);
+        struct http_response response = served_post(&served, "/v1/chat/completions", body, 200);
+        const char *reasoning = strstr(response.body.data, "\"reasoning_content\":");
+        CHECK(reasoning != NULL && strstr(reasoning, "That will do.\"") != NULL);
+        CHECK(number_of(&response, "\"reasoning_tokens\":") < 40);
+        if (i == 0)
+            snprintf(first, sizeof first, "%.200s", reasoning);
+        CHECK(strncmp(reasoning, first, strcspn(first, "}")) == 0);
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
+
+TEST(served_reasoning_is_ended_on_request)
+{
+    struct served served;
+    struct http_client client;
+    char body[512], line[1024], id[64] = "";
+    served_init(&served);
+    served.options.reasoning_closing = "That will do.";
+    served_open(&served);
+    snprintf(body, sizeof body, "{%s,\"stream\":true,\"reasoning_control\":true}", thoughtful);
+    send_post(&client, &served, "/v1/chat/completions", body);
+    CHECK(find_line(&client, "data: {", line, sizeof line));
+    const char *at = strstr(line, "\"id\":\"");
+    CHECK(at != NULL);
+    snprintf(id, sizeof id, "%.41s", at + 6); // "chatcmpl-" and 32 letters
+    snprintf(body, sizeof body, "{\"id\":\"%s\",\"action\":\"reasoning_end\"}", id);
+    struct http_response response = served_post(&served, "/v1/chat/completions/control", body, 200);
+    CHECK_TEXT(response.body.data, "{\"success\":true}");
+    http_response_release(&response);
+    bool is_said = false;
+    while (find_line(&client, "data: ", line, sizeof line) && strcmp(line, "data: [DONE]") != 0)
+        is_said = is_said || strstr(line, "{\"content\":\"") != NULL;
+    CHECK(is_said);
+    http_client_close(&client);
+    response = served_post(&served, "/v1/chat/completions/control", body, 200);
+    CHECK_TEXT(response.body.data, "{\"success\":false}");
+    http_response_release(&response);
+    served_close(&served);
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static void save(const struct served *served, const char *name, unsigned status)
+{
+    char body[256];
+    snprintf(body, sizeof body, "{\"filename\":%s}", name);
+    struct http_response response = served_post(served, "/slots/0?action=save", body, status);
+    http_response_release(&response);
+}
+
+TEST(served_files_of_slots_stay_in_their_folder)
+{
+    static const char *const names[] = {
+        "\"../a\"",     "\"a/b\"",   "\"/etc/passwd\"", "\"..\"", "\".\"", "\"\"", "\"a\\\\b\"",
+        "\"a\\u0000\"", "\"a\\nb\"", "\".hidden\"",     "null",   "7",     "[]",
+    };
+    struct served served;
+    char path[512];
+    served_init(&served);
+    served.options.slot_save_path = test_scratch("");
+    served_open(&served);
+    struct http_response response = served_post(
+        &served, "/completion", "{\"prompt\":\"Once\",\"n_predict\":2,\"id_slot\":0}", 200);
+    http_response_release(&response);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        save(&served, names[i], 400);
+    snprintf(path, sizeof path, "%s/link", test_scratch(""));
+    CHECK_INT(symlink(test_scratch("outside"), path), 0);
+    save(&served, "\"link\"", 400);
+    CHECK(access(test_scratch("outside"), F_OK) != 0);
+    save(&served, "\"inside\"", 200);
+    CHECK_INT(access(test_scratch("inside"), F_OK), 0);
+    served_close(&served);
+}
