@@ -370,3 +370,55 @@ TEST(forms_streamed_is_whole)
     weir_tokenizer_close(stage.tokenizer);
     json_close(document);
 }
+
+/* ---- want of memory -------------------------------------------------------------------------- */
+
+struct telling {
+    const struct stage *stage;
+    size_t form;
+    bool is_streamed;
+};
+
+static void tell(void *argument)
+{
+    static const char text[] = "why</think>\n\nwell<tool_call>\n<function=f>\n<parameter=a>\n1\n"
+                               "</parameter>\n</function>\n</tool_call>";
+    static const char tools[] = "[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]";
+    const struct telling *telling = argument;
+    const struct script script = {.text = {text, sizeof text - 1},
+                                  .tools = {tools, sizeof tools - 1},
+                                  .in_reasoning = true,
+                                  .seed = 1};
+    struct response response = {.form = forms[telling->form].form,
+                                .request = &telling->stage->request,
+                                .tokenizer = telling->stage->tokenizer,
+                                .model = "m"};
+    struct bytes out = {0};
+    enum weir_status status = response_open(&response, 1, NULL);
+    if (status == WEIR_OK && forms[telling->form].is_chat)
+        status =
+            response_parse(&response, &response.choices[0], tools, sizeof tools - 1, true, NULL);
+    if (status == WEIR_OK) {
+        play(&response, &response.choices[0], &script, telling->is_streamed ? &out : NULL);
+        if (!telling->is_streamed)
+            response.form->whole(&response, &out);
+        status = response_check(&response, NULL);
+        if (response.has_failed || out.has_failed || response.unsent.has_failed)
+            status = WEIR_ERR_MEMORY; // what is not sent may also be lost: it is not missed
+    }
+    response_release(&response);
+    bytes_release(&out);
+    CHECK_INT(status, alloc_failed() ? WEIR_ERR_MEMORY : WEIR_OK);
+}
+
+TEST(forms_survive_want_of_memory)
+{
+    struct stage stage;
+    open_stage(&stage);
+    for (size_t form = 0; form < sizeof forms / sizeof forms[0]; form++) {
+        alloc_test(tell, &(struct telling){&stage, form, false});
+        alloc_test(tell, &(struct telling){&stage, form, true});
+    }
+    request_release(&stage.request);
+    weir_tokenizer_close(stage.tokenizer);
+}
