@@ -16,11 +16,13 @@ void bytes_release(struct bytes *bytes)
 void bytes_add(struct bytes *bytes, const void *data, size_t length)
 {
     uint64_t needed; /* with the zero */
-    if (!size_add(bytes->length, (uint64_t)length + 1, &needed) ||
-        mem_grow(&bytes->data, &bytes->capacity, needed, 1, NULL) != WEIR_OK)
-        bytes->has_failed = true;
     if (bytes->has_failed)
+        return; /* before there is memory again, whose end nobody would mark */
+    if (!size_add(bytes->length, (uint64_t)length + 1, &needed) ||
+        mem_grow(&bytes->data, &bytes->capacity, needed, 1, NULL) != WEIR_OK) {
+        bytes->has_failed = true;
         return;
+    }
     if (length > 0)
         memcpy(bytes->data + bytes->length, data, length);
     bytes->length += length;
