@@ -186,11 +186,17 @@ void job_release(struct job *job)
     weir_sampler_constrain(job->sampler, NULL, NULL, NULL); /* cannot fail: it takes nothing */
 }
 
+/* What is being closed already, because the budget was used up or somebody asked before, must not
+ * begin to be closed anew. */
 enum weir_status job_close_reasoning(struct job *job, struct weir_error *err)
 {
     const struct job_options *options = &job->options;
-    if (!job->text.is_reasoning || options->reasoning_closing == NULL)
+    const bool is_used_up = options->reasoning_budget >= 0 &&
+                            job->timings.tokens >= (uint32_t)options->reasoning_budget;
+    if (!job->text.is_reasoning || options->reasoning_closing == NULL || job->is_closing ||
+        is_used_up)
         return WEIR_OK;
+    job->is_closing = true;
     return weir_sampler_limit_reasoning(job->sampler, 0, options->reasoning_mark,
                                         options->reasoning_closing, err);
 }

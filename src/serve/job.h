@@ -36,6 +36,7 @@ struct job {
     uint64_t started_ns, read_ns; /* when it got its slot, and was read; 0: not yet */
     uint64_t said_ns;             /* when its last token came */
     int32_t last;                 /* token, which the session does not hold yet */
+    bool is_closing;              /* its reasoning, because somebody asked */
     struct weir_error err;
 };
 

@@ -46,17 +46,18 @@ static size_t longest_piece(const struct weir_tokenizer *tokenizer)
     return longest;
 }
 
-/* A step has room for all that generate, one of them with drafts, and for a part of a prompt. */
+/* A step has room for all that generate, few of them with drafts, and for a part of a prompt. */
 struct weir_engine_options scheduler_engine_options(const struct scheduler_options *options)
 {
     const bool has_drafts = options->speculator.kind != WEIR_DRAFT_NONE;
     const uint32_t drafts = has_drafts ? options->speculator.drafts_max : 0;
+    const uint32_t rounds = has_drafts ? COMPANY_ROWS : 1; /* rows of slots with drafts */
     struct weir_engine_options engine = options->engine;
     uint32_t rows = engine.step_rows_max > CUT_ROWS_MIN ? engine.step_rows_max : CUT_ROWS_MIN;
     if (engine.step_rows_max == 0)
         rows = ROWS_MAX;
     engine.sessions_max = options->slots;
-    engine.logits_rows_max = options->slots + drafts;
+    engine.logits_rows_max = options->slots > rounds ? options->slots : rounds;
     engine.step_rows_max = rows + engine.logits_rows_max;
     engine.rewind_max = has_drafts ? drafts + 1 : 0;
     engine.mtp = options->speculator.kind == WEIR_DRAFT_MTP;

@@ -4,6 +4,7 @@
 #define SERVE_SCHEDULER_ROOM_H
 
 #include "base/pool.h"
+#include "serve/company.h"
 #include "serve/figures.h"
 #include "serve/slots.h"
 
@@ -20,11 +21,12 @@ struct scheduler {
     struct weir_step_item *items; /* likewise: of a step */
     struct pool *picker;          /* for samplers; NULL: one thread is enough */
     int32_t message_begin;        /* the token that messages begin with; -1: there is none */
-    uint32_t turn;                /* the slot whose prompt goes on first */
-    uint32_t rows_max;            /* tokens of prompts in a step */
-    double row_ns;                /* that a token of a prompt took lately; 0: not known */
-    uint64_t begun;               /* jobs that got a slot */
-    bool has_warned;              /* of a cache that takes nothing */
+    struct company company;
+    uint32_t turn;     /* the slot whose prompt goes on first */
+    uint32_t rows_max; /* tokens of prompts in a step */
+    double row_ns;     /* that a token of a prompt took lately; 0: not known */
+    uint64_t begun;    /* jobs that got a slot */
+    bool has_warned;   /* of a cache that takes nothing */
 
     pthread_t thread;
     bool has_thread, has_lock, has_work, has_idle; /* for close */

@@ -13,20 +13,20 @@ static const double step_ns_aim = 5e8; /* within which a job can be cancelled */
 
 /* ---- what goes into a step ------------------------------------------------------------------- */
 
-/* Tokens of the reply: with drafts where the slot is alone. */
-static bool begin_round(struct scheduler *scheduler, struct slot *slot, bool is_alone)
+/* Tokens of the reply, up to `rows` with drafts. */
+static bool begin_round(struct scheduler *scheduler, struct slot *slot, uint32_t rows)
 {
     struct job *job = slot->job;
     struct weir_error err = {0};
-    slot->is_round = is_alone && slot->speculator != NULL;
+    const uint32_t left = job->options.tokens_max - job->timings.tokens;
+    slot->is_round = rows > 1 && slot->speculator != NULL;
     slot->tokens = &job->last;
     slot->rows = 1;
     if (!slot->is_round) {
         weir_session_unmark(slot->session);
         return true;
     }
-    if (weir_speculator_draft(slot->speculator, job->last,
-                              job->options.tokens_max - job->timings.tokens, &slot->tokens,
+    if (weir_speculator_draft(slot->speculator, job->last, left < rows ? left : rows, &slot->tokens,
                               &slot->rows, &err) == WEIR_OK)
         return true;
     running_fail(scheduler, slot, &err);
@@ -74,22 +74,38 @@ static uint32_t part_rows(const struct scheduler *scheduler, bool is_beside)
     return aim > CUT_ROWS_MIN ? (uint32_t)aim : CUT_ROWS_MIN;
 }
 
-/* Who generates is in each step; of prompts the one whose turn it is goes first. */
-static uint32_t gather(struct scheduler *scheduler)
+/* What goes into a step. */
+struct gathered {
+    uint32_t items;
+    uint32_t rounds; /* of them, those of slots that generate */
+    bool is_alone;   /* one slot has a job */
+};
+
+/* Who generates is in each step. With prompts beside them, steps are long and drafts few. */
+static void gather_rounds(struct scheduler *scheduler, struct gathered *gathered)
+{
+    uint32_t busy = 0, ready = 0;
+    for (uint32_t i = 0; i < scheduler->options.slots; i++) {
+        struct slot *slot = &scheduler->slots[i];
+        slot->rows = 0;
+        busy += slot->job != NULL;
+        ready += slot->phase == SLOT_REPLY && !slot->is_paused;
+    }
+    const uint32_t rows = busy == ready ? company_rows(&scheduler->company, ready) : 1;
+    gathered->is_alone = busy == 1;
+    for (uint32_t i = 0; i < scheduler->options.slots; i++) {
+        struct slot *slot = &scheduler->slots[i];
+        if (slot->phase == SLOT_REPLY && !slot->is_paused && begin_round(scheduler, slot, rows))
+            gathered->items = add_item(scheduler, slot, gathered->items);
+    }
+    gathered->rounds = gathered->items;
+}
+
+/* Of prompts, the one whose turn it is goes first. */
+static void gather_parts(struct scheduler *scheduler, struct gathered *gathered)
 {
     const uint32_t slots = scheduler->options.slots;
-    uint32_t count = 0, busy = 0, next = scheduler->turn;
-    for (uint32_t i = 0; i < slots; i++) {
-        scheduler->slots[i].rows = 0;
-        busy += scheduler->slots[i].job != NULL;
-    }
-    for (uint32_t i = 0; i < slots; i++) {
-        struct slot *slot = &scheduler->slots[i];
-        if (slot->phase == SLOT_REPLY && !slot->is_paused &&
-            begin_round(scheduler, slot, busy == 1))
-            count = add_item(scheduler, slot, count);
-    }
-    uint32_t rows = part_rows(scheduler, count > 0);
+    uint32_t rows = part_rows(scheduler, gathered->rounds > 0), next = scheduler->turn;
     for (uint32_t i = 0; i < slots; i++) {
         struct slot *slot = &scheduler->slots[(scheduler->turn + i) % slots];
         if (slot->phase != SLOT_PROMPT || !begin_part(scheduler, slot, rows))
@@ -97,10 +113,9 @@ static uint32_t gather(struct scheduler *scheduler)
         if (next == scheduler->turn)
             next = (slot->id + 1) % slots;
         rows -= slot->rows;
-        count = add_item(scheduler, slot, count);
+        gathered->items = add_item(scheduler, slot, gathered->items);
     }
     scheduler->turn = next;
-    return count;
 }
 
 /* ---- the step -------------------------------------------------------------------------------- */
@@ -174,29 +189,48 @@ static void count_step(struct scheduler *scheduler, uint64_t ns)
     pthread_mutex_unlock(&scheduler->lock);
 }
 
-bool turn_take(struct scheduler *scheduler)
+/* Hands each slot what it has of the step; returns the tokens of replies. */
+static uint32_t take_results(struct scheduler *scheduler, uint64_t alone_ns)
 {
-    struct weir_error err = {0};
-    const uint32_t count = gather(scheduler);
-    if (count == 0)
-        return false;
-    const uint64_t begin = clock_ns();
-    const enum weir_status status =
-        weir_engine_step(scheduler->engine, scheduler->items, count, &err);
-    const uint64_t ns = clock_ns() - begin;
-    if (status != WEIR_OK)
-        fail_slots(scheduler, status, &err);
-    else
-        count_step(scheduler, ns);
+    uint64_t before, after;
     picks_take(scheduler);
+    pthread_mutex_lock(&scheduler->lock);
+    before = scheduler->figures.tokens;
+    pthread_mutex_unlock(&scheduler->lock);
     for (uint32_t i = 0; i < scheduler->options.slots; i++) {
         struct slot *slot = &scheduler->slots[i];
         if (slot->rows == 0)
             continue;
         if (slot->phase == SLOT_REPLY)
-            running_take_round(scheduler, slot, count == 1 ? ns : 0);
+            running_take_round(scheduler, slot, alone_ns);
         else
             running_take_part(scheduler, slot);
     }
+    pthread_mutex_lock(&scheduler->lock);
+    after = scheduler->figures.tokens;
+    pthread_mutex_unlock(&scheduler->lock);
+    return (uint32_t)(after - before);
+}
+
+bool turn_take(struct scheduler *scheduler)
+{
+    struct weir_error err = {0};
+    struct gathered gathered = {.items = 0};
+    const uint64_t begin = clock_ns();
+    gather_rounds(scheduler, &gathered);
+    gather_parts(scheduler, &gathered);
+    if (gathered.items == 0)
+        return false;
+    const uint64_t step_begin = clock_ns();
+    const enum weir_status status =
+        weir_engine_step(scheduler->engine, scheduler->items, gathered.items, &err);
+    const uint64_t ns = clock_ns() - step_begin;
+    if (status != WEIR_OK)
+        fail_slots(scheduler, status, &err);
+    else
+        count_step(scheduler, ns);
+    const uint32_t tokens = take_results(scheduler, gathered.is_alone ? ns : 0);
+    if (gathered.rounds == gathered.items)
+        company_learn(&scheduler->company, gathered.rounds, tokens, clock_ns() - begin);
     return true;
 }
