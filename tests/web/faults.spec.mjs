@@ -147,6 +147,62 @@ test("without a clipboard, text is copied all the same", async ({ chat }) => {
   await expect(lastReply(chat).getByRole("button", { name: "Copied: the reply" })).toBeFocused();
 });
 
+// A conversation of these replies, by way of a file.
+async function show(page, replies) {
+  const messages = replies.map((content) => ({ role: "assistant", content, finish: "stop" }));
+  const conversations = [{ title: "imported", updated: 1, messages }];
+  const text = JSON.stringify({ format: "weir.conversations/1", conversations });
+  const [chooser] = await Promise.all([
+    page.waitForEvent("filechooser"),
+    page.getByRole("button", { name: "Import" }).click(),
+  ]);
+  const buffer = Buffer.from(text);
+  await chooser.setFiles({ name: "c.json", mimeType: "application/json", buffer });
+  await page.getByRole("button", { name: "imported", exact: true }).click();
+  await expect(page.locator("article.assistant")).toHaveCount(replies.length);
+}
+
+test("text that takes a parser long is drawn in time", async ({ chat }) => {
+  const long = (piece) => `${piece.repeat(20_000 / piece.length)}\n\nits end`;
+  const nested = Array.from({ length: 150 }, (_, depth) => `${" ".repeat(2 * depth)}- a`);
+  const texts = ["_a_b", "*a ", "**a *b ", "[", "![[", "[a](", "<", "<!--", ">", "- ", "1. a\n"];
+  const began = Date.now();
+  await show(chat, [...texts.map(long), nested.join("\n")]);
+  // Without bounds, single ones of them take seconds.
+  expect(Date.now() - began).toBeLessThan(20_000);
+  const ends = chat.locator("article", { hasText: "its end" });
+  await expect(ends).toHaveCount(texts.length);
+});
+
+test("random text is drawn, with each of its words", async ({ chat }) => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+  let state = seed;
+  const random = (count) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * count);
+  };
+  const marks = [..."*_`~#>-+|![](){}<>&;:\\\"'=\n\n\t  1."].concat([
+    "```",
+    "    ",
+    "]: ",
+    "<b>",
+    "&lt;",
+  ]);
+  const texts = Array.from({ length: 60 }, () => {
+    const pieces = Array.from({ length: 200 }, () => marks[random(marks.length)]);
+    return `${pieces.join("")} word${random(1e6)}z`;
+  });
+  await show(chat, texts);
+  const shown = await chat.locator("article.assistant").allTextContents();
+  texts.forEach((text, index) => {
+    const word = text.match(/word\d+z$/)[0];
+    const isAddress = new RegExp(`\\]: *\\S*${word}$|\\[[^\\]]*\\]:\\s*\\S*\\s*${word}$`).test(
+      text,
+    );
+    if (!isAddress) expect(shown[index], `seed ${seed}: ${JSON.stringify(text)}`).toContain(word);
+  });
+});
+
 test("text that nests without end is shown", async ({ chat }) => {
   await say(chat, "mock:nested");
   await settled(chat);

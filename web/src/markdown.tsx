@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Markdown as elements. The text is a model's, and a model says what it was told to: nothing of it
 // becomes markup but what stands here, HTML stays text, and nothing is loaded.
-import { Lexer, type Token, type Tokens } from "marked";
+import { Lexer, type Token, type Tokens, type TokensList } from "marked";
 import { type ComponentChildren, Fragment } from "preact";
+import { useRef } from "preact/hooks";
 import { CodeBlock } from "./code_block";
 import { memo } from "./memo";
 
 const lengthMax = 200_000; // characters; more is shown as it is
-const depthMax = 24; // lists in quotes in lists...; deeper is shown as it is
+const inlineMax = 5_000; // characters of a paragraph
+const depthMax = 24; // lists in quotes in lists...
 
 // Of links. What has no scheme would lead to a page of this server, or to another by "//".
 const schemes = ["http:", "https:", "mailto:"];
@@ -167,17 +169,67 @@ interface BlockProps {
 }
 const Block = memo(({ token }: BlockProps) => draw(token, 0), ["raw", "context"]);
 
-function lex(text: string): Token[] | null {
-  if (text.length > lengthMax) return null;
-  try {
-    return new Lexer({ gfm: true, breaks: false }).lex(text);
-  } catch {
-    return null; // nested too deeply for the lexer
+function plain(text: string): Token {
+  return { type: "text", raw: text, text, escaped: false };
+}
+
+// Inline marks take time by the square of their text, quotes in quotes by that of their depth: what
+// goes beyond stays as it is written.
+class BoundedLexer extends Lexer {
+  private depth = 0;
+
+  override blockTokens(source: string, tokens: Token[] = [], isClipped = false): TokensList {
+    if (this.depth >= depthMax) tokens.push(plain(source));
+    else {
+      this.depth++;
+      super.blockTokens(source, tokens, isClipped);
+      this.depth--;
+    }
+    return tokens as TokensList;
+  }
+
+  override inlineTokens(source: string, tokens: Token[] = []): Token[] {
+    if (source.length <= inlineMax) return super.inlineTokens(source, tokens);
+    tokens.push(plain(source));
+    return tokens;
   }
 }
 
-export const Markdown = memo(({ text }: { text: string }) => {
+function lex(text: string): Token[] | null {
+  if (text.length > lengthMax) return null;
+  try {
+    return new BoundedLexer({ gfm: true, breaks: false }).lex(text);
+  } catch {
+    return null; // marks within marks, too deep for the lexer
+  }
+}
+
+interface Lexed {
+  text: string;
+  tokens: Token[] | null;
+  ms: number; // that it took
+  at: number; // when it was done
+}
+
+// A text that grows is read anew no more often than leaves nine tenths of the time for the rest.
+function useTokens(text: string, isGrowing: boolean): Token[] | null {
+  const kept = useRef<Lexed | null>(null);
+  const now = performance.now();
+  const last = kept.current;
+  if (last && (last.text === text || (isGrowing && now - last.at < last.ms * 9)))
+    return last.tokens;
   const tokens = lex(text);
+  const at = performance.now();
+  kept.current = { text, tokens, ms: at - now, at };
+  return tokens;
+}
+
+export const Markdown = memo(({ text, isGrowing }: { text: string; isGrowing: boolean }) => (
+  <Document text={text} isGrowing={isGrowing} />
+));
+
+function Document({ text, isGrowing }: { text: string; isGrowing: boolean }) {
+  const tokens = useTokens(text, isGrowing);
   if (tokens === null) return <pre class="plain">{text}</pre>;
   const context = tokens.filter(({ type }) => type === "def").length;
   return (
@@ -187,4 +239,4 @@ export const Markdown = memo(({ text }: { text: string }) => {
       ))}
     </div>
   );
-});
+}

@@ -145,7 +145,7 @@ function AssistantView(props: MessageProps & { message: AssistantMessage }) {
   return (
     <>
       <ReasoningView message={message} isRunning={isRunning} />
-      <Markdown text={message.content} />
+      <Markdown text={message.content} isGrowing={isRunning} />
       {isRunning && isEmpty && <p class="waiting pulse">Reading the prompt{"\u2026"}</p>}
       {message.calls.length > 0 && (
         <CallsView message={message} chat={chat} wantsResults={props.wantsResults && !isBusy} />
