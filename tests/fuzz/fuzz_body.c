@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Fuzzes the bodies of requests to the server: a byte that chooses the endpoint, a body. Options that
- * are read are within their ranges, and what is translated for chats is JSON. */
+ * Fuzzes the bodies of requests to the server: a byte that chooses the endpoint, a body. Options
+ * that are read are within their ranges, and what is translated for chats is JSON. */
 #include "fuzz/fuzz.h"
 
 #include <math.h>
