@@ -179,6 +179,7 @@ static void native_whole(struct response *response, struct bytes *out)
 
 const struct form form_native = {
     .shape = SHAPE_OPENAI,
+    .tells_tokens = true,
     .progress = native_progress,
     .text = native_text,
     .over = native_over,

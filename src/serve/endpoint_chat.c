@@ -36,11 +36,41 @@ static enum weir_status get_body(const struct chat_api *api, struct http_exchang
     return status;
 }
 
-static enum weir_status render(const struct server *server, struct json_text body,
+/* The request with the member that makes a last message of the assistant one that is complete. */
+static void complete_last(struct bytes *out, const struct json *root)
+{
+    static const char *const others[] = {"add_generation_prompt", NULL};
+    put_open(out, NULL, '{');
+    translate_rest(out, root, others);
+    put_bool(out, others[0], true);
+    put_close(out, '}');
+}
+
+/* True if the server takes a last message of the assistant as complete, and the request says
+ * nothing else. */
+static bool is_completed(const struct server *server, const struct json *root)
+{
+    return server->options.no_prefill_assistant && root->kind == JSON_OBJECT &&
+           request_member(root, "add_generation_prompt") == NULL &&
+           request_member(root, "continue_final_message") == NULL;
+}
+
+static enum weir_status render(const struct server *server, const struct json *root,
                                struct weir_prompt **out, struct weir_error *err)
 {
-    return weir_template_render_request(server->options.chat_template, out, body.bytes, body.length,
-                                        &server->options.request, err);
+    struct json_text body = root->source;
+    struct bytes own = {0};
+    enum weir_status status;
+    if (is_completed(server, root)) {
+        complete_last(&own, root);
+        body = (struct json_text){own.data, own.length};
+    }
+    TRY(bytes_check(&own, err));
+    TRY(weir_template_render_request(server->options.chat_template, out, body.bytes, body.length,
+                                     &server->options.request, err));
+out:
+    bytes_release(&own);
+    return status;
 }
 
 /* The prompt's tokens, as far as they are known as they were generated, and its text. */
@@ -81,7 +111,7 @@ static enum weir_status fill(struct generation *generation, struct server *serve
     if (api != &chat_api) // parts of them are told apart, never by marks in a text
         request->reasoning_format = WEIR_REASONING_APART;
     generation_set_salt(generation, exchange);
-    TRY(render(server, body, &prompt, err));
+    TRY(render(server, request->root, &prompt, err));
     options.tools = weir_prompt_tools(prompt, &options.tools_length);
     options.in_reasoning = weir_prompt_in_reasoning(prompt);
     generation_set_chat(generation, &options, prompt);
@@ -180,24 +210,26 @@ void serve_responses_tokens(struct server *server, struct http_exchange *exchang
 void serve_apply_template(struct server *server, struct http_exchange *exchange)
 {
     const struct span span = http_body(exchange);
+    struct json_document *document = NULL;
     struct weir_prompt *prompt = NULL;
     struct weir_error err = {0};
     struct bytes body = {0};
+    enum weir_status status;
+    size_t length;
     if (!has_template(server, &chat_api, exchange))
         return;
-    const enum weir_status status =
-        render(server, (struct json_text){(const char *)span.data, span.length}, &prompt, &err);
-    if (status != WEIR_OK) {
-        refuse_status(exchange, SHAPE_OPENAI, status, &err);
-        return;
-    }
-    size_t length;
+    TRY(translate_open(&document, (const char *)span.data, span.length, &err));
+    TRY(render(server, json_root(document), &prompt, &err));
     const char *text = weir_prompt_text(prompt, &length);
     put_open(&body, NULL, '{');
     put_string(&body, "prompt", text, length);
     put_close(&body, '}');
-    weir_prompt_close(prompt);
     reply_json(exchange, 200, &body);
+out:
+    if (status != WEIR_OK)
+        refuse_status(exchange, SHAPE_OPENAI, status, &err);
+    weir_prompt_close(prompt);
+    json_close(document);
 }
 
 static enum weir_status read_control(struct json_text *id, const struct json *root,

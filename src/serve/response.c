@@ -108,7 +108,8 @@ static void put_token(struct bytes *out, const struct weir_tokenizer *tokenizer,
 static void add_token(struct response *response, struct choice *choice,
                       const struct job_event *event)
 {
-    put_integer(&choice->tokens, NULL, event->id);
+    if (response->form->tells_tokens)
+        put_integer(&choice->tokens, NULL, event->id);
     if (!response->request->wants_logprobs)
         return;
     put_token(&choice->logprobs, response->tokenizer, event->id, event->logprob);

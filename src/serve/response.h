@@ -62,6 +62,7 @@ struct response {
 struct form {
     enum api_shape shape;
     bool begins_late; /* with what is known of the prompt, not when the job has its slot */
+    bool tells_tokens; /* by their ids */
     bool keeps_items; /* choice->items, which the stream's functions write, are the whole */
     void (*begin)(struct response *response, struct choice *choice);
     void (*progress)(struct response *response, struct choice *choice);
