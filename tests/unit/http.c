@@ -391,3 +391,54 @@ TEST(http_open_without_memory)
     host.options.prefix = "/api";
     alloc_test(open_scenario, &host);
 }
+
+/* ---- without memory -------------------------------------------------------------------------- */
+
+/* Asks, and reads up to the end of the connection. Takes no memory itself. */
+static void ask_raw(uint16_t port, const char *request, char *answer, size_t size)
+{
+    struct http_client client;
+    size_t length = 0;
+    ssize_t more = 1;
+    http_client_open(&client, port);
+    http_client_send(&client, request, strlen(request)); /* may be closed already */
+    while (more > 0 && length < size - 1) {
+        more = recv(client.fd, answer + length, size - 1 - length, 0);
+        length += more > 0 ? (size_t)more : 0;
+    }
+    answer[length] = 0;
+    http_client_close(&client);
+}
+
+/* A request that there is no memory for ends with an error, or its connection does; the server goes
+ * on. */
+static void request_scenario(void *argument)
+{
+    struct http_host host;
+    struct weir_error err = {0};
+    char answer[2048];
+    http_host_init(&host);
+    if (http_open(&host.server, &host.options, &err) != WEIR_OK) {
+        CHECK(alloc_failed());
+        return;
+    }
+    ask_raw(http_port(host.server), argument, answer, sizeof answer);
+    const bool is_fine = strncmp(answer, "HTTP/1.1 200 ", 13) == 0;
+    CHECK(is_fine || alloc_failed());
+    CHECK(is_fine || answer[0] == 0 || strncmp(answer, "HTTP/1.1 500 ", 13) == 0);
+    if (alloc_failed()) {
+        ask_raw(http_port(host.server), argument, answer, sizeof answer);
+        CHECK(strncmp(answer, "HTTP/1.1 200 ", 13) == 0);
+    }
+    http_host_close(&host);
+}
+
+TEST(http_requests_without_memory)
+{
+    static char requests[][128] = {
+        "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+        "GET /stream?n=2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
+        alloc_test(request_scenario, requests[i]);
+}
