@@ -174,25 +174,36 @@ TEST(http_stream_comes_piece_by_piece)
     http_host_close(&host);
 }
 
-/* The head comes before there is a first piece. */
-TEST(http_stream_head_comes_at_once)
+/* Until the head of a stream without pieces is there. */
+static uint64_t head_ms(const struct http_host *host)
 {
-    struct http_host host;
     struct http_client client;
     char line[256];
-    http_host_init(&host);
-    http_host_open(&host);
-    http_client_open(&client, host.port);
+    http_client_open(&client, host->port);
     const uint64_t start = clock_ns();
     http_client_say(&client, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
     do
         CHECK(http_client_line(&client, line, sizeof line));
     while (line[0] != 0);
     const uint64_t ms = (clock_ns() - start) / 1000000;
-    if (ms >= 150) /* Linux holds back what is marked as more to come for 200 ms */
-        test_fail(__FILE__, __LINE__, "the head took %llu ms", (unsigned long long)ms);
     http_client_close(&client);
-    http_host_wait(&host.closed, 1);
+    return ms;
+}
+
+/* The head comes before there is a first piece. Linux holds back for 200 ms what is marked as more
+ * to come; a busy machine is slow now and then. */
+TEST(http_stream_head_comes_at_once)
+{
+    struct http_host host;
+    uint64_t best = UINT64_MAX;
+    http_host_init(&host);
+    http_host_open(&host);
+    for (unsigned i = 0; i < 5 && best >= 150; i++) {
+        const uint64_t ms = head_ms(&host);
+        best = ms < best ? ms : best;
+        http_host_wait(&host.closed, i + 1);
+    }
+    CHECK(best < 150);
     http_host_close(&host);
 }
 
