@@ -58,7 +58,7 @@ static void play(struct response *response, struct choice *choice, const struct 
         event = (struct job_event){
             .kind = JOB_TEXT,
             .slot = 1,
-            .id = (int32_t)(rng_bits(script->seed, 3, number++) % 2000),
+            .id = (int32_t)(rng_bits(script->seed, 3, number) % 2000),
             .logprob = -0.25f * (float)number,
             .likeliest = likeliest,
             .likeliest_count = 2,
@@ -68,6 +68,7 @@ static void play(struct response *response, struct choice *choice, const struct 
         };
         response_take(response, choice, &event, out);
         at += length;
+        number++;
     }
     event = (struct job_event){.kind = JOB_END,
                                .slot = 1,

@@ -14,8 +14,8 @@ enum { CASES = 600, BYTES_MAX = 4096 };
 static const char *const requests[] = {
     "GET /echo?q=1 HTTP/1.1\r\nHost: a\r\nX-Test: b\r\n\r\n",
     "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
-    "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    "5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\nTrailer: x\r\n\r\n",
+    ("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\nTrailer: x\r\n\r\n"),
     "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok",
     "OPTIONS /echo HTTP/1.1\r\nHost: a\r\nOrigin: http://a.b\r\n\r\n",
     "HEAD /open HTTP/1.0\r\nAuthorization: Bearer k1\r\nConnection: keep-alive\r\n\r\n",
