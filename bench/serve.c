@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * Tokens a second of the scheduler by slots, all of them generating:
- *     bench-serve MODEL [DRAFTS [SLOTS...]]
- * Prints for each number of slots the tokens a second of all, the share of the time that is not the
- * engine's steps (sampling, texts, events), and the share of drafts that were accepted. */
+ *     bench-serve MODEL [DRAFTS [THREADS [SLOTS...]]]
+ * Prints for each number of slots the tokens a second of all, and of processor time (with one
+ * thread also of use where others work on the machine), the share of the time that is not the
+ * engine's steps (sampling, texts, events), and how many drafts were accepted. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/rng.h"
@@ -17,6 +19,13 @@ static void die(const char *what, const struct weir_error *err)
 {
     fprintf(stderr, "%s: %s\n", what, err->text);
     exit(1);
+}
+
+static double processor_seconds(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
 static struct job *start(struct scheduler *scheduler, uint32_t number)
@@ -60,22 +69,25 @@ static void measure(struct scheduler *scheduler, uint32_t slots)
     for (uint32_t i = slots; i-- > 0;)
         hear(jobs[i], WARM);
     const uint64_t begin = clock_ns();
+    const double used_before = processor_seconds();
     scheduler_figures(scheduler, &before);
     hear(jobs[0], TOKENS);
     const double seconds = (double)(clock_ns() - begin) / 1e9;
+    const double used = processor_seconds() - used_before;
     scheduler_figures(scheduler, &after);
     for (uint32_t i = 0; i < slots; i++)
         job_close(jobs[i]);
     const double steps = (double)(after.step_ns - before.step_ns) / 1e9;
     const double tokens = (double)(after.tokens - before.tokens);
-    printf("%5u  %8.1f tok/s  %5.2f %% beside steps  %6.2f ms a step  %llu of %llu drafts\n", slots,
-           tokens / seconds, 100 * (1 - steps / seconds),
+    printf("%5u  %8.1f tok/s  %8.1f of processor time  %5.2f %% beside steps  %6.2f ms a step  "
+           "%llu of %llu drafts\n",
+           slots, tokens / seconds, tokens / used, 100 * (1 - steps / seconds),
            1e3 * steps / (double)(after.steps - before.steps), (unsigned long long)after.accepted,
            (unsigned long long)after.drafts);
 }
 
 static void run(struct weir_model *model, const struct weir_tokenizer *tokenizer,
-                enum weir_draft_kind drafts, uint32_t slots)
+                enum weir_draft_kind drafts, uint32_t threads, uint32_t slots)
 {
     struct scheduler_options options = {
         .model = model,
@@ -89,6 +101,7 @@ static void run(struct weir_model *model, const struct weir_tokenizer *tokenizer
     weir_engine_options_init(&options.engine);
     weir_speculator_options_init(&options.speculator);
     options.engine.context = 1024;
+    options.engine.threads = threads;
     options.speculator.kind = drafts;
     if (scheduler_open(&scheduler, &options, &err) != WEIR_OK)
         die("scheduler", &err);
@@ -104,7 +117,7 @@ int main(int argc, char **argv)
     struct weir_tokenizer *tokenizer;
     struct weir_error err = {0};
     if (argc < 2) {
-        fprintf(stderr, "usage: bench-serve MODEL [none|mtp|ngram [SLOTS...]]\n");
+        fprintf(stderr, "usage: bench-serve MODEL [none|mtp|ngram [THREADS [SLOTS...]]]\n");
         return 2;
     }
     const char *kind = argc > 2 ? argv[2] : "none";
@@ -114,13 +127,14 @@ int main(int argc, char **argv)
     if (weir_model_open(&model, argv[1], NULL, &err) != WEIR_OK ||
         weir_tokenizer_open(&tokenizer, model, &err) != WEIR_OK)
         die(argv[1], &err);
-    for (int i = 3; i < argc; i++) {
+    const uint32_t threads = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
+    for (int i = 4; i < argc; i++) {
         const long slots = strtol(argv[i], NULL, 10);
         if (slots >= 1 && slots <= SLOTS_MAX)
-            run(model, tokenizer, drafts, (uint32_t)slots);
+            run(model, tokenizer, drafts, threads, (uint32_t)slots);
     }
-    for (size_t i = 0; argc <= 3 && i < sizeof usual / sizeof usual[0]; i++)
-        run(model, tokenizer, drafts, usual[i]);
+    for (size_t i = 0; argc <= 4 && i < sizeof usual / sizeof usual[0]; i++)
+        run(model, tokenizer, drafts, threads, usual[i]);
     weir_tokenizer_close(tokenizer);
     weir_model_close(model);
     return 0;

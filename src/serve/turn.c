@@ -162,7 +162,7 @@ static void fail_slots(struct scheduler *scheduler, enum weir_status status,
 static void count_step(struct scheduler *scheduler, uint64_t ns)
 {
     const double share = 0.25; /* of the newest step in the mean */
-    struct weir_traffic traffic = {{0}};
+    struct weir_traffic traffic = {.read = {0}};
     uint32_t rows = 0, parts = 0, busy = 0;
     weir_engine_step_traffic(scheduler->engine, &traffic);
     for (uint32_t i = 0; i < scheduler->options.slots; i++) {
