@@ -22,6 +22,7 @@ struct scheduler {
     struct pool *picker;          /* for samplers; NULL: one thread is enough */
     int32_t message_begin;        /* the token that messages begin with; -1: there is none */
     struct company company;
+    uint32_t round;    /* the slot that generates first */
     uint32_t turn;     /* the slot whose prompt goes on first */
     uint32_t rows_max; /* tokens of prompts in a step */
     double row_ns;     /* that a token of a prompt took lately; 0: not known */

@@ -78,25 +78,38 @@ static uint32_t part_rows(const struct scheduler *scheduler, bool is_beside)
 struct gathered {
     uint32_t items;
     uint32_t rounds; /* of them, those of slots that generate */
+    uint32_t ready;  /* slots that do */
     bool is_alone;   /* one slot has a job */
+    bool is_choice;  /* nobody has a job but these: they share the step as they like */
 };
 
-/* Who generates is in each step. With prompts beside them, steps are long and drafts few. */
+static bool is_ready(const struct slot *slot)
+{
+    return slot->phase == SLOT_REPLY && !slot->is_paused;
+}
+
+/* Those that generate, so many of them in turn. With prompts beside them there are no drafts. */
 static void gather_rounds(struct scheduler *scheduler, struct gathered *gathered)
 {
-    uint32_t busy = 0, ready = 0;
-    for (uint32_t i = 0; i < scheduler->options.slots; i++) {
+    const uint32_t slots = scheduler->options.slots, first = scheduler->round;
+    uint32_t busy = 0;
+    for (uint32_t i = 0; i < slots; i++) {
         struct slot *slot = &scheduler->slots[i];
         slot->rows = 0;
         busy += slot->job != NULL;
-        ready += slot->phase == SLOT_REPLY && !slot->is_paused;
+        gathered->ready += is_ready(slot);
     }
-    const uint32_t rows = busy == ready ? company_rows(&scheduler->company, ready) : 1;
+    struct company_way way = company_choose(&scheduler->company, gathered->ready);
+    gathered->is_choice = busy == gathered->ready;
+    if (!gathered->is_choice)
+        way = (struct company_way){gathered->ready, 1};
     gathered->is_alone = busy == 1;
-    for (uint32_t i = 0; i < scheduler->options.slots; i++) {
-        struct slot *slot = &scheduler->slots[i];
-        if (slot->phase == SLOT_REPLY && !slot->is_paused && begin_round(scheduler, slot, rows))
-            gathered->items = add_item(scheduler, slot, gathered->items);
+    for (uint32_t i = 0; i < slots && gathered->items < way.slots; i++) {
+        struct slot *slot = &scheduler->slots[(first + i) % slots];
+        if (!is_ready(slot) || !begin_round(scheduler, slot, way.rows))
+            continue;
+        gathered->items = add_item(scheduler, slot, gathered->items);
+        scheduler->round = (slot->id + 1) % slots;
     }
     gathered->rounds = gathered->items;
 }
@@ -230,7 +243,7 @@ bool turn_take(struct scheduler *scheduler)
     else
         count_step(scheduler, ns);
     const uint32_t tokens = take_results(scheduler, gathered.is_alone ? ns : 0);
-    if (gathered.rounds == gathered.items)
-        company_learn(&scheduler->company, gathered.rounds, tokens, clock_ns() - begin);
+    if (gathered.is_choice)
+        company_learn(&scheduler->company, gathered.ready, tokens, clock_ns() - begin);
     return true;
 }

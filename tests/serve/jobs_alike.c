@@ -161,6 +161,11 @@ TEST(serve_alike_three_slots)
     run_trial(2, "cpu", 3, WEIR_DRAFT_NONE, 120);
 }
 
+TEST(serve_alike_ten_slots)
+{
+    run_trial(6, "cpu", 10, WEIR_DRAFT_NONE, 100);
+}
+
 TEST(serve_alike_mtp)
 {
     run_trial(3, "cpu", 2, WEIR_DRAFT_MTP, 100);
