@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * How several slots that generate share a step: all of them with a row each, or in another way:
- * few of them with drafts, many in groups. By the tokens a second that both ways gave lately with so
- * many slots. A function of numbers alone. */
+ * few of them with drafts, many in groups. Decided by the tokens a second that both ways gave
+ * lately with so many slots. A function of numbers alone. */
 #ifndef SERVE_COMPANY_H
 #define SERVE_COMPANY_H
 
