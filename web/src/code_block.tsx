@@ -3,11 +3,12 @@
 import { CopyButton } from "./copy_button";
 
 export function CodeBlock({ text, language }: { text: string; language: string }) {
-  const name = language.trim().split(/\s/, 1)[0] ?? "";
+  const info = language.trim(); // all that stands behind the fence: nothing that was said is lost
+  const name = info.split(/\s/, 1)[0] ?? "";
   return (
     <figure class="code">
       <figcaption>
-        <span>{name || "text"}</span>
+        <span>{info || "text"}</span>
         <CopyButton text={text} what={name ? `${name} code` : "code"} />
       </figcaption>
       <pre tabIndex={0}>
