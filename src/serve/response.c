@@ -266,7 +266,7 @@ static void put_rate(struct bytes *out, const char *const names[4], uint32_t tok
     put_integer(out, names[0], tokens);
     put_number(out, names[1], ms(ns));
     put_number(out, names[2], ms(ns) / tokens);
-    put_number(out, names[3], 1000 * tokens / ms(ns));
+    put_number(out, names[3], 1000.0 * tokens / ms(ns));
 }
 
 void put_timings(struct bytes *out, const char *key, const struct job_timings *timings)

@@ -26,7 +26,7 @@ struct choice {
     struct message said;      /* so far */
     struct bytes logprobs;    /* elements of a list: of all tokens, or not told in the stream yet */
     struct bytes tokens;      /* ids, likewise */
-    const char *prompt;       /* its text, for forms that tell it; owned; NULL: none */
+    const char *prompt;       /* its text, for forms that tell it; borrowed */
     size_t prompt_length;
     uint32_t slot;
     bool in_reasoning;         /* nothing else was said yet */
@@ -58,20 +58,22 @@ struct response {
     struct weir_error err; /* its text */
 };
 
-/* How an API tells an answer. What is NULL is not told. */
+/* How an API tells an answer. All functions but the last write the stream, to response->out; what
+ * is NULL is not told. */
 struct form {
-    enum api_shape shape;
-    bool begins_late; /* with what is known of the prompt, not when the job has its slot */
-    bool tells_tokens; /* by their ids */
-    bool keeps_items; /* choice->items, which the stream's functions write, are the whole */
+    enum api_shape shape; /* of errors */
+    bool begins_late;     /* with what is known of the prompt, not when the job has its slot */
+    bool tells_tokens;    /* by their ids */
+    bool keeps_items;     /* choice->items, which the stream's functions write, are the whole */
     void (*begin)(struct response *response, struct choice *choice);
-    void (*progress)(struct response *response, struct choice *choice);
-    /* Text of a choice that is not taken apart, with what its tokens are. */
+    void (*progress)(struct response *response, struct choice *choice); /* of the prompt */
+    /* Text of a choice that is not taken apart. Of choice->logprobs and tokens it tells what is
+     * there, and clears them. */
     void (*text)(struct response *response, struct choice *choice, const char *text, size_t length);
     void (*said)(struct response *response, struct choice *choice,
-                 const struct weir_reply_event *event);
+                 const struct weir_reply_event *event); /* of one that is: before choice->said */
     void (*over)(struct response *response, struct choice *choice);
-    void (*end)(struct response *response);
+    void (*end)(struct response *response); /* all choices are over */
     void (*whole)(struct response *response, struct bytes *out);
     const char *ping; /* what is sent in silence */
 };

@@ -277,6 +277,20 @@ TEST(served_nothing_is_said_if_nothing_is_asked_for)
     served_close(&served);
 }
 
+/* Its vocabulary has none of the marks. */
+TEST(served_infill_needs_a_model_that_knows_it)
+{
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    struct http_response response =
+        served_post(&served, "/infill", "{\"input_prefix\":\"a\",\"input_suffix\":\"b\"}", 400);
+    CHECK(strstr(response.body.data, "Infill is not supported by this model: no <|fim_prefix|>") !=
+          NULL);
+    http_response_release(&response);
+    served_close(&served);
+}
+
 /* ---- reasoning ------------------------------------------------------------------------------- */
 
 static const char thoughtful[] =
@@ -373,4 +387,23 @@ TEST(served_files_of_slots_stay_in_their_folder)
     save(&served, "\"inside\"", 200);
     CHECK_INT(access(test_scratch("inside"), F_OK), 0);
     served_close(&served);
+}
+
+/* ---- the page -------------------------------------------------------------------------------- */
+
+TEST(served_page_has_a_policy_and_needs_no_key)
+{
+    struct served served;
+    for (int i = 0; i < 2; i++) {
+        served_init(&served);
+        served.options.page = i == 0;
+        served_open(&served);
+        struct http_response response = served_ask(&served, "GET", "/", "", NULL);
+        CHECK_INT(response.status, i == 0 ? 200 : 404);
+        const char *policy = http_response_header(&response, "Content-Security-Policy");
+        CHECK((policy != NULL) == (i == 0));
+        CHECK(i == 1 || strstr(policy, "default-src 'none'") != NULL);
+        http_response_release(&response);
+        served_close(&served);
+    }
 }

@@ -228,17 +228,37 @@ static void copy(char *out, size_t size, const struct json *text)
     snprintf(out, size, "%.*s", (int)text->text.length, text->text.bytes);
 }
 
+/* Of metrics, the lines that name and explain them, in their order. */
+static void compare_lines(struct shapes *shapes, struct json_text expected, const char *got)
+{
+    char line[256];
+    for (size_t at = 0; at < expected.length;) {
+        const char *end = memchr(expected.bytes + at, '\n', expected.length - at);
+        const size_t length =
+            end == NULL ? expected.length - at : (size_t)(end - expected.bytes) - at;
+        snprintf(line, sizeof line, "%.*s\n", (int)length, expected.bytes + at);
+        const char *found = line[0] == '#' ? strstr(got, line) : got;
+        if (found == NULL)
+            shapes_report(shapes, line, "not there");
+        got = found == NULL ? got : found;
+        at += length + 1;
+    }
+}
+
 static void compare_bodies(struct shapes *shapes, const struct json *expected,
                            const struct http_response *got)
 {
     const struct json *json = json_get(expected, "json"), *sse = json_get(expected, "sse");
+    const struct json *text = json_get(expected, "text");
     struct json_document *document = NULL;
     struct weir_error err = {0};
     if (sse != NULL) {
-        char *text = mem_copy_text(sse->text.bytes, sse->text.length, NULL);
-        compare_streams(shapes, text, got->body.data);
-        mem_free(text);
+        char *stream = mem_copy_text(sse->text.bytes, sse->text.length, NULL);
+        compare_streams(shapes, stream, got->body.data);
+        mem_free(stream);
     }
+    if (text != NULL && text->text.length > 0)
+        compare_lines(shapes, text->text, got->body.data);
     if (json == NULL)
         return;
     CHECK_OK(json_open(&document, got->body.data, got->body.length, shapes->capture, &err), &err);
