@@ -135,6 +135,47 @@ TEST(served_a_client_that_is_gone_frees_its_slot)
     served_close(&served);
 }
 
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+static void *open_in_thread(void *user)
+{
+    struct served *served = user;
+    server_open(&served->server, &served->options, NULL);
+    return NULL;
+}
+
+/* From the moment that somebody listens there is an answer: not yet, and then yes. */
+TEST(served_while_it_loads_it_says_so)
+{
+    struct served served;
+    pthread_t thread;
+    char path[256];
+    unsigned status = 0;
+    snprintf(path, sizeof path, "%s", test_scratch("loading.sock"));
+    served_init(&served);
+    served.options.http.host = path;
+    served_load(&served);
+    CHECK_INT(pthread_create(&thread, NULL, open_in_thread, &served), 0);
+    while (access(path, F_OK) != 0)
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); // it is bound before it listens
+    while (status != 200) {
+        struct http_client client;
+        struct http_response response;
+        http_client_open_path(&client, path);
+        http_client_say(&client, "GET /health HTTP/1.1\r\nHost: t\r\n\r\n");
+        CHECK(http_client_read(&client, &response, "GET"));
+        status = response.status;
+        CHECK(status == 200 || status == 503);
+        CHECK(status == 200 || strstr(response.body.data, "\"message\":\"Loading model\"") != NULL);
+        http_response_release(&response);
+        http_client_close(&client);
+    }
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    CHECK(served.server != NULL);
+    served_close(&served);
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 TEST(served_what_runs_is_told_that_the_server_ends)

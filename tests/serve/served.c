@@ -46,7 +46,7 @@ void served_init(struct served *served)
     weir_sampler_options_init(&options->sampler);
 }
 
-void served_open(struct served *served)
+void served_load(struct served *served)
 {
     struct weir_error err = {0};
     CHECK_OK(weir_model_open(&served->model, MODEL, NULL, &err), &err);
@@ -55,6 +55,12 @@ void served_open(struct served *served)
     served->options.scheduler.model = served->model;
     served->options.scheduler.tokenizer = served->tokenizer;
     served->options.chat_template = served->chat_template;
+}
+
+void served_open(struct served *served)
+{
+    struct weir_error err = {0};
+    served_load(served);
     CHECK_OK(server_open(&served->server, &served->options, &err), &err);
     served->port = server_port(served->server);
 }

@@ -18,6 +18,8 @@ struct served {
 /* Two slots of 640 tokens, the reference backend, a key "k1", all endpoints on. */
 void served_init(struct served *served);
 void served_open(struct served *served);
+/* Its first half: all but the server itself. */
+void served_load(struct served *served);
 void served_close(struct served *served);
 
 /* A request with the key on a connection of its own; a body of NULL: none. `headers` are further
