@@ -69,8 +69,8 @@ struct schema {
     struct rules_builder builder;
     struct schema_part *parts;
     uint64_t parts_count, parts_capacity;
-    uint64_t parts_done;  /* those that are filled */
-    uint64_t items_count; /* of the lists of all parts */
+    uint64_t parts_done;                                /* those that are filled */
+    uint64_t items_count;                               /* of the lists of all parts */
     uint32_t space, character, string, number, integer; /* rules for all */
     struct schema_level levels[SCHEMA_LEVELS + 1];      /* of JSON alone the first is for all */
     uint32_t escapes;         /* schema_string.c; RULES_NONE: not made yet */
