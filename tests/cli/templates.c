@@ -105,12 +105,15 @@ TEST(cli_template_prints_the_prompt_of_a_clients_request)
         const char *flags[4], *expected;
     } cases[] = {
         {{NULL}, "system False  2"},
-        {{"--reasoning", "on"}, "system True  2"},
+        {{"--reasoning", "on"}, "system False  2"}, /* the request says it */
         {{"--reasoning-preserve"}, "system False True 2"},
         {{"--chat-template-kwargs", "{\"x\": 3, \"preserve_thinking\": 4}"}, "system False 4 2"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         check_printed(render_client(cases[i].flags, chat), cases[i].expected);
+    check_printed(render_client(cases[1].flags, "{\"messages\": [{\"role\": \"user\","
+                                                "\"content\": \"a\"}]}"),
+                  "user True  ");
     check_printed(run_program(&(struct program_call){
                       .words = {"template", "-m", MODEL, "--client-request", "-"},
                       .input = "{\"messages\": [{\"role\": \"user\", \"content\": "

@@ -422,6 +422,8 @@ TEST(served_files_of_slots_stay_in_their_folder)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         save(&served, names[i], 400);
     snprintf(path, sizeof path, "%s/link", test_scratch(""));
+    remove(path); /* of an earlier run, as all scratch */
+    remove(test_scratch("outside"));
     CHECK_INT(symlink(test_scratch("outside"), path), 0);
     save(&served, "\"link\"", 400);
     CHECK(access(test_scratch("outside"), F_OK) != 0);
