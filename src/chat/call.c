@@ -44,7 +44,7 @@ static void begin_value(struct call *call, struct json_text key)
     bytes_add_text(call->arguments, call->has_parameters ? ",\"" : "\"");
     add_escaped(call, key.bytes, key.length);
     bytes_add_text(call->arguments, "\":");
-    call->types = value_types(call->parameters, key);
+    call->types = value_types(call->parameters, key, NULL);
     call->has_parameters = true;
     call->is_in_value = true;
     call->is_at_begin = true;

@@ -9,28 +9,11 @@ enum { SCHEMA_DEPTH_MAX = 32, SCHEMA_STEPS_MAX = 4096 };
 
 struct schemas {
     const struct json *root; /* what references are relative to */
-    uint32_t steps, depth;
+    uint64_t steps;          /* schemas and listed values that were looked at */
+    uint32_t depth;
 };
 
 /* ---- types of values ------------------------------------------------------------------------- */
-
-/* 3 and 3.0 are integers. */
-static bool is_integer(struct json_text number)
-{
-    size_t at = 0;
-    while (at < number.length && strchr("-0123456789", number.bytes[at]) != NULL)
-        at++;
-    if (at < number.length && number.bytes[at] == '.')
-        at++;
-    while (at < number.length && number.bytes[at] == '0')
-        at++;
-    return at == number.length;
-}
-
-static unsigned type_of_number(struct json_text number)
-{
-    return is_integer(number) ? VALUE_INTEGER : VALUE_FRACTION;
-}
 
 static unsigned type_of(const struct json *value)
 {
@@ -38,7 +21,7 @@ static unsigned type_of(const struct json *value)
     case JSON_NULL: return VALUE_NULL;
     case JSON_FALSE:
     case JSON_TRUE: return VALUE_BOOLEAN;
-    case JSON_NUMBER: return type_of_number(value->text);
+    case JSON_NUMBER: return json_number_is_integer(value->text) ? VALUE_INTEGER : VALUE_FRACTION;
     case JSON_STRING: return VALUE_STRING;
     case JSON_ARRAY: return VALUE_ARRAY;
     case JSON_OBJECT: return VALUE_OBJECT;
@@ -80,7 +63,7 @@ static unsigned types_named(const struct json *type)
 }
 
 /* "enum" and "const": the types of the values. */
-static unsigned types_listed(const struct json *schema)
+static unsigned types_listed(struct schemas *schemas, const struct json *schema)
 {
     const struct json *list = json_get(schema, "enum"), *one = json_get(schema, "const");
     if (one != NULL)
@@ -90,6 +73,7 @@ static unsigned types_listed(const struct json *schema)
     unsigned types = 0;
     for (uint32_t i = 0; i < list->count; i++)
         types |= type_of(&list->items[i]);
+    schemas->steps += list->count;
     return types;
 }
 
@@ -119,11 +103,11 @@ static unsigned types_of_schema(struct schemas *schemas, const struct json *sche
 {
     if (schema == NULL || schema->kind != JSON_OBJECT)
         return schema != NULL && schema->kind == JSON_FALSE ? 0 : VALUE_ANY;
-    if (schemas->depth == SCHEMA_DEPTH_MAX || schemas->steps == SCHEMA_STEPS_MAX)
+    if (schemas->depth == SCHEMA_DEPTH_MAX || schemas->steps >= SCHEMA_STEPS_MAX)
         return VALUE_ANY;
     schemas->depth++;
     schemas->steps++;
-    unsigned types = types_named(json_get(schema, "type")) & types_listed(schema);
+    unsigned types = types_named(json_get(schema, "type")) & types_listed(schemas, schema);
     const struct json *reference = json_get(schema, "$ref");
     if (reference != NULL)
         types &= types_of_schema(schemas, resolve(schemas->root, reference));
@@ -137,39 +121,66 @@ static unsigned types_of_schema(struct schemas *schemas, const struct json *sche
     return types;
 }
 
-/* The schema of a parameter, looked for where the schema of the parameters leads to. Recursion is
- * bounded by SCHEMA_DEPTH_MAX. */
-static const struct json *find_parameter(struct schemas *schemas, const struct json *schema,
-                                         struct json_text key)
+static bool find_types(struct schemas *schemas, const struct json *schema, struct json_text key,
+                       unsigned *types);
+
+/* Of the schemas of a list, those of the first that knows the parameter, or of each. */
+static bool find_in_list(struct schemas *schemas, const struct json *list, bool is_any,
+                         struct json_text key, unsigned *types)
 {
-    static const char *const lists[] = {"allOf", "anyOf", "oneOf"};
+    bool found = false;
+    *types = 0;
+    if (list == NULL || list->kind != JSON_ARRAY)
+        return false;
+    for (uint32_t i = 0; i < list->count && (is_any || !found); i++) {
+        unsigned more;
+        if (!find_types(schemas, &list->items[i], key, &more))
+            continue;
+        *types |= more;
+        found = true;
+    }
+    return found;
+}
+
+/* The types of a parameter, looked for where the schema of the parameters leads to. Recursion is
+ * bounded by SCHEMA_DEPTH_MAX. */
+static bool find_types(struct schemas *schemas, const struct json *schema, struct json_text key,
+                       unsigned *types)
+{
     if (schema == NULL || schema->kind != JSON_OBJECT || schemas->depth == SCHEMA_DEPTH_MAX ||
-        schemas->steps == SCHEMA_STEPS_MAX)
-        return NULL;
+        schemas->steps >= SCHEMA_STEPS_MAX)
+        return false;
     schemas->depth++;
     schemas->steps++;
-    const struct json *found = json_find(json_get(schema, "properties"), key);
+    const struct json *named =
+        key.bytes == NULL ? NULL : json_find(json_get(schema, "properties"), key);
     const struct json *reference = json_get(schema, "$ref");
-    if (found == NULL && reference != NULL)
-        found = find_parameter(schemas, resolve(schemas->root, reference), key);
-    for (size_t i = 0; found == NULL && i < sizeof lists / sizeof lists[0]; i++) {
-        const struct json *list = json_get(schema, lists[i]);
-        const bool is_list = list != NULL && list->kind == JSON_ARRAY;
-        for (uint32_t j = 0; found == NULL && is_list && j < list->count; j++)
-            found = find_parameter(schemas, &list->items[j], key);
-    }
     const struct json *others = json_get(schema, "additionalProperties");
-    if (found == NULL && others != NULL && others->kind == JSON_OBJECT)
-        found = others;
+    bool found = named != NULL;
+    if (found)
+        *types = types_of_schema(schemas, named);
+    if (!found && reference != NULL)
+        found = find_types(schemas, resolve(schemas->root, reference), key, types);
+    found = found || find_in_list(schemas, json_get(schema, "allOf"), false, key, types);
+    found = found || find_in_list(schemas, json_get(schema, "anyOf"), true, key, types);
+    found = found || find_in_list(schemas, json_get(schema, "oneOf"), true, key, types);
+    if (!found && others != NULL && others->kind == JSON_OBJECT) {
+        *types = types_of_schema(schemas, others);
+        found = true;
+    }
     schemas->depth--;
     return found;
 }
 
-unsigned value_types(const struct json *parameters, struct json_text key)
+unsigned value_types(const struct json *parameters, struct json_text key, uint64_t *steps)
 {
     struct schemas schemas = {.root = parameters};
-    const struct json *schema = find_parameter(&schemas, parameters, key);
-    return schema == NULL ? VALUE_STRING : types_of_schema(&schemas, schema);
+    unsigned types;
+    if (!find_types(&schemas, parameters, key, &types))
+        types = VALUE_STRING;
+    if (steps != NULL)
+        *steps += schemas.steps;
+    return types;
 }
 
 bool value_is_json(unsigned types, const char *text, size_t length)

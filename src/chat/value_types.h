@@ -27,8 +27,10 @@ const struct json *tools_function(const struct json *tool);
 /* The schema of the parameters of a tool; NULL if the tool has none, or if there is no such. */
 const struct json *tools_parameters(const struct json *tools, struct json_text name);
 
-/* What the schema allows for a parameter. A parameter that it does not know is a string. */
-unsigned value_types(const struct json *parameters, struct json_text key);
+/* What the schema allows for a parameter, in any of the alternatives that know it. A parameter that
+ * it does not know is a string; a key of NULL is one that no schema names. Adds to *steps, which may
+ * be NULL, what was looked at. */
+unsigned value_types(const struct json *parameters, struct json_text key, uint64_t *steps);
 
 /* Whether a text is to be taken as the JSON that it is. If not, or if it is too deep
  * to become a part of a message, it is a string. */

@@ -50,8 +50,7 @@ static int compare_tools(const void *a_pointer, const void *b_pointer)
 {
     const struct json_text a = ((const struct tool *)a_pointer)->name;
     const struct json_text b = ((const struct tool *)b_pointer)->name;
-    const int order = memcmp(a.bytes, b.bytes, a.length < b.length ? a.length : b.length);
-    return order != 0 ? order : a.length < b.length ? -1 : a.length > b.length;
+    return json_text_compare(a, b);
 }
 
 static enum weir_status take_tools(struct calls *calls, const struct json *tools, const char *only,
@@ -231,7 +230,7 @@ static enum weir_status emit_parameter(struct schema *schema, struct parameter *
                                        bool can_be_kept, struct weir_error *err)
 {
     struct rules_builder *builder = &schema->builder;
-    const unsigned types = value_types(schema->root, parameter->key);
+    const unsigned types = value_types(schema->root, parameter->key, NULL);
     static const struct json unknown = {.kind = JSON_NULL}; /* no schema: it cannot be kept */
     uint32_t value, at;
     enum weir_status status;
@@ -433,9 +432,10 @@ enum weir_status weir_grammar_open_calls(struct weir_grammar **out, const char *
     static const struct weir_calls_options usual = {.required = false};
     struct calls calls = {.tools = NULL};
     *out = NULL;
-    enum weir_status status = json_open(&calls.document, tools, length, "tools", err);
+    enum weir_status status =
+        json_open_kind(&calls.document, JSON_ARRAY, tools, length, "tools", err);
     if (status != WEIR_OK)
-        return status == WEIR_ERR_FORMAT ? WEIR_ERR_ARGUMENT : status;
+        return status;
     status = compile(&calls, out, options == NULL ? &usual : options, err);
     schema_release(&calls.schema);
     mem_free(calls.tools);

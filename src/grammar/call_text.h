@@ -24,7 +24,7 @@ enum call_text_not {
     CALL_TEXT_NOT_OBJECT = 32,
     CALL_TEXT_NOTS = 64,
 };
-/* Characters that such JSON begins with, but for null, true and false: 15 at most, zero-terminated.
+/* Characters that such JSON begins with, but for null, true and false: 14 at most, zero-terminated.
  * Returns their number. */
 size_t call_text_firsts(unsigned nots, char firsts[16]);
 

@@ -501,9 +501,9 @@ enum weir_status weir_grammar_open_schema(struct weir_grammar **out, const char 
     struct schema schema = {0};
     enum weir_status status;
     *out = NULL;
-    status = json_open(&document, text, length, "schema", err);
+    status = json_open_given(&document, text, length, "schema", err);
     if (status != WEIR_OK)
-        return status == WEIR_ERR_FORMAT ? WEIR_ERR_ARGUMENT : status;
+        return status;
     schema.root = json_root(document);
     status = compile(&schema, out, err);
     schema_release(&schema);

@@ -182,10 +182,8 @@ out:
 
 static int compare_names(const void *a_pointer, const void *b_pointer)
 {
-    const struct json_text *a = a_pointer, *b = b_pointer;
-    const size_t common = a->length < b->length ? a->length : b->length;
-    const int order = common == 0 ? 0 : memcmp(a->bytes, b->bytes, common);
-    return order != 0 ? order : a->length < b->length ? -1 : a->length > b->length;
+    return json_text_compare(*(const struct json_text *)a_pointer,
+                             *(const struct json_text *)b_pointer);
 }
 
 /* Sorted names that begin with the same so many bytes, which lead to a node. */
@@ -231,7 +229,8 @@ static enum weir_status emit_group(struct schema *schema, const struct json_text
             code_read(names[i].bytes + group.depth, names[i].length - group.depth, &code);
         next.depth = group.depth + bytes;
         while (i < group.end && names[i].length >= next.depth &&
-               memcmp(names[i].bytes, names[next.first].bytes, next.depth) == 0)
+               memcmp(names[i].bytes + group.depth, names[next.first].bytes + group.depth, bytes) ==
+                   0)
             i++;
         next.end = i;
         TRY(rules_node(&schema->builder, &next.node, err));

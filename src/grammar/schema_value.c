@@ -53,11 +53,7 @@ static unsigned type_of(const struct json *value)
     case JSON_OBJECT: return SCHEMA_OBJECT;
     case JSON_NUMBER: break;
     }
-    for (size_t i = 0; i < value->text.length; i++) {
-        if (strchr(".eE", value->text.bytes[i]) != NULL)
-            return SCHEMA_NUMBER;
-    }
-    return SCHEMA_INTEGER;
+    return json_number_is_integer(value->text) ? SCHEMA_INTEGER : SCHEMA_NUMBER;
 }
 
 /* What listed values of these types would have to be checked against. */

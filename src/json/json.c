@@ -374,14 +374,22 @@ void json_close(struct json_document *document)
     mem_free(document);
 }
 
+enum weir_status json_open_given(struct json_document **out, const char *text, size_t length,
+                                 const char *name, struct weir_error *err)
+{
+    struct weir_error problem = {0};
+    const enum weir_status status = json_open(out, text, length, name, &problem);
+    if (status == WEIR_OK)
+        return WEIR_OK;
+    return err_set(err, status == WEIR_ERR_FORMAT ? WEIR_ERR_ARGUMENT : status, "%s", problem.text);
+}
+
 enum weir_status json_open_kind(struct json_document **out, enum json_kind kind, const char *text,
                                 size_t length, const char *name, struct weir_error *err)
 {
-    struct weir_error problem = {0};
-    enum weir_status status = json_open(out, text, length, name, &problem);
+    const enum weir_status status = json_open_given(out, text, length, name, err);
     if (status != WEIR_OK)
-        return err_set(err, status == WEIR_ERR_FORMAT ? WEIR_ERR_ARGUMENT : status, "%s",
-                       problem.text);
+        return status;
     const enum json_kind found = json_root(*out)->kind;
     if (found == kind)
         return WEIR_OK;

@@ -47,8 +47,10 @@ struct json_document;
  * alone. WEIR_ERR_FORMAT names `name`, line and column. The text is not borrowed. */
 enum weir_status json_open(struct json_document **out, const char *text, size_t length,
                            const char *name, struct weir_error *err);
-/* The same for what a caller hands over as a value of this kind: WEIR_ERR_ARGUMENT for another one,
- * and for what is no JSON. */
+/* The same for what a caller hands over: WEIR_ERR_ARGUMENT for what is no JSON. */
+enum weir_status json_open_given(struct json_document **out, const char *text, size_t length,
+                                 const char *name, struct weir_error *err);
+/* The same for a value of this kind: WEIR_ERR_ARGUMENT for another one. */
 enum weir_status json_open_kind(struct json_document **out, enum json_kind kind, const char *text,
                                 size_t length, const char *name, struct weir_error *err);
 void json_close(struct json_document *document);
@@ -78,6 +80,9 @@ int json_text_compare(struct json_text a, struct json_text b);
 
 /* "an object": how an error calls a kind. */
 const char *json_kind_name(enum json_kind kind);
+
+/* Whether a number that was read has no fraction: 3 and 3.0, but not what has an exponent. */
+bool json_number_is_integer(struct json_text number);
 
 /* Writes text as the inside of a string: a backslash before quotes and backslashes, control
  * characters as \n \r \t \b \f or \u00XX, all else as it is. */

@@ -139,6 +139,18 @@ bool json_is(const struct json *value, const char *text)
     return value != NULL && value->kind == JSON_STRING && json_text_equals(value->text, text);
 }
 
+bool json_number_is_integer(struct json_text number)
+{
+    size_t at = 0;
+    while (at < number.length && strchr("-0123456789", number.bytes[at]) != NULL)
+        at++;
+    if (at < number.length && number.bytes[at] == '.')
+        at++;
+    while (at < number.length && number.bytes[at] == '0')
+        at++;
+    return at == number.length;
+}
+
 const char *json_kind_name(enum json_kind kind)
 {
     static const char *const names[] = {

@@ -62,7 +62,7 @@ TEST(calls_refusals)
         const char *tools = cases[i].tools;
         CHECK_INT(weir_grammar_open_calls(&grammar, tools, strlen(tools), &options, &err),
                   WEIR_ERR_ARGUMENT);
-        CHECK(grammar == NULL && err.text[0] != 0);
+        CHECK(grammar == NULL && err.text[0] != 0 && err.status == WEIR_ERR_ARGUMENT);
         if (cases[i].expected != NULL)
             CHECK_TEXT(err.text, cases[i].expected);
     }

@@ -89,7 +89,7 @@ TEST(schema_refusals)
             weir_grammar_open_schema(&grammar, text, strlen(text), &err);
         if (status != cases[i].status)
             test_fail(__FILE__, __LINE__, "%s: %d, %s", text, (int)status, err.text);
-        CHECK(grammar == NULL);
+        CHECK(grammar == NULL && err.status == status);
         if (cases[i].expected != NULL)
             CHECK_TEXT(err.text, cases[i].expected);
     }

@@ -19,7 +19,8 @@ static struct json_document *read(const char *text)
 static unsigned types_of(const char *parameters, const char *key)
 {
     struct json_document *document = read(parameters);
-    const unsigned types = value_types(json_root(document), (struct json_text){key, strlen(key)});
+    const unsigned types =
+        value_types(json_root(document), (struct json_text){key, strlen(key)}, NULL);
     json_close(document);
     return types;
 }
@@ -88,8 +89,12 @@ TEST(value_types_find_the_parameter)
     CHECK_INT(types_of("{\"additionalProperties\":{\"type\":\"integer\"}}", "a"), VALUE_INTEGER);
     CHECK_INT(types_of("{\"additionalProperties\":true}", "a"), VALUE_STRING);
     CHECK_INT(types_of("{\"$ref\":\"#\"}", "a"), VALUE_STRING);
+    CHECK_INT(types_of("{\"anyOf\":[{\"properties\":{\"a\":{\"const\":\"x\"}}},{},{\"properties\":"
+                       "{\"a\":{\"const\":1}}}]}",
+                       "a"),
+              VALUE_STRING | VALUE_INTEGER);
     CHECK_INT(types_of("7", "a"), VALUE_STRING);
-    CHECK_INT(value_types(NULL, (struct json_text){"a", 1}), VALUE_STRING);
+    CHECK_INT(value_types(NULL, (struct json_text){"a", 1}, NULL), VALUE_STRING);
 }
 
 TEST(value_types_of_texts)
