@@ -9,16 +9,13 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/names.h"
 #include "chat/marks.h"
 #include "chat/value_types.h"
+#include "grammar/call_names.h"
+#include "grammar/call_parameters.h"
 #include "grammar/call_value.h"
 
-enum {
-    ORDERS_MAX = 8,           /* parameters in any order: a place for each set of them, 256 */
-    PARAMETERS_MAX = 1 << 10, /* of a tool */
-    SCHEMA_DEPTH_SUM = JSON_PART_DEPTH_MAX - SCHEMA_LEVELS, /* of a value that a schema lists */
-};
+enum { ORDERS_MAX = 8 }; /* parameters in any order: a place for each set of them, 256 */
 
 struct tool {
     struct json_text name;
@@ -31,20 +28,11 @@ struct calls {
     struct json_document *document;
     struct tool *tools; /* sorted by name */
     uint32_t tools_count;
+    struct json **joined; /* schemas of our own: call_parameter_join */
+    uint64_t joined_count, joined_capacity;
 };
 
 /* ---- names ----------------------------------------------------------------------------------- */
-
-/* What chat/marks.c reads as a name. */
-static bool can_be_named(struct json_text name)
-{
-    for (size_t i = 0; i < name.length; i++) {
-        const char c = name.bytes[i];
-        if (c == '<' || c == '>' || is_control_byte(c))
-            return false;
-    }
-    return name.length > 0 && name.length <= MARK_NAME_MAX;
-}
 
 static int compare_tools(const void *a_pointer, const void *b_pointer)
 {
@@ -64,7 +52,7 @@ static enum weir_status take_tools(struct calls *calls, const struct json *tools
         const struct json_text name = json_get(function, "name")->text;
         if (only != NULL && !json_text_equals(name, only))
             continue;
-        if (!can_be_named(name))
+        if (!call_name_can_be(name))
             return err_set(err, WEIR_ERR_ARGUMENT,
                            "tools: tool %u has a name that no call can hold: 1 to %d bytes, no "
                            "angle bracket and no control character were expected",
@@ -85,168 +73,91 @@ static enum weir_status take_tools(struct calls *calls, const struct json *tools
 
 /* ---- parameters ------------------------------------------------------------------------------ */
 
-/* What a tool's schemas say of its parameters. */
-struct parameters {
-    const struct tool *tool;
-    struct names names;
-    struct parameter {
-        struct json_text key;
-        struct schema_list schemas;
-        bool is_required;
-        uint32_t rule;
-    } * items;
-    uint64_t count, capacity;
-};
-
-static void release_parameters(struct parameters *parameters)
+/* "<parameter=", a name, and what is between it and the value. */
+static enum weir_status emit_name(struct schema *schema, const struct call_parameters *parameters,
+                                  const struct call_parameter *parameter, uint32_t *at,
+                                  struct weir_error *err)
 {
-    for (uint64_t i = 0; i < parameters->count; i++)
-        schema_list_release(&parameters->items[i].schemas);
-    mem_free(parameters->items);
-    names_release(&parameters->names);
-}
-
-static enum weir_status find_parameter(struct parameters *parameters, struct json_text key,
-                                       struct parameter **out, struct weir_error *err)
-{
-    const struct json_text name = parameters->tool->name;
-    const struct span span = {(const uint8_t *)key.bytes, key.length};
-    enum weir_status status = WEIR_OK;
-    bool added;
-    if (!can_be_named(key))
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "tools: %.*s has a parameter with a name that no call can hold: 1 to %d "
-                       "bytes, no angle bracket and no control character were expected",
-                       (int)name.length, name.bytes, MARK_NAME_MAX);
-    const uint64_t known = names_find(&parameters->names, span);
-    if (known != NAMES_NONE) {
-        *out = &parameters->items[known];
-        return WEIR_OK;
+    struct json_text *names = NULL;
+    const uint64_t count = parameters->is_free ? 0 : parameters->count;
+    uint32_t name, end;
+    enum weir_status status;
+    TRY(schema_put(schema, at, MARK_PARAMETER, err));
+    name = *at;
+    TRY(rules_node(&schema->builder, &end, err));
+    if (parameter != NULL) {
+        const struct json_text key = parameter->key;
+        TRY(rules_bytes(&schema->builder, name, end, key.bytes, key.length, err));
+    } else {
+        names = mem_alloc(count, sizeof *names, err);
+        if (names == NULL)
+            TRY(WEIR_ERR_MEMORY);
+        for (uint64_t i = 0; i < count; i++)
+            names[i] = parameters->items[i].key;
+        TRY(call_name_other(&schema->builder, names, count, name, end, err));
     }
-    if (parameters->count == PARAMETERS_MAX)
-        return err_set(err, WEIR_ERR_UNSUPPORTED, "tools: %.*s has more than %d parameters",
-                       (int)name.length, name.bytes, PARAMETERS_MAX);
-    TRY(mem_grow(&parameters->items, &parameters->capacity, parameters->count + 1,
-                 sizeof *parameters->items, err));
-    TRY(names_add(&parameters->names, span, parameters->count, &added, err));
-    *out = &parameters->items[parameters->count++];
-    **out = (struct parameter){.key = key};
+    *at = end;
+    TRY(schema_put(schema, at, ">\n", err));
 out:
+    mem_free(names);
     return status;
 }
 
-static enum weir_status take_properties(struct parameters *parameters, const struct json *schema,
-                                        struct weir_error *err)
-{
-    const struct json *properties = json_get(schema, "properties");
-    const bool are_any = properties != NULL && properties->kind == JSON_OBJECT;
-    enum weir_status status = WEIR_OK;
-    for (uint32_t i = 0; are_any && i < properties->count; i++) {
-        struct parameter *parameter;
-        TRY(find_parameter(parameters, properties->keys[i], &parameter, err));
-        TRY(schema_list_add(&parameter->schemas, (struct schema_item){&properties->items[i], 0},
-                            err));
-    }
-out:
-    return status;
-}
-
-static enum weir_status take_required(struct parameters *parameters, const struct json *schema,
-                                      struct weir_error *err)
-{
-    const struct json *required = json_get(schema, "required");
-    const bool are_any = required != NULL && required->kind == JSON_ARRAY;
-    enum weir_status status = WEIR_OK;
-    for (uint32_t i = 0; are_any && i < required->count; i++) {
-        struct parameter *parameter;
-        if (required->items[i].kind != JSON_STRING)
-            continue;
-        TRY(find_parameter(parameters, required->items[i].text, &parameter, err));
-        parameter->is_required = true;
-    }
-out:
-    return status;
-}
-
-/* Properties that only some alternatives have may be given, and none of them must be: how they
- * depend on each other is not kept. */
-static enum weir_status take_alternatives(struct parameters *parameters, const struct json *list,
+/* Adds what the alternatives say to the schemas of the parameter. */
+static enum weir_status join_alternatives(struct calls *calls, struct call_parameter *parameter,
                                           struct weir_error *err)
 {
-    const bool are_any = list != NULL && list->kind == JSON_ARRAY;
+    struct json *made;
     enum weir_status status = WEIR_OK;
-    for (uint32_t i = 0; are_any && i < list->count; i++)
-        TRY(take_properties(parameters, &list->items[i], err));
+    if (parameter->is_any || parameter->is_free || parameter->alternatives.count == 0)
+        return WEIR_OK;
+    TRY(mem_grow(&calls->joined, &calls->joined_capacity, calls->joined_count + 1,
+                 sizeof *calls->joined, err));
+    status = call_parameter_join(parameter, &made, err);
+    if (made != NULL)
+        calls->joined[calls->joined_count++] = made;
 out:
     return status;
 }
 
-/* Of the schema of all parameters, what it refers to and its allOf. If that cannot be kept, of the
- * schema alone. */
-static enum weir_status take_parameters(struct schema *schema, struct parameters *parameters,
-                                        struct weir_error *err)
+/* Its value, and what ends it. Takes the schemas. */
+static enum weir_status value_rule(struct calls *calls, struct schema_list *schemas, bool is_free,
+                                   struct json_text key, uint32_t *rule, struct weir_error *err)
 {
-    struct schema_list list = {0};
-    struct weir_error why = {0};
-    enum weir_status status;
-    TRY(schema_list_add(&list, (struct schema_item){schema->root, 0}, err));
-    status = schema_list_complete(schema, &list, &why);
-    if (status == WEIR_ERR_MEMORY)
-        TRY(err_set(err, status, "%s", why.text));
-    if (status != WEIR_OK && list.count > 1)
-        list.count = 1;
-    status = WEIR_OK;
-    for (uint64_t i = 0; i < list.count; i++)
-        TRY(take_properties(parameters, list.items[i].schema, err));
-    for (uint64_t i = 0; i < list.count; i++) {
-        TRY(take_required(parameters, list.items[i].schema, err));
-        TRY(take_alternatives(parameters, schema_get(&list.items[i], "anyOf"), err));
-        TRY(take_alternatives(parameters, schema_get(&list.items[i], "oneOf"), err));
+    struct schema *schema = &calls->schema;
+    uint64_t steps = 0;
+    if (is_free || schema_is_spent(schema)) {
+        schema_list_release(schemas);
+        return call_value_any(schema, rule, err);
     }
-out:
-    schema_list_release(&list);
-    return status;
+    const unsigned types = value_types(schema->root, key, &steps);
+    schema_charge(schema, steps, NULL);
+    return call_value_rule(schema, schemas, types, rule, err);
 }
 
-/* Whether what a schema lists can stand in a call as JSON: no mark is in it, and with all that may
- * be around it it is not too deep. What JSON allows to be nested bounds the recursion. */
-static bool can_be_listed(const struct json *value, uint32_t depth)
+/* A parameter; NULL: one that no schema names. */
+static enum weir_status emit_parameter(struct calls *calls, struct call_parameters *parameters,
+                                       struct call_parameter *parameter, uint32_t *rule,
+                                       struct weir_error *err)
 {
-    if (value->kind == JSON_STRING)
-        return !call_text_has_mark(value->text);
-    if (value->kind != JSON_ARRAY && value->kind != JSON_OBJECT)
-        return true;
-    bool can = depth < SCHEMA_DEPTH_SUM;
-    for (uint32_t i = 0; i < value->count && can; i++) {
-        can = can_be_listed(&value->items[i], depth + 1);
-        if (value->kind == JSON_OBJECT && can)
-            can = !call_text_has_mark(value->keys[i]);
-    }
-    return can;
-}
-
-/* "<parameter=KEY>", the value, and what ends it. */
-static enum weir_status emit_parameter(struct schema *schema, struct parameter *parameter,
-                                       bool can_be_kept, struct weir_error *err)
-{
-    struct rules_builder *builder = &schema->builder;
-    const unsigned types = value_types(schema->root, parameter->key, NULL);
-    static const struct json unknown = {.kind = JSON_NULL}; /* no schema: it cannot be kept */
+    struct schema *schema = &calls->schema;
+    struct schema_list *schemas = &parameters->others;
+    struct json_text key = {NULL, 0};
+    bool is_free = parameters->is_free;
     uint32_t value, at;
     enum weir_status status;
-    if (!can_be_kept)
-        TRY(schema_list_add(&parameter->schemas, (struct schema_item){&unknown, 0}, err));
-    TRY(call_value_rule(schema, &parameter->schemas, types, &value, err));
-    TRY(rules_add(builder, "parameter", 9, &parameter->rule, err));
-    const struct rules_rule rule = builder->rules[parameter->rule];
-    at = rule.start;
-    TRY(schema_put(schema, &at, MARK_PARAMETER, err));
-    const struct json_text key = parameter->key;
-    const uint32_t name = at;
-    TRY(rules_node(builder, &at, err));
-    TRY(rules_bytes(builder, name, at, key.bytes, key.length, err));
-    TRY(schema_put(schema, &at, ">\n", err));
-    TRY(rules_call(builder, at, rule.end, value, err));
+    if (parameter != NULL) {
+        TRY(join_alternatives(calls, parameter, err));
+        schemas = &parameter->schemas;
+        key = parameter->key;
+        is_free = parameter->is_free;
+    }
+    TRY(value_rule(calls, schemas, is_free, key, &value, err));
+    TRY(rules_add(&schema->builder, "parameter", 9, rule, err));
+    const struct rules_rule ends = schema->builder.rules[*rule];
+    at = ends.start;
+    TRY(emit_name(schema, parameters, parameter, &at, err));
+    TRY(rules_call(&schema->builder, at, ends.end, value, err));
 out:
     return status;
 }
@@ -296,7 +207,7 @@ out:
 }
 
 static enum weir_status emit_parameters(struct rules_builder *builder,
-                                        const struct parameters *parameters, bool required,
+                                        const struct call_parameters *parameters, bool required,
                                         uint32_t *at, struct weir_error *err)
 {
     uint32_t count = 0;
@@ -316,30 +227,53 @@ static enum weir_status emit_parameters(struct rules_builder *builder,
 
 /* ---- tools ----------------------------------------------------------------------------------- */
 
+/* Parameters that are listed, then any number of others. */
+static enum weir_status emit_all_parameters(struct calls *calls, struct call_parameters *parameters,
+                                            uint32_t *at, struct weir_error *err)
+{
+    struct rules_builder *builder = &calls->schema.builder;
+    const uint32_t tool = builder->rule;
+    uint32_t again, other;
+    enum weir_status status = WEIR_OK;
+    for (uint64_t i = 0; i < parameters->count && !parameters->is_free; i++)
+        TRY(emit_parameter(calls, parameters, &parameters->items[i], &parameters->items[i].rule,
+                           err));
+    if (parameters->has_others || parameters->is_free)
+        TRY(emit_parameter(calls, parameters, NULL, &other, err));
+    builder->rule = tool;
+    if (!parameters->is_free) {
+        TRY(emit_parameters(builder, parameters, true, at, err));
+        TRY(emit_parameters(builder, parameters, false, at, err));
+    }
+    if (!parameters->has_others && !parameters->is_free)
+        return WEIR_OK;
+    TRY(rules_node(builder, &again, err));
+    TRY(rules_free(builder, *at, again, err));
+    TRY(rules_call(builder, again, again, other, err));
+    *at = again;
+out:
+    return status;
+}
+
 /* Behind a tool's name. */
 static enum weir_status emit_tool(struct calls *calls, const struct tool *tool, uint32_t *out,
                                   struct weir_error *err)
 {
     struct schema *schema = &calls->schema;
-    struct parameters parameters = {.tool = tool};
+    struct call_parameters parameters = {.count = 0};
     enum weir_status status = WEIR_OK;
     schema->root = tool->parameters;
-    if (tool->parameters != NULL) {
-        const bool can_be_kept = can_be_listed(tool->parameters, 0);
-        TRY(take_parameters(schema, &parameters, err));
-        for (uint64_t i = 0; i < parameters.count; i++)
-            TRY(emit_parameter(schema, &parameters.items[i], can_be_kept, err));
-    }
+    if (tool->parameters != NULL)
+        TRY(call_parameters_read(&parameters, schema, tool->name, err));
     TRY(rules_add(&schema->builder, "tool", 4, out, err));
     const struct rules_rule rule = schema->builder.rules[*out];
     uint32_t at = rule.start;
     TRY(schema_put(schema, &at, ">\n", err));
-    TRY(emit_parameters(&schema->builder, &parameters, true, &at, err));
-    TRY(emit_parameters(&schema->builder, &parameters, false, &at, err));
+    TRY(emit_all_parameters(calls, &parameters, &at, err));
     TRY(schema_put(schema, &at, MARK_FUNCTION_END "\n" MARK_CALL_END, err));
     TRY(rules_free(&schema->builder, at, rule.end, err));
 out:
-    release_parameters(&parameters);
+    call_parameters_release(&parameters);
     return status;
 }
 
@@ -420,7 +354,7 @@ static enum weir_status compile(struct calls *calls, struct weir_grammar **out,
     calls->schema.value = &calls->value;
     TRY(schema_begin(&calls->schema, err));
     TRY(emit_reply(calls, options, &root, err));
-    TRY(rules_finish(out, &calls->schema.builder, root, err));
+    TRY(schema_finish(&calls->schema, out, root, err));
 out:
     return status;
 }
@@ -438,6 +372,9 @@ enum weir_status weir_grammar_open_calls(struct weir_grammar **out, const char *
         return status;
     status = compile(&calls, out, options == NULL ? &usual : options, err);
     schema_release(&calls.schema);
+    for (uint64_t i = 0; i < calls.joined_count; i++)
+        mem_free(calls.joined[i]);
+    mem_free(calls.joined);
     mem_free(calls.tools);
     json_close(calls.document);
     return status;

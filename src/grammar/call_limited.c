@@ -165,9 +165,8 @@ out:
 }
 
 /* Without a pattern all characters follow one that says nothing. */
-static enum weir_status read_pattern(const struct schema *schema,
-                                     const struct schema_limits *limits, struct regex *regex,
-                                     struct weir_error *err)
+static enum weir_status read_pattern(struct schema *schema, const struct schema_limits *limits,
+                                     struct regex *regex, struct weir_error *err)
 {
     static const char any[] = "^[\\s\\S]*$";
     struct weir_error inner = {0};
@@ -175,6 +174,9 @@ static enum weir_status read_pattern(const struct schema *schema,
         return regex_read(regex, any, sizeof any - 1, err);
     const enum weir_status status =
         regex_read(regex, limits->pattern.bytes, limits->pattern.length, &inner);
+    const uint64_t steps = limits->pattern.length + regex->nodes_count + regex->edges_count;
+    if (schema_charge(schema, steps, err) != WEIR_OK)
+        return WEIR_ERR_UNSUPPORTED;
     if (status != WEIR_OK)
         schema_refuse(schema, status, limits->pattern_at, err, "%.120s", inner.text);
     return status;

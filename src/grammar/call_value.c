@@ -87,6 +87,24 @@ out:
     return status;
 }
 
+/* The same for a schema that is nullable, and null. */
+static enum weir_status find_open_or_null(struct schema *schema, const struct schema_list *list,
+                                          uint64_t index, struct search *search, unsigned *types,
+                                          struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (int is_null = 0; is_null < 2 && status == WEIR_OK; is_null++) {
+        struct schema_list chosen;
+        unsigned more = 0;
+        status = schema_choose_null(&chosen, list, index, is_null == 1, err);
+        if (status == WEIR_OK)
+            status = find_open(schema, &chosen, search, &more, err);
+        schema_list_release(&chosen);
+        *types |= more;
+    }
+    return status;
+}
+
 static enum weir_status find_open(struct schema *schema, const struct schema_list *list,
                                   struct search *search, unsigned *types, struct weir_error *err)
 {
@@ -99,10 +117,14 @@ static enum weir_status find_open(struct schema *schema, const struct schema_lis
     TRY(schema_list_copy(&copy, list, err));
     status = schema_list_complete(schema, &copy, err);
     if (status == WEIR_OK) {
-        const struct json *alternatives = schema_next_union(&copy);
-        status = alternatives == NULL
-                     ? open_types_of(schema, &copy, types, err)
-                     : find_open_in(schema, &copy, alternatives, search, types, err);
+        const uint64_t nullable = schema_next_nullable(&copy);
+        const struct json *alternatives = nullable < copy.count ? NULL : schema_next_union(&copy);
+        if (nullable < copy.count)
+            status = find_open_or_null(schema, &copy, nullable, search, types, err);
+        else if (alternatives != NULL)
+            status = find_open_in(schema, &copy, alternatives, search, types, err);
+        else
+            status = open_types_of(schema, &copy, types, err);
     }
     schema_list_release(&copy);
 out:
@@ -279,6 +301,11 @@ static void go_back(struct schema *schema, const struct rules_mark *mark, uint64
         if (schema->value->texts[i] >= mark->rules_count)
             schema->value->texts[i] = RULES_NONE;
     }
+}
+
+enum weir_status call_value_any(struct schema *schema, uint32_t *rule, struct weir_error *err)
+{
+    return text_rule(schema, 0, rule, err);
 }
 
 enum weir_status call_value_rule(struct schema *schema, struct schema_list *list,

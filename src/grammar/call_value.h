@@ -20,6 +20,9 @@ struct call_value {
 enum weir_status call_value_rule(struct schema *schema, struct schema_list *list,
                                  unsigned read_types, uint32_t *rule, struct weir_error *err);
 
+/* That of a parameter of which nothing is kept: any text. */
+enum weir_status call_value_any(struct schema *schema, uint32_t *rule, struct weir_error *err);
+
 /* Paths over what a complete list without unions allows for the parameter that is filled. */
 enum weir_status call_value_emit(struct schema *schema, const struct schema_list *list,
                                  uint32_t from, uint32_t to, struct weir_error *err);

@@ -13,7 +13,11 @@
 #include "grammar/call_text.h"
 #include "grammar/call_value.h"
 
-enum { PARTS_MAX = 1 << 13, ITEMS_MAX = 1 << 17 /* of the lists of all parts */ };
+enum {
+    PARTS_MAX = 1 << 13,
+    ITEMS_MAX = 1 << 17, /* of the lists of all parts */
+    EDGES_A_NODE = 4,    /* which are a step of work, as a node is */
+};
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
@@ -174,23 +178,52 @@ enum weir_status schema_list_copy(struct schema_list *to, const struct schema_li
     return WEIR_OK;
 }
 
-/* The list with one alternative more, where `part` is; without any schema it is any value. */
-static enum weir_status emit_alternative(struct schema *schema, const struct schema_part *part,
-                                         const struct schema_list *list,
-                                         const struct json *alternative, uint32_t from, uint32_t to,
-                                         struct weir_error *err)
+/* A path over what another list allows where `part` is; without any schema that is any value. Takes
+ * the list. */
+static enum weir_status emit_choice(struct schema *schema, const struct schema_part *part,
+                                    struct schema_list *list, uint32_t from, uint32_t to,
+                                    struct weir_error *err)
 {
-    struct schema_part chosen = {.depth = part->depth, .is_parameter = part->is_parameter};
+    struct schema_part chosen = {
+        .list = *list, .depth = part->depth, .is_parameter = part->is_parameter};
     uint32_t rule = schema_level(schema)->value;
-    enum weir_status status;
-    TRY(schema_list_copy(&chosen.list, list, err));
-    status = schema_list_add(&chosen.list, (struct schema_item){alternative, 0}, err);
-    if (status != WEIR_OK || (chosen.list.count == 0 && !part->is_parameter))
+    enum weir_status status = WEIR_OK;
+    *list = (struct schema_list){0};
+    if (chosen.list.count == 0 && !part->is_parameter)
         schema_list_release(&chosen.list);
     else
         status = find_rule(schema, &chosen, &rule, err);
     if (status == WEIR_OK)
         status = rules_call(&schema->builder, from, to, rule, err);
+    return status;
+}
+
+/* The list with one alternative more. */
+static enum weir_status emit_alternative(struct schema *schema, const struct schema_part *part,
+                                         const struct schema_list *list,
+                                         const struct json *alternative, uint32_t from, uint32_t to,
+                                         struct weir_error *err)
+{
+    struct schema_list chosen = {0};
+    enum weir_status status;
+    TRY(schema_list_copy(&chosen, list, err));
+    TRY(schema_list_add(&chosen, (struct schema_item){alternative, 0}, err));
+    TRY(emit_choice(schema, part, &chosen, from, to, err));
+out:
+    schema_list_release(&chosen);
+    return status;
+}
+
+static enum weir_status emit_nullable(struct schema *schema, const struct schema_part *part,
+                                      const struct schema_list *list, uint64_t index, uint32_t from,
+                                      uint32_t to, struct weir_error *err)
+{
+    struct schema_list chosen;
+    enum weir_status status;
+    TRY(schema_choose_null(&chosen, list, index, false, err));
+    TRY(emit_choice(schema, part, &chosen, from, to, err));
+    TRY(schema_choose_null(&chosen, list, index, true, err));
+    TRY(emit_choice(schema, part, &chosen, from, to, err));
 out:
     return status;
 }
@@ -292,9 +325,13 @@ static enum weir_status emit_part(struct schema *schema, const struct schema_par
     TRY(schema_list_copy(&list, &part->list, err));
     status = schema_list_complete(schema, &list, err);
     if (status == WEIR_OK) {
-        const struct json *nothing = find_false(&list), *alternatives = schema_next_union(&list);
+        const uint64_t nullable = schema_next_nullable(&list);
+        const struct json *nothing = find_false(&list),
+                          *alternatives = nullable < list.count ? NULL : schema_next_union(&list);
         if (nothing != NULL)
             status = schema_nothing(schema, nothing, "false allows nothing");
+        else if (nullable < list.count)
+            status = emit_nullable(schema, part, &list, nullable, rule.start, rule.end, err);
         else if (alternatives != NULL)
             status = emit_union(schema, part, &list, alternatives, rule.start, rule.end, err);
         else if (part->is_parameter)
@@ -447,7 +484,12 @@ enum weir_status schema_fill_parts(struct schema *schema, struct weir_error *err
     enum weir_status status = WEIR_OK;
     while (schema->parts_done < schema->parts_count) {
         const struct schema_part part = schema->parts[schema->parts_done++];
-        TRY(emit_part(schema, &part, err));
+        const uint64_t nodes = schema->builder.nodes_count, edges = schema->builder.edges_count;
+        status = emit_part(schema, &part, err);
+        const uint64_t made = schema->builder.nodes_count - nodes +
+                              (schema->builder.edges_count - edges) / EDGES_A_NODE;
+        const enum weir_status charged = schema_charge(schema, made, err);
+        TRY(status != WEIR_OK ? status : charged);
     }
 out:
     schema->depth = 0;
@@ -476,6 +518,17 @@ static enum weir_status root_rule(struct schema *schema, uint32_t *rule, struct 
     return status != WEIR_OK ? status : schema_rule(schema, &list, rule, err);
 }
 
+enum weir_status schema_finish(struct schema *schema, struct weir_grammar **out, uint32_t root,
+                               struct weir_error *err)
+{
+    struct weir_error inner = {0};
+    const enum weir_status status = rules_finish(out, &schema->builder, root, &inner);
+    if (status == WEIR_ERR_ARGUMENT)
+        return err_set(err, status, "%s",
+                       schema->why.text[0] == 0 ? "schema: nothing is allowed" : schema->why.text);
+    return status == WEIR_OK ? status : err_set(err, status, "%s", inner.text);
+}
+
 static enum weir_status compile(struct schema *schema, struct weir_grammar **out,
                                 struct weir_error *err)
 {
@@ -484,12 +537,7 @@ static enum weir_status compile(struct schema *schema, struct weir_grammar **out
     TRY(schema_begin(schema, err));
     TRY(root_rule(schema, &root, err));
     TRY(schema_fill_parts(schema, err));
-    struct weir_error inner = {0};
-    status = rules_finish(out, &schema->builder, root, &inner);
-    if (status == WEIR_ERR_ARGUMENT && schema->why.status != WEIR_OK)
-        err_set(err, status, "%s", schema->why.text);
-    else if (status != WEIR_OK)
-        err_set(err, status, "%s", inner.text);
+    TRY(schema_finish(schema, out, root, err));
 out:
     return status;
 }

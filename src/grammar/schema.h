@@ -32,6 +32,7 @@ enum {
     SCHEMA_DONE_ALL_OF = 2,
     SCHEMA_DONE_ANY_OF = 4,
     SCHEMA_DONE_ONE_OF = 8,
+    SCHEMA_DONE_NULLABLE = 16, /* null is not meant: another list has it */
 };
 
 /* Of brackets within each other, in a call: fewer than JSON_PART_DEPTH_MAX, since what is deeper is
@@ -71,6 +72,7 @@ struct schema {
     uint64_t parts_count, parts_capacity;
     uint64_t parts_done;                                /* those that are filled */
     uint64_t items_count;                               /* of the lists of all parts */
+    uint64_t work;                                      /* schema_charge */
     uint32_t space, character, string, number, integer; /* rules for all */
     struct schema_level levels[SCHEMA_LEVELS + 1];      /* of JSON alone the first is for all */
     uint32_t escapes;         /* schema_string.c; RULES_NONE: not made yet */
@@ -87,10 +89,21 @@ void schema_list_release(struct schema_list *list);
 /* Adds a schema, unless it is there or allows all. */
 enum weir_status schema_list_add(struct schema_list *list, struct schema_item item,
                                  struct weir_error *err);
+/* Whether a schema allows all values by saying nothing. */
+bool schema_allows_all(const struct json *schema);
 /* Adds what the schemas of a list refer to and the schemas of their allOf. Refuses keywords that
- * cannot be kept. */
+ * cannot be kept. What is nullable waits until schema_next_nullable has been asked for it. */
 enum weir_status schema_list_complete(struct schema *schema, struct schema_list *list,
                                       struct weir_error *err);
+/* The same for the schemas of all parameters of a tool, of which only the properties are wanted:
+ * what cannot be kept or found is left out. Fails for want of memory alone. */
+enum weir_status schema_list_follow(struct schema *schema, struct schema_list *list,
+                                    struct weir_error *err);
+
+/* Accounts for steps of work, which for what was given up are not given back: a schema of a few
+ * lines can ask for any amount. WEIR_ERR_UNSUPPORTED once it is too much. */
+enum weir_status schema_charge(struct schema *schema, uint64_t steps, struct weir_error *err);
+bool schema_is_spent(const struct schema *schema);
 
 /* A refusal that names the place of `at` in the schema: "schema, /properties/a: ...". */
 enum weir_status schema_refuse(const struct schema *schema, enum weir_status status,
@@ -127,6 +140,9 @@ enum weir_status schema_types(const struct schema *schema, const struct schema_l
 /* The rules that all schemas share; and the parts that wait. */
 enum weir_status schema_begin(struct schema *schema, struct weir_error *err);
 enum weir_status schema_fill_parts(struct schema *schema, struct weir_error *err);
+/* The grammar, or why there is none in terms of the schema. */
+enum weir_status schema_finish(struct schema *schema, struct weir_grammar **out, uint32_t root,
+                               struct weir_error *err);
 /* Takes away the parts behind the first so many. */
 void schema_cut_parts(struct schema *schema, uint64_t count);
 void schema_release(struct schema *schema);
@@ -155,6 +171,14 @@ enum weir_status schema_parameter_rule(struct schema *schema, struct schema_list
 enum weir_status schema_emit_types(struct schema *schema, const struct schema_list *list,
                                    unsigned types, uint32_t from, uint32_t to,
                                    struct weir_error *err);
+/* {"type": "null"}: what is nullable is its schema or this. */
+extern const struct json schema_null;
+/* The number of the first item that is nullable and of which it is still to be chosen whether it is
+ * null; the list's count if there is none. */
+uint64_t schema_next_nullable(const struct schema_list *list);
+/* A copy of the list in which that item is null, or is not. */
+enum weir_status schema_choose_null(struct schema_list *to, const struct schema_list *from,
+                                    uint64_t index, bool is_null, struct weir_error *err);
 /* The first keyword of which one schema is still to be chosen, marked as done; or NULL. */
 const struct json *schema_next_union(struct schema_list *list);
 enum weir_status schema_list_copy(struct schema_list *to, const struct schema_list *from,

@@ -8,7 +8,29 @@
 #include "base/mem.h"
 #include "grammar/schema.h"
 
-enum { LIST_MAX = 1 << 10 };
+enum {
+    LIST_MAX = 1 << 10,
+    WORK_MAX = 1 << 20, /* some 100 ns each; the largest grammar takes about so many */
+    ITEM_STEPS = 4,     /* of a schema in a list */
+};
+
+/* ---- work ------------------------------------------------------------------------------------ */
+
+enum weir_status schema_charge(struct schema *schema, uint64_t steps, struct weir_error *err)
+{
+    if (steps < WORK_MAX - schema->work) {
+        schema->work += steps;
+        return WEIR_OK;
+    }
+    schema->work = WORK_MAX;
+    return err_set(err, WEIR_ERR_UNSUPPORTED, "schema: it takes more than %d steps to go through",
+                   WORK_MAX);
+}
+
+bool schema_is_spent(const struct schema *schema)
+{
+    return schema->work == WORK_MAX;
+}
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
@@ -94,11 +116,16 @@ void schema_list_release(struct schema_list *list)
     *list = (struct schema_list){0};
 }
 
+bool schema_allows_all(const struct json *schema)
+{
+    return schema->kind == JSON_TRUE || (schema->kind == JSON_OBJECT && schema->count == 0);
+}
+
 enum weir_status schema_list_add(struct schema_list *list, struct schema_item item,
                                  struct weir_error *err)
 {
     const struct json *schema = item.schema;
-    if (schema->kind == JSON_TRUE || (schema->kind == JSON_OBJECT && schema->count == 0))
+    if (schema_allows_all(schema))
         return WEIR_OK;
     for (uint64_t i = 0; i < list->count; i++) {
         if (list->items[i].schema == schema)
@@ -204,23 +231,76 @@ out:
     return status;
 }
 
+static bool is_nullable(const struct schema_item *item)
+{
+    const struct json *nullable = schema_get(item, "nullable");
+    return nullable != NULL && nullable->kind == JSON_TRUE &&
+           (item->done & SCHEMA_DONE_NULLABLE) == 0;
+}
+
 enum weir_status schema_list_complete(struct schema *schema, struct schema_list *list,
                                       struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
     for (uint64_t i = 0; i < list->count; i++) {
         const struct json *object = list->items[i].schema;
+        TRY(schema_charge(schema, ITEM_STEPS, err));
         if (object->kind == JSON_FALSE)
             continue;
         if (object->kind != JSON_OBJECT)
             return schema_refuse(schema, WEIR_ERR_ARGUMENT, object, err, "%s, expected a schema",
                                  json_kind_name(object->kind));
         TRY(check_keywords(schema, object, err));
+        if (is_nullable(&list->items[i]))
+            continue;
         TRY(add_target(schema, list, i, err));
         TRY(add_all_of(schema, list, i, err));
     }
 out:
     return status;
+}
+
+enum weir_status schema_list_follow(struct schema *schema, struct schema_list *list,
+                                    struct weir_error *err)
+{
+    for (uint64_t i = 0; i < list->count && schema_charge(schema, ITEM_STEPS, NULL) == WEIR_OK;
+         i++) {
+        struct weir_error why = {0};
+        enum weir_status status = add_target(schema, list, i, &why);
+        if (status != WEIR_ERR_MEMORY)
+            status = add_all_of(schema, list, i, &why);
+        if (status == WEIR_ERR_MEMORY)
+            return err_set(err, status, "%s", why.text);
+    }
+    return WEIR_OK;
+}
+
+/* ---- null ------------------------------------------------------------------------------------ */
+
+static const struct json_text type_key = {"type", 4};
+static const struct json null_name = {.kind = JSON_STRING, .text = {"null", 4}};
+const struct json schema_null = {
+    .kind = JSON_OBJECT, .count = 1, .keys = &type_key, .items = &null_name};
+
+uint64_t schema_next_nullable(const struct schema_list *list)
+{
+    uint64_t i = 0;
+    while (i < list->count && !is_nullable(&list->items[i]))
+        i++;
+    return i;
+}
+
+enum weir_status schema_choose_null(struct schema_list *to, const struct schema_list *from,
+                                    uint64_t index, bool is_null, struct weir_error *err)
+{
+    const enum weir_status status = schema_list_copy(to, from, err);
+    if (status != WEIR_OK)
+        return status;
+    if (is_null)
+        to->items[index] = (struct schema_item){&schema_null, 0};
+    else
+        to->items[index].done |= SCHEMA_DONE_NULLABLE;
+    return WEIR_OK;
 }
 
 /* ---- counts and types ------------------------------------------------------------------------ */

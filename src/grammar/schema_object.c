@@ -5,6 +5,7 @@
  * Where a schema lists properties and says nothing of others, there are none: a model that is asked
  * for these properties is not asked for more. */
 #include "base/mem.h"
+#include "grammar/call_text.h"
 #include "grammar/schema.h"
 #include "grammar/text_set.h"
 
@@ -92,7 +93,7 @@ static enum weir_status declare(struct members *members, struct property *proper
     return WEIR_OK;
 }
 
-static enum weir_status read_declared(const struct schema *schema, const struct json *declared,
+static enum weir_status read_declared(struct schema *schema, const struct json *declared,
                                       uint64_t item, struct members *members,
                                       struct weir_error *err)
 {
@@ -100,6 +101,7 @@ static enum weir_status read_declared(const struct schema *schema, const struct 
     if (declared->kind != JSON_OBJECT)
         return schema_refuse(schema, WEIR_ERR_ARGUMENT, declared, err,
                              "properties is not an object");
+    TRY(schema_charge(schema, declared->count, err));
     for (uint32_t i = 0; i < declared->count; i++) {
         struct property *property;
         TRY(find_property(members, declared->keys[i], &declared->items[i], &property, err));
@@ -120,13 +122,14 @@ static enum weir_status add_other(struct members *members, const struct json *va
     return status;
 }
 
-static enum weir_status read_required(const struct schema *schema, const struct json *required,
+static enum weir_status read_required(struct schema *schema, const struct json *required,
                                       struct members *members, struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
     if (required->kind != JSON_ARRAY)
         return schema_refuse(schema, WEIR_ERR_ARGUMENT, required, err,
                              "required is not an array of names");
+    TRY(schema_charge(schema, required->count, err));
     for (uint32_t i = 0; i < required->count; i++) {
         struct property *property;
         const struct json *name = &required->items[i];
@@ -140,7 +143,7 @@ out:
 }
 
 /* Declared properties first, so that their order is that of the schema. */
-static enum weir_status read_members(const struct schema *schema, const struct schema_list *list,
+static enum weir_status read_members(struct schema *schema, const struct schema_list *list,
                                      struct members *members, struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
@@ -196,6 +199,9 @@ static enum weir_status emit_member(struct schema *schema, const struct members 
     struct schema_list value;
     uint32_t rule, next;
     enum weir_status status;
+    if (schema->in_call && call_text_has_mark(property->name))
+        return schema_refuse(schema, WEIR_ERR_UNSUPPORTED, property->at, err,
+                             "a name that no call can hold");
     schema_write_string(&key, property->name);
     TRY(bytes_check(&key, err));
     TRY(rules_node(&schema->builder, &next, err));

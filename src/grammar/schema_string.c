@@ -378,6 +378,9 @@ static enum weir_status emit_pattern(struct schema *schema, const struct json *a
                               .counted =
                                   lengths->most == UINT32_MAX ? lengths->least : lengths->most};
     enum weir_status status = regex_read(&regex, pattern.bytes, pattern.length, &inner);
+    const uint64_t steps = pattern.length + regex.nodes_count + regex.edges_count;
+    if (schema_charge(schema, steps, err) != WEIR_OK)
+        TRY(WEIR_ERR_UNSUPPORTED);
     if (status != WEIR_OK) {
         schema_refuse(schema, status, at, err, "%.120s", inner.text);
         goto out;

@@ -97,6 +97,18 @@ static struct span text_of(const struct listed *listed, const struct listed_valu
     return (struct span){(const uint8_t *)listed->texts.data + value->begin, (size_t)value->length};
 }
 
+/* Values that are listed for many are read for each. */
+enum { BYTES_A_STEP = 16, VALUES_MAX = 8000 /* a constraint cannot tell more ways apart */ };
+
+static enum weir_status charge_values(struct schema *schema, const struct json *values,
+                                      struct weir_error *err)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < values->count; i++)
+        bytes += values->items[i].source.length;
+    return schema_charge(schema, values->count + bytes / BYTES_A_STEP, err);
+}
+
 static enum weir_status read_first(struct listed *listed, const struct json *values,
                                    struct weir_error *err)
 {
@@ -144,7 +156,7 @@ static enum weir_status read_next(struct listed *listed, const struct json *valu
 
 /* Goes through all enum and const. *at is the value of the first keyword, NULL if there is none;
  * *lists is how many there are. */
-static enum weir_status read_lists(const struct schema *schema, const struct schema_list *list,
+static enum weir_status read_lists(struct schema *schema, const struct schema_list *list,
                                    struct listed *listed, const struct json **at, uint32_t *lists,
                                    struct weir_error *err)
 {
@@ -159,6 +171,10 @@ static enum weir_status read_lists(const struct schema *schema, const struct sch
             return schema_refuse(schema, WEIR_ERR_ARGUMENT, value, err, "enum is not an array");
         const struct json one = {.kind = JSON_ARRAY, .count = 1, .items = value};
         const struct json *values = i % 2 == 0 ? value : &one;
+        if (values->count > VALUES_MAX)
+            return schema_refuse(schema, WEIR_ERR_UNSUPPORTED, value, err,
+                                 "more than %d values cannot be kept", VALUES_MAX);
+        TRY(charge_values(schema, values, err));
         if (*lists == 0)
             *at = value;
         TRY(*lists == 0 ? read_first(listed, values, err) : read_next(listed, values, *lists, err));
@@ -168,11 +184,31 @@ out:
     return status;
 }
 
+/* Whether a value can stand in a call as JSON: no mark is in it, and with the brackets around it it
+ * is not too deep. That bounds the recursion. */
+static bool can_be_called(const struct json *value, uint32_t depth)
+{
+    if (value->kind == JSON_STRING)
+        return !call_text_has_mark(value->text);
+    if (value->kind != JSON_ARRAY && value->kind != JSON_OBJECT)
+        return true;
+    bool can = depth < JSON_PART_DEPTH_MAX;
+    for (uint32_t i = 0; i < value->count && can; i++) {
+        can = can_be_called(&value->items[i], depth + 1);
+        if (value->kind == JSON_OBJECT && can)
+            can = !call_text_has_mark(value->keys[i]);
+    }
+    return can;
+}
+
 /* A value by its text; a string of a parameter is itself. */
 static enum weir_status emit_value(struct schema *schema, const struct json *value,
                                    struct span text, uint32_t from, uint32_t to,
                                    struct weir_error *err)
 {
+    if (schema->in_call && !can_be_called(value, schema->depth))
+        return schema_refuse(schema, WEIR_ERR_UNSUPPORTED, value, err,
+                             "a value that no call can hold");
     if (schema->is_parameter && value->kind == JSON_STRING)
         return call_value_text(schema, value->text, from, to, err);
     return rules_bytes(&schema->builder, from, to, (const char *)text.data, text.length, err);

@@ -48,12 +48,8 @@ TEST(calls_refusals)
          "control character were expected"},
         {"[{\"name\":\"\"}]", NULL, NULL},
         {"[{\"name\":\"a\\n\"}]", NULL, NULL},
-        {"[{\"name\":\"a\",\"parameters\":{\"properties\":{\"<\":{}}}}]", NULL,
-         "tools: a has a parameter with a name that no call can hold: 1 to 256 bytes, no angle "
-         "bracket and no control character were expected"},
-        {"[{\"name\":\"a\",\"parameters\":{\"required\":[\"\"]}}]", NULL, NULL},
         {"[{\"name\":\"a\",\"parameters\":{\"properties\":{\"k\":false},\"required\":[\"k\"]}}]",
-         "a", "grammar: no text is ever complete"},
+         "a", "schema, /properties/k: false allows nothing"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct weir_grammar *grammar;
@@ -160,6 +156,36 @@ TEST(calls_values)
         check_value(cases[i].schema, cases[i].value, cases[i].expected);
 }
 
+TEST(calls_values_that_may_be_null_or_have_marks_around)
+{
+    static const char maybe[] = "{\"enum\":[\"a\"],\"nullable\":true}";
+    static const char maybes[] =
+        "{\"type\":\"array\",\"items\":{\"allOf\":[{\"type\":\"integer\"}],"
+        "\"minimum\":3,\"nullable\":true}}";
+    static const char marked[] =
+        "{\"type\":\"integer\",\"minimum\":5,\"description\":\"</parameter>\"}";
+    static const struct {
+        const char *schema, *value;
+        enum weir_match expected;
+    } cases[] = {
+        {maybe, "null", WEIR_MATCH_WHOLE},
+        {maybe, "a", WEIR_MATCH_WHOLE},
+        {maybe, "b", WEIR_MATCH_NOT},
+        {maybes, "[null,3]", WEIR_MATCH_WHOLE},
+        {maybes, "[2]", WEIR_MATCH_NOT},
+        {"{\"type\":\"string\",\"nullable\":true}", "any", WEIR_MATCH_WHOLE},
+        {"{\"type\":\"integer\",\"nullable\":true}", "null", WEIR_MATCH_WHOLE},
+        {"{\"type\":\"integer\",\"nullable\":true}", "x", WEIR_MATCH_NOT},
+        {"{\"type\":\"integer\",\"const\":3.0}", "3.0", WEIR_MATCH_WHOLE},
+        {marked, "7", WEIR_MATCH_WHOLE},
+        {marked, "4", WEIR_MATCH_NOT},
+        {"{\"enum\":[[\"</parameter>\"],1]}", "any", WEIR_MATCH_NOT},
+        {"{\"enum\":[[\"</parameter>\"],1]}", "[]", WEIR_MATCH_WHOLE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_value(cases[i].schema, cases[i].value, cases[i].expected);
+}
+
 /* What is nested deeper than the reader takes as JSON would be a string. */
 TEST(calls_values_are_not_too_deep)
 {
@@ -172,6 +198,118 @@ TEST(calls_values_are_not_too_deep)
             memset(value + depth, ']', (size_t)depth);
             check_value(schemas[schema], value, depth == MOST ? WEIR_MATCH_WHOLE : WEIR_MATCH_NOT);
         }
+    }
+}
+
+static void check_call(const char *parameters, const char *inside, enum weir_match expected)
+{
+    struct bytes tools = {0}, text = {0};
+    bytes_add_text(&tools, "[{\"name\":\"f\",\"parameters\":");
+    bytes_add_text(&tools, parameters);
+    bytes_add_text(&tools, "}]");
+    bytes_add_text(&text, BEGIN);
+    bytes_add_text(&text, inside);
+    bytes_add_text(&text, END);
+    struct weir_grammar *grammar = open_calls(tools.data, NULL);
+    const enum weir_match found = match(grammar, text.data);
+    if (found != expected)
+        test_fail(__FILE__, __LINE__, "%s, %s: %d", parameters, inside, (int)found);
+    weir_grammar_close(grammar);
+    bytes_release(&text);
+    bytes_release(&tools);
+}
+
+TEST(calls_of_alternatives)
+{
+    static const char kinds[] = "{\"required\":[\"kind\"],\"anyOf\":[{\"properties\":{\"kind\":{"
+                                "\"const\":\"a\"},\"x\":{\"type\":"
+                                "\"integer\"}}},{\"properties\":{\"kind\":{\"const\":\"b\"}}}]}";
+    static const char both[] = "{\"oneOf\":[{\"properties\":{\"v\":{\"type\":\"integer\"}}},{"
+                               "\"properties\":{\"v\":{\"type\":"
+                               "\"null\"}}}]}";
+    static const char base[] = "{\"properties\":{\"v\":{\"enum\":[7,8,9]}},"
+                               "\"oneOf\":[{\"properties\":{\"v\":"
+                               "{\"const\":7}}},{\"properties\":{\"v\":{\"const\":3}}},{"
+                               "\"properties\":{\"v\":{\"const\":8}}}]}";
+    static const char any[] = "{\"anyOf\":[{\"properties\":{\"v\":{\"const\":7}}},{\"properties\":{"
+                              "\"v\":true}}]}";
+    static const char far[] = "{\"anyOf\":[{\"$ref\":\"#/$defs/a\"},{\"allOf\":[{\"$ref\":\"#/"
+                              "$defs/b\"}]}],\"$defs\":{\"a\":"
+                              "{\"properties\":{\"k\":{\"type\":\"string\"}}},\"b\":{\"not\":{},"
+                              "\"oneOf\":[{\"properties\":{\"n\":"
+                              "{\"type\":\"integer\"}}},{\"$ref\":\"#\"}]}}}";
+    static const struct {
+        const char *parameters, *inside;
+        enum weir_match expected;
+    } cases[] = {
+        {kinds, P("kind", "a"), WEIR_MATCH_WHOLE},
+        {kinds, P("kind", "b") P("x", "1"), WEIR_MATCH_WHOLE},
+        {kinds, P("kind", "c"), WEIR_MATCH_NOT},
+        {kinds, P("kind", "a") P("x", "y"), WEIR_MATCH_NOT},
+        {kinds, "", WEIR_MATCH_NOT},
+        {both, P("v", "1"), WEIR_MATCH_WHOLE},
+        {both, P("v", "null"), WEIR_MATCH_WHOLE},
+        {both, P("v", "true"), WEIR_MATCH_NOT},
+        {base, P("v", "7"), WEIR_MATCH_WHOLE},
+        {base, P("v", "3"), WEIR_MATCH_NOT},
+        {base, P("v", "9"), WEIR_MATCH_NOT},
+        {any, P("v", "6"), WEIR_MATCH_WHOLE},
+        {far, P("k", "text") P("n", "1"), WEIR_MATCH_WHOLE},
+        {far, P("n", "x"), WEIR_MATCH_NOT},
+        {far, P("m", "x"), WEIR_MATCH_NOT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_call(cases[i].parameters, cases[i].inside, cases[i].expected);
+}
+
+/* Parameters that no schema names may be given where the schema is open for them. */
+TEST(calls_of_other_parameters)
+{
+    static const char open[] = "{\"type\":\"object\"}";
+    static const char numbers[] = "{\"properties\":{\"ab\":{\"type\":\"string\"},\"a\\u00e9\":{}},"
+                                  "\"additionalProperties\":{\"type\":\"integer\"}}";
+    static const char closed[] = "{\"type\":\"object\",\"properties\":{}}";
+    static const char refused[] = "{\"type\":\"object\",\"additionalProperties\":false}";
+    static const char named[] = "{\"properties\":{\"<\":{},\"k\":{\"type\":\"integer\"}}}";
+    static const char needed[] =
+        "{\"properties\":{\"k\":{\"type\":\"integer\"}},\"required\":[\"a>\",\"k\"]}";
+    static const struct {
+        const char *parameters, *inside;
+        enum weir_match expected;
+    } cases[] = {
+        {open, "", WEIR_MATCH_WHOLE},
+        {open, P("a b", "text") P("\xc3\xa9", "1"), WEIR_MATCH_WHOLE},
+        {open, P("", "text"), WEIR_MATCH_NOT},
+        {open, P("a<", "text"), WEIR_MATCH_NOT},
+        {open, P("a\x7f", "text"), WEIR_MATCH_NOT},
+        {numbers, P("ab", "text") P("a", "1") P("abc", "2") P("b", "3"), WEIR_MATCH_WHOLE},
+        {numbers, P("a\xc3\xa9", "text") P("a\xc3\xa8", "1"), WEIR_MATCH_WHOLE},
+        {numbers, P("a\xc3\xa8", "text"), WEIR_MATCH_NOT},
+        {numbers, P("ab", "text") P("ab", "1"), WEIR_MATCH_NOT},
+        {closed, "", WEIR_MATCH_WHOLE},
+        {closed, P("a", "text"), WEIR_MATCH_NOT},
+        {refused, P("a", "text"), WEIR_MATCH_NOT},
+        {named, P("k", "1"), WEIR_MATCH_WHOLE},
+        {named, P("k", "x"), WEIR_MATCH_NOT},
+        {needed, P("k", "x") P("a", "1"), WEIR_MATCH_WHOLE},
+        {needed, "", WEIR_MATCH_WHOLE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_call(cases[i].parameters, cases[i].inside, cases[i].expected);
+}
+
+/* A name that is not known is no longer than the parser of replies reads. */
+TEST(calls_of_long_names)
+{
+    enum { MOST = 64 };
+    for (int length = MOST; length <= MOST + 1; length++) {
+        struct bytes text = {0};
+        bytes_add_text(&text, "<parameter=");
+        for (int i = 0; i < length; i++)
+            bytes_add_text(&text, "\xf0\x9f\x98\x80");
+        bytes_add_text(&text, ">\n\n</parameter>\n");
+        check_call("{}", text.data, length == MOST ? WEIR_MATCH_WHOLE : WEIR_MATCH_NOT);
+        bytes_release(&text);
     }
 }
 
@@ -352,6 +490,34 @@ TEST(calls_schemas_that_recur_in_many_ways)
     bytes_release(&tools);
 }
 
+/* A few bytes of tools ask for minutes: when the account of work is spent, parameters are free. */
+TEST(calls_schemas_that_take_long)
+{
+    struct bytes tools = {0};
+    char part[64];
+    bytes_add_text(
+        &tools,
+        "[{\"name\":\"f\",\"parameters\":{\"properties\":{\"first\":{\"type\":\"integer\"}");
+    for (int i = 0; i < 200; i++) {
+        snprintf(part, sizeof part, ",\"p%d\":{\"$ref\":\"#/d\"}", i);
+        bytes_add_text(&tools, part);
+    }
+    bytes_add_text(&tools, "},\"d\":{\"allOf\":[{}");
+    for (int i = 0; i < 900; i++)
+        bytes_add_text(&tools, ",{\"t\":0}");
+    bytes_add_text(&tools, "],\"anyOf\":[{}");
+    for (int i = 0; i < 256; i++)
+        bytes_add_text(&tools, ",{\"t\":1}");
+    bytes_add_text(&tools, "]}}}]");
+    const uint64_t begin = clock_ns();
+    struct weir_grammar *grammar = open_calls(tools.data, NULL);
+    CHECK(clock_ns() - begin < 5000000000u);
+    CHECK_INT(match(grammar, BEGIN P("first", "x")), WEIR_MATCH_NOT);
+    CHECK_INT(match(grammar, BEGIN P("p199", "x") END), WEIR_MATCH_WHOLE);
+    weir_grammar_close(grammar);
+    bytes_release(&tools);
+}
+
 /* ---- allocations ----------------------------------------------------------------------------- */
 
 /* A schema that cannot be kept is refused with its place, and without it where there is no memory
@@ -364,7 +530,7 @@ static const struct {
 static void alloc_calls(void *argument)
 {
     const bool may_pass = alloc_cases[*(const int *)argument].may_pass;
-    char tools[512];
+    char tools[1024];
     struct weir_grammar *grammar;
     struct weir_error err = {0};
     snprintf(
@@ -372,7 +538,10 @@ static void alloc_calls(void *argument)
         "[{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{"
         "\"anyOf\":[{\"type\":\"string\",\"maxLength\":3},{\"type\":\"array\",\"items\":{"
         "\"type\":\"integer\"}}]},\"c\":{\"enum\":[\"x\",1]},\"d\":{\"type\":%s}},\"required\":["
-        "\"a\"]}},{\"name\":\"g\"}]",
+        "\"a\"]}},{\"name\":\"g\",\"parameters\":{\"anyOf\":[{\"properties\":{\"a\":{\"const\":1}}}"
+        ","
+        "{\"properties\":{\"a\":{\"nullable\":true,\"type\":\"integer\"}}}],"
+        "\"additionalProperties\":{\"type\":\"null\"}}}]",
         alloc_cases[*(const int *)argument].type);
     const enum weir_status status =
         weir_grammar_open_calls(&grammar, tools, strlen(tools), NULL, &err);

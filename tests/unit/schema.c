@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/clock.h"
 #include "base/rng.h"
 
 static struct weir_grammar *open_schema(const char *text)
@@ -52,13 +54,15 @@ TEST(schema_refusals)
         {"{\"minimum\":5,\"exclusiveMaximum\":5}", WEIR_ERR_ARGUMENT,
          "schema, /minimum: the least number is above the greatest"},
         {"{\"type\":\"integer\",\"minimum\":1.2,\"maximum\":1.8}", WEIR_ERR_ARGUMENT,
-         "grammar: no text is ever complete"},
+         "schema: nothing is allowed"},
         {"{\"properties\":{\"a\":{}},\"required\":[\"a\",\"b\"]}", WEIR_ERR_ARGUMENT,
          "schema, /required/1: b is required, but not allowed"},
         {"{\"properties\":{\"a/b\":{\"enum\":[]}},\"required\":[\"a/b\"]}", WEIR_ERR_ARGUMENT,
          "schema, /properties/a~1b/enum: none of the values listed is allowed"},
         {"{\"properties\":{\"a\":{\"$ref\":\"#\"}},\"required\":[\"a\"]}", WEIR_ERR_ARGUMENT,
-         "grammar: no text is ever complete"},
+         "schema: nothing is allowed"},
+        {"{\"type\":\"integer\",\"exclusiveMinimum\":1,\"exclusiveMaximum\":2}", WEIR_ERR_ARGUMENT,
+         "schema: nothing is allowed"},
         {"{\"$ref\":\"#/a\"}", WEIR_ERR_ARGUMENT, "schema, /$ref: $ref leads nowhere"},
         {"{\"minItems\":-1}", WEIR_ERR_ARGUMENT,
          "schema, /minItems: minItems is not a whole number that is at least 0"},
@@ -111,6 +115,30 @@ TEST(schema_pattern_has_a_limit)
     grammar = open_schema(schema);
     CHECK_INT(match(grammar, "\"\""), WEIR_MATCH_WHOLE);
     weir_grammar_close(grammar);
+}
+
+/* Many lists of many schemas, which are all to be gone through. */
+TEST(schema_that_takes_long)
+{
+    struct bytes schema = {0};
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    char part[64];
+    bytes_add_text(&schema, "{\"properties\":{\"a\":{}");
+    for (int i = 0; i < 4000; i++) {
+        snprintf(part, sizeof part, ",\"p%d\":{\"$ref\":\"#/d\"}", i);
+        bytes_add_text(&schema, part);
+    }
+    bytes_add_text(&schema, "},\"d\":{\"allOf\":[{}");
+    for (int i = 0; i < 1000; i++)
+        bytes_add_text(&schema, ",{\"t\":0}");
+    bytes_add_text(&schema, "]}}");
+    const uint64_t begin = clock_ns();
+    CHECK_INT(weir_grammar_open_schema(&grammar, schema.data, schema.length, &err),
+              WEIR_ERR_UNSUPPORTED);
+    CHECK(clock_ns() - begin < 3000000000u);
+    CHECK_TEXT(err.text, "schema: it takes more than 1048576 steps to go through");
+    bytes_release(&schema);
 }
 
 /* Values are compared with those of other lists, not with each other. */
