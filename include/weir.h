@@ -954,9 +954,9 @@ struct weir_calls_options {
 /* Replies with calls of tools, as weir_reply takes them apart: content, then calls, of each of
  * which the name is that of a tool, and the arguments are what its schema allows. Required
  * parameters come first; up to 8 of a kind in any order. Nothing follows the last call. A parameter
- * whose schema is not supported may be any text or JSON of its types. `tools`: of a request.
- * WEIR_ERR_ARGUMENT for tools that are none, that are called alike, or with names that no call can
- * hold, and for an `only` that is not among them; `options` may be NULL. */
+ * whose schema is not supported may be any text or JSON of its types. WEIR_ERR_ARGUMENT for tools
+ * that are none, are called alike or have names that no call can hold, and for an `only` not among
+ * them; WEIR_ERR_UNSUPPORTED for too many parameters or places. `options` may be NULL. */
 WEIR_API enum weir_status weir_grammar_open_calls(struct weir_grammar **out, const char *tools,
                                                   size_t length,
                                                   const struct weir_calls_options *options,

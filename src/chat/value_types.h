@@ -28,8 +28,8 @@ const struct json *tools_function(const struct json *tool);
 const struct json *tools_parameters(const struct json *tools, struct json_text name);
 
 /* What the schema allows for a parameter, in any of the alternatives that know it. A parameter that
- * it does not know is a string; a key of NULL is one that no schema names. Adds to *steps, which may
- * be NULL, what was looked at. */
+ * it does not know is a string; a key of NULL is one that no schema names. Adds what was looked at
+ * to *steps, which may be NULL. */
 unsigned value_types(const struct json *parameters, struct json_text key, uint64_t *steps);
 
 /* Whether a text is to be taken as the JSON that it is. If not, or if it is too deep

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Names as a tree of characters that names which are not known leave somewhere. Knows no schemas. */
+ * Names as a tree of characters, which names that are not known leave. Knows no schemas. */
 #include "grammar/call_names.h"
 
 #include <assert.h>

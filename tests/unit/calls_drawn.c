@@ -135,14 +135,58 @@ static bool are_members_valid(const struct json *root, const struct json *schema
     return true;
 }
 
+/* "2024-02-30" is a date to the grammar, which knows no calendar. */
+static bool is_date(struct json_text text)
+{
+    static const char form[] = "dddd-dd-dd";
+    if (text.length != sizeof form - 1)
+        return false;
+    for (size_t i = 0; i < text.length; i++) {
+        const bool is_digit = text.bytes[i] >= '0' && text.bytes[i] <= '9';
+        if (form[i] == 'd' ? !is_digit : text.bytes[i] != form[i])
+            return false;
+    }
+    const int month = (text.bytes[5] - '0') * 10 + text.bytes[6] - '0';
+    const int day = (text.bytes[8] - '0') * 10 + text.bytes[9] - '0';
+    return month >= 1 && month <= 12 && day >= 1 && day <= 31;
+}
+
+/* The one pattern above, "^<[^>]*>.?$". */
+static bool has_pattern(struct json_text text)
+{
+    const char *end = memchr(text.bytes, '>', text.length);
+    if (end == NULL || text.bytes[0] != '<')
+        return false;
+    const struct json_text rest = {end + 1, (size_t)(text.bytes + text.length - end - 1)};
+    return characters(rest) <= 1 && memchr(rest.bytes, '\n', rest.length) == NULL;
+}
+
+static bool keeps_form(const struct json *schema, const struct json *value)
+{
+    const struct json *format = json_get(schema, "format"), *pattern = json_get(schema, "pattern");
+    if (value->kind != JSON_STRING)
+        return true;
+    CHECK(format == NULL || json_is(format, "date"));
+    CHECK(pattern == NULL || json_is(pattern, "^<[^>]*>.?$"));
+    return (format == NULL || is_date(value->text)) &&
+           (pattern == NULL || has_pattern(value->text));
+}
+
+static const struct json *resolved(const struct json *root, const struct json *schema)
+{
+    const struct json *reference = json_get(schema, "$ref");
+    const struct json *found = reference == NULL ? schema : json_resolve(root, reference->text);
+    CHECK(found != NULL);
+    return found;
+}
+
 /* The schemas above have no circles but those that the value ends. */
 static bool is_valid(const struct json *root, const struct json *schema, const struct json *value)
 {
+    schema = resolved(root, schema);
     const struct json *type = json_get(schema, "type"), *any = json_get(schema, "anyOf");
     const struct json *listed = json_get(schema, "enum"), *only = json_get(schema, "const");
     bool found = any == NULL;
-    if (json_get(schema, "$ref") != NULL)
-        schema = json_get(json_get(root, "$defs"), "t");
     if (type != NULL && !has_types(value, type))
         return false;
     if (only != NULL && !same(only, value))
@@ -152,7 +196,7 @@ static bool is_valid(const struct json *root, const struct json *schema, const s
     bool is_listed = listed == NULL;
     for (uint32_t i = 0; listed != NULL && i < listed->count; i++)
         is_listed |= same(&listed->items[i], value);
-    return found && is_listed && keeps_limits(schema, value) &&
+    return found && is_listed && keeps_limits(schema, value) && keeps_form(schema, value) &&
            are_members_valid(root, schema, value);
 }
 

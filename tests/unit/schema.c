@@ -158,6 +158,23 @@ TEST(schema_enum_of_many_values)
     weir_grammar_close(grammar);
 }
 
+/* More than a constraint can tell apart: refused in terms of the schema, not of its states. */
+TEST(schema_enum_of_too_many_values)
+{
+    enum { VALUES = 20000 };
+    struct bytes schema = {0};
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    bytes_add_text(&schema, "{\"enum\":[-1");
+    for (int i = 0; i < VALUES; i++)
+        bytes_add_text(&schema, ",1");
+    bytes_add_text(&schema, "]}");
+    CHECK_INT(weir_grammar_open_schema(&grammar, schema.data, schema.length, &err),
+              WEIR_ERR_UNSUPPORTED);
+    CHECK_TEXT(err.text, "schema, /enum: more than 8000 values cannot be kept");
+    bytes_release(&schema);
+}
+
 TEST(schema_texts)
 {
     static const struct {
