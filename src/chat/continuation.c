@@ -30,41 +30,53 @@ static struct json_text cut_newlines(struct json_text text)
     return text;
 }
 
+/* Behind the mark that opens a block of reasoning, if the text begins with it. */
+static struct json_text skip_opening(struct json_text text, bool *has_opening)
+{
+    static const size_t opening = sizeof MARK_THINK - 1;
+    size_t at = 0;
+    while (at < text.length && json_is_white(text.bytes[at]))
+        at++;
+    *has_opening = text.length - at >= opening && memcmp(text.bytes + at, MARK_THINK, opening) == 0;
+    if (!*has_opening)
+        return text;
+    return (struct json_text){text.bytes + at + opening, text.length - at - opening};
+}
+
 /* Text that begins with a block of reasoning, which may be open, is taken apart, as templates do
  * with messages of the past. */
-static void split_inline(struct continuation *c, struct json_text text)
+static void split_inline(struct continuation *c, struct json_text text, bool has_reasoning)
 {
-    static const size_t opening = sizeof MARK_THINK - 1, closing = sizeof MARK_THINK_END - 1;
-    size_t at = 0;
-    while (at < text.length && text.bytes[at] != 0 && strchr(" \t\r\n", text.bytes[at]) != NULL)
-        at++;
-    const bool has_block =
-        text.length - at >= opening && memcmp(text.bytes + at, MARK_THINK, opening) == 0;
-    if (!has_block) {
+    static const size_t closing = sizeof MARK_THINK_END - 1;
+    bool has_opening;
+    struct json_text reasoning = skip_opening(text, &has_opening);
+    const char *end = memmem(reasoning.bytes, reasoning.length, MARK_THINK_END, closing);
+    if (!has_opening && (end == NULL || !has_reasoning)) {
         bytes_add(&c->content, text.bytes, text.length);
         return;
     }
-    text = (struct json_text){text.bytes + at + opening, text.length - at - opening};
-    const char *end =
-        text.length == 0 ? NULL : memmem(text.bytes, text.length, MARK_THINK_END, closing);
-    struct json_text reasoning = text, content = {text.bytes, 0};
+    struct json_text content = {reasoning.bytes, 0};
     if (end != NULL) {
-        reasoning.length = (size_t)(end - text.bytes);
         content.bytes = end + closing;
-        content.length = text.length - reasoning.length - closing;
+        content.length = reasoning.length - (size_t)(content.bytes - reasoning.bytes);
+        reasoning.length = (size_t)(end - reasoning.bytes);
     }
     content = skip_newlines(content);
+    c->is_closed = end != NULL;
     bytes_add(&c->reasoning, reasoning.bytes, reasoning.length);
     bytes_add(&c->content, content.bytes, content.length);
 }
 
 enum weir_status continuation_read(struct continuation *out, const struct json *message,
-                                   struct weir_error *err)
+                                   bool has_reasoning, struct weir_error *err)
 {
     const struct json *reasoning;
     struct bytes content = {0};
-    enum weir_status status;
-    if (request_has_calls(message))
+    bool has_calls;
+    enum weir_status status = request_has_calls(message, &has_calls, err);
+    if (status != WEIR_OK)
+        return status;
+    if (has_calls)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "a message with calls of tools cannot be continued, expected their results");
     TRY(request_content_read(message, &content, err));
@@ -73,7 +85,7 @@ enum weir_status continuation_read(struct continuation *out, const struct json *
         bytes_add(&out->reasoning, reasoning->text.bytes, reasoning->text.length);
         bytes_add(&out->content, content.data, (size_t)content.length);
     } else if (content.length > 0) {
-        split_inline(out, (struct json_text){content.data, (size_t)content.length});
+        split_inline(out, (struct json_text){content.data, (size_t)content.length}, has_reasoning);
     }
     TRY(bytes_check(&out->reasoning, err));
     TRY(bytes_check(&out->content, err));
@@ -177,7 +189,8 @@ enum weir_status continuation_write(const struct continuation *continuation, boo
     struct piece pieces[PIECES_MAX] = {{.origin = JINJA_OF_TEMPLATE}};
     size_t inside, kept = output->length;
     enum block block = find_block(output, &inside);
-    if (block == BLOCK_NONE && has_reasoning && reasoning.length + content.length > 0) {
+    const bool is_closed = continuation->is_closed || content.length > 0;
+    if (block == BLOCK_NONE && has_reasoning && (reasoning.length > 0 || is_closed)) {
         pieces[0].text = (struct json_text){block_begin, sizeof block_begin - 1};
         block = BLOCK_OPEN;
     }
@@ -185,7 +198,7 @@ enum weir_status continuation_write(const struct continuation *continuation, boo
         kept = inside;
         block = BLOCK_OPEN;
     }
-    if (block == BLOCK_OPEN && content.length > 0) {
+    if (block == BLOCK_OPEN && is_closed) {
         reasoning = cut_newlines(reasoning);
         pieces[2] = (struct piece){{block_end, sizeof block_end - 1}, JINJA_OF_TEMPLATE};
     }
@@ -193,7 +206,7 @@ enum weir_status continuation_write(const struct continuation *continuation, boo
         pieces[1] = (struct piece){reasoning, JINJA_OF_INPUT};
     pieces[3] = (struct piece){content, JINJA_OF_INPUT};
     *in_reasoning =
-        block == BLOCK_OPEN && content.length == 0 &&
+        block == BLOCK_OPEN && !is_closed &&
         (reasoning.length == 0 || memmem(reasoning.bytes, reasoning.length, MARK_THINK_END,
                                          sizeof MARK_THINK_END - 1) == NULL);
     return append(output, kept, pieces, err);

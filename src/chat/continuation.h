@@ -9,11 +9,13 @@
 /* Set to zero to begin. */
 struct continuation {
     struct bytes reasoning, content;
+    bool is_closed; /* the reasoning, also if there is no content yet */
 };
 
-/* Reads a message of a client's request. */
+/* Reads a message of a client's request. Where the template has reasoning, what stands before the
+ * mark that ends it is such, also if no mark begins it: those begin in prompts. */
 enum weir_status continuation_read(struct continuation *out, const struct json *message,
-                                   struct weir_error *err);
+                                   bool has_reasoning, struct weir_error *err);
 void continuation_release(struct continuation *continuation);
 
 /* Writes the message's begin behind the prompt that the template ends before an answer. The marks

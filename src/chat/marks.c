@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "json/json.h"
+
 struct rest rest_from(struct rest rest, size_t at)
 {
     return (struct rest){rest.text + at, rest.length - at, rest.is_final};
@@ -40,8 +42,7 @@ enum mark_match mark_name(struct rest rest, size_t *length)
 size_t mark_white(struct rest rest)
 {
     size_t count = 0;
-    while (count < rest.length && count < MARK_WHITE_MAX && rest.text[count] != 0 &&
-           strchr(" \t\r\n", rest.text[count]) != NULL)
+    while (count < rest.length && count < MARK_WHITE_MAX && json_is_white(rest.text[count]))
         count++;
     return count;
 }

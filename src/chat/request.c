@@ -87,7 +87,8 @@ static enum weir_status read_continued(struct assembly *a, struct weir_error *er
     struct weir_error problem = {0};
     const uint32_t last = a->messages->count - 1;
     const enum weir_status status =
-        continuation_read(&a->continuation, &a->messages->items[last], &problem);
+        continuation_read(&a->continuation, &a->messages->items[last],
+                          template_traits(a->chat_template).has_reasoning, &problem);
     return status == WEIR_OK ? WEIR_OK : request_message_refuse(status, last, &problem, err);
 }
 

@@ -3,8 +3,6 @@
  * schemas are copied as they were written. Knows not what a template prints of them. */
 #include "chat/request_calls.h"
 
-#include <string.h>
-
 #include "chat/fields.h"
 
 enum { TOOLS_MAX = 1024 };
@@ -48,7 +46,7 @@ static void add_member(struct bytes *out, const char *before, const struct json 
 static bool is_blank(struct json_text text)
 {
     size_t i = 0;
-    while (i < text.length && text.bytes[i] != 0 && strchr(" \t\r\n", text.bytes[i]) != NULL)
+    while (i < text.length && json_is_white(text.bytes[i]))
         i++;
     return i == text.length;
 }
@@ -102,17 +100,20 @@ static enum weir_status find_calls(const struct json *message, const struct json
     *count = 0;
     TRY(field_get(message, "tool_calls", JSON_ARRAY, &calls, err));
     TRY(field_get(message, "function_call", JSON_OBJECT, &single, err));
-    *items = calls != NULL ? calls->items : single;
-    *count = calls != NULL ? calls->count : single != NULL;
+    const bool is_list = calls != NULL && calls->count > 0;
+    *items = is_list ? calls->items : single;
+    *count = is_list ? calls->count : single != NULL;
 out:
     return status;
 }
 
-bool request_has_calls(const struct json *message)
+enum weir_status request_has_calls(const struct json *message, bool *out, struct weir_error *err)
 {
     const struct json *items;
     uint32_t count;
-    return find_calls(message, &items, &count, NULL) == WEIR_OK && count > 0;
+    const enum weir_status status = find_calls(message, &items, &count, err);
+    *out = count > 0;
+    return status;
 }
 
 enum weir_status request_calls_write(const struct json *message, struct bytes *out,
@@ -138,6 +139,22 @@ enum weir_status request_calls_write(const struct json *message, struct bytes *o
 
 /* ---- tools ----------------------------------------------------------------------------------- */
 
+/* "parameters", or "input_schema" as Anthropic names them; NULL: none. */
+static enum weir_status find_parameters(const struct json *function, const struct json *name,
+                                        const struct json **out, struct weir_error *err)
+{
+    static const char *const keys[] = {"parameters", "input_schema"};
+    struct weir_error problem = {0};
+    *out = NULL;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0] && *out == NULL; i++) {
+        const enum weir_status status = field_get(function, keys[i], JSON_OBJECT, out, &problem);
+        if (status != WEIR_OK)
+            return err_set(err, status, "tool '%.*s': %s", field_shown(name->text),
+                           name->text.bytes, problem.text);
+    }
+    return WEIR_OK;
+}
+
 /* Three members in this order and no others: what templates print of a tool is how models have
  * seen tools. */
 static enum weir_status write_tool(const struct json *tool, struct bytes *out,
@@ -147,7 +164,7 @@ static enum weir_status write_tool(const struct json *tool, struct bytes *out,
     enum weir_status status;
     TRY(find_function(tool, &function, &name, err));
     TRY(field_get(function, "description", JSON_STRING, &description, err));
-    TRY(field_get(function, "parameters", JSON_OBJECT, &parameters, err));
+    TRY(find_parameters(function, name, &parameters, err));
     add_member(out, "{\"type\": \"function\", \"function\": {\"name\": ", name, "");
     add_member(out, ", \"description\": ", description, "\"\"");
     add_member(out, ", \"parameters\": ", parameters, "{\"type\": \"object\", \"properties\": {}}");
@@ -163,8 +180,9 @@ enum weir_status request_tools_write(const struct json *request, struct bytes *o
     enum weir_status status;
     TRY(field_get(request, "tools", JSON_ARRAY, &tools, err));
     TRY(field_get(request, "functions", JSON_ARRAY, &functions, err));
-    const char *name = tools != NULL ? "tools" : "functions";
-    tools = tools != NULL ? tools : functions;
+    const bool has_tools = tools != NULL && tools->count > 0;
+    const char *name = has_tools ? "tools" : "functions";
+    tools = has_tools ? tools : functions;
     if (tools == NULL || tools->count == 0)
         return WEIR_OK;
     if (tools->count > TOOLS_MAX)

@@ -9,7 +9,7 @@
 /* The calls of a message, as a member of it with a comma before it; nothing if it has none. */
 enum weir_status request_calls_write(const struct json *message, struct bytes *out,
                                      struct weir_error *err);
-bool request_has_calls(const struct json *message);
+enum weir_status request_has_calls(const struct json *message, bool *out, struct weir_error *err);
 
 /* The tools of a request as a JSON array of {"type", "function": {"name", "description",
  * "parameters"}}; nothing if it has none. */

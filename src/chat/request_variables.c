@@ -26,6 +26,36 @@ out:
     return status;
 }
 
+/* "enabled" of "reasoning", as OpenRouter has it, and "think", as Ollama does, where it says no
+ * more than whether. */
+static enum weir_status read_enabled(const struct json *request, enum weir_switch *out,
+                                     struct weir_error *err)
+{
+    const struct json *reasoning = field_find(request, "reasoning");
+    const struct json *think = field_find(request, "think");
+    enum weir_status status = WEIR_OK;
+    *out = WEIR_AUTO;
+    if (reasoning != NULL)
+        TRY(field_get_switch(reasoning, "enabled", out, err));
+    if (think != NULL && think->kind != JSON_STRING) /* a text is an effort of other models */
+        TRY(field_get_switch(request, "think", out, err));
+out:
+    return status;
+}
+
+/* A budget of no tokens is no reasoning; others are for whoever counts tokens. */
+static enum weir_switch by_budget(const struct json *request)
+{
+    static const char *const keys[] = {"reasoning_budget", "reasoning_budget_tokens",
+                                       "thinking_budget", "thinking_budget_tokens"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const struct json *budget = field_find(request, keys[i]);
+        if (budget != NULL && budget->kind == JSON_NUMBER && json_text_equals(budget->text, "0"))
+            return WEIR_OFF;
+    }
+    return WEIR_AUTO;
+}
+
 /* "thinking": {"type": WORD}. */
 static enum weir_status read_thinking(const struct json *request, enum weir_switch *out,
                                       struct weir_error *err)
@@ -58,13 +88,16 @@ static enum weir_status write_reasoning(const struct json *request, struct bytes
                                         struct weir_error *err)
 {
     const struct json *effort;
-    enum weir_switch by_thinking, by_name;
+    enum weir_switch is_enabled, by_thinking, by_name;
     enum weir_status status;
     TRY(read_effort(request, &effort, err));
+    TRY(read_enabled(request, &is_enabled, err));
     TRY(read_thinking(request, &by_thinking, err));
     TRY(field_get_switch(request, VARIABLE_THINKING, &by_name, err));
     const bool is_none = effort != NULL && json_is(effort, "none");
     template_variables_write_switch(VARIABLE_THINKING, is_none ? WEIR_OFF : WEIR_AUTO, out);
+    template_variables_write_switch(VARIABLE_THINKING, by_budget(request), out);
+    template_variables_write_switch(VARIABLE_THINKING, is_enabled, out);
     template_variables_write_switch(VARIABLE_THINKING, by_thinking, out);
     template_variables_write_switch(VARIABLE_THINKING, by_name, out);
     if (effort != NULL && !is_none) {
@@ -95,11 +128,34 @@ out:
     return status;
 }
 
+/* Those of chat_template_kwargs. "thinking" is how templates of others name what is
+ * "enable_thinking" here. A text where true or false is meant would be true to a template. */
+static enum weir_status write_kwargs(const struct json *request, struct bytes *out,
+                                     struct weir_error *err)
+{
+    const struct json *variables;
+    struct weir_error problem = {0};
+    enum weir_switch thinking = WEIR_AUTO;
+    enum weir_status status;
+    TRY(field_get(request, kwargs, JSON_OBJECT, &variables, err));
+    if (variables == NULL)
+        return WEIR_OK;
+    TRY(template_variables_check_names(variables, kwargs, err));
+    status = field_get_switch(variables, VARIABLE_THINKING, &thinking, &problem);
+    if (status != WEIR_OK)
+        return err_set(err, status, "%s: %s", kwargs, problem.text);
+    if (thinking == WEIR_AUTO)
+        field_get_switch(variables, "thinking", &thinking, NULL); /* or something else: theirs */
+    template_variables_write_switch(VARIABLE_THINKING, thinking, out);
+    template_variables_write(variables->source.bytes, variables->source.length, out);
+out:
+    return status;
+}
+
 enum weir_status request_variables_write(const struct json *request,
                                          const struct weir_request_options *options,
                                          struct bytes *out, struct weir_error *err)
 {
-    const struct json *variables;
     enum weir_switch preserve;
     enum weir_status status;
     if (options != NULL)
@@ -107,11 +163,7 @@ enum weir_status request_variables_write(const struct json *request,
     TRY(write_reasoning(request, out, err));
     TRY(field_get_switch(request, VARIABLE_PRESERVE, &preserve, err));
     template_variables_write_switch(VARIABLE_PRESERVE, preserve, out);
-    TRY(field_get(request, kwargs, JSON_OBJECT, &variables, err));
-    if (variables != NULL) {
-        TRY(template_variables_check_names(variables, kwargs, err));
-        template_variables_write(variables->source.bytes, variables->source.length, out);
-    }
+    TRY(write_kwargs(request, out, err));
 out:
     return status;
 }

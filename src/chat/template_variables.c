@@ -29,21 +29,16 @@ enum weir_status template_variables_check(const char *text, size_t length, const
     return status;
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 void template_variables_write(const char *text, size_t length, struct bytes *request)
 {
     const char *begin = text, *end = text + length;
-    while (is_space(end[-1]))
+    while (json_is_white(end[-1]))
         end--;
-    while (is_space(*begin))
+    while (json_is_white(*begin))
         begin++;
     begin++; /* the braces */
     end--;
-    while (begin < end && is_space(*begin))
+    while (begin < end && json_is_white(*begin))
         begin++;
     if (begin == end)
         return;

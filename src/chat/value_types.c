@@ -190,11 +190,11 @@ bool value_is_json(unsigned types, const char *text, size_t length)
         return false;
     if (types == VALUE_ANY)
         return true;
-    while (length > 0 && strchr(" \t\r\n", *text) != NULL) {
+    while (length > 0 && json_is_white(*text)) {
         text++;
         length--;
     }
-    while (length > 0 && strchr(" \t\r\n", text[length - 1]) != NULL)
+    while (length > 0 && json_is_white(text[length - 1]))
         length--;
     value.text = (struct json_text){text, length};
     return value.kind != JSON_STRING && (type_of(&value) & types) != 0;

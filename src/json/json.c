@@ -49,9 +49,14 @@ static bool refuse(struct json_reader *reader, const char *at, const char *reaso
     return false;
 }
 
+bool json_is_white(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static void skip_space(struct json_reader *reader)
 {
-    while (reader->at < reader->end && *reader->at != 0 && strchr(" \t\n\r", *reader->at) != NULL)
+    while (reader->at < reader->end && json_is_white(*reader->at))
         reader->at++;
 }
 

@@ -57,6 +57,9 @@ void json_close(struct json_document *document);
 /* The value, borrowed as all that it leads to. */
 const struct json *json_root(const struct json_document *document);
 
+/* What may stand between tokens: blank, tab, newline, carriage return. */
+bool json_is_white(char c);
+
 /* Would json_open read this? Allocates nothing. *kind (may be NULL) is that of the value. */
 bool json_check(const char *text, size_t length, enum json_kind *kind);
 /* The same for a part of a larger text: JSON_PART_DEPTH_MAX. */
