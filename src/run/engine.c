@@ -381,6 +381,7 @@ enum weir_status engine_run_step(struct weir_engine *engine, const struct weir_s
     enum weir_status status = check_items(engine, items, items_count, err);
     if (status != WEIR_OK)
         return status;
+    engine->last = (struct step){.rows = 0}; /* its sequences are written over */
     struct step step = gather_step(engine, items, items_count);
     if (!may_be_early(engine, &step))
         TRY(weir_engine_repack(engine, err));

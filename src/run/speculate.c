@@ -193,8 +193,11 @@ enum weir_status weir_speculator_prompt(struct weir_speculator *speculator, cons
 enum weir_status weir_speculator_taken(struct weir_speculator *speculator, const int32_t *tokens,
                                        uint32_t count, struct weir_error *err)
 {
-    const struct results *results = &speculator->session->results;
-    if (results->rows != count || results->step != speculator->session->engine->step_count)
+    const struct weir_session *session = speculator->session;
+    const struct results *results = &session->results;
+    const bool is_last = results->rows == count && results->step == session->engine->step_count &&
+                         results->first + count == session->position;
+    if (!is_last || memcmp(tokens, session->tokens + results->first, count * sizeof *tokens) != 0)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "%u tokens that the engine's last step did not evaluate in this session",
                        count);

@@ -216,6 +216,8 @@ TEST(engine_step_cut_short_takes_the_last_results)
     struct fixture fixture;
     struct weir_session *other;
     const int32_t tokens[3] = {1, 2, 3};
+    const struct weir_traffic nothing = {{0}, {0}};
+    struct weir_traffic sum = nothing;
     int calls_left = 1 << 30;
     fixture_options(&options);
     options.sessions_max = 2;
@@ -231,6 +233,8 @@ TEST(engine_step_cut_short_takes_the_last_results)
               WEIR_ERR_CANCELLED);
     CHECK(weir_session_logits(other, 0) == NULL && weir_session_hidden(other, 0) == NULL);
     CHECK_INT(weir_session_position(other), 3);
+    weir_engine_step_traffic(fixture.engine, &sum); /* no last step: nothing is added */
+    CHECK(memcmp(&sum, &nothing, sizeof sum) == 0);
     weir_session_close(other);
     fixture_close(&fixture);
 }
