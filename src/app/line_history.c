@@ -3,18 +3,16 @@
  * for each that was typed. Knows no editor. */
 #include "app/line_history.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <histedit.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "base/mem.h"
 
 enum {
@@ -22,8 +20,7 @@ enum {
     LINE_BYTES_MAX = 4096,     /* bytes: what is longer was pasted, and is not asked for again */
     FILE_BYTES_MAX = 1 << 20,  /* then all but the newest lines go */
     FILE_BYTES_KEPT = 1 << 19, /* at most; no line takes more than 4 times LINE_BYTES_MAX */
-    LOCK_TRIES = 50,
-    LOCK_WAIT_NS = 10000000,
+    LOCK_WAIT_MS = 500,
 };
 
 /* Makes the folders that a path leads through, as private as XDG wants them. */
@@ -59,34 +56,19 @@ static enum weir_status find_file(char **out, struct weir_error *err)
     return status;
 }
 
-/* Whether the path still leads to the file: who cuts it puts another one in its place. */
-static bool is_current(int fd, const char *path)
-{
-    struct stat mine, current;
-    return fstat(fd, &mine) == 0 && stat(path, &current) == 0 && mine.st_dev == current.st_dev &&
-           mine.st_ino == current.st_ino;
-}
-
 /* Nobody writes to it for long. The file, or NULL. */
 static FILE *open_alone(const char *path)
 {
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        const int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR);
-        if (fd < 0)
-            return NULL;
-        const bool is_held = flock(fd, LOCK_EX | LOCK_NB) == 0;
-        FILE *stream = NULL;
-        if ((is_held && is_current(fd, path)) || (!is_held && errno != EWOULDBLOCK))
-            stream = fdopen(fd, "a+");
-        if (stream != NULL && fseek(stream, 0, SEEK_END) == 0)
-            return stream;
-        if (stream != NULL)
-            fclose(stream);
-        else
-            close(fd);
-        if (!is_held)
-            nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
-    }
+    int fd;
+    const enum file_locked locked =
+        file_open_locked(path, O_RDWR | O_CREAT | O_APPEND, S_IRUSR | S_IWUSR, LOCK_WAIT_MS, &fd);
+    FILE *stream = locked == FILE_LOCKED ? fdopen(fd, "a+") : NULL;
+    if (stream != NULL && fseek(stream, 0, SEEK_END) == 0)
+        return stream;
+    if (stream != NULL)
+        fclose(stream);
+    else if (locked != FILE_UNOPENED)
+        close(fd);
     return NULL;
 }
 

@@ -12,11 +12,15 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/cgroup.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
-enum { HUGE_PAGE_BYTES = 2 << 20 };
+enum {
+    HUGE_PAGE_BYTES = 2 << 20,
+    LINKS_MAX = 40, /* as the kernel follows */
+};
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -185,12 +189,40 @@ void file_reader_close(struct file_reader *reader)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* The file that a link leads to, or a copy of the path; NULL for want of memory. */
-static char *resolve_target(const char *path, struct weir_error *err)
+/* The path that the link at `path` holds, from where the path is from; false if it is no link. */
+static bool follow_link(char path[PATH_MAX])
 {
-    char resolved[PATH_MAX];
-    const char *target = realpath(path, resolved) != NULL ? resolved : path;
-    return mem_copy_text(target, strlen(target), err);
+    char link[PATH_MAX], folder[PATH_MAX];
+    const ssize_t length = readlink(path, link, sizeof link - 1);
+    if (length <= 0)
+        return false;
+    link[length] = 0;
+    const char *slash = link[0] == '/' ? NULL : strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 0 : (int)(slash + 1 - path), path);
+    return (size_t)snprintf(path, PATH_MAX, "%s%s", folder, link) < PATH_MAX;
+}
+
+char *file_target(const char *path, struct weir_error *err)
+{
+    char current[PATH_MAX], real[PATH_MAX], folder[PATH_MAX];
+    struct bytes out = {0};
+    bool is_link = (size_t)snprintf(current, sizeof current, "%s", path) < sizeof current;
+    for (int i = 0; is_link && i < LINKS_MAX; i++) {
+        if (realpath(current, real) != NULL)
+            return mem_copy_text(real, strlen(real), err);
+        is_link = follow_link(current);
+    }
+    const char *slash = strrchr(current, '/'), *name = slash != NULL ? slash + 1 : current;
+    snprintf(folder, sizeof folder, "%.*s", (int)(name - current), current);
+    if (is_link || realpath(slash != NULL ? folder : ".", real) == NULL)
+        return mem_copy_text(path, strlen(path), err); /* no such folder, or links in a circle */
+    bytes_add_text(&out, real);
+    bytes_add_text(&out, "/");
+    bytes_add_text(&out, name);
+    if (bytes_check(&out, err) == WEIR_OK)
+        return out.data;
+    bytes_release(&out);
+    return NULL;
 }
 
 /* "TARGET.tmp" and a number that no other writer has, be it of another container that has the same
@@ -237,7 +269,7 @@ enum weir_status file_writer_open(struct file_writer *writer, const char *path,
     *writer = (struct file_writer){0};
     enum weir_status status = WEIR_ERR_MEMORY;
     writer->path = mem_copy_text(path, strlen(path), err);
-    writer->path_target = resolve_target(path, err);
+    writer->path_target = file_target(path, err);
     if (writer->path == NULL || writer->path_target == NULL)
         goto out;
     TRY(writer_begin(writer, err));

@@ -53,7 +53,7 @@ void file_reader_close(struct file_reader *reader);
 struct file_writer {
     FILE *stream;
     char *path;           /* as given, for messages */
-    char *path_target;    /* where a link leads */
+    char *path_target;    /* file_target */
     char *path_temporary; /* NULL if written directly */
     bool is_new;          /* replaces nothing */
     bool is_finished;     /* complete and closed, not renamed yet */
@@ -75,6 +75,10 @@ enum weir_status file_writer_finish(struct file_writer *writer, struct weir_erro
 enum weir_status file_writer_publish(struct file_writer *writer, struct weir_error *err);
 enum weir_status file_writer_commit(struct file_writer *writer, struct weir_error *err);
 void file_writer_abandon(struct file_writer *writer);
+
+/* The file that a path leads to, whatever links lead there, be it there or not yet; the path itself
+ * where no folder is. Freed with mem_free; NULL for want of memory. */
+char *file_target(const char *path, struct weir_error *err);
 
 /* True if there is anything of that name, be it a link that leads nowhere. */
 bool file_exists(const char *path);

@@ -4,37 +4,34 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "base/mem.h"
 
-enum { WHO_MAX = 128 }; /* bytes */
+enum {
+    WHO_MAX = 128, /* bytes */
+    WAIT_MS = 2,
+    LOOKED_AT_MS = 50, /* one who only looks holds a lock for less */
+    TRIES_MAX = 1000,  /* a file system that gives a file a new number each time has no more */
+};
 
-/* "FOLDER/NAME.lock" of the file that a link leads to, or of the name in its folder, so that all
- * ways to a file lead to one lock. Freed with mem_free; NULL for want of memory. */
+/* "NAME.lock" of the file that the path leads to, so that all ways to a file lead to one lock.
+ * Freed with mem_free; NULL for want of memory. */
 static char *lock_path(const char *path, struct weir_error *err)
 {
-    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-    char real[PATH_MAX], folder[PATH_MAX];
+    char *target = file_target(path, err);
     struct bytes out = {0};
-    snprintf(folder, sizeof folder, "%.*s", (int)(name - path), path);
-    if (realpath(path, real) != NULL) {
-        bytes_add_text(&out, real);
-    } else if (realpath(slash != NULL ? folder : ".", real) != NULL) { /* it is not there yet */
-        bytes_add_text(&out, real);
-        bytes_add_text(&out, "/");
-        bytes_add_text(&out, name);
-    } else {
-        bytes_add_text(&out, path);
-    }
+    if (target == NULL)
+        return NULL;
+    bytes_add_text(&out, target);
     bytes_add_text(&out, ".lock");
+    mem_free(target);
     if (bytes_check(&out, err) == WEIR_OK)
         return out.data;
     bytes_release(&out);
@@ -52,12 +49,12 @@ static enum weir_status refuse(int fd, const char *path, struct weir_error *err)
                    who[0] != 0 ? who : "another program");
 }
 
-/* False if somebody else holds it. */
-static bool try_lock(int fd, bool *is_held)
+/* False if somebody else holds it. *is_held is false as well where there are no locks. */
+static bool try_lock(int fd, int kind, bool *is_held)
 {
     int result;
     do
-        result = flock(fd, LOCK_EX | LOCK_NB);
+        result = flock(fd, kind | LOCK_NB);
     while (result != 0 && errno == EINTR);
     *is_held = result == 0;
     return result == 0 || errno != EWOULDBLOCK;
@@ -72,6 +69,27 @@ static bool is_current(int fd, const char *path)
            mine.st_ino == current.st_ino;
 }
 
+enum file_locked file_open_locked(const char *path, int flags, mode_t mode, uint32_t wait_ms,
+                                  int *fd)
+{
+    bool is_held = true;
+    for (uint32_t waited_ms = 0, tries = 0;; tries++) {
+        *fd = open(path, flags | O_CLOEXEC, mode);
+        if (*fd < 0)
+            return FILE_UNOPENED;
+        const bool is_mine = try_lock(*fd, LOCK_EX, &is_held);
+        if (is_mine && (!is_held || is_current(*fd, path) || tries == TRIES_MAX))
+            return FILE_LOCKED;
+        if (!is_mine && waited_ms >= wait_ms)
+            return FILE_HELD;
+        close(*fd);
+        if (is_mine)
+            continue;
+        nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000}, NULL);
+        waited_ms += WAIT_MS;
+    }
+}
+
 /* What cannot be written is not told, and locks all the same. */
 static void write_who(int fd, const char *who)
 {
@@ -83,37 +101,31 @@ static void write_who(int fd, const char *who)
     (void)written;
 }
 
-/* *is_locked is false if the file was no longer the current one. */
-static enum weir_status open_locked(struct file_lock *lock, const char *path, bool *is_locked,
-                                    struct weir_error *err)
+static enum weir_status take(struct file_lock *lock, const char *path, struct weir_error *err)
 {
-    bool is_held;
-    lock->fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-                    S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
-    if (lock->fd < 0)
-        return err_set(err, WEIR_ERR_IO, "%s: cannot create %s: %s", path, lock->path,
-                       strerror(errno));
-    if (!try_lock(lock->fd, &is_held))
-        return refuse(lock->fd, path, err);
-    *is_locked = !is_held || is_current(lock->fd, lock->path);
-    return WEIR_OK;
+    const mode_t mode = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH;
+    if (lock->path == NULL)
+        return WEIR_ERR_MEMORY;
+    switch (file_open_locked(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode,
+                             LOOKED_AT_MS, &lock->fd)) {
+    case FILE_LOCKED: return WEIR_OK;
+    case FILE_HELD: return refuse(lock->fd, path, err);
+    case FILE_UNOPENED: break;
+    }
+    return err_set(err, WEIR_ERR_IO, "%s: cannot create %s: %s", path, lock->path, strerror(errno));
 }
 
 enum weir_status file_lock_take(struct file_lock *lock, const char *path, const char *who,
                                 struct weir_error *err)
 {
-    bool is_locked = false;
     *lock = (struct file_lock){.path = lock_path(path, err), .fd = -1};
-    enum weir_status status = lock->path != NULL ? WEIR_OK : WEIR_ERR_MEMORY;
-    while (status == WEIR_OK && !is_locked) {
-        status = open_locked(lock, path, &is_locked, err);
-        if (!is_locked && lock->fd >= 0)
-            close(lock->fd);
-    }
+    const enum weir_status status = take(lock, path, err);
     if (status == WEIR_OK) {
         write_who(lock->fd, who);
         return WEIR_OK;
     }
+    if (lock->fd >= 0)
+        close(lock->fd);
     mem_free(lock->path);
     *lock = (struct file_lock){.fd = -1};
     return status;
@@ -145,7 +157,7 @@ enum weir_status file_lock_check(const char *path, struct weir_error *err)
     if (name == NULL)
         return WEIR_ERR_MEMORY;
     const int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd >= 0 && !try_lock(fd, &is_held))
+    if (fd >= 0 && !try_lock(fd, LOCK_SH, &is_held))
         status = refuse(fd, path, err);
     if (fd >= 0)
         close(fd); /* which ends the lock, if there was one */

@@ -214,6 +214,11 @@ TEST(base_file_writer_respects_what_is_there)
     CHECK(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
     CHECK(stat(target, &info) == 0 && info.st_size == 3);
     CHECK_INT(info.st_mode & 07777, 0640);
+    CHECK(unlink(target) == 0); /* now the link leads to what will be there */
+    CHECK_OK(file_writer_open(&writer, link, &err), &err);
+    CHECK_OK(file_writer_commit(&writer, &err), &err);
+    CHECK(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
+    CHECK(stat(target, &info) == 0 && info.st_size == 0);
 }
 
 /* /proc is a disk without a free byte, so a link to it can be told from its own folder. */

@@ -3,9 +3,11 @@
  * Run alone: build/tests/weir-test lock_ */
 #include "base/lock.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,7 +56,8 @@ TEST(lock_has_one_holder)
     CHECK_OK(file_lock_take(&lock, path, "the first", &err), &err);
     check_held(path, "the first");
     check_held(around, "the first");
-    write_file(path, "one"); /* now it is there, and then another one */
+    check_held(link, "the first"); /* that leads to nothing yet */
+    write_file(path, "one");       /* now it is there, and then another one */
     check_held(path, "the first");
     check_held(link, "the first");
     write_file(path, "two");
@@ -89,6 +92,34 @@ TEST(lock_ends_with_its_program)
     check_held(path, "who is here");
     file_lock_release(&lock);
     CHECK(!file_exists(file));
+}
+
+/* Who looks whether a name is held holds it back from nobody. */
+TEST(lock_is_looked_at)
+{
+    const char *path = test_scratch("lock.looked");
+    struct file_lock lock;
+    struct weir_error err = {0};
+    char file[4200], ready;
+    int pipes[2], status;
+    snprintf(file, sizeof file, "%s.lock", path);
+    CHECK(pipe(pipes) == 0);
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child == 0) { /* as file_lock_check does, but longer */
+        const int fd = open(file, O_RDWR | O_CREAT, 0600);
+        const bool is_told = fd >= 0 && flock(fd, LOCK_SH) == 0 && write(pipes[1], "!", 1) == 1;
+        usleep(20000);
+        _exit(is_told ? 0 : 1);
+    }
+    CHECK(read(pipes[0], &ready, 1) == 1);
+    CHECK_OK(file_lock_check(path, &err), &err);
+    CHECK_OK(file_lock_take(&lock, path, "who waited", &err), &err);
+    check_held(path, "who waited");
+    file_lock_release(&lock);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    close(pipes[0]);
+    close(pipes[1]);
 }
 
 /* Programs that take and give back at the same time are never two: each adds to a number, which
