@@ -411,7 +411,10 @@ static enum weir_status want_call(struct conversation *c, bool is_wanted, struct
     if (*required == (is_wanted && c->is_call_wanted))
         return WEIR_OK;
     *required = !*required;
-    return conversation_set(c, err);
+    const enum weir_status status = conversation_set(c, err);
+    if (status != WEIR_OK)
+        *required = !*required; /* as the chat has it still */
+    return status;
 }
 
 enum weir_status conversation_answer(struct conversation *c, struct weir_error *err)

@@ -14,6 +14,7 @@
 
 #include "app/interrupt.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/utf8.h"
 
 enum {
@@ -177,12 +178,15 @@ static unsigned char insert_pasted(EditLine *editor, int key)
     return is_in ? CC_REFRESH : CC_NORM;
 }
 
-static void show_names(const struct completion *completion)
+/* Names of files may hold what steers a terminal. */
+static void show_names(struct completion *completion)
 {
-    const char *name = completion->names.data;
+    char *name = completion->names.data;
     fputs("\n", stdout);
-    for (uint32_t i = 0; i < completion->count && i < NAMES_SHOWN; i++, name += strlen(name) + 1)
+    for (uint32_t i = 0; i < completion->count && i < NAMES_SHOWN; i++, name += strlen(name) + 1) {
+        text_clean(name);
         fprintf(stdout, "%s%s", i > 0 ? "  " : "", name);
+    }
     fputs(completion->count > NAMES_SHOWN ? "  ...\n" : "\n", stdout);
 }
 

@@ -100,15 +100,17 @@ out:
 
 /* ---- checks ---------------------------------------------------------------------------------- */
 
-static enum weir_status check_tools(const char *text, struct weir_error *err)
+static enum weir_status check_tools(struct chat_settings *settings, struct weir_error *err)
 {
+    const char *text = settings->options.tools;
     struct json_document *document;
     enum weir_status status = WEIR_OK;
     if (text == NULL)
         return WEIR_OK;
-    status = json_open_kind(&document, JSON_ARRAY, text, strlen(text), "tools", err);
-    if (status == WEIR_OK)
-        json_close(document);
+    TRY(json_open_kind(&document, JSON_ARRAY, text, strlen(text), "tools", err));
+    settings->has_tools = json_root(document)->count > 0;
+    json_close(document);
+out:
     return status;
 }
 
@@ -160,8 +162,7 @@ out:
     return status;
 }
 
-static enum weir_status check(const struct chat_settings *settings,
-                              const struct weir_session *session,
+static enum weir_status check(struct chat_settings *settings, const struct weir_session *session,
                               const struct weir_tokenizer *tokenizer, struct weir_error *err)
 {
     const struct weir_chat_options *options = &settings->options;
@@ -170,7 +171,7 @@ static enum weir_status check(const struct chat_settings *settings,
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "a reasoning budget of %d tokens, expected at least -1",
                        (int)options->reasoning_budget);
-    TRY(check_tools(options->tools, err));
+    TRY(check_tools(settings, err));
     TRY(check_variables(options->variables, err));
     TRY(check_stops(options, err));
     TRY(check_parts(settings, session, tokenizer, err));
@@ -179,13 +180,6 @@ out:
 }
 
 /* ---- constraints ----------------------------------------------------------------------------- */
-
-static bool has_tools(const struct weir_chat_options *options)
-{
-    const char *tools = options->tools == NULL ? "" : options->tools;
-    const char *first = strchr(tools, '['); /* it is an array, as was checked */
-    return first != NULL && first[1 + strspn(first + 1, " \t\r\n")] != ']';
-}
 
 static enum weir_status constrain_calls(struct chat_settings *settings,
                                         const struct weir_tokenizer *tokenizer,
@@ -212,7 +206,7 @@ static enum weir_status open_constraint(struct chat_settings *settings,
         return weir_constraint_open(&settings->constraint, options->grammar, tokenizer, err);
     if (options->calls_free)
         return WEIR_OK;
-    if (!has_tools(options))
+    if (!settings->has_tools)
         return is_asked_for
                    ? err_set(err, WEIR_ERR_ARGUMENT, "a call is asked for, but there is no tool")
                    : WEIR_OK;

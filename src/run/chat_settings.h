@@ -12,6 +12,7 @@ struct chat_settings {
         char **stops, **breakers; /* [stops_count], [dry_breakers_count] */
         struct weir_logit_bias *biases;
     } own;
+    bool has_tools;                     /* one at least */
     struct weir_grammar *calls;         /* of the tools; NULL: another one, or none */
     struct weir_constraint *constraint; /* NULL: none */
     struct weir_speculator *speculator;

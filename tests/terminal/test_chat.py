@@ -8,7 +8,9 @@ The terminal is tmux, of a server of its own. Each test has its own folder for f
 history. Answers are those of the model that ships with weir, the most likely ones."""
 import os
 import pathlib
+import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -312,6 +314,56 @@ def test_a_session_is_held(start):
                     other.screen()), 'what goes on', other)
 
 
+def open_deaf(weir, folder):
+    """A chat that SIGHUP does not end, as under nohup; the process, and its terminal's other end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pid, end = pty.fork()
+    if pid == 0:
+        for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
+            signal.signal(number, signal.SIG_IGN)
+        os.chdir(folder)
+        os.execve(weir, ['weir', 'chat', '-t', '1', '--temp', '0', '--session', 'kept.json'],
+                  {'HOME': str(folder), 'TERM': 'xterm', 'LC_ALL': 'C.UTF-8'})
+    return pid, end
+
+
+def read_until(end, text):
+    seen, last = b'', time.monotonic() + PATIENCE_S
+    while text not in seen and time.monotonic() < last:
+        if select.select([end], [], [], 0.1)[0]:
+            seen += os.read(end, 4096)
+    if text not in seen:
+        raise Failure(f'{text} was waited for in vain: {seen}')
+
+
+def has_ended(pid):
+    last = time.monotonic() + PATIENCE_S
+    while time.monotonic() < last:
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return True
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return False
+
+
+def test_a_terminal_goes_away(start):
+    for typed, is_stopped in ((b'', False), (b'hello wor', False), (b'', True),
+                              (QUESTION.encode() + b'\r', False)):
+        folder = start.folder / f'{len(typed)}-{is_stopped}'
+        pid, end = open_deaf(start.weir, folder)
+        read_until(end, b'> ')
+        os.write(end, typed)
+        if typed.endswith(b'\r'):
+            read_until(end, QUESTION.encode() + b'\r\n')
+        if is_stopped:
+            os.kill(pid, signal.SIGSTOP)
+        os.close(end)
+        os.kill(pid, signal.SIGCONT)
+        check(has_ended(pid), f'the end of a chat without a terminal, behind {typed}')
+        check((folder / 'kept.json').exists(), f'its session, behind {typed}')
+
+
 def test_several_lines(start):
     t = start('--reasoning', 'off', '-n', '4')
     t.wait_idle()
@@ -436,6 +488,7 @@ def run(test, weir, folder):
     def start(*flags, **more):
         opened.append(Terminal(weir, folder / test.__name__, *flags, **more))
         return opened[-1]
+    start.weir, start.folder = weir, folder / test.__name__
     try:
         test(start)
     except (Failure, OSError) as error:
