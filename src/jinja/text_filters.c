@@ -39,6 +39,33 @@ out:
     return status;
 }
 
+/* As in HTML. The result is a string like others: escaped again, it is escaped twice. */
+static enum weir_status filter_escape(struct run *run, const struct call *call, struct value *out)
+{
+    static const struct {
+        char character;
+        const char *name;
+    } rows[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&#34;"}, {'\'', "&#39;"}};
+    struct builder builder = {0};
+    struct string string;
+    uint32_t from = 0;
+    enum weir_status status;
+    TRY(value_show(run, &call->self, &string));
+    for (uint32_t i = 0; i < string.length; i++) {
+        for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+            if (string.bytes[i] != rows[row].character)
+                continue;
+            TRY(builder_add(run, &builder, string_part(string, from, i)));
+            TRY(builder_add(run, &builder, string_from(rows[row].name)));
+            from = i + 1;
+        }
+    }
+    TRY(builder_add(run, &builder, string_part(string, from, string.length)));
+    *out = value_string(builder_string(&builder));
+out:
+    return status;
+}
+
 static enum weir_status filter_from_json(struct run *run, const struct call *call,
                                          struct value *out)
 {
@@ -215,6 +242,8 @@ const struct builtin filters_of_text[] = {
     {"from_json", filter_from_json},
     {"string", filter_string},
     {"safe", filter_string},
+    {"escape", filter_escape},
+    {"e", filter_escape},
     {"trim", string_strip, .parameters = {"chars"}, .variant = STRIP_LEFT | STRIP_RIGHT},
     {"length", filter_length},
     {"count", filter_length},

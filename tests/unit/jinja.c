@@ -123,6 +123,14 @@ TEST(jinja_takes_negative_counts)
                     "{}", "['a', 'b', 'c']['a', 'b', 'c']['a', 'b', 'c']bbb-a-a-");
 }
 
+/* As jinja2 escapes texts, but the result is a text as well. */
+TEST(jinja_escapes)
+{
+    check_rendering("{{ x|e }} {{ 7|escape }} {{ ''|e }} {{ '&'|e|e }} {{ '&'|safe|e }}",
+                    "{\"x\": \"<a href=\\\"b\\\">'\u00e9&amp;\"}",
+                    "&lt;a href=&#34;b&#34;&gt;&#39;\xc3\xa9&amp;amp; 7  &amp;amp; &amp;");
+}
+
 TEST(jinja_knows_what_is_not_of_jinja2)
 {
     check_rendering("{% generation %}{{ x }}{% endgeneration %}", "{\"x\": 1}", "1");
