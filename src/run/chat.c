@@ -20,7 +20,7 @@ struct weir_chat {
     struct chat_place place;
     int32_t *ids; /* [context]: of a prompt */
     size_t piece_max;
-    uint64_t replies; /* given so far */
+    uint64_t replies; /* given so far, or loaded: draws go on as if there had been no file */
 };
 
 /* ---- open and close -------------------------------------------------------------------------- */
@@ -140,6 +140,8 @@ enum weir_status weir_chat_load(struct weir_chat *chat, const char *json, size_t
         return status;
     chat_messages_release(&chat->messages);
     chat->messages = messages;
+    const uint64_t replies = chat_messages_count(&messages, "assistant");
+    chat->replies = replies > chat->replies ? replies : chat->replies;
     return WEIR_OK;
 }
 

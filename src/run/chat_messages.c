@@ -25,6 +25,14 @@ bool chat_messages_is(const struct chat_messages *messages, uint64_t number, con
     return number < messages->count && strcmp(messages->items[number].role, role) == 0;
 }
 
+uint64_t chat_messages_count(const struct chat_messages *messages, const char *role)
+{
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < messages->count; i++)
+        count += chat_messages_is(messages, i, role);
+    return count;
+}
+
 void chat_messages_cut(struct chat_messages *messages, uint64_t count)
 {
     while (messages->count > count)
@@ -169,6 +177,13 @@ static enum weir_status read_message(struct chat_messages *messages, const struc
     if (!is_role)
         return err_set(err, WEIR_ERR_ARGUMENT, "message %llu is %s, expected an object with a role",
                        (unsigned long long)messages->count, json_kind_name(value->kind));
+    const struct json *content = json_get(value, "content");
+    const bool is_content = content == NULL || content->kind == JSON_NULL ||
+                            content->kind == JSON_STRING || content->kind == JSON_ARRAY;
+    if (!is_content)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "the content of message %llu is %s, expected a text or an array",
+                       (unsigned long long)messages->count, json_kind_name(content->kind));
     struct chat_message message = {.role = mem_copy_text(role->text.bytes, role->text.length, err)};
     bytes_add(&message.json, value->source.bytes, value->source.length);
     return append(messages, &message, err);

@@ -23,6 +23,9 @@ void chat_messages_release(struct chat_messages *messages);
 /* Whether the message of that number is there and has the role. */
 bool chat_messages_is(const struct chat_messages *messages, uint64_t number, const char *role);
 
+/* Those of the role. */
+uint64_t chat_messages_count(const struct chat_messages *messages, const char *role);
+
 /* WEIR_ERR_ARGUMENT for what is no UTF-8. On failure of any of these nothing is added. */
 enum weir_status chat_messages_add(struct chat_messages *messages, const char *role,
                                    const char *text, size_t length, struct weir_error *err);
