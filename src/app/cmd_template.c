@@ -4,6 +4,7 @@
 #include "app/command.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "app/chat_template.h"
 #include "app/loaded.h"
@@ -12,6 +13,7 @@
 #include "base/mem.h"
 #include "base/think_marks.h"
 #include "base/utf8.h"
+#include "json/json.h"
 
 /* Of a text and of a list of tools: more than any context holds. */
 static const uint64_t file_bytes_max = (uint64_t)64 << 20;
@@ -56,8 +58,10 @@ static enum weir_status take_apart(struct message *message, const struct options
     struct weir_reply_options reply_options;
     enum weir_status status;
     weir_reply_options_init(&reply_options);
-    reply_options.tools = tools->bytes;
-    reply_options.tools_length = tools->length;
+    if (strcmp(options->chat.tool_choice, "none") != 0) { /* else marks of calls are text */
+        reply_options.tools = tools->bytes;
+        reply_options.tools_length = tools->length;
+    }
     reply_options.in_reasoning = begins_in_reasoning(options, text);
     reply_options.format = options_reasoning_format(options);
     reply_options.event = message_add;
@@ -112,6 +116,18 @@ static enum weir_status print_prompt(const struct weir_prompt *prompt, struct we
     return output_finish(&output, err);
 }
 
+/* The library would not know the name of the file. */
+static enum weir_status check_object(const char *text, size_t length, const char *path,
+                                     struct weir_error *err)
+{
+    const bool is_input = strcmp(path, "-") == 0;
+    struct json_document *document;
+    const enum weir_status status =
+        json_open_kind(&document, JSON_OBJECT, text, length, is_input ? "request" : path, err);
+    json_close(document);
+    return status;
+}
+
 /* The prompt of a request in the form that the flag is for. */
 static enum weir_status render(struct weir_prompt **out, const struct weir_template *chat_template,
                                const struct options *options, struct weir_error *err)
@@ -129,9 +145,11 @@ static enum weir_status render(struct weir_prompt **out, const struct weir_templ
     if (status != WEIR_OK)
         return status;
     const char *request = (const char *)data;
+    TRY(check_object(request, length, path, err));
     status = is_template_level
                  ? weir_template_render(chat_template, out, request, length, err)
                  : weir_template_render_request(chat_template, out, request, length, &added, err);
+out:
     mem_free(data);
     return status;
 }
@@ -145,6 +163,7 @@ static enum weir_status make_prompt(const struct call *call, struct weir_error *
     struct weir_prompt *prompt = NULL;
     enum weir_status status;
     if (options->chat_template == NULL) {
+        call->log->info_muted = isatty(STDOUT_FILENO) == 0; /* nobody reads but a program */
         TRY(shipped_choose(shipped, options, call->log, err));
         TRY(loaded_open_model(&loaded, options, call->log, err));
     }
@@ -172,6 +191,13 @@ static enum weir_status check_standard_input(const char *name, const char *path,
                    other_name);
 }
 
+static enum weir_status check_tool_choice(const char *choice, struct weir_error *err)
+{
+    if (strcmp(choice, "auto") == 0 || strcmp(choice, "none") == 0)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT, "--tool-choice: '%s' is neither auto nor none", choice);
+}
+
 enum weir_status command_template(const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
@@ -182,6 +208,7 @@ enum weir_status command_template(const struct call *call, struct weir_error *er
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "%s of --request, --client-request and --parse is needed",
                        given == 0 ? "one" : "only one");
+    TRY(check_tool_choice(options->chat.tool_choice, err));
     TRY(check_standard_input("--parse", options->parse, "--tools", options->tools, err));
     TRY(check_standard_input("--request", options->request, "--template", options->chat_template,
                              err));

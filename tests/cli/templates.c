@@ -36,6 +36,19 @@ static void check_printed(const struct program_result *result, const char *expec
     CHECK_INT(result->out_size, strlen(expected));
 }
 
+TEST(cli_template_parses_without_tools)
+{
+    static const char call[] = "<tool_call>\n<function=f>\n</function>\n</tool_call>";
+    const char *said = write_file("said.txt", call);
+    const char *tools = write_file("tools.json", "[{\"name\": \"f\"}]");
+    CHECK_HAS(RUN_PROGRAM("template", "--parse", said, "--tools", tools)->out,
+              "\"content\": \"\", \"tool_calls\": [{");
+    const struct program_result *result =
+        RUN_PROGRAM("template", "--parse", said, "--tools", tools, "--tool-choice", "none");
+    CHECK_HAS(result->out, "<function=f>");
+    CHECK_HAS(result->out, "\"tool_calls\": []");
+}
+
 /* Byte for byte, no newline added. */
 TEST(cli_template_prints_the_prompt)
 {
@@ -75,7 +88,7 @@ TEST(cli_template_is_that_of_the_shipped_model)
 {
     const struct program_result *result = run_program(
         &(struct program_call){.words = {"template", "--request", "-"}, .input = request});
-    CHECK_HAS(result->err, "which ships with weir");
+    CHECK_TEXT(result->err, ""); /* nobody reads along: standard output is no terminal */
     CHECK_INT(result->status, 0);
     CHECK_TEXT(result->out, "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi "
                             "<|im_end|>\xc3\xa9<|im_end|>\n<|im_start|>assistant\n<think>\n");
@@ -150,6 +163,13 @@ TEST(cli_template_refuses)
                   "one of --request, --client-request and --parse is needed");
     CHECK_REFUSED(RUN_PROGRAM("template", "--request", "a", "--parse", "b"),
                   "only one of --request, --client-request and --parse is needed");
+    CHECK_REFUSED(RUN_PROGRAM("template", "--parse", "a", "--tool-choice", "f"),
+                  "--tool-choice: 'f' is neither auto nor none");
+    const char *broken = write_file("broken.json", "{");
+    char expected[512];
+    snprintf(expected, sizeof expected, "%s: line 1, column 2: ", broken);
+    CHECK_HAS(RUN_PROGRAM("template", "--request", broken, "--template", "chatml")->err, expected);
+    CHECK_HAS(RUN_PROGRAM("template", "--client-request", broken)->err, expected);
     const char *file = write_file("bad.jinja", "a\n{% if %}");
     const struct program_result *result = render("--template", file, "{}");
     CHECK_INT(result->status, 1);
