@@ -88,6 +88,8 @@ static enum weir_status command_regen(struct conversation *c, const char *argume
     enum weir_status status;
     (void)argument;
     TRY(chat_state_take(&state, c->chat, err));
+    if (state.is_empty)
+        TRY(err_set(err, WEIR_ERR_ARGUMENT, "there is no message to answer"));
     TRY(weir_chat_save(c->chat, bytes_sink, &before, err));
     TRY(bytes_check(&before, err));
     if (state.is_answered)

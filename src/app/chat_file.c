@@ -105,10 +105,12 @@ enum weir_status chat_state_read(struct chat_state *state, const char *text, siz
     TRY(json_open(&document, text, length, "messages", err));
     const struct json *messages = json_root(document);
     state->messages = messages->count;
+    state->is_empty = messages->count == 0;
     if (messages->kind != JSON_ARRAY || messages->count == 0)
         goto out;
     const struct json *first = &messages->items[0], *last = &messages->items[messages->count - 1];
     const struct json *content = json_get(first, "content");
+    state->is_empty = messages->count == 1 && json_is(json_get(first, "role"), "system");
     state->is_answered = json_is(json_get(last, "role"), "assistant");
     if (json_is(json_get(first, "role"), "system") && content != NULL &&
         content->kind == JSON_STRING)

@@ -24,6 +24,7 @@ enum weir_status chat_file_load(struct weir_chat *chat, const char *path, struct
 /* What the messages are, as far as a command asks. Set to zero to begin. */
 struct chat_state {
     uint32_t messages;
+    bool is_empty;       /* but for a system message */
     bool is_answered;    /* the last one is an answer */
     struct bytes system; /* the content of the first one, if that is its role and it is a text */
 };

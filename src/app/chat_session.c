@@ -131,7 +131,8 @@ enum weir_status chat_session_import(struct conversation *c, const char *path,
     enum weir_status status = WEIR_OK;
     if (!file_lock_is(&c->session.lock, path))
         TRY(file_lock_check(path, err));
-    status = chat_file_load(c->chat, path, err);
+    TRY(chat_file_load(c->chat, path, err));
+    c->places_count = 0; /* what they will take is known when they are read */
 out:
     return status;
 }

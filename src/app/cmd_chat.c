@@ -65,9 +65,15 @@ static enum weir_status answer(struct conversation *c, const char *text, size_t 
     enum weir_status status = conversation_add(c, text, length, err);
     if (status != WEIR_OK)
         return status;
-    status = conversation_answer(c, err);
-    if (status != WEIR_OK && status != WEIR_ERR_CANCELLED && !c->is_answered)
+    status = chat_session_save(c, err); /* the program may be killed before there is an answer */
+    if (status == WEIR_OK)
+        status = conversation_answer(c, err);
+    const bool is_refused = status != WEIR_OK && status != WEIR_ERR_CANCELLED &&
+                            output_failed(&c->output, NULL) == WEIR_OK;
+    if (is_refused && !c->is_answered) {
         weir_chat_undo(c->chat, "user");
+        chat_session_save(c, NULL); /* the first error is told */
+    }
     return status;
 }
 
@@ -137,6 +143,8 @@ out:
         const enum weir_status kept = chat_session_keep(&c, err);
         if (kept != WEIR_OK)
             status = kept;
+    } else if (output_failed(&c.output, NULL) != WEIR_OK) {
+        chat_session_keep(&c, NULL); /* the terminal has gone; the first error is told */
     }
     if (c.terminal.is_edited && c.chat != NULL)
         conversation_say(&c, "Exiting...");

@@ -33,6 +33,12 @@ static enum weir_status open_source(const struct source *source, struct weir_gra
     return status;
 }
 
+bool constrained_is_given(const struct options *options)
+{
+    return options->grammar != NULL || options->grammar_file != NULL || options->schema != NULL ||
+           options->schema_file != NULL;
+}
+
 enum weir_status constrained_open_grammar(struct weir_grammar **out, const struct options *options,
                                           struct weir_error *err)
 {

@@ -12,6 +12,8 @@ struct constrained {
 };
 
 /* The grammar alone, NULL if no flag names one. Refuses more than one such flag. */
+/* Whether one of the flags of a grammar or schema is given. */
+bool constrained_is_given(const struct options *options);
 enum weir_status constrained_open_grammar(struct weir_grammar **out, const struct options *options,
                                           struct weir_error *err);
 /* Refuses also a grammar without a tokenizer. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/chat_commands.h"
+#include "app/chat_file.h"
 #include "app/chat_template.h"
 #include "app/constrained.h"
 #include "app/interrupt.h"
@@ -61,6 +62,11 @@ static enum weir_status read_text(const char *path, char **out, struct weir_erro
     return WEIR_OK;
 }
 
+static bool wants_call(const struct chat_options *chat)
+{
+    return strcmp(chat->tool_choice, "auto") != 0 && strcmp(chat->tool_choice, "none") != 0;
+}
+
 static enum weir_status check_options(const struct options *options, struct weir_error *err)
 {
     const struct chat_options *chat = &options->chat;
@@ -69,6 +75,11 @@ static enum weir_status check_options(const struct options *options, struct weir
                        "only one of --system-prompt and --system-prompt-file may be given");
     if (options->predict == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "--predict: an answer of 0 tokens is none");
+    if (wants_call(chat) && constrained_is_given(options))
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "--tool-choice %s: an answer cannot be a call and keep to a grammar or "
+                       "schema; give only one of both",
+                       chat->tool_choice);
     return WEIR_OK;
 }
 
@@ -128,17 +139,31 @@ static void choose_tools(struct conversation *c)
     struct weir_calls_options *calls = &c->settings.calls;
     const bool is_none = strcmp(choice, "none") == 0;
     c->settings.tools = is_none ? NULL : c->tools;
-    const bool is_asked_for = strcmp(choice, "auto") != 0 && c->settings.tools != NULL;
+    const bool is_asked_for = wants_call(&c->options->chat) && c->settings.tools != NULL;
     calls->required = c->is_call_wanted = is_asked_for;
     calls->only = is_asked_for && strcmp(choice, "required") != 0 ? choice : NULL;
+}
+
+/* The library would not know the name of the file. */
+static enum weir_status check_array(const char *text, const char *path, struct weir_error *err)
+{
+    struct json_document *document;
+    const enum weir_status status =
+        json_open_kind(&document, JSON_ARRAY, text, strlen(text), path, err);
+    json_close(document);
+    return status;
 }
 
 static enum weir_status read_tools(struct conversation *c, const char *path, struct weir_error *err)
 {
     char *text = NULL;
-    const enum weir_status status = path == NULL ? WEIR_OK : read_text(path, &text, err);
-    if (status != WEIR_OK)
+    enum weir_status status = path == NULL ? WEIR_OK : read_text(path, &text, err);
+    if (status == WEIR_OK && text != NULL)
+        status = check_array(text, path, err);
+    if (status != WEIR_OK) {
+        mem_free(text);
         return status;
+    }
     mem_free(c->tools);
     c->tools = text;
     choose_tools(c);
@@ -174,6 +199,7 @@ static enum weir_status open_chat(struct conversation *c, struct weir_error *err
     TRY(weir_chat_open(&c->chat, c->loaded.session, c->loaded.tokenizer, c->chat_template,
                        &c->settings, err));
     TRY(chat_session_load(c, err));
+    TRY(conversation_place(c, weir_session_position(c->loaded.session), err));
     if (c->session.goes_on && c->settings.system != NULL)
         TRY(weir_chat_set(c->chat, &c->settings, err));
     warn_of_free_calls(c);
@@ -229,6 +255,7 @@ void conversation_close(struct conversation *c)
     chat_input_release(&c->input);
     answer_release(&c->answer);
     bytes_release(&c->files);
+    mem_free(c->places);
     mem_free(c->tools);
 }
 
@@ -305,7 +332,29 @@ double conversation_rate(uint64_t tokens, uint64_t ns)
 uint32_t conversation_context_left(const struct conversation *c)
 {
     const uint32_t context = weir_engine_context(c->loaded.engine);
-    return c->last.context_tokens < context ? context - c->last.context_tokens : 0;
+    struct chat_state state = {0};
+    uint32_t used = 0;
+    if (chat_state_take(&state, c->chat, NULL) != WEIR_OK)
+        state.messages = UINT32_MAX;
+    for (uint64_t i = 0; i < c->places_count && c->places[i].messages <= state.messages; i++)
+        used = c->places[i].context_tokens;
+    chat_state_release(&state);
+    return used < context ? context - used : 0;
+}
+
+enum weir_status conversation_place(struct conversation *c, uint32_t context_tokens,
+                                    struct weir_error *err)
+{
+    struct chat_state state = {0};
+    enum weir_status status;
+    TRY(chat_state_take(&state, c->chat, err));
+    while (c->places_count > 0 && c->places[c->places_count - 1].messages >= state.messages)
+        c->places_count--;
+    TRY(mem_grow(&c->places, &c->places_capacity, c->places_count + 1, sizeof *c->places, err));
+    c->places[c->places_count++] = (struct conversation_place){state.messages, context_tokens};
+out:
+    chat_state_release(&state);
+    return status;
 }
 
 /* Behind an answer, for a person; others are told only what they did not ask for. The first two
@@ -359,21 +408,24 @@ static enum weir_status answer_once(struct conversation *c, struct weir_error *e
 {
     struct weir_error inner = {0};
     answer_begin(&c->answer);
-    enum weir_status status = weir_chat_reply(c->chat, &c->last, &inner);
+    struct weir_chat_info info;
+    enum weir_status status = weir_chat_reply(c->chat, &info, &inner);
     const enum weir_status end = answer_end(&c->answer, err);
     if (end != WEIR_OK)
         return end;
     if (status == WEIR_ERR_CANCELLED && forgive(c)) {
-        c->last = (struct weir_chat_info){.end = WEIR_CHAT_STOPPED,
-                                          .context_tokens = c->last.context_tokens};
+        c->last.end = WEIR_CHAT_STOPPED;
         conversation_say(c, "[stopped before it began; /regen asks again, /undo takes back]\n");
         return WEIR_OK;
     }
     if (status != WEIR_OK)
         return err_set(err, status, "%s", inner.text);
     c->is_answered = true;
+    c->last = info;
     count_reply(c);
-    status = chat_session_save(c, err);
+    status = conversation_place(c, info.context_tokens, err);
+    if (status == WEIR_OK)
+        status = chat_session_save(c, err);
     /* what came too late to stop an answer must not end the program */
     if (!forgive(c) && c->last.end == WEIR_CHAT_STOPPED)
         return WEIR_ERR_CANCELLED;
@@ -400,6 +452,7 @@ static enum weir_status ask_results(struct conversation *c, bool *is_answered,
         TRY(add_repaired(c, "tool", &c->input.text, err));
     }
     *is_answered = true;
+    TRY(chat_session_save(c, err));
 out:
     return status;
 }

@@ -19,6 +19,11 @@ struct conversation_totals {
     uint64_t prompt_ns, reply_ns;
 };
 
+/* What an answer left of the context. */
+struct conversation_place {
+    uint32_t messages, context_tokens; /* up to the answer */
+};
+
 /* Set to zero to begin. */
 struct conversation {
     const struct options *options;
@@ -41,6 +46,8 @@ struct conversation {
     struct bytes files; /* to stand before the next message */
     struct weir_chat_info last;
     struct conversation_totals totals;
+    struct conversation_place *places; /* of answers, as far as they were not taken back */
+    uint64_t places_count, places_capacity;
     bool is_answered; /* the last message that was asked to be, or the first of its rounds */
     bool is_over;
 };
@@ -65,8 +72,11 @@ enum weir_status conversation_add(struct conversation *conversation, const char 
 enum weir_status conversation_answer(struct conversation *conversation, struct weir_error *err);
 /* Tokens a second; 0 for no time. */
 double conversation_rate(uint64_t tokens, uint64_t ns);
-/* Tokens that have a place behind the last answer. */
+/* Tokens that have a place behind the last answer that was not taken back. */
 uint32_t conversation_context_left(const struct conversation *conversation);
+/* Behind an answer, or messages that were loaded: where in the context it is. */
+enum weir_status conversation_place(struct conversation *conversation, uint32_t context_tokens,
+                                    struct weir_error *err);
 /* Goes on with other settings. */
 enum weir_status conversation_set(struct conversation *conversation, struct weir_error *err);
 enum weir_status conversation_set_system(struct conversation *conversation, const char *text,

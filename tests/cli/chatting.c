@@ -506,9 +506,101 @@ TEST(chatting_takes_templates)
     CHECK_REFUSED(CHAT("Hello\n", "--chat-template-file", path, "--log-disable"), "No such turns.");
 }
 
+/* With the same seed a conversation says the same, be it of one program or of two. */
+TEST(chatting_draws_go_on)
+{
+    const char *path = test_scratch("chatting.draws.json");
+    static const char *const input = "What is red?\nWho is there?\nWhere is Ida?\n";
+    unlink(path);
+    const struct program_result *result =
+        RUN_CHAT(input, "-t", "1", "--temp", "1", "--seed", "7", "-rea", "off");
+    char *whole = copy_of(result->out);
+    result = RUN_CHAT("What is red?\nWho is there?\n", "-t", "1", "--temp", "1", "--seed", "7",
+                      "-rea", "off", "--session", path);
+    char *first = copy_of(result->out);
+    result = RUN_CHAT("Where is Ida?\n", "-t", "1", "--temp", "1", "--seed", "7", "-rea", "off",
+                      "--session", path);
+    CHECK_ENDED(result, 0);
+    const size_t length = strlen(first);
+    CHECK(length > 0 && strncmp(whole, first, length) == 0);
+    CHECK_TEXT(result->out, whole + length);
+    free(first);
+    free(whole);
+}
+
+/* The lines of /ctx, of which there are so many. */
+static void read_left(const struct program_result *result, unsigned *left, size_t count)
+{
+    const char *at = result->err;
+    CHECK_ENDED(result, 0);
+    for (size_t i = 0; i < count; i++) {
+        at = strstr(at, "Context:    ");
+        CHECK(at != NULL && sscanf(at, "Context: %u of", &left[i]) == 1);
+        at++;
+    }
+}
+
+/* What is left of the context is told of the messages that there are. */
+TEST(chatting_figures_of_what_is_taken_back)
+{
+    const char *path = test_scratch("chatting.left.json");
+    unsigned left[5], again[1];
+    unlink(path);
+    read_left(CHAT("/ctx\nWhat is red?\n/ctx\nWho is there?\n/ctx\n/undo\n/ctx\n/clear\n/ctx\n",
+                   "-rea", "off"),
+              left, 5);
+    CHECK_INT(left[0], 4096);
+    CHECK(left[1] < left[0] && left[2] < left[1]);
+    CHECK_INT(left[3], left[1]);
+    CHECK_INT(left[4], left[0]);
+    CHECK_ENDED(CHAT("What is red?\n", "-rea", "off", "--session", path), 0);
+    read_left(CHAT("/ctx\n", "--session", path), again, 1);
+    CHECK(again[0] < left[0] && again[0] + 2 >= left[1]); /* but for the last token or two */
+}
+
+/* A program that is killed while it answers has kept the question. */
+TEST(chatting_killed_in_an_answer)
+{
+    const char *path = test_scratch("chatting.killed.json");
+    const struct program_call call = {
+        .words = {"chat", "-t", "1", "--temp", "0", "-rea", "off", "--ignore-eos", "-c", "32768",
+                  "--session", path},
+        .input = "What is red?\n",
+        .interrupt_after = 400,
+        .interrupt_signal = SIGKILL,
+    };
+    unlink(path);
+    CHECK_INT(run_program(&call)->status, 128 + SIGKILL);
+    check_users(path, "What is red?|");
+}
+
+TEST(chatting_names_files_that_are_none)
+{
+    const char *path = test_scratch("chatting.none.json");
+    char input[512], expected[512];
+    write_text(path, "[");
+    snprintf(input, sizeof input, "/tools %s\n", path);
+    snprintf(expected, sizeof expected, "%s: line 1, column 2: ", path);
+    const struct program_result *result = CHAT(input, "--log-disable");
+    CHECK_ENDED(result, 1);
+    CHECK_HAS(result->err, expected);
+    write_text(path, "{\"format\": \"weir.chat/1\", \"messages\": [{\"role\": \"x\", \"content\": "
+                     "5}]}");
+    snprintf(expected, sizeof expected,
+             "%s: the content of message 0 is a number, expected a text or an array\n", path);
+    result = CHAT("Hello\n", "--session", path, "--log-disable");
+    CHECK_ENDED(result, 1);
+    CHECK_HAS(result->err, expected);
+}
+
 TEST(chatting_refuses)
 {
     const struct program_result *result;
+    CHECK_REFUSED(CHAT("/regen\n", "--log-disable"), "there is no message to answer");
+    CHECK_REFUSED(CHAT("/regen\n", "--log-disable", "-sys", "a"), "there is no message to answer");
+    CHECK_REFUSED(CHAT("", "-j", "{}", "--tool-choice", "required"),
+                  "--tool-choice required: an answer cannot be a call and keep to a grammar or "
+                  "schema; give only one of both");
     CHECK_REFUSED(CHAT("/foo\n", "--log-disable"), "/foo: no such command; /help lists them");
     CHECK_REFUSED(CHAT("/load\n", "--log-disable"), "/load: needs FILE");
     CHECK_REFUSED(CHAT("/undo\n", "--log-disable"), "there is no message to take back");

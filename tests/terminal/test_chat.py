@@ -295,6 +295,11 @@ def test_completion(start):
     t.wait_text('notes/first two.txt: 16 bytes, for the next message.')
     t.type('a\tb')
     t.wait_text('> a     b')
+    for name in ('notes/x\033[7m1', 'notes/x\033[7m2'):
+        (t.folder / name).write_text('')
+    t.key('C-u')
+    t.type('/read notes/x\t\t')
+    t.wait_text('\nnotes/x?[7m1  notes/x?[7m2\n')
 
 
 def test_a_session_is_held(start):
