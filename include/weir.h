@@ -841,10 +841,10 @@ struct weir_request_options {
 };
 
 /* The prompt of a request as clients of OpenAI's chat completions write it: roles, parts of
- * contents, calls with arguments as text, tools, "chat_template_kwargs", the spellings of
- * reasoning ("enable_thinking", "reasoning_effort", "thinking"), a last message of the assistant
- * that is to be continued. Members that are no input of a template do not become variables.
- * `options` may be NULL. Errors as in weir_template_render; WEIR_ERR_ARGUMENT names the message. */
+ * contents, calls with arguments as text, tools, "chat_template_kwargs", the spellings of reasoning
+ * that weir-template(1) names, a last message of the assistant that is to be continued. Members
+ * that are no input of a template are no variables. `options` may be NULL. Errors as above, but
+ * ARGUMENT names the message; WEIR_ERR_UNSUPPORTED for parts that are no text, such as images. */
 WEIR_API enum weir_status weir_template_render_request(const struct weir_template *chat_template,
                                                        struct weir_prompt **out,
                                                        const char *request, size_t length,
@@ -856,7 +856,7 @@ WEIR_API const char *weir_prompt_tools(const struct weir_prompt *prompt, size_t 
 
 /* Borrowed from the prompt, not zero-terminated. */
 WEIR_API const char *weir_prompt_text(const struct weir_prompt *prompt, size_t *length);
-/* Whether the text ends within a block of reasoning that it has opened: "<think>" and a newline. */
+/* Whether the text ends within reasoning: its own "<think>", or that of a continued message. */
 WEIR_API bool weir_prompt_in_reasoning(const struct weir_prompt *prompt);
 
 /* The prompt as tokens: writes at most `ids_max` and the number of all to *ids_count. known[] are
@@ -1102,7 +1102,7 @@ struct weir_chat_options {
     int32_t reasoning_budget;      /* tokens; -1: any number */
     const char *reasoning_closing; /* said before the mark that ends reasoning; NULL: nothing */
     const struct weir_grammar *grammar; /* of the content; NULL: free. Borrowed */
-    bool calls_free; /* else, with tools and no grammar, it is that of weir_grammar_open_calls */
+    bool calls_free; /* else, with tools alone, that of weir_grammar_open_calls, if they make one */
     struct weir_calls_options calls;           /* `only` is copied */
     struct weir_sampler_options sampler;       /* each reply has draws of its own: see info.seed */
     struct weir_speculator_options speculator; /* the tokenizer is filled in */
@@ -1177,8 +1177,8 @@ WEIR_API enum weir_status weir_chat_set(struct weir_chat *chat,
                                         struct weir_error *err);
 
 /* The messages as a JSON array, the system message first, and back. Loading replaces all messages,
- * that one too; WEIR_ERR_ARGUMENT for what is no array of objects with a role. Members that a reply
- * does not have, as "name" or "tool_call_id", are kept and given to the template. */
+ * that one too, and draws go on behind their replies; WEIR_ERR_ARGUMENT for what is no array of
+ * objects with a role. Members that a reply has not, as "name", are kept and given to templates. */
 WEIR_API enum weir_status weir_chat_save(const struct weir_chat *chat, weir_write_fn *write,
                                          void *user, struct weir_error *err);
 WEIR_API enum weir_status weir_chat_load(struct weir_chat *chat, const char *json, size_t length,

@@ -428,6 +428,29 @@ TEST(rounds_fills_the_context)
     }
 }
 
+/* A caller that says it has evaluated what it has not would spoil the drafts unseen. */
+TEST(rounds_are_told_what_was_evaluated)
+{
+    const struct weir_speculator_options ngram = of_kind(WEIR_DRAFT_NGRAM, 4);
+    const int32_t tokens[4] = {1, 2, 3, 4}, others[3] = {1, 2, 4};
+    struct weir_engine_options options;
+    struct weir_speculator *speculator;
+    struct fixture fixture;
+    struct weir_error err = {0};
+    engine_options(&options, "cpu");
+    fixture_open(&fixture, test_data(models[0]), &options);
+    open_speculator(&speculator, &fixture, &ngram);
+    CHECK_OK(weir_session_eval(fixture.session, tokens, 3, WEIR_LOGITS_LAST, &err), &err);
+    CHECK_OK(weir_speculator_taken(speculator, tokens, 3, &err), &err);
+    CHECK_INT(weir_speculator_taken(speculator, tokens, 2, &err), WEIR_ERR_ARGUMENT);
+    CHECK_INT(weir_speculator_taken(speculator, tokens, 4, &err), WEIR_ERR_ARGUMENT);
+    CHECK_INT(weir_speculator_taken(speculator, others, 3, &err), WEIR_ERR_ARGUMENT);
+    CHECK_OK(weir_session_eval(fixture.session, tokens, 1, WEIR_LOGITS_LAST, &err), &err);
+    CHECK_INT(weir_speculator_taken(speculator, tokens, 3, &err), WEIR_ERR_ARGUMENT);
+    weir_speculator_close(speculator);
+    fixture_close(&fixture);
+}
+
 /* ---- company --------------------------------------------------------------------------------- */
 
 enum { SESSIONS = 3 };

@@ -320,7 +320,7 @@ def test_a_session_is_held(start):
 
 
 def open_deaf(weir, folder):
-    """A chat that SIGHUP does not end, as under nohup; the process, and its terminal's other end."""
+    """A chat that SIGHUP does not end: its process, and the other end of its terminal."""
     folder.mkdir(parents=True, exist_ok=True)
     pid, end = pty.fork()
     if pid == 0:
