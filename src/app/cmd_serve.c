@@ -2,6 +2,7 @@
  * weir serve: from flags to a server, and its end. Knows neither HTTP nor any API. */
 #include "app/command.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -18,7 +19,10 @@
 #include "json/json.h"
 #include "serve/server.h"
 
-enum { DRAIN_SECONDS = 5 };
+enum {
+    DRAIN_SECONDS = 5,
+    LARGE_BLOCK_BYTES = 1 << 20,
+};
 
 struct serve {
     struct options *options;
@@ -213,6 +217,16 @@ static void wait_for_signal(void)
         nanosleep(&moment, NULL);
 }
 
+/* A constraint takes some 10 MB of zeros and touches a part of them. As soon as one was freed, glibc
+ * would hold such blocks in the heaps of all threads, and write their zeros anew; if it is told what
+ * a large block is, the system has them back at once. */
+static void give_large_blocks_back(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
+#endif
+}
+
 enum weir_status command_serve(const struct call *call, struct weir_error *err)
 {
     struct serve serve = {
@@ -221,6 +235,7 @@ enum weir_status command_serve(const struct call *call, struct weir_error *err)
         .log_mutex = PTHREAD_MUTEX_INITIALIZER,
     };
     enum weir_status status;
+    give_large_blocks_back();
     TRY(serve_open(&serve, call, err));
     tell_address(&serve);
     wait_for_signal();
