@@ -142,6 +142,22 @@ part_serve()
     return $status
 }
 
+# weir serve of a build folder with many clients at once, then killed, with files that are damaged
+# and a disk that is full: load_and_faults DIR SECONDS ROUNDS SEED
+load_and_faults()
+{
+    status=0
+    python3 -B tests/serve/soak.py "$1/weir" "$logs/$1-soak" --seconds "$2" --seed "$4" || status=1
+    python3 -B tests/serve/faults.py "$1/weir" "$logs/$1-faults" --rounds "$3" --seed "$4" ||
+        status=1
+    return $status
+}
+
+part_load()
+{
+    configure build gcc -Dtests=enabled && ninja -C build weir && load_and_faults build 8 3 1
+}
+
 # The page of weir serve: what web/ makes is what is kept, and it does in a browser what it should.
 part_web()
 {
@@ -223,9 +239,13 @@ part_asan()
     choose_leak_check && configure build-asan gcc -Dtests=enabled -Db_sanitize=address,undefined \
         -Dbuildtype=debugoptimized && ninja -C build-asan || return 1
     run_tests build-asan
+    status=$?
+    load_and_faults build-asan 8 3 1 || status=1
+    return $status
 }
 
-# The tests in which threads meet: the pool, and steps of both backends with up to five threads.
+# The tests in which threads meet: the pool, steps of both backends with up to five threads, and a
+# server with many clients.
 part_tsan()
 {
     configure build-tsan gcc -Dtests=enabled -Db_sanitize=thread -Dbuildtype=debugoptimized &&
@@ -235,18 +255,23 @@ part_tsan()
     for tests in base_pool_ captures_ equal_threads_ schedules_ serve_ served_; do
         build-tsan/tests/weir-test --program build-tsan/weir $tests || status=1
     done
+    load_and_faults build-tsan 8 1 1 || status=1
     return $status
 }
 
-# Tests that draw their cases, for LONG_MINUTES minutes, with seeds from LONG_SEED on, or from any.
+# Tests that draw their cases, for LONG_MINUTES minutes, and many clients of a server for as many
+# more, with seeds from LONG_SEED on, or from any.
 # The line of a failure has the seed that repeats it.
 part_long()
 {
     configure build gcc -Dtests=enabled && ninja -C build || return 1
     seed=${LONG_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
     printf 'seeds from %s on... ' "$seed" >&3
+    status=0
     build/tests/weir-test --minutes "${LONG_MINUTES:-10}" --seed "$seed" --program build/weir \
-        schedules_ isolation_ rewind_
+        schedules_ isolation_ rewind_ || status=1
+    load_and_faults build $((60 * ${LONG_MINUTES:-10})) 50 "$seed" || status=1
+    return $status
 }
 
 # Without a failure the fuzzer's log is of no interest; with one, it names the input.
@@ -421,7 +446,7 @@ run_part()
 mkdir -p "$logs"
 exec 3>&1 # for what a part says before it ends
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page serve web terminal bench \
+[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page serve load web terminal bench \
     instructions clang asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"
