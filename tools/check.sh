@@ -11,6 +11,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 
 FUZZ_SECONDS=${FUZZ_SECONDS:-5}
+brief='--seconds 4 --clients 16 --cases 12 --shorter 6' # a server's clients, with a sanitizer
 logs=build/check
 passed=0
 failed=0
@@ -143,19 +144,24 @@ part_serve()
 }
 
 # weir serve of a build folder with many clients at once, then killed, with files that are damaged
-# and a disk that is full: load_and_faults DIR SECONDS ROUNDS SEED
+# and a disk that is full: load_and_faults DIR ROUNDS SEED OPTION...
+# The options are those of soak.py.
 load_and_faults()
 {
-    status=0
-    python3 -B tests/serve/soak.py "$1/weir" "$logs/$1-soak" --seconds "$2" --seed "$4" || status=1
-    python3 -B tests/serve/faults.py "$1/weir" "$logs/$1-faults" --rounds "$3" --seed "$4" ||
-        status=1
-    return $status
+    dir=$1
+    rounds=$2
+    seed=$3
+    shift 3
+    outcome=0
+    python3 -B tests/serve/soak.py "$dir/weir" "$logs/$dir-soak" --seed "$seed" "$@" || outcome=1
+    python3 -B tests/serve/faults.py "$dir/weir" "$logs/$dir-faults" --seed "$seed" \
+        --rounds "$rounds" || outcome=1
+    return $outcome
 }
 
 part_load()
 {
-    configure build gcc -Dtests=enabled && ninja -C build weir && load_and_faults build 8 3 1
+    configure build gcc -Dtests=enabled && ninja -C build weir && load_and_faults build 3 1
 }
 
 # The page of weir serve: what web/ makes is what is kept, and it does in a browser what it should.
@@ -240,7 +246,7 @@ part_asan()
         -Dbuildtype=debugoptimized && ninja -C build-asan || return 1
     run_tests build-asan
     status=$?
-    load_and_faults build-asan 8 3 1 || status=1
+    load_and_faults build-asan 1 1 $brief || status=1
     return $status
 }
 
@@ -255,7 +261,7 @@ part_tsan()
     for tests in base_pool_ captures_ equal_threads_ schedules_ serve_ served_; do
         build-tsan/tests/weir-test --program build-tsan/weir $tests || status=1
     done
-    load_and_faults build-tsan 8 1 1 || status=1
+    load_and_faults build-tsan 1 1 $brief || status=1
     return $status
 }
 
@@ -270,7 +276,7 @@ part_long()
     status=0
     build/tests/weir-test --minutes "${LONG_MINUTES:-10}" --seed "$seed" --program build/weir \
         schedules_ isolation_ rewind_ || status=1
-    load_and_faults build $((60 * ${LONG_MINUTES:-10})) 50 "$seed" || status=1
+    load_and_faults build 50 "$seed" --seconds $((60 * ${LONG_MINUTES:-10})) || status=1
     return $status
 }
 

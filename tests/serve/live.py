@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A weir serve of its own for tests of load and faults, and what they ask it over sockets."""
+import ctypes
 import http.client
 import json
 import os
@@ -28,6 +29,11 @@ def is_sanitized(weir):
     return b'__asan_init' in program or b'__tsan_init' in program
 
 
+def end_with_parent():
+    """A test that is killed leaves nobody behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Server:
     """One that runs, up to its end; its log is a file."""
 
@@ -37,7 +43,8 @@ class Server:
         with self.log.open('wb') as log:
             self.process = subprocess.Popen(
                 [str(weir), 'serve', '--port', '0', '-t', '2', '--no-pin', *flags],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=before)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=lambda: (end_with_parent(), before and before()))
         self.port = int(self.wait('the server does not listen', self.listens)[1])
 
     def listens(self):
@@ -64,6 +71,9 @@ class Server:
     def end(self):
         """Its exit status after SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
+        return self.wait_end()
+
+    def wait_end(self):
         try:
             return self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired as error:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Many clients of one weir serve at once, of all kinds, for some time.
 
-    tests/serve/soak.py WEIR FOLDER [--seconds S] [--clients N] [--seed N]
+    tests/serve/soak.py WEIR FOLDER [--seconds S] [--clients N] [--shorter N] [--seed N]
 
 What a request says when it is alone is asked first; beside all others it must say the same, to the
 byte. Further requests have an answer that no other one can have, by a grammar or a schema. All
@@ -16,6 +16,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import sys
 import threading
@@ -36,6 +37,7 @@ FLAGS = ['-np', str(SLOTS), '-c', str(SLOTS * CONTEXT), '--cache-ram', str(CACHE
 NAMES = ['Flora', 'Hugo', 'Bella', 'Maja', 'Oskar', 'Nadia', 'Emil', 'Tilda', 'Ivan', 'Rosa']
 THINGS = ['a miller', 'the weir', 'a red goose', 'a garden', 'the old boat', 'a lost key',
           'the river', 'a small village', 'bread', 'a blue door']
+CHAT = '/v1/chat/completions'
 REFUSED = 429  # the queue is full
 
 
@@ -55,14 +57,17 @@ def messages(draw, text):
     return turns + [{'role': 'user', 'content': text}]
 
 
-def draw_case(draw, number):
+def draw_case(draw, number, shorter):
     """Path and body; lengths of prompts and answers are mixed."""
     name = draw.choice(NAMES)
-    question = f'{words(draw, draw.choice([0, 1, 4, 25]))} Tell a story about {name} ({number}).'
-    most = draw.choice([4, 16, 40, 100])
+    before = words(draw, draw.choice([0, 1, 4, 25]) // shorter)
+    question = f'{before} Tell a story about {name} ({number}).'
+    most = max(4, draw.choice([4, 16, 40, 100]) // shorter)
     body = {'temperature': 0} if draw.random() < 0.7 else {'temperature': 1, 'seed': number}
-    path = draw.choice(['/v1/chat/completions', '/v1/chat/completions', '/v1/completions',
+    path = draw.choice([CHAT, CHAT, '/v1/completions',
                         '/completion', '/v1/messages', '/v1/responses'])
+    if number == 0:  # there is one that several() can ask
+        path, body = CHAT, {'temperature': 0}
     if path == '/completion':
         return path, {**body, 'prompt': question, 'n_predict': most, 'ignore_eos': most > 16}
     if path == '/v1/completions':
@@ -70,7 +75,7 @@ def draw_case(draw, number):
     if path == '/v1/responses':
         return path, {**body, 'input': question, 'max_output_tokens': most}
     asked = messages(draw, question)
-    if path == '/v1/chat/completions' and draw.random() < 0.5:
+    if path == CHAT and draw.random() < 0.5:
         asked.insert(0, {'role': 'system', 'content': words(draw, draw.choice([1, 10]))})
     return path, {**body, 'messages': asked, 'max_tokens': most}
 
@@ -101,13 +106,16 @@ class Client:
         self.asked += 1
         return f'{self.draw.choice(NAMES).lower()}-{self.number}-{self.asked}'
 
+    def come_later(self):
+        self.counts['refused'] += 1
+        time.sleep(self.draw.uniform(0.1, 0.8))
+
     def ask(self, path, body):
         """The whole answer, or None if the server says that it has too much to do."""
         status, headers, whole = self.server.ask(path, body)
         if status == REFUSED:
             check(int(headers['Retry-After']) >= 1, f'Retry-After: {headers["Retry-After"]}')
-            self.counts['refused'] += 1
-            time.sleep(self.draw.uniform(0.05, 0.3))
+            self.come_later()
             return None
         check(status == 200, f'{path}: {status} {whole}')
         return whole
@@ -120,8 +128,7 @@ class Client:
         status, text = response.status, response.read()
         connection.close()
         check(status == REFUSED, f'{path}, a stream: {status} {text}')
-        self.counts['refused'] += 1
-        time.sleep(self.draw.uniform(0.05, 0.3))
+        self.come_later()
         return None, None
 
     def compare(self, case, said):
@@ -161,7 +168,7 @@ class Client:
 
     def several(self):
         """Greedily all choices are the same; n > 1 with a seed draws differently."""
-        case = self.draw.choice([c for c in self.soak.cases if c.path == '/v1/chat/completions' and
+        case = self.draw.choice([c for c in self.soak.cases if c.path == CHAT and
                                  c.body['temperature'] == 0])
         count = self.draw.randint(2, 4)
         if self.draw.random() < 0.5:
@@ -192,9 +199,9 @@ class Client:
                                              'properties': {'word': {'const': word}}}}
         body = {'messages': messages(self.draw, 'A word!'), 'max_tokens': 200,
                 'response_format': {'type': 'json_schema', 'json_schema': schema}}
-        whole = self.ask('/v1/chat/completions', body)
+        whole = self.ask(CHAT, body)
         if whole is not None:
-            self.own({'word': word}, json.loads(text_of('/v1/chat/completions', whole)[0]))
+            self.own({'word': word}, json.loads(text_of(CHAT, whole)[0]))
 
     def tool(self):
         word = self.code_word()
@@ -203,7 +210,7 @@ class Client:
         body = {'messages': messages(self.draw, 'Call it.'), 'max_tokens': 200, 'temperature': 0,
                 'tool_choice': 'required', 'tools': [{'type': 'function', 'function': {
                     'name': 'say', 'parameters': parameters}}]}
-        whole = self.ask('/v1/chat/completions', body)
+        whole = self.ask(CHAT, body)
         if whole is not None:
             call = whole['choices'][0]['message']['tool_calls'][0]['function']
             self.own({'word': word}, json.loads(call['arguments']))
@@ -214,11 +221,11 @@ class Client:
         turns = []
         for _ in range(self.draw.randint(2, 4)):
             turns.append({'role': 'user', 'content': words(self.draw, 2)})
-            whole = self.ask('/v1/chat/completions', {'messages': turns, 'max_tokens': 24})
+            whole = self.ask(CHAT, {'messages': turns, 'max_tokens': 24})
             if whole is None:
                 return
             turns.append({'role': 'assistant',
-                          'content': text_of('/v1/chat/completions', whole)[0]})
+                          'content': text_of(CHAT, whole)[0]})
 
     def tokens(self):
         text = f'{self.code_word()} {words(self.draw, 5)}'
@@ -234,8 +241,7 @@ class Client:
 
     def cancel(self):
         """In the middle of a stream, of which at least one event came."""
-        body = {'prompt': words(self.draw, self.draw.choice([1, 20])), 'n_predict': 400,
-                'ignore_eos': True}
+        body = {'prompt': self.long_prompt(), 'n_predict': 400, 'ignore_eos': True}
         connection, response = self.stream('/completion', body)
         if connection is not None:
             events = events_of(response)
@@ -244,6 +250,9 @@ class Client:
             response.close()
             connection.close()
 
+    def long_prompt(self):
+        return words(self.draw, 20 // self.soak.shorter)
+
     def send_part(self, request, length):
         with socket.create_connection(('127.0.0.1', self.server.port), timeout=60) as sent:
             sent.sendall(request[:length])
@@ -251,7 +260,7 @@ class Client:
 
     def leave(self):
         """Somewhere in a request, or as soon as it is sent."""
-        body = json.dumps({'prompt': words(self.draw, 20), 'n_predict': 200}).encode()
+        body = json.dumps({'prompt': self.long_prompt(), 'n_predict': 200}).encode()
         request = (b'POST /completion HTTP/1.1\r\nHost: a\r\nContent-Length: ' +
                    str(len(body)).encode() + b'\r\n\r\n' + body)
         is_all = self.draw.random() < 0.5
@@ -296,7 +305,6 @@ class Client:
                                f'{type(error).__name__}: {error}')
 
 
-CHAT = '/v1/chat/completions'
 HELLO = [{'role': 'user', 'content': 'Hello'}]
 BAD = [
     (CHAT, b'{"messages": [', 400),
@@ -320,13 +328,14 @@ class Soak:
     """The clients, their pauses, and what has failed."""
 
     def __init__(self, server, options):
-        self.server, self.seed = server, options.seed
+        self.server, self.seed, self.shorter = server, options.seed, options.shorter
         self.failures = []
         self.is_over = self.is_paused = False
         self.busy = options.clients
         self.changed = threading.Condition()
         draw = random.Random(options.seed)
-        self.cases = [Case(server, *draw_case(draw, number)) for number in range(options.cases)]
+        self.cases = [Case(server, *draw_case(draw, number, options.shorter))
+                      for number in range(options.cases)]
         self.clients = [Client(self, number) for number in range(options.clients)]
         self.threads = [threading.Thread(target=client.run, daemon=True)
                         for client in self.clients]
@@ -413,6 +422,27 @@ def load(server, options, checks_memory):
     server.wait(f'more open files than {files}', lambda: server.files() <= files)
     if checks_memory:
         check(end - middle < GROWTH_MIB, 'memory grows')
+    return soak.cases
+
+
+def drain(server, cases):
+    """The server ends while some have their answers, which become whole, or are told so."""
+    opened = []
+    for case in cases[:SLOTS]:
+        connection, response = server.send(case.path, {**case.body, 'stream': True})
+        check(response.status == 200, f'{case.path}: {response.status}')
+        opened.append((case, connection, response))
+    server.process.send_signal(signal.SIGTERM)
+    for case, connection, response in opened:
+        try:
+            said = text_of_stream(case.path, response)[0]
+            check(said == case.said, f'{case.path} says at the end {said!r}, alone {case.said!r}')
+        except Failure as failure:
+            if 'The server is about to end' not in str(failure):
+                raise
+        connection.close()
+    status = server.wait_end()
+    check(status == 0, f'exit status {status}:\n{server.said()[-4000:]}')
 
 
 def main():
@@ -422,15 +452,15 @@ def main():
     parser.add_argument('--seconds', type=float, default=8)
     parser.add_argument('--clients', type=int, default=64)
     parser.add_argument('--cases', type=int, default=48)
+    parser.add_argument('--shorter', type=int, default=1,
+                        help='divides lengths, for a program in which a token takes long')
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args()
     shutil.rmtree(options.folder, ignore_errors=True)
     cache = ['--cache-dir', str(options.folder / 'cache'), '--cache-size', '16']
     server = Server(options.weir, options.folder, *FLAGS, *cache)
     try:
-        load(server, options, not is_sanitized(options.weir))
-        status = server.end()
-        check(status == 0, f'exit status {status}:\n{server.said()[-4000:]}')
+        drain(server, load(server, options, not is_sanitized(options.weir)))
         print('1 passed, 0 failed')
         return 0
     except Failure as failure:
