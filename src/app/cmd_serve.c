@@ -217,9 +217,9 @@ static void wait_for_signal(void)
         nanosleep(&moment, NULL);
 }
 
-/* A constraint takes some 10 MB of zeros and touches a part of them. As soon as one was freed, glibc
- * would hold such blocks in the heaps of all threads, and write their zeros anew; if it is told what
- * a large block is, the system has them back at once. */
+/* A constraint takes some 10 MB of zeros and touches a part of them. As soon as one was freed,
+ * glibc would hold such blocks in the heaps of all threads, and write their zeros anew; if it is
+ * told what a large block is, the system has them back at once. */
 static void give_large_blocks_back(void)
 {
 #ifdef M_MMAP_THRESHOLD
