@@ -171,9 +171,6 @@ static enum weir_status read_lists(struct schema *schema, const struct schema_li
             return schema_refuse(schema, WEIR_ERR_ARGUMENT, value, err, "enum is not an array");
         const struct json one = {.kind = JSON_ARRAY, .count = 1, .items = value};
         const struct json *values = i % 2 == 0 ? value : &one;
-        if (values->count > VALUES_MAX)
-            return schema_refuse(schema, WEIR_ERR_UNSUPPORTED, value, err,
-                                 "more than %d values cannot be kept", VALUES_MAX);
         TRY(charge_values(schema, values, err));
         if (*lists == 0)
             *at = value;
@@ -216,14 +213,19 @@ static enum weir_status emit_value(struct schema *schema, const struct json *val
 
 static enum weir_status emit_listed(struct schema *schema, const struct schema_list *list,
                                     const struct listed *listed, uint32_t lists, unsigned types,
-                                    uint32_t from, uint32_t to, struct weir_error *err)
+                                    uint32_t from, uint32_t to, const struct json *at,
+                                    struct weir_error *err)
 {
     unsigned emitted = 0;
+    uint32_t count = 0;
     enum weir_status status = WEIR_OK;
     for (uint64_t i = 0; i < listed->count; i++) {
         const struct listed_value *value = &listed->values[i];
         if ((value->type & types) == 0 || value->lists != lists)
             continue;
+        if (++count > VALUES_MAX)
+            return schema_refuse(schema, WEIR_ERR_UNSUPPORTED, at, err,
+                                 "more than %d values cannot be kept", VALUES_MAX);
         TRY(emit_value(schema, value->value, text_of(listed, value), from, to, err));
         emitted |= value->type;
     }
@@ -243,7 +245,7 @@ enum weir_status schema_emit_values(struct schema *schema, const struct schema_l
     TRY(read_lists(schema, list, &listed, &at, &lists, err));
     *found = at != NULL;
     const uint64_t before = schema->builder.edges_count;
-    TRY(emit_listed(schema, list, &listed, lists, types, from, to, err));
+    TRY(emit_listed(schema, list, &listed, lists, types, from, to, at, err));
     if (*found && schema->builder.edges_count == before)
         schema_nothing(schema, at, "none of the values listed is allowed");
 out:

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -412,23 +413,25 @@ TEST(served_files_of_slots_stay_in_their_folder)
         "\"a\\u0000\"", "\"a\\nb\"", "\".hidden\"",     "null",   "7",     "[]",
     };
     struct served served;
-    char path[512];
+    char folder[256], outside[256], path[512];
+    snprintf(folder, sizeof folder, "%s", test_scratch("served.slots"));
+    snprintf(outside, sizeof outside, "%s", test_scratch("served.outside"));
+    CHECK_INT(mkdir(folder, 0700), 0);
     served_init(&served);
-    served.options.slot_save_path = test_scratch("");
+    served.options.slot_save_path = folder;
     served_open(&served);
     struct http_response response = served_post(
         &served, "/completion", "{\"prompt\":\"Once\",\"n_predict\":2,\"id_slot\":0}", 200);
     http_response_release(&response);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         save(&served, names[i], 400);
-    snprintf(path, sizeof path, "%s/link", test_scratch(""));
-    remove(path); /* of an earlier run, as all scratch */
-    remove(test_scratch("outside"));
-    CHECK_INT(symlink(test_scratch("outside"), path), 0);
+    snprintf(path, sizeof path, "%s/link", folder);
+    CHECK_INT(symlink(outside, path), 0);
     save(&served, "\"link\"", 400);
-    CHECK(access(test_scratch("outside"), F_OK) != 0);
+    CHECK(access(outside, F_OK) != 0);
     save(&served, "\"inside\"", 200);
-    CHECK_INT(access(test_scratch("inside"), F_OK), 0);
+    snprintf(path, sizeof path, "%s/inside", folder);
+    CHECK_INT(access(path, F_OK), 0);
     served_close(&served);
 }
 
