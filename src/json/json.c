@@ -304,23 +304,35 @@ static enum weir_status say_refused(const struct json_reader *reader, const char
                    reader->refused == reader->end ? "the text ends here: " : "", reader->reason);
 }
 
-/* At most so many nodes and keys are in the text: all but the first node stand behind one of the
- * first four characters, each key behind one of the last three and before a colon. */
+/* At most so many nodes and keys are in the text: all but the first node stand behind one of three
+ * characters, each key before a colon, and none of these within a string. */
 static void count_at_most(const char *text, size_t length, uint64_t *nodes, uint64_t *keys)
 {
+    bool in_string = false;
     *nodes = 1;
     *keys = 0;
     for (size_t i = 0; i < length; i++) {
-        *nodes += text[i] == '[' || text[i] == '{' || text[i] == ',';
-        *keys += text[i] == ':';
+        const char c = text[i];
+        if (in_string && c == '\\')
+            i++; // what is behind it does not end the string
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string) {
+            *nodes += c == '[' || c == '{' || c == ',';
+            *keys += c == ':';
+        }
     }
 }
 
 static enum weir_status document_alloc(struct json_document *document, struct json_reader *reader,
-                                       const char *text, size_t length, struct weir_error *err)
+                                       const char *text, size_t length, uint64_t values_max,
+                                       const char *name, struct weir_error *err)
 {
     uint64_t nodes, keys;
     count_at_most(text, length, &nodes, &keys);
+    if (nodes > values_max || keys > values_max)
+        return err_set(err, WEIR_ERR_UNSUPPORTED, "%s: more than %llu values", name,
+                       (unsigned long long)values_max);
     const bool has_escapes = length > 0 && memchr(text, '\\', length) != NULL;
     document->text = mem_copy_text(text, length, err);
     document->decoded = mem_alloc(has_escapes ? length : 0, 1, err);
@@ -348,6 +360,12 @@ static enum weir_status document_alloc(struct json_document *document, struct js
 enum weir_status json_open(struct json_document **out, const char *text, size_t length,
                            const char *name, struct weir_error *err)
 {
+    return json_open_few(out, text, length, UINT64_MAX, name, err);
+}
+
+enum weir_status json_open_few(struct json_document **out, const char *text, size_t length,
+                               uint64_t values_max, const char *name, struct weir_error *err)
+{
     *out = NULL;
     struct json_document *document = mem_alloc(1, sizeof *document, err);
     struct json_reader reader;
@@ -358,7 +376,7 @@ enum weir_status json_open(struct json_document **out, const char *text, size_t 
         status = err_set(err, WEIR_ERR_UNSUPPORTED, "%s: more than 4 GiB of JSON", name);
         goto out;
     }
-    TRY(document_alloc(document, &reader, text, length, err));
+    TRY(document_alloc(document, &reader, text, length, values_max, name, err));
     TRY(read_document(&reader) ? WEIR_OK : say_refused(&reader, name, err));
     *out = document;
     document = NULL;

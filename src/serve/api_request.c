@@ -323,7 +323,7 @@ enum weir_status request_read(struct request *out, const char *body, size_t leng
 {
     enum weir_status status;
     *out = (struct request){0};
-    TRY(json_open(&out->document, body, length, "request", err));
+    TRY(json_open_few(&out->document, body, length, REQUEST_VALUES_MAX, "request", err));
     out->root = json_root(out->document);
     if (out->root->kind != JSON_OBJECT)
         TRY(err_set(err, WEIR_ERR_ARGUMENT, "request: expected an object, found %s",

@@ -14,6 +14,8 @@ enum {
     REQUEST_BIASES_MAX = 1 << 16,
     REQUEST_GRAMMAR_BYTES_MAX = 1 << 20,
     REQUEST_CHOICES_MAX = 128,
+    REQUEST_VALUES_MAX = 1 << 20, /* of JSON: each takes a hundred bytes, whatever its text does */
+    REQUEST_RESPONSE_FIELDS_MAX = 64,
 };
 
 /* How requests are read that say nothing else. */

@@ -360,6 +360,19 @@ out:
     return status;
 }
 
+/* Each stands for a part of the answer, which may be long: the prompt of a hundred megabytes is told
+ * once. */
+static bool is_new_field(const struct json *names, uint32_t at)
+{
+    const struct json_text name = names->items[at].text;
+    if (name.length == 0 || name.bytes[name.length - 1] == '/')
+        return false; // the whole, or a part under a second name
+    for (uint32_t i = 0; i < at; i++)
+        if (json_text_compare(names->items[i].text, name) == 0)
+            return false;
+    return true;
+}
+
 enum weir_status request_read_response_fields(struct request *request, struct weir_error *err)
 {
     const struct json *names = request_member(request->root, "response_fields");
@@ -367,9 +380,17 @@ enum weir_status request_read_response_fields(struct request *request, struct we
         return WEIR_OK;
     if (names->kind != JSON_ARRAY)
         return request_refuse_kind("response_fields", "array", names, err);
-    for (uint32_t i = 0; i < names->count; i++)
-        if (names->items[i].kind != JSON_STRING)
-            return request_refuse_kind("response_fields", "string", &names->items[i], err);
+    if (names->count > REQUEST_RESPONSE_FIELDS_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "Field 'response_fields': more than %d names",
+                       REQUEST_RESPONSE_FIELDS_MAX);
+    for (uint32_t i = 0; i < names->count; i++) {
+        const struct json *name = &names->items[i];
+        if (name->kind != JSON_STRING)
+            return request_refuse_kind("response_fields", "string", name, err);
+        if (!is_new_field(names, i))
+            return err_set(err, WEIR_ERR_ARGUMENT,
+                           "Field 'response_fields': a name that is empty or there twice");
+    }
     request->response_fields = names->count > 0 ? names : NULL;
     return WEIR_OK;
 }

@@ -7,7 +7,8 @@
 enum weir_status translate_open(struct json_document **out, const char *body, size_t length,
                                 struct weir_error *err)
 {
-    const enum weir_status status = json_open(out, body, length, "request", err);
+    const enum weir_status status =
+        json_open_few(out, body, length, REQUEST_VALUES_MAX, "request", err);
     if (status != WEIR_OK)
         return status;
     const struct json *root = json_root(*out);

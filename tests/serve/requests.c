@@ -181,6 +181,12 @@ TEST(requests_are_refused_with_a_reason)
          "Field 'logit_bias': type must be number, but is string"},
         {REQUEST_CHAT, "{\"samplers\":[1]}",
          "Field 'samplers': type must be string, but is number"},
+        {REQUEST_NATIVE, "{\"response_fields\":[\"\"]}",
+         "Field 'response_fields': a name that is empty or there twice"},
+        {REQUEST_NATIVE, "{\"response_fields\":[\"prompt\",\"prompt\"]}",
+         "Field 'response_fields': a name that is empty or there twice"},
+        {REQUEST_NATIVE, "{\"response_fields\":[\"prompt\",\"prompt/\"]}",
+         "Field 'response_fields': a name that is empty or there twice"},
         {REQUEST_CHAT, "{\"stream_options\":true}",
          "Field 'stream_options': type must be object, but is boolean"},
         {REQUEST_CHAT, "{\"reasoning_format\":\"x\"}", "Unknown reasoning format: x"},
@@ -225,6 +231,12 @@ TEST(requests_have_limits)
         bytes_add(&body, "a", 1);
     bytes_add_text(&body, "\"}");
     check_refused(body.data, REQUEST_CHAT, "Field 'grammar': 1048577 bytes, at most 1048576");
+    bytes_clear(&body);
+    bytes_add_text(&body, "{\"response_fields\":[");
+    for (int i = 0; i <= REQUEST_RESPONSE_FIELDS_MAX; i++)
+        bytes_add_text(&body, i == 0 ? "\"a\"" : ",\"a\"");
+    bytes_add_text(&body, "]}");
+    check_refused(body.data, REQUEST_NATIVE, "Field 'response_fields': more than 64 names");
     bytes_release(&body);
     weir_tokenizer_close(tokenizer);
 }
@@ -302,6 +314,27 @@ static void check_translated(enum weir_status (*translate)(struct bytes *, const
     const enum weir_status status = translate(&out, body, strlen(body), &err);
     CHECK_TEXT(status == WEIR_OK ? out.data : err.text, expected);
     bytes_release(&out);
+}
+
+TEST(requests_have_a_limit_of_values)
+{
+    struct weir_tokenizer *tokenizer = open_tokenizer();
+    struct bytes body = {0};
+    bytes_add_text(&body, "{\"a\":[");
+    for (int i = 0; i < REQUEST_VALUES_MAX; i++)
+        bytes_add_text(&body, i == 0 ? "[]" : ",[]");
+    bytes_add_text(&body, "]}");
+    check_refused(body.data, REQUEST_CHAT, "request: more than 1048576 values");
+    check_translated(translate_messages, body.data, "request: more than 1048576 values");
+    bytes_clear(&body);
+    bytes_add_text(&body, "{\"a\":\"\\\"");
+    for (int i = 0; i < REQUEST_VALUES_MAX; i++)
+        bytes_add_text(&body, ",[{:");
+    bytes_add_text(&body, "\"}");
+    struct request request = read_body(body.data, REQUEST_CHAT); // a text is one value
+    request_release(&request);
+    bytes_release(&body);
+    weir_tokenizer_close(tokenizer);
 }
 
 TEST(requests_of_anthropic_are_those_of_chats)
