@@ -2,6 +2,7 @@
  * Anthropic's messages as a request of chat completions. Knows neither templates nor answers. */
 #include "serve/translate.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "serve/respond.h"
@@ -220,10 +221,14 @@ static enum weir_status put_messages(struct bytes *out, const struct json *root,
     for (uint32_t i = 0; i < messages->count; i++) {
         const struct json *content = request_member(&messages->items[i], "content");
         const bool is_list = content != NULL && content->kind == JSON_ARRAY;
+        const bool is_own = json_is(request_member(&messages->items[i], "role"), "assistant");
         enum weir_status status = WEIR_OK;
+        if (!is_own && !json_is(request_member(&messages->items[i], "role"), "user"))
+            return err_set(err, WEIR_ERR_ARGUMENT,
+                           "messages[%u]: role: expected \"user\" or \"assistant\"", i);
         if (!is_list)
             put_json(out, NULL, messages->items[i].source.bytes, messages->items[i].source.length);
-        else if (json_is(request_member(&messages->items[i], "role"), "assistant"))
+        else if (is_own)
             status = put_assistant(out, content, i, err);
         else
             status = put_user(out, content, i, err);
@@ -293,7 +298,11 @@ static enum weir_status put_request(struct bytes *out, const struct json *root,
                                          "stop_sequences", "metadata", NULL};
     enum { TOKENS_MAX = 4096 }; // of requests that do not say, though Anthropic's must
     const struct json *stops = request_member(root, "stop_sequences");
+    const struct json *tokens = request_member(root, "max_tokens");
     enum weir_status status;
+    if (tokens != NULL && tokens->kind == JSON_NUMBER && strtod(tokens->text.bytes, NULL) < 1)
+        return err_set(err, WEIR_ERR_ARGUMENT, "Field 'max_tokens': at least 1");
+    TRY(translate_choices(root, err));
     put_open(out, NULL, '{');
     put_open(out, "messages", '[');
     TRY(put_system(out, root, err));
@@ -303,7 +312,7 @@ static enum weir_status put_request(struct bytes *out, const struct json *root,
     TRY(put_choice(out, root, err));
     if (stops != NULL)
         put_json(out, "stop", stops->source.bytes, stops->source.length);
-    if (request_member(root, "max_tokens") == NULL)
+    if (tokens == NULL)
         put_integer(out, "max_tokens", TOKENS_MAX);
     translate_rest(out, root, others);
     put_close(out, '}');

@@ -265,6 +265,7 @@ static enum weir_status put_request(struct bytes *out, struct spoken *spoken,
     if (request_member(root, "previous_response_id") != NULL)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "previous_response_id is not supported: responses are not stored");
+    TRY(translate_choices(root, err));
     put_open(out, NULL, '{');
     put_open(out, "messages", '[');
     TRY(put_input(out, spoken, root, err));

@@ -20,6 +20,17 @@ enum weir_status translate_open(struct json_document **out, const char *body, si
     return err_set(err, WEIR_ERR_ARGUMENT, "request: expected an object, found %s", kind);
 }
 
+enum weir_status translate_choices(const struct json *root, struct weir_error *err)
+{
+    static const char *const names[] = {"n", "n_cmpl"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct json *choices = request_member(root, names[i]);
+        if (choices != NULL && !json_text_equals(choices->text, "1"))
+            return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': there is one answer", names[i]);
+    }
+    return WEIR_OK;
+}
+
 static bool is_named(struct json_text key, const char *const *names)
 {
     for (; *names != NULL; names++)

@@ -18,6 +18,8 @@ enum weir_status translate_responses(struct bytes *out, const char *body, size_t
 /* Opens the document of a body that must be an object. */
 enum weir_status translate_open(struct json_document **out, const char *body, size_t length,
                                 struct weir_error *err);
+/* WEIR_ERR_ARGUMENT for a wish for several answers, which neither has a form for. */
+enum weir_status translate_choices(const struct json *root, struct weir_error *err);
 /* Adds the members of the object that are not named in `others`, which ends with NULL. */
 void translate_rest(struct bytes *out, const struct json *object, const char *const *others);
 /* A tool of chat completions. */

@@ -367,6 +367,14 @@ TEST(requests_of_anthropic_are_those_of_chats)
          "\"description\":\"d\",\"parameters\":{\"type\":\"object\"}}}],\"parallel_tool_calls\":"
          "false,\"tool_choice\":\"required\",\"max_tokens\":1}"},
         {"{}", "'messages' is required"},
+        {"{\"messages\":[],\"n\":2}", "Field 'n': there is one answer"},
+        {"{\"messages\":[],\"n_cmpl\":2}", "Field 'n_cmpl': there is one answer"},
+        {"{\"messages\":[],\"max_tokens\":0}", "Field 'max_tokens': at least 1"},
+        {"{\"messages\":[],\"max_tokens\":-1}", "Field 'max_tokens': at least 1"},
+        {"{\"messages\":[{\"role\":\"system\",\"content\":\"a\"}]}",
+         "messages[0]: role: expected \"user\" or \"assistant\""},
+        {"{\"messages\":[{\"role\":\"tool\",\"content\":[]}]}",
+         "messages[0]: role: expected \"user\" or \"assistant\""},
         {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"video\"}]}]}",
          "messages[0]: a block that is no text, image or tool_result"},
     };
@@ -401,6 +409,8 @@ TEST(requests_of_responses_are_those_of_chats)
         {"{\"input\":\"a\",\"previous_response_id\":\"r\"}",
          "previous_response_id is not supported: responses are not stored"},
         {"{}", "'input' is required"},
+        {"{\"input\":\"a\",\"n\":2}", "Field 'n': there is one answer"},
+        {"{\"input\":\"a\",\"n_cmpl\":2}", "Field 'n_cmpl': there is one answer"},
         {"{\"input\":[{\"type\":\"item_reference\"}]}",
          "input[0]: an item of a type that is not supported"},
     };
