@@ -27,8 +27,8 @@ enum api_error api_error_from(enum weir_status status)
     switch (status) {
     case WEIR_ERR_ARGUMENT:
     case WEIR_ERR_FORMAT:
-    case WEIR_ERR_UNSUPPORTED: return API_INVALID;
-    case WEIR_ERR_FULL: return API_BUSY;
+    case WEIR_ERR_UNSUPPORTED:
+    case WEIR_ERR_FULL: return API_INVALID; // of a full queue the scheduler says when to come again
     case WEIR_ERR_CANCELLED: return API_UNAVAILABLE;
     case WEIR_ERR_IO:
     case WEIR_ERR_MEMORY:

@@ -263,6 +263,11 @@ static enum weir_status start(struct generation *generation, uint32_t *retry_s,
     if (choices > REQUEST_CHOICES_MAX)
         return err_set(err, WEIR_ERR_ARGUMENT, "%llu answers, at most %d",
                        (unsigned long long)choices, REQUEST_CHOICES_MAX);
+    const uint64_t room =
+        (uint64_t)server->options.scheduler.slots + server->options.scheduler.queue_max;
+    if (choices > room)
+        return err_set(err, WEIR_ERR_ARGUMENT, "%llu answers, but only %llu run or wait at once",
+                       (unsigned long long)choices, (unsigned long long)room);
     if (server->options.timeout_s > 0)
         generation->deadline_ns = clock_ns() + server->options.timeout_s * UINT64_C(1000000000);
     TRY(hold_constraint(generation, err));
@@ -285,9 +290,9 @@ void generation_run(struct generation *generation, struct http_exchange *exchang
     const enum weir_status status = start(generation, &retry_s, &err);
     if (status != WEIR_OK) {
         refuse(exchange, generation->response.form->shape,
-               &(struct refusal){.error = api_error_from(status),
+               &(struct refusal){.error = retry_s > 0 ? API_BUSY : api_error_from(status),
                                  .text = err.text,
-                                 .retry_s = status == WEIR_ERR_FULL && retry_s == 0 ? 1 : retry_s});
+                                 .retry_s = retry_s});
         generation_close(generation);
         return;
     }

@@ -68,7 +68,8 @@ static void end_job(struct scheduler *scheduler, struct job *job, uint32_t slot,
     const double share = 0.2; /* of the newest job in the mean */
     const double ns = (double)(job->timings.prompt_ns + job->timings.reply_ns);
     figures_add_job(&scheduler->figures, &job->timings, end);
-    scheduler->job_ns += (scheduler->job_ns == 0 ? 1 : share) * (ns - scheduler->job_ns);
+    if (job->started_ns != 0) /* else it tells nothing of those that have run */
+        scheduler->job_ns += (scheduler->job_ns == 0 ? 1 : share) * (ns - scheduler->job_ns);
     struct job_event *event = add_event(job, JOB_END, slot);
     job_events_set_text(&job->events, event, said.text, said.length);
     event->end = end;

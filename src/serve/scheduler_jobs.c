@@ -24,11 +24,15 @@ static enum weir_status enqueue(struct scheduler *scheduler, struct job *job, ui
 {
     struct scheduler_figures *figures = &scheduler->figures;
     struct job **last = &scheduler->waiting;
-    if (scheduler->is_draining || figures->waiting >= scheduler->options.queue_max) {
+    if (scheduler->is_draining) {
+        figures->refused++;
+        return err_set(err, WEIR_ERR_CANCELLED, "no new jobs: the server is about to end");
+    }
+    /* those for which a slot is free wait for no more than the thread */
+    if ((uint64_t)figures->waiting + figures->running >=
+        (uint64_t)scheduler->options.queue_max + scheduler->options.slots) {
         figures->refused++;
         *retry_s = estimate_retry(scheduler);
-        if (scheduler->is_draining)
-            return err_set(err, WEIR_ERR_FULL, "no new jobs: the server is about to end");
         return err_set(err, WEIR_ERR_FULL, "%u jobs are waiting already, as many as may",
                        figures->waiting);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * How the server behaves: queues, silence, clients that go away, an end that comes, texts that must
  * not meet, names of files. Run alone: build/tests/weir-test served_ */
+#include "serve/api_error.h"
 #include "serve/served.h"
 
 #include <pthread.h>
@@ -88,6 +89,11 @@ TEST(served_a_full_queue_says_when_to_come_again)
     await_gauge(&served, running, 1);
     send_post(&second, &served, "/v1/completions", long_stream);
     await_gauge(&served, waiting, 1);
+    CHECK_INT(api_error_from(WEIR_ERR_FULL), API_INVALID); // any other limit is no queue's
+    struct http_response many = served_post(
+        &served, "/completion", "{\"prompt\":[\"a\",\"b\",\"c\"],\"n_predict\":1}", 400);
+    CHECK(strstr(many.body.data, "3 answers, but only 2 run or wait at once") != NULL);
+    http_response_release(&many);
     struct http_response third = served_ask(&served, "POST", "/completion", NULL, long_stream);
     CHECK_INT(third.status, 429);
     CHECK(strtol(http_response_header(&third, "Retry-After"), NULL, 10) >= 1);

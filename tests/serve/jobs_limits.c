@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "edited_model.h"
 #include "serve/crew.h"
+#include "serve/scheduler_room.h"
 
 static const int32_t some[] = {300, 301, 302, 303, 304, 305, 306};
 enum { SOME = sizeof some / sizeof some[0] };
@@ -48,8 +49,9 @@ static enum job_end end_of(struct job *job)
     return end;
 }
 
-static void check_refused(struct crew *crew, const struct job_options *options,
-                          enum weir_status expected)
+/* What it says of when to come again. */
+static uint32_t check_refused(struct crew *crew, const struct job_options *options,
+                              enum weir_status expected)
 {
     struct job *job;
     uint32_t retry_s;
@@ -57,6 +59,15 @@ static void check_refused(struct crew *crew, const struct job_options *options,
     CHECK_INT(job_open(&job, crew->scheduler, options, &retry_s, &err), expected);
     CHECK(job == NULL && err.text[0] != 0);
     CHECK_INT(retry_s > 0, expected == WEIR_ERR_FULL);
+    return retry_s;
+}
+
+/* What a job took lately. */
+static void set_mean(struct scheduler *scheduler, double ns)
+{
+    pthread_mutex_lock(&scheduler->lock);
+    scheduler->job_ns = ns;
+    pthread_mutex_unlock(&scheduler->lock);
 }
 
 TEST(serve_limits_refusals)
@@ -134,14 +145,18 @@ TEST(serve_limits_queue)
     CHECK_INT(figures.running, 1);
     CHECK_INT(figures.waiting, 2);
     CHECK_INT(figures.refused, 1);
+    set_mean(crew.scheduler, 5e9);
     job_cancel(waiting[0]);
     CHECK_INT(end_of(waiting[0]), JOB_CANCELLED);
+    waiting[0] = crew_start(&crew, &options);
+    CHECK_INT(check_refused(&crew, &options, WEIR_ERR_FULL), 16); /* three turns, one second more */
+    job_close(waiting[0]);
     job_cancel(running);
     CHECK_INT(end_of(running), JOB_CANCELLED);
     await_token(waiting[1]);
     job_close(waiting[1]);
     scheduler_figures(crew.scheduler, &figures);
-    CHECK_INT(figures.jobs[JOB_CANCELLED], 3);
+    CHECK_INT(figures.jobs[JOB_CANCELLED], 4);
     CHECK_INT(figures.running + figures.waiting, 0);
     crew_close(&crew);
 }
@@ -210,7 +225,7 @@ TEST(serve_limits_drain)
     await_token(endless);
     struct job *waiting = crew_start(&crew, &options);
     scheduler_drain(crew.scheduler, clock_ns() + 20000000);
-    check_refused(&crew, &options, WEIR_ERR_FULL);
+    check_refused(&crew, &options, WEIR_ERR_CANCELLED);
     CHECK_INT(end_of(endless), JOB_CANCELLED);
     CHECK_INT(end_of(waiting), JOB_CANCELLED);
     crew_close(&crew);
