@@ -108,6 +108,7 @@ static enum weir_status fill(struct generation *generation, struct server *serve
     enum weir_status status;
     TRY(get_body(api, exchange, &own, &body, err));
     TRY(request_read(request, body.bytes, body.length, REQUEST_CHAT, &server->defaults, err));
+    http_free_body(exchange);
     if (api != &chat_api) // parts of them are told apart, never by marks in a text
         request->reasoning_format = WEIR_REASONING_APART;
     generation_set_salt(generation, exchange);

@@ -12,8 +12,9 @@ enum {
     /* Clients keep connections for 4 or 5 s (undici, httpx): theirs shall end first, or a request
      * meets a connection that is just being closed. */
     IDLE_SECONDS = 15,
-    /* The library's for request line, headers and what is read ahead: above our own limit. */
-    CONNECTION_BYTES = 160 << 10,
+    /* The library's for request line, headers, cookies, arguments and what is read ahead: so much
+     * above our own limit that what it refuses by itself, in HTML, is no request of a client. */
+    CONNECTION_BYTES = 1 << 20,
     /* For what is being sent when the server ends. */
     LAST_SECONDS = 1,
     /* Connections beyond ours that the library may count while they are being closed. */

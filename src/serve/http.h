@@ -52,6 +52,9 @@ const char *http_path(const struct http_exchange *exchange); /* decoded, without
 const char *http_query(struct http_exchange *exchange, const char *name);  /* NULL: not there */
 const char *http_header(struct http_exchange *exchange, const char *name); /* NULL: not there */
 struct span http_body(const struct http_exchange *exchange);
+/* It is not needed any more. Until the exchange ends it counts among those that are held: for what
+ * was made of it. */
+void http_free_body(struct http_exchange *exchange);
 /* Whether the client has closed the connection; costs a system call. */
 bool http_is_gone(struct http_exchange *exchange);
 

@@ -149,6 +149,18 @@ static bool is_listed(const char *list, const char *origin)
     return false;
 }
 
+static bool is_own(const char *origin, const char *host)
+{
+    const char *name = strstr(origin, "://");
+    return name != NULL && host != NULL && strcasecmp(name + 3, host) == 0;
+}
+
+bool http_access_is_foreign(const struct http_access *access, const char *origin, const char *host)
+{
+    return origin != NULL && strcmp(access->origins, "*") != 0 &&
+           !is_listed(access->origins, origin) && !is_own(origin, host);
+}
+
 const char *http_access_origin(const struct http_access *access, const char *origin)
 {
     if (strcmp(access->origins, "*") != 0)

@@ -29,6 +29,10 @@ bool http_access_allows(const struct http_access *access, const char *authorizat
 /* A path without the prefix; NULL if it does not begin with it. Borrowed from `path`. */
 const char *http_access_path(const struct http_access *access, const char *path);
 
+/* Whether a page asks that is neither of the list nor of this server, which `host` names (NULL: the
+ * request names none). A browser lets any page send, and only then looks whether it may read. */
+bool http_access_is_foreign(const struct http_access *access, const char *origin, const char *host);
+
 /* What Access-Control-Allow-Origin says to a page of this origin (NULL: the request names none);
  * NULL: nothing. Borrowed. */
 const char *http_access_origin(const struct http_access *access, const char *origin);

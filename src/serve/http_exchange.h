@@ -37,6 +37,7 @@ enum http_refusal {
     HTTP_REFUSED_PATH,    /* 400: the path is none */
     HTTP_REFUSED_FRAMING, /* 400: where the request ends can be read in several ways */
     HTTP_REFUSED_KEY,     /* 401 */
+    HTTP_REFUSED_ORIGIN,  /* 403: a page from elsewhere */
     HTTP_REFUSED_PREFIX,  /* 404: not below the prefix */
     HTTP_REFUSED_BODY,    /* 413: too long */
     HTTP_REFUSED_HEADERS, /* 431: too many, or too long */

@@ -14,22 +14,35 @@
 enum {
     HEADER_BYTES_MAX = 64 << 10,
     HEADERS_MAX = 100,
-    BODIES_MAX = 8,        /* of the longest, that all requests together may have in memory */
-    DROPPED_MAX = 8 << 20, /* of a refused body, so that a client reads the answer behind it */
+    BODIES_MAX = 8,         /* of the longest, that all requests together may have in memory */
+    SMALL_BYTES = 64 << 10, /* of a body for which there always is room */
+    DROPPED_MAX = 8 << 20,  /* of a refused body, so that a client reads the answer behind it */
 };
 
 /* What is said where the library takes no answer: in the middle of a request. */
-#define WORDS(status, reason, type, message)                                                       \
+#define WORDS(status, reason, cors, type, message)                                                 \
     "HTTP/1.1 " status " " reason "\r\n"                                                           \
-    "Connection: close\r\n"                                                                        \
-    "Access-Control-Allow-Origin: *\r\n"                                                           \
-    "Content-Type: application/json; charset=utf-8\r\n\r\n"                                        \
+    "Connection: close\r\n" cors "Content-Type: application/json; charset=utf-8\r\n\r\n"           \
     "{\"error\":{\"message\":\"" message "\",\"type\":\"" type "\",\"code\":" status "}}"
 
-static const char words_late[] =
-    WORDS("408", "Request Timeout", "invalid_request_error", "The request took too long to arrive");
-static const char words_large[] =
-    WORDS("413", "Content Too Large", "invalid_request_error", "The request body is too large");
+#define LATE(cors)                                                                                 \
+    WORDS("408", "Request Timeout", cors, "invalid_request_error",                                 \
+          "The request took too long to arrive")
+#define LARGE(cors)                                                                                \
+    WORDS("413", "Content Too Large", cors, "invalid_request_error",                               \
+          "The request body is too large")
+#define ANY_ORIGIN "Access-Control-Allow-Origin: *\r\n"
+
+/* Of an origin nothing is known yet: so pages get to read them only where all may. */
+static const char *words_late(const struct http_server *server)
+{
+    return strcmp(server->access.origins, "*") == 0 ? LATE(ANY_ORIGIN) : LATE("");
+}
+
+static const char *words_large(const struct http_server *server)
+{
+    return strcmp(server->access.origins, "*") == 0 ? LARGE(ANY_ORIGIN) : LARGE("");
+}
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
@@ -48,7 +61,7 @@ struct http_exchange *http_exchange_open(struct http_connection *connection,
     /* a zero would hide what stands behind it */
     exchange->is_path_bad = uri[0] != '/' || strstr(uri, "%00") != NULL;
     http_watch_set(&server->watch, &connection->watched, server->options.read_timeout_s,
-                   words_late);
+                   words_late(server));
     return exchange;
 }
 
@@ -75,6 +88,11 @@ const char *http_header(struct http_exchange *exchange, const char *name)
 struct span http_body(const struct http_exchange *exchange)
 {
     return (struct span){(const uint8_t *)exchange->body.data, exchange->body.length};
+}
+
+void http_free_body(struct http_exchange *exchange)
+{
+    bytes_release(&exchange->body);
 }
 
 bool http_is_gone(struct http_exchange *exchange)
@@ -107,13 +125,13 @@ static enum MHD_Result sum_header(void *user, enum MHD_ValueKind kind, const cha
 {
     struct header_sums *sums = user;
     (void)kind;
+    (void)value; /* the library ends it at a zero, and tells the length of what is before */
     static const char between[] = ": \r\n";
     sums->bytes += name_length + value_length + sizeof between - 1;
     sums->count++;
     sums->lengths += strcasecmp(name, "Content-Length") == 0;
     sums->codings += strcasecmp(name, "Transfer-Encoding") == 0;
-    sums->is_malformed |=
-        !is_token(name, name_length) || (value != NULL && strlen(value) != value_length);
+    sums->is_malformed |= !is_token(name, name_length);
     return MHD_YES;
 }
 
@@ -161,6 +179,10 @@ bool http_exchange_begin(struct http_exchange *exchange, const char *method, con
         refusal = HTTP_REFUSED_MEMORY;
     else if (refusal == HTTP_ACCEPTED && exchange->is_path_bad)
         refusal = HTTP_REFUSED_PATH;
+    else if (refusal == HTTP_ACCEPTED &&
+             http_access_is_foreign(&exchange->server->access, http_header(exchange, "Origin"),
+                                    http_header(exchange, "Host")))
+        refusal = HTTP_REFUSED_ORIGIN;
     else if (refusal == HTTP_ACCEPTED && !is_allowed(exchange, exchange->method))
         refusal = HTTP_REFUSED_KEY;
     else if (refusal == HTTP_ACCEPTED && inner == NULL)
@@ -179,7 +201,7 @@ static void drop(struct http_exchange *exchange, size_t length)
     const bool was_short = exchange->dropped <= DROPPED_MAX;
     exchange->dropped += length;
     if (was_short && exchange->dropped > DROPPED_MAX)
-        http_watch_set(&server->watch, &exchange->connection->watched, 0, words_large);
+        http_watch_set(&server->watch, &exchange->connection->watched, 0, words_large(server));
 }
 
 void http_exchange_drop_body(struct http_exchange *exchange)
@@ -198,7 +220,8 @@ static enum http_refusal hold(struct http_exchange *exchange, size_t length)
         return HTTP_REFUSED_BODY;
     exchange->held += length;
     const uint64_t all = atomic_fetch_add(&server->held, length) + length;
-    return all > BODIES_MAX * body_max ? HTTP_REFUSED_BODIES : HTTP_ACCEPTED;
+    const bool is_small = exchange->body.length + length <= SMALL_BYTES;
+    return !is_small && all > BODIES_MAX * body_max ? HTTP_REFUSED_BODIES : HTTP_ACCEPTED;
 }
 
 void http_exchange_take(struct http_exchange *exchange, const char *data, size_t length)

@@ -19,6 +19,7 @@ static const struct {
     [HTTP_REFUSED_PATH] = {400, "invalid_request_error", "Invalid path"},
     [HTTP_REFUSED_FRAMING] = {400, "invalid_request_error", "Malformed headers"},
     [HTTP_REFUSED_KEY] = {401, "authentication_error", "Invalid API Key"},
+    [HTTP_REFUSED_ORIGIN] = {403, "permission_error", "Pages of this origin may not ask"},
     [HTTP_REFUSED_PREFIX] = {404, "not_found_error", "File Not Found"},
     [HTTP_REFUSED_BODY] = {413, "invalid_request_error", "The request body is too large"},
     [HTTP_REFUSED_HEADERS] = {431, "invalid_request_error", "The request headers are too large"},
@@ -170,9 +171,12 @@ static void refuse(struct http_exchange *exchange, enum http_refusal refusal)
 /* A browser asks this before a page may ask the rest, and sends no key. */
 static void answer_preflight(struct http_exchange *exchange)
 {
+    /* "*" is never Authorization, and with credentials it is no more than itself */
+    static const char any_header[] = "*, Authorization, Content-Type, X-Api-Key, X-Cache-Salt";
     const struct http_access *access = &exchange->server->access;
     http_add_header(exchange, "Access-Control-Allow-Methods", access->methods);
-    http_add_header(exchange, "Access-Control-Allow-Headers", access->headers);
+    http_add_header(exchange, "Access-Control-Allow-Headers",
+                    strcmp(access->headers, "*") == 0 ? any_header : access->headers);
     http_reply(exchange, 200, "text/html", "", 0);
 }
 

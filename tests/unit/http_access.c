@@ -251,8 +251,42 @@ TEST(http_access_preflight)
     http_response_release(&response);
     response =
         http_client_ask(host.port, "GET /open HTTP/1.1\r\nHost: a\r\nOrigin: http://c\r\n\r\n");
-    CHECK_INT(response.status, 200);
+    CHECK_INT(response.status, 403);
     CHECK(http_response_header(&response, "Access-Control-Allow-Origin") == NULL);
+    http_response_release(&response);
+    http_host_close(&host);
+}
+
+/* What a page of elsewhere sends is refused, not only kept from it: no handler sees it. */
+TEST(http_access_of_pages)
+{
+    static const struct {
+        const char *origin;
+        unsigned status;
+    } cases[] = {
+        {"http://a.b", 200}, {"http://own:80", 200}, {"https://OWN:80", 200},
+        {"http://own", 403}, {"http://c", 403},      {"null", 403},
+    };
+    struct http_host host;
+    http_host_init(&host);
+    host.options.cors_origins = "http://a.b";
+    http_host_open(&host);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char request[256];
+        snprintf(request, sizeof request,
+                 "POST /open HTTP/1.1\r\nHost: own:80\r\nOrigin: %s\r\nContent-Length: 1\r\n\r\nx",
+                 cases[i].origin);
+        check_status(host.port, request, cases[i].status);
+    }
+    CHECK_INT(atomic_load(&host.handled), 3);
+    http_host_close(&host);
+    http_host_init(&host); /* all origins: none is foreign */
+    http_host_open(&host);
+    struct http_response response =
+        http_client_ask(host.port, "OPTIONS /open HTTP/1.1\r\nHost: a\r\nOrigin: http://c\r\n\r\n");
+    CHECK_INT(response.status, 200);
+    CHECK(strstr(http_response_header(&response, "Access-Control-Allow-Headers"),
+                 "Authorization") != NULL);
     http_response_release(&response);
     http_host_close(&host);
 }

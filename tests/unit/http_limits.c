@@ -148,12 +148,12 @@ TEST(http_limit_body_without_end)
 /* Bodies that wait for their last byte hold memory: of all together, eight times the longest. */
 TEST(http_limit_bodies_together)
 {
-    enum { BODIES = 9, BYTES = 1000 };
-    static const char head[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+    enum { BODIES = 9, BYTES = 100000 };
+    static const char head[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
     struct http_host host;
     struct http_client clients[BODIES];
     struct http_response response;
-    char body[BYTES];
+    static char body[BYTES];
     memset(body, 'x', sizeof body);
     http_host_init(&host);
     host.options.body_max = BYTES;
@@ -166,6 +166,10 @@ TEST(http_limit_bodies_together)
     }
     while (atomic_load(&host.server->held) < (BODIES - 1) * (BYTES - 1))
         pause_ms(1);
+    response = http_client_ask(host.port, "POST /echo HTTP/1.1\r\nHost: a\r\n"
+                                          "Content-Length: 20\r\n\r\n12345678901234567890");
+    CHECK_INT(response.status, 200); /* a small one gets through */
+    http_response_release(&response);
     for (int i = BODIES - 1; i >= 0; i--) {
         CHECK(http_client_send(&clients[i], body, i == BODIES - 1 ? BYTES : 1));
         if (i == BODIES - 1) {
@@ -177,7 +181,7 @@ TEST(http_limit_bodies_together)
         }
         http_client_close(&clients[i]);
     }
-    http_host_wait(&host.log_lines, BODIES);
+    http_host_wait(&host.log_lines, BODIES + 1);
     CHECK_INT(atomic_load(&host.server->held), 0);
     http_host_close(&host);
 }
@@ -235,6 +239,27 @@ TEST(http_limit_headers)
         bytes_release(&request);
     }
     check_alive(&host);
+    http_host_close(&host);
+}
+
+/* The library takes them apart, each into much more than its bytes. */
+TEST(http_limit_cookies_and_arguments)
+{
+    struct http_host host;
+    struct bytes request = {0};
+    http_host_init(&host);
+    http_host_open(&host);
+    bytes_add_text(&request, "GET /open?q=1");
+    for (int i = 0; i < 3000; i++)
+        bytes_add_text(&request, "&a=b");
+    bytes_add_text(&request, " HTTP/1.1\r\nHost: a\r\nCookie: a=b");
+    for (int i = 0; i < 3000; i++)
+        bytes_add_text(&request, "; a=b");
+    bytes_add_text(&request, "\r\n\r\n");
+    struct http_response response = http_client_ask(host.port, request.data);
+    CHECK_INT(response.status, 200);
+    http_response_release(&response);
+    bytes_release(&request);
     http_host_close(&host);
 }
 
@@ -325,6 +350,30 @@ TEST(http_limit_slow_requests)
     CHECK_INT(atomic_load(&host.handled), 0);
     check_alive(&host);
     http_host_close(&host);
+}
+
+/* What is said in the middle of a request is for no page where origins are listed. */
+TEST(http_limit_words_know_no_origin)
+{
+    static const char *const origins[] = {"*", "http://a.b"};
+    for (int i = 0; i < 2; i++) {
+        struct http_host host;
+        struct http_client client;
+        struct http_response response;
+        http_host_init(&host);
+        host.options.read_timeout_s = 1;
+        host.options.cors_origins = origins[i];
+        http_host_open(&host);
+        http_client_open(&client, host.port);
+        http_client_say(&client, "GET /echo HTTP/1.1\r\n");
+        CHECK(http_client_read(&client, &response, ""));
+        CHECK_INT(response.status, 408);
+        const char *origin = http_response_header(&response, "Access-Control-Allow-Origin");
+        CHECK_INT(origin != NULL, i == 0);
+        http_response_release(&response);
+        http_client_close(&client);
+        http_host_close(&host);
+    }
 }
 
 TEST(http_limit_silent_connections)
