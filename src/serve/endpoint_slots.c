@@ -123,41 +123,59 @@ static const struct action *find_action(const char *name)
     return NULL;
 }
 
-static enum weir_status act(struct bytes *out, struct server *server, uint32_t slot,
-                            const struct action *action, struct json_text name,
+static bool is_gone(void *exchange)
+{
+    return http_is_gone(exchange);
+}
+
+static enum weir_status act(struct bytes *out, struct server *server, struct slot_wish *wish,
+                            const struct action *action, struct json_text name, uint32_t *retry_s,
                             struct weir_error *err)
 {
     const uint64_t began_ns = clock_ns();
+    struct slot_outcome outcome = {0};
     char *path = NULL;
-    uint32_t tokens = 0;
-    uint64_t bytes = 0;
     enum weir_status status = WEIR_OK;
     if (action->bytes != NULL)
         TRY(make_path(&path, server->options.slot_save_path, name, err));
-    TRY(scheduler_slot_action(server->scheduler, slot, action->action, path, &tokens, &bytes, err));
+    wish->action = action->action;
+    wish->path = path;
+    TRY(scheduler_slot_action(server->scheduler, wish, &outcome, err));
     put_open(out, NULL, '{');
-    put_integer(out, "id_slot", slot);
+    put_integer(out, "id_slot", wish->slot);
     if (action->bytes != NULL)
         put_string(out, "filename", name.bytes, name.length);
-    put_integer(out, action->tokens, tokens);
+    put_integer(out, action->tokens, outcome.tokens);
     if (action->bytes != NULL) {
-        put_integer(out, action->bytes, (int64_t)bytes);
+        put_integer(out, action->bytes, (int64_t)outcome.bytes);
         put_open(out, "timings", '{');
         put_number(out, action->time, (double)((clock_ns() - began_ns) / 1000) / 1000);
         put_close(out, '}');
     }
     put_close(out, '}');
 out:
+    *retry_s = outcome.retry_s;
     mem_free(path);
     return status;
 }
 
-/* "/slots/N", N of digits alone; false if there is no such slot. */
+/* "/slots/N": N. */
+static const char *digits_of(const char *path)
+{
+    return path + sizeof "/slots/" - 1;
+}
+
+static bool is_slot(const char *path)
+{
+    const char *digits = digits_of(path);
+    return digits[0] != 0 && digits[strspn(digits, "0123456789")] == 0;
+}
+
+/* False if there is no such slot. */
 static bool read_slot(const struct server *server, const char *path, uint32_t *out)
 {
-    const char *digits = strrchr(path, '/') + 1;
-    const size_t length = strlen(digits);
-    if (length == 0 || length > 5 || strspn(digits, "0123456789") != length)
+    const char *digits = digits_of(path);
+    if (strlen(digits) > 5)
         return false;
     *out = (uint32_t)strtoul(digits, NULL, 10);
     return *out < scheduler_slots(server->scheduler);
@@ -178,14 +196,15 @@ static enum weir_status read_name(struct json_document **document, struct json_t
 
 /* Errors of files begin with their path, of which the folder is nobody's business. */
 static void refuse_act(const struct server *server, struct http_exchange *exchange,
-                       enum weir_status status, const struct weir_error *err)
+                       enum weir_status status, uint32_t retry_s, const struct weir_error *err)
 {
     const char *folder = server->options.slot_save_path;
     const size_t length = strlen(folder);
     const bool has_folder = strncmp(err->text, folder, length) == 0 && err->text[length] == '/';
     refuse(exchange, SHAPE_OPENAI,
-           &(struct refusal){.error = api_error_from(status),
-                             .text = has_folder ? err->text + length + 1 : err->text});
+           &(struct refusal){.error = retry_s > 0 ? API_BUSY : api_error_from(status),
+                             .text = has_folder ? err->text + length + 1 : err->text,
+                             .retry_s = retry_s});
 }
 
 void serve_slot_action(struct server *server, struct http_exchange *exchange)
@@ -195,13 +214,18 @@ void serve_slot_action(struct server *server, struct http_exchange *exchange)
     struct bytes body = {0};
     struct weir_error err = {0};
     struct json_text name;
-    uint32_t slot = 0;
+    struct slot_wish wish = {.is_gone = is_gone, .user = exchange};
+    uint32_t retry_s = 0;
+    if (!is_slot(http_path(exchange))) {
+        refuse_text(exchange, API_NOT_FOUND, "File Not Found");
+        return;
+    }
     if (server->options.slot_save_path == NULL) {
         refuse_text(exchange, API_NOT_SUPPORTED,
                     "This server does not support slots action. Start it with `--slot-save-path`");
         return;
     }
-    if (!read_slot(server, http_path(exchange), &slot)) {
+    if (!read_slot(server, http_path(exchange), &wish.slot)) {
         refuse_text(exchange, API_INVALID, "Invalid slot ID");
         return;
     }
@@ -211,13 +235,13 @@ void serve_slot_action(struct server *server, struct http_exchange *exchange)
     }
     enum weir_status status = read_name(&document, &name, http_body(exchange), &err);
     if (status == WEIR_OK)
-        status = act(&body, server, slot, action, name, &err);
+        status = act(&body, server, &wish, action, name, &retry_s, &err);
     if (status == WEIR_ERR_IO && action->action == SLOT_RESTORE)
         status = WEIR_ERR_ARGUMENT; // there is no such file
     if (status == WEIR_OK)
         reply_json(exchange, 200, &body);
     else
-        refuse_act(server, exchange, status, &err);
+        refuse_act(server, exchange, status, retry_s, &err);
     bytes_release(&body);
     json_close(document);
 }

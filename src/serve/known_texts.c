@@ -62,12 +62,12 @@ struct known_text *known_texts_begin(struct known_texts *texts, uint64_t salt, c
 
 void known_text_add(struct known_text *text, int32_t id)
 {
-    if (text == NULL)
+    if (text == NULL || text->has_hole)
         return;
-    if (mem_grow(&text->ids, &text->capacity, text->count + 1, sizeof *text->ids, NULL) == WEIR_OK)
+    text->has_hole =
+        mem_grow(&text->ids, &text->capacity, text->count + 1, sizeof *text->ids, NULL) != WEIR_OK;
+    if (!text->has_hole)
         text->ids[text->count++] = id;
-    else
-        text->count = text->kept_count = 0; /* a text with a hole is none */
 }
 
 /* In their order; where there are too many, every second goes. */

@@ -15,6 +15,7 @@ struct known_text {
     uint64_t count, capacity;
     uint64_t used;                /* by known_texts.calls */
     bool is_live;                 /* a slot goes on with it */
+    bool has_hole;                /* there was no memory: what came behind is not in it */
     uint32_t kept[TEXT_KEPT_MAX]; /* positions of which the cache was given the state */
     uint32_t kept_count;
 };

@@ -147,11 +147,25 @@ void scheduler_slot(struct scheduler *scheduler, uint32_t slot, struct slot_info
 
 enum slot_action { SLOT_SAVE, SLOT_RESTORE, SLOT_ERASE };
 
-/* On the scheduler's thread, behind the job that holds the slot; waits for it. *tokens are those
- * that were saved, restored or erased, *bytes those of the file. */
-enum weir_status scheduler_slot_action(struct scheduler *scheduler, uint32_t slot,
-                                       enum slot_action action, const char *path, uint32_t *tokens,
-                                       uint64_t *bytes, struct weir_error *err);
+struct slot_wish {
+    uint32_t slot;
+    enum slot_action action;
+    const char *path;            /* of the file; not of ERASE */
+    bool (*is_gone)(void *user); /* whether nobody waits for it any more; NULL: somebody does */
+    void *user;
+};
+
+struct slot_outcome {
+    uint32_t tokens;  /* that were saved, restored or erased */
+    uint64_t bytes;   /* of the file */
+    uint32_t retry_s; /* as that of job_open */
+};
+
+/* On the scheduler's thread, behind the job that holds the slot; waits for it. WEIR_ERR_ARGUMENT
+ * for a slot that is none, and for saving a text that has a salt: a file would be without. Of
+ * waiting as of job_open; WEIR_ERR_CANCELLED also if nobody waits before it has begun. */
+enum weir_status scheduler_slot_action(struct scheduler *scheduler, const struct slot_wish *wish,
+                                       struct slot_outcome *out, struct weir_error *err);
 
 enum { HISTOGRAM_BOUNDS = 16 };
 

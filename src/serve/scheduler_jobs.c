@@ -10,8 +10,7 @@ enum { RETRY_S_MAX = 600 };
 
 /* ---- the queue ------------------------------------------------------------------------------- */
 
-/* How long the queue may take, by what jobs took lately. Under the lock. */
-static uint32_t estimate_retry(const struct scheduler *scheduler)
+uint32_t scheduler_retry(const struct scheduler *scheduler)
 {
     const double turns = 1 + (double)scheduler->figures.waiting / scheduler->options.slots;
     const double seconds = turns * scheduler->job_ns / 1e9 + 1;
@@ -32,7 +31,7 @@ static enum weir_status enqueue(struct scheduler *scheduler, struct job *job, ui
     if ((uint64_t)figures->waiting + figures->running >=
         (uint64_t)scheduler->options.queue_max + scheduler->options.slots) {
         figures->refused++;
-        *retry_s = estimate_retry(scheduler);
+        *retry_s = scheduler_retry(scheduler);
         return err_set(err, WEIR_ERR_FULL, "%u jobs are waiting already, as many as may",
                        figures->waiting);
     }

@@ -54,6 +54,9 @@ void scheduler_say(const struct scheduler *scheduler, enum weir_log_level level,
 /* There is something for the thread to look at. Under the lock. */
 void scheduler_wake(struct scheduler *scheduler);
 
+/* Seconds that the queue may take, by what jobs took lately. Under the lock. */
+uint32_t scheduler_retry(const struct scheduler *scheduler);
+
 /* The thread (scheduler_thread.c). */
 void *scheduler_run(void *scheduler);
 

@@ -84,7 +84,7 @@ static struct slot_request *request_next(struct scheduler *scheduler)
 {
     for (struct slot_request **link = &scheduler->requests; *link != NULL; link = &(*link)->next) {
         struct slot_request *request = *link;
-        if (scheduler->slots[request->slot].job == NULL) {
+        if (scheduler->slots[request->wish->slot].job == NULL) {
             *link = request->next;
             return request;
         }
@@ -94,16 +94,18 @@ static struct slot_request *request_next(struct scheduler *scheduler)
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-static void do_requests(struct scheduler *scheduler)
+/* One a turn: who generates does not wait for the files of many. */
+static void do_request(struct scheduler *scheduler)
 {
-    struct slot_request *request;
     pthread_mutex_lock(&scheduler->lock);
-    for (request = request_next(scheduler); request != NULL; request = request_next(scheduler)) {
+    struct slot_request *request = request_next(scheduler);
+    if (request != NULL) {
         pthread_mutex_unlock(&scheduler->lock);
         slot_request_do(scheduler, request);
         pthread_mutex_lock(&scheduler->lock);
         request->is_done = true;
         pthread_cond_broadcast(&scheduler->idle);
+        scheduler_wake(scheduler); /* there may be another */
     }
     pthread_mutex_unlock(&scheduler->lock);
 }
@@ -207,7 +209,7 @@ void *scheduler_run(void *argument)
     do {
         do {
             heed_slots(scheduler);
-            do_requests(scheduler);
+            do_request(scheduler);
             begin_jobs(scheduler);
         } while (turn_take(scheduler));
     } while (rest(scheduler));

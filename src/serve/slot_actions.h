@@ -9,11 +9,8 @@
 /* In the memory of who asks, and waits until it is done. */
 struct slot_request {
     struct slot_request *next;
-    uint32_t slot;
-    enum slot_action action;
-    const char *path;
-    uint32_t tokens;
-    uint64_t bytes;
+    const struct slot_wish *wish;
+    struct slot_outcome outcome;
     enum weir_status status;
     struct weir_error err;
     bool is_done; /* under the scheduler's lock */

@@ -436,6 +436,12 @@ TEST(served_files_of_slots_stay_in_their_folder)
     save(&served, "\"link\"", 400);
     CHECK(access(outside, F_OK) != 0);
     save(&served, "\"inside\"", 200);
+    static const char *const paths[] = {"/slots//x/0?action=erase", "/slots/x?action=erase",
+                                        "/slots/-1?action=erase", "/slots/0/?action=erase"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        response = served_post(&served, paths[i], "", 404);
+        http_response_release(&response);
+    }
     snprintf(path, sizeof path, "%s/inside", folder);
     CHECK_INT(access(path, F_OK), 0);
     served_close(&served);

@@ -161,6 +161,59 @@ TEST(serve_limits_queue)
     crew_close(&crew);
 }
 
+static bool is_true(void *value)
+{
+    return *(const bool *)value;
+}
+
+struct erasing {
+    struct scheduler *scheduler;
+    struct slot_wish wish;
+    enum weir_status status;
+};
+
+static void *erase(void *argument)
+{
+    struct erasing *erasing = argument;
+    struct slot_outcome outcome;
+    erasing->status = scheduler_slot_action(erasing->scheduler, &erasing->wish, &outcome, NULL);
+    return NULL;
+}
+
+/* What is asked of a slot waits for its job, but not for ever, and not without end of others. */
+TEST(serve_limits_actions_on_slots)
+{
+    struct crew crew;
+    struct slot_outcome outcome;
+    struct weir_error err = {0};
+    bool is_gone = true;
+    pthread_t thread;
+    crew_init(&crew);
+    crew.options.slots = 1;
+    crew.options.queue_max = 1;
+    crew_open(&crew);
+    const struct job_options options = long_job(&crew);
+    struct job *job = crew_start(&crew, &options);
+    await_token(job);
+    const struct slot_wish gone = {.action = SLOT_ERASE, .is_gone = is_true, .user = &is_gone};
+    CHECK_INT(scheduler_slot_action(crew.scheduler, &gone, &outcome, &err), WEIR_ERR_CANCELLED);
+    struct erasing erasing = {.scheduler = crew.scheduler, .wish = {.action = SLOT_ERASE}};
+    CHECK_INT(pthread_create(&thread, NULL, erase, &erasing), 0);
+    for (bool is_there = false; !is_there;) {
+        pthread_mutex_lock(&crew.scheduler->lock);
+        is_there = crew.scheduler->requests != NULL;
+        pthread_mutex_unlock(&crew.scheduler->lock);
+    }
+    err = (struct weir_error){.status = WEIR_OK};
+    CHECK_INT(scheduler_slot_action(crew.scheduler, &gone, &outcome, &err), WEIR_ERR_FULL);
+    CHECK(outcome.retry_s > 0);
+    job_cancel(job);
+    CHECK_INT(end_of(job), JOB_CANCELLED);
+    pthread_join(thread, NULL);
+    CHECK_INT(erasing.status, WEIR_OK);
+    crew_close(&crew);
+}
+
 TEST(serve_limits_deadlines)
 {
     struct crew crew;

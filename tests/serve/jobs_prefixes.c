@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "serve/crew.h"
+#include "serve/known_texts.h"
 
 #define SYSTEM                                                                                     \
     "<|im_start|>system\nYou answer in one short sentence, and you never say more than you know. " \
@@ -205,34 +206,83 @@ TEST(serve_prefix_is_of_one_salt)
     }
 }
 
+static struct slot_outcome act_on(struct crew *crew, uint32_t slot, enum slot_action action,
+                                  const char *path, enum weir_status expected)
+{
+    const struct slot_wish wish = {.slot = slot, .action = action, .path = path};
+    struct slot_outcome outcome;
+    struct weir_error err = {0};
+    const enum weir_status status = scheduler_slot_action(crew->scheduler, &wish, &outcome, &err);
+    if (status != expected)
+        test_fail(__FILE__, __LINE__, "slot %u: status %d: %s", slot, status, err.text);
+    return outcome;
+}
+
 TEST(serve_prefix_in_a_file_of_a_slot)
 {
     static const char text[] = SYSTEM USER("What is a tree?") REPLY;
     const char *path = test_scratch("slot.bin");
     struct crew crew;
-    struct weir_error err = {0};
-    uint32_t saved, restored;
-    uint64_t written, read;
     open_with(&crew, 1, 0);
     ask(&crew, text);
-    CHECK_OK(scheduler_slot_action(crew.scheduler, 0, SLOT_SAVE, path, &saved, &written, &err),
-             &err);
-    CHECK_INT(saved, begin_of(&crew, text, 1));
-    CHECK_OK(scheduler_slot_action(crew.scheduler, 0, SLOT_ERASE, NULL, &saved, &read, &err), &err);
+    const struct slot_outcome saved = act_on(&crew, 0, SLOT_SAVE, path, WEIR_OK);
+    CHECK_INT(saved.tokens, begin_of(&crew, text, 1));
+    act_on(&crew, 0, SLOT_ERASE, NULL, WEIR_OK);
     CHECK_INT(ask(&crew, text), 0);
     crew_close(&crew);
     open_with(&crew, 2, 0);
-    CHECK_OK(scheduler_slot_action(crew.scheduler, 1, SLOT_RESTORE, path, &restored, &read, &err),
-             &err);
-    CHECK_INT(restored, begin_of(&crew, text, 1));
-    CHECK_INT(read, written);
-    CHECK_INT(ask(&crew, text), restored);
-    CHECK(scheduler_slot_action(crew.scheduler, 2, SLOT_ERASE, NULL, &saved, &read, &err) ==
-          WEIR_ERR_ARGUMENT);
-    err = (struct weir_error){.status = WEIR_OK};
-    CHECK(scheduler_slot_action(crew.scheduler, 0, SLOT_RESTORE, test_scratch("none.bin"),
-                                &restored, &read, &err) == WEIR_ERR_IO);
+    const struct slot_outcome restored = act_on(&crew, 1, SLOT_RESTORE, path, WEIR_OK);
+    CHECK_INT(restored.tokens, begin_of(&crew, text, 1));
+    CHECK_INT(restored.bytes, saved.bytes);
+    CHECK_INT(ask(&crew, text), restored.tokens);
+    act_on(&crew, 2, SLOT_ERASE, NULL, WEIR_ERR_ARGUMENT);
+    act_on(&crew, 0, SLOT_RESTORE, test_scratch("none.bin"), WEIR_ERR_IO);
     CHECK_INT(ask(&crew, text), begin_of(&crew, text, 1));
+    crew_close(&crew);
+}
+
+static void add_scenario(void *argument)
+{
+    static const int32_t first = 0;
+    struct known_texts texts;
+    struct weir_error err = {0};
+    (void)argument;
+    if (known_texts_open(&texts, 1, &err) != WEIR_OK) {
+        CHECK(alloc_failed());
+        return;
+    }
+    struct known_text *text = known_texts_begin(&texts, 0, &first, 1);
+    for (int32_t id = 1; id < 200; id++)
+        known_text_add(text, id);
+    CHECK(alloc_failed() || text->count == 200);
+    for (uint64_t i = 0; text != NULL && i < text->count; i++)
+        CHECK_INT(text->ids[i], (int32_t)i);
+    known_texts_close(&texts);
+}
+
+TEST(serve_prefix_texts_have_no_hole)
+{
+    alloc_test(add_scenario, NULL);
+}
+
+/* A file has no salt: who restored it would let anybody find the text. */
+TEST(serve_prefix_of_a_salt_is_not_saved)
+{
+    static const char text[] = SYSTEM USER("What is a tree?") REPLY;
+    struct crew crew;
+    struct job_options options;
+    uint32_t count;
+    open_with(&crew, 1, 0);
+    int32_t *ids = crew_tokens(&crew, text, &count);
+    crew_job(&options, ids, count, 1);
+    options.salt = 7;
+    struct heard heard = crew_run(&crew, &options);
+    heard_release(&heard);
+    act_on(&crew, 0, SLOT_SAVE, test_scratch("salted.bin"), WEIR_ERR_ARGUMENT);
+    act_on(&crew, 0, SLOT_ERASE, NULL, WEIR_OK);
+    ask(&crew, text);
+    act_on(&crew, 0, SLOT_SAVE, test_scratch("salted.bin"), WEIR_OK);
+    free(ids);
     crew_close(&crew);
 }
 
