@@ -160,7 +160,8 @@ static void put_eos(struct bytes *out, const struct weir_tokenizer *tokenizer)
     size_t length = 0;
     for (int32_t i = 0; (id < 0 || !weir_tokenizer_ends_generation(tokenizer, id)) && i < size; i++)
         id = i;
-    const char *piece = weir_tokenizer_piece(tokenizer, id, true, &length);
+    const bool is_end = id >= 0 && weir_tokenizer_ends_generation(tokenizer, id);
+    const char *piece = is_end ? weir_tokenizer_piece(tokenizer, id, true, &length) : "";
     put_string(out, "eos_token", piece, length);
 }
 

@@ -19,10 +19,21 @@ static void put_head(struct printer out, const char *name, const char *kind, con
     print(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
 }
 
+static void put_whole(struct printer out, const char *name, const char *kind, const char *help,
+                      uint64_t value)
+{
+    put_head(out, name, kind, help);
+    print(out, "%s %" PRIu64 "\n", name, value);
+}
+
 static void put_count(struct printer out, const char *name, const char *help, uint64_t value)
 {
-    put_head(out, name, "counter", help);
-    print(out, "%s %" PRIu64 "\n", name, value);
+    put_whole(out, name, "counter", help, value);
+}
+
+static double seconds(uint64_t ns)
+{
+    return (double)ns / 1e9;
 }
 
 static void put_value(struct printer out, const char *name, const char *kind, const char *help,
@@ -32,14 +43,16 @@ static void put_value(struct printer out, const char *name, const char *kind, co
     print(out, "%s %.6g\n", name, value);
 }
 
+/* A sum of times, which goes on for weeks: to the nanosecond, or rates of it would be steps. */
+static void put_seconds(struct printer out, const char *name, const char *help, uint64_t ns)
+{
+    put_head(out, name, "counter", help);
+    print(out, "%s %.9f\n", name, seconds(ns));
+}
+
 static double ratio(double of, double to)
 {
     return to > 0 ? of / to : 0;
-}
-
-static double seconds(uint64_t ns)
-{
-    return (double)ns / 1e9;
 }
 
 /* Buckets add up: each counts what is at most its bound. */
@@ -53,7 +66,7 @@ static void put_histogram(struct printer out, const char *name, const char *help
         print(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, histogram_bounds[i], sum);
     }
     print(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, histogram->count);
-    print(out, "%s_sum %.6g\n%s_count %" PRIu64 "\n", name, histogram->sum, name, histogram->count);
+    print(out, "%s_sum %.9f\n%s_count %" PRIu64 "\n", name, histogram->sum, name, histogram->count);
 }
 
 /* ---- llama-server's -------------------------------------------------------------------------- */
@@ -80,12 +93,11 @@ static void put_llama(struct printer out, const struct scheduler_figures *figure
 {
     put_count(out, "llamacpp:prompt_tokens_total", "Number of prompt tokens processed.",
               figures->prompt_tokens);
-    put_value(out, "llamacpp:prompt_seconds_total", "counter", "Prompt process time",
-              seconds(figures->prompt_ns));
+    put_seconds(out, "llamacpp:prompt_seconds_total", "Prompt process time", figures->prompt_ns);
     put_count(out, "llamacpp:tokens_predicted_total", "Number of generation tokens processed.",
               figures->tokens);
-    put_value(out, "llamacpp:tokens_predicted_seconds_total", "counter", "Predict process time",
-              seconds(figures->reply_ns));
+    put_seconds(out, "llamacpp:tokens_predicted_seconds_total", "Predict process time",
+                figures->reply_ns);
     put_count(out, "llamacpp:n_decode_total", "Total number of llama_decode() calls",
               figures->steps);
     put_count(out, "llamacpp:n_tokens_max", "Largest observed n_tokens.", figures->tokens_max);
@@ -117,8 +129,7 @@ static void put_bytes(struct printer out, const struct scheduler_figures *figure
         print(out, "weir:touched_bytes_total{class=\"%s\"} %" PRIu64 "\n",
               weir_traffic_class_name((enum weir_traffic_class)i), figures->bytes[i]);
     }
-    put_value(out, "weir:step_seconds_total", "counter", "Time of all steps.",
-              seconds(figures->step_ns));
+    put_seconds(out, "weir:step_seconds_total", "Time of all steps.", figures->step_ns);
     put_value(out, "weir:bytes_per_token", "gauge",
               "Bytes touched by token, of prompts or generated.",
               ratio((double)sum, (double)(figures->prompt_tokens + figures->tokens)));
@@ -151,9 +162,9 @@ static void put_cache(struct printer out, const struct scheduler_figures *figure
               figures->cache.hits);
     put_count(out, "weir:cache_hit_tokens_total", "Tokens that it held of them.",
               figures->cache.tokens_held);
-    put_value(out, "weir:cache_snapshots", "gauge", "Snapshots of it in memory.",
-              (double)figures->cache.snapshots);
-    put_value(out, "weir:cache_bytes", "gauge", "Their bytes.", (double)figures->cache.bytes);
+    put_whole(out, "weir:cache_snapshots", "gauge", "Snapshots of it in memory.",
+              figures->cache.snapshots);
+    put_whole(out, "weir:cache_bytes", "gauge", "Their bytes.", figures->cache.bytes);
 }
 
 static void put_places(struct printer out, const struct scheduler_figures *figures)

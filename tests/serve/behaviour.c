@@ -79,6 +79,18 @@ static void open_small(struct served *served)
 
 /* ---- the queue ------------------------------------------------------------------------------- */
 
+/* Six digits of a sum of weeks would stand still for minutes. */
+static void check_seconds(const struct served *served, const char *name)
+{
+    struct http_response response = served_ask(served, "GET", "/metrics", NULL, NULL);
+    const char *at = strstr(response.body.data, name);
+    if (at == NULL)
+        test_fail(__FILE__, __LINE__, "no %s", name);
+    at = strchr(at + strlen(name), '.');
+    CHECK(at != NULL && strspn(at + 1, "0123456789") == 9);
+    http_response_release(&response);
+}
+
 TEST(served_a_full_queue_says_when_to_come_again)
 {
     struct served served;
@@ -103,6 +115,10 @@ TEST(served_a_full_queue_says_when_to_come_again)
     http_client_close(&second);
     await_gauge(&served, waiting, 0); // also one that waits is dropped when its client is gone
     await_gauge(&served, running, 0);
+    check_seconds(&served, "\nllamacpp:prompt_seconds_total ");
+    check_seconds(&served, "\nllamacpp:tokens_predicted_seconds_total ");
+    check_seconds(&served, "\nweir:step_seconds_total ");
+    check_seconds(&served, "\nweir:time_to_first_token_seconds_sum ");
     served_close(&served);
 }
 
