@@ -16,6 +16,7 @@ static const char bytes_told[] = "what the reply has touched";
 static const char counted[] = "clients of OpenAI's read it";
 static const char numbered[] = "OpenAI's clients and Codex expect it";
 static const char client_fault[] = "the client's fault, not the server's";
+static const char other_context[] = "the server is another one";
 static const char own_words[] = "where and what, in the words of our own reader";
 
 static const struct difference differences[] = {
@@ -31,6 +32,11 @@ static const struct difference differences[] = {
     {"props", ".ui_settings", absent},
     {"props", ".chat_template_caps", "the template is told, and templates can be tried"},
     {"props", ".cors_proxy_enabled", absent},
+    {NULL, ".meta.n_ctx", other_context},
+    {NULL, ".default_generation_settings.n_ctx", other_context},
+    {"slots_idle", ".n_ctx", other_context},
+    {NULL, ".error.n_ctx", other_context},
+    {NULL, "header.Access-Control-Allow-Headers", "an asterisk is never Authorization"},
     {NULL, ".timings.bytes", bytes_told},
     {NULL, ".timings.bytes_per_token", bytes_told},
     {NULL, ".usage.completion_tokens_details", counted},
@@ -63,13 +69,16 @@ static const struct difference differences[] = {
     {"responses_tool_stream", "events", "the arguments are told done, as OpenAI does"},
     /* errors */
     {"err_bad_json", "status", client_fault},
+    {"err_bad_json", ".error.code", client_fault},
     {"err_bad_json", ".error.message", own_words},
     {"err_bad_json", ".error.type", client_fault},
     {"err_temperature_type", ".error.message", own_words},
     {"err_template", "status", client_fault},
+    {"err_template", ".error.code", client_fault},
     {"err_template", ".error.message", "the text that the template raises, of another template"},
     {"err_template", ".error.type", client_fault},
     {"err_content_part", "status", client_fault},
+    {"err_content_part", ".error.code", client_fault},
     {"err_content_part", ".error.message", own_words},
     {"err_content_part", ".error.type", client_fault},
     {"err_context", ".error.message", "another context"},
@@ -245,6 +254,24 @@ static void compare_lines(struct shapes *shapes, struct json_text expected, cons
     }
 }
 
+static void compare_headers(struct shapes *shapes, const struct json *expected,
+                            const struct http_response *got)
+{
+    const struct json *headers = json_get(expected, "headers");
+    for (uint32_t i = 0; i < headers->count; i++) {
+        const struct json_text recorded = headers->items[i].text;
+        char name[64], path[80], what[256];
+        snprintf(name, sizeof name, "%.*s", (int)headers->keys[i].length, headers->keys[i].bytes);
+        const char *value = http_response_header(got, name);
+        if (value != NULL && json_text_equals(recorded, value))
+            continue;
+        snprintf(path, sizeof path, "header.%s", name);
+        snprintf(what, sizeof what, "%s, recorded %.*s", value == NULL ? "nothing" : value,
+                 (int)recorded.length, recorded.bytes);
+        shapes_report(shapes, path, what);
+    }
+}
+
 static void compare_bodies(struct shapes *shapes, const struct json *expected,
                            const struct http_response *got)
 {
@@ -285,6 +312,7 @@ static void ask(struct shapes *shapes, const struct served *served, const struct
         snprintf(what, sizeof what, "%u, recorded %s", got.status, status);
         shapes_report(shapes, "status", what);
     }
+    compare_headers(shapes, expected, &got);
     compare_bodies(shapes, expected, &got);
     http_response_release(&got);
     mem_free(body);
