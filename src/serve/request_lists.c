@@ -360,8 +360,7 @@ out:
     return status;
 }
 
-/* Each stands for a part of the answer, which may be long: the prompt of a hundred megabytes is told
- * once. */
+/* Each stands for a part of the answer, which may be long: a prompt of megabytes is told once. */
 static bool is_new_field(const struct json *names, uint32_t at)
 {
     const struct json_text name = names->items[at].text;

@@ -114,8 +114,8 @@ struct job_event {
 struct job;
 
 /* Puts a job into the queue. WEIR_ERR_FULL with *retry_s (how long the queue may take, else 0) if
- * that is full, WEIR_ERR_CANCELLED if the scheduler drains; WEIR_ERR_ARGUMENT for what the sampler or a constraint refuses and for a prompt
- * that does not fit into a slot's context. */
+ * that is full, WEIR_ERR_CANCELLED if the scheduler drains; WEIR_ERR_ARGUMENT for what the sampler
+ * or a constraint refuses and for a prompt that does not fit into a slot's context. */
 enum weir_status job_open(struct job **out, struct scheduler *scheduler,
                           const struct job_options *options, uint32_t *retry_s,
                           struct weir_error *err);
