@@ -11,6 +11,7 @@
 #include "json/json_string.h"
 
 struct json_document {
+    uint64_t bytes;
     char *text;
     char *decoded; /* strings with escapes */
     struct json *nodes;
@@ -334,6 +335,8 @@ static enum weir_status document_alloc(struct json_document *document, struct js
         return err_set(err, WEIR_ERR_UNSUPPORTED, "%s: more than %llu values", name,
                        (unsigned long long)values_max);
     const bool has_escapes = length > 0 && memchr(text, '\\', length) != NULL;
+    document->bytes = (has_escapes ? 2 : 1) * (uint64_t)length + nodes * sizeof *document->nodes +
+                      keys * (sizeof *document->keys + sizeof *document->sorted);
     document->text = mem_copy_text(text, length, err);
     document->decoded = mem_alloc(has_escapes ? length : 0, 1, err);
     document->nodes = mem_alloc(nodes, sizeof *document->nodes, err);
@@ -425,6 +428,11 @@ enum weir_status json_open_kind(struct json_document **out, enum json_kind kind,
 const struct json *json_root(const struct json_document *document)
 {
     return document->nodes;
+}
+
+uint64_t json_bytes(const struct json_document *document)
+{
+    return document->bytes;
 }
 
 static bool check(const char *text, size_t length, uint32_t depth_max, enum json_kind *kind)

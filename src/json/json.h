@@ -63,6 +63,8 @@ const struct json *json_root(const struct json_document *document);
 
 /* What may stand between tokens: blank, tab, newline, carriage return. */
 bool json_is_white(char c);
+/* What it takes of memory, about. */
+uint64_t json_bytes(const struct json_document *document);
 
 /* Would json_open read this? Allocates nothing. *kind (may be NULL) is that of the value. */
 bool json_check(const char *text, size_t length, enum json_kind *kind);

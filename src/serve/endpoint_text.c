@@ -18,6 +18,7 @@ static enum weir_status fill(struct generation *generation, struct server *serve
     enum weir_status status;
     TRY(request_read(request, (const char *)body.data, body.length, kind, &server->defaults, err));
     http_free_body(exchange);
+    TRY(http_hold(exchange, json_bytes(request->document), err));
     if (kind == REQUEST_TEXT && request_member(request->root, "suffix") != NULL)
         TRY(err_set(err, WEIR_ERR_UNSUPPORTED, "suffix is not supported: see /infill"));
     generation_set_salt(generation, exchange);

@@ -55,6 +55,9 @@ struct span http_body(const struct http_exchange *exchange);
 /* It is not needed any more. Until the exchange ends it counts among those that are held: for what
  * was made of it. */
 void http_free_body(struct http_exchange *exchange);
+/* So many bytes more are held for it, until the exchange ends. WEIR_ERR_CANCELLED: together with
+ * those of others they are too many. */
+enum weir_status http_hold(struct http_exchange *exchange, uint64_t bytes, struct weir_error *err);
 /* Whether the client has closed the connection; costs a system call. */
 bool http_is_gone(struct http_exchange *exchange);
 

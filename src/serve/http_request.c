@@ -16,7 +16,8 @@ enum {
     HEADERS_MAX = 100,
     BODIES_MAX = 8,         /* of the longest, that all requests together may have in memory */
     SMALL_BYTES = 64 << 10, /* of a body for which there always is room */
-    DROPPED_MAX = 8 << 20,  /* of a refused body, so that a client reads the answer behind it */
+    SMALL_HELD = 64 * SMALL_BYTES, /* what is made of such a body is no more */
+    DROPPED_MAX = 8 << 20, /* of a refused body, so that a client reads the answer behind it */
 };
 
 /* What is said where the library takes no answer: in the middle of a request. */
@@ -93,6 +94,16 @@ struct span http_body(const struct http_exchange *exchange)
 void http_free_body(struct http_exchange *exchange)
 {
     bytes_release(&exchange->body);
+}
+
+enum weir_status http_hold(struct http_exchange *exchange, uint64_t bytes, struct weir_error *err)
+{
+    struct http_server *server = exchange->server;
+    exchange->held += bytes;
+    const uint64_t all = atomic_fetch_add(&server->held, bytes) + bytes;
+    if (bytes <= SMALL_HELD || all <= BODIES_MAX * server->options.body_max)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_CANCELLED, "Too many large requests at once");
 }
 
 bool http_is_gone(struct http_exchange *exchange)

@@ -122,6 +122,32 @@ TEST(served_a_full_queue_says_when_to_come_again)
     served_close(&served);
 }
 
+/* Not what was sent counts, but what was made of it. */
+TEST(served_values_are_held_together)
+{
+    struct served served;
+    struct http_client first;
+    struct bytes body = {0};
+    char line[512];
+    served_init(&served);
+    served_open(&served);
+    bytes_add_text(&body, "{\"prompt\":\"Once\",\"max_tokens\":600,\"ignore_eos\":true,"
+                          "\"stream\":true,\"x\":[[]");
+    for (int i = 0; i < 40000; i++)
+        bytes_add_text(&body, ",[]");
+    bytes_add_text(&body, "]}");
+    send_post(&first, &served, "/v1/completions", body.data);
+    CHECK(find_line(&first, "data: {", line, sizeof line));
+    struct http_response response = served_post(&served, "/v1/completions", body.data, 503);
+    CHECK(strstr(response.body.data, "Too many large requests at once") != NULL);
+    http_response_release(&response);
+    response = served_post(&served, "/completion", "{\"prompt\":\"a\",\"n_predict\":1}", 200);
+    http_response_release(&response);
+    http_client_close(&first);
+    bytes_release(&body);
+    served_close(&served);
+}
+
 TEST(served_silence_is_broken_by_pings)
 {
     struct served served;
