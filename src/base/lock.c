@@ -17,8 +17,8 @@
 enum {
     WHO_MAX = 128, /* bytes */
     WAIT_MS = 2,
-    LOOKED_AT_MS = 50, /* one who only looks holds a lock for less */
-    TRIES_MAX = 1000,  /* a file system that gives a file a new number each time has no more */
+    LOOKED_AT_MS = 5000, /* one who only looks holds a lock for less, be it stopped meanwhile */
+    TRIES_MAX = 1000,    /* a file system that gives a file a new number each time has no more */
 };
 
 /* "NAME.lock" of the file that the path leads to, so that all ways to a file lead to one lock.
@@ -69,6 +69,13 @@ static bool is_current(int fd, const char *path)
            mine.st_ino == current.st_ino;
 }
 
+/* Those who hold what another may share only look, and have gone in a moment. */
+static bool is_looked_at(int fd)
+{
+    bool is_held;
+    return try_lock(fd, LOCK_SH, &is_held) && is_held;
+}
+
 enum file_locked file_open_locked(const char *path, int flags, mode_t mode, uint32_t wait_ms,
                                   int *fd)
 {
@@ -80,7 +87,7 @@ enum file_locked file_open_locked(const char *path, int flags, mode_t mode, uint
         const bool is_mine = try_lock(*fd, LOCK_EX, &is_held);
         if (is_mine && (!is_held || is_current(*fd, path) || tries == TRIES_MAX))
             return FILE_LOCKED;
-        if (!is_mine && waited_ms >= wait_ms)
+        if (!is_mine && waited_ms >= (is_looked_at(*fd) ? LOOKED_AT_MS : wait_ms))
             return FILE_HELD;
         close(*fd);
         if (is_mine)
@@ -106,8 +113,8 @@ static enum weir_status take(struct file_lock *lock, const char *path, struct we
     const mode_t mode = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH;
     if (lock->path == NULL)
         return WEIR_ERR_MEMORY;
-    switch (file_open_locked(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode,
-                             LOOKED_AT_MS, &lock->fd)) {
+    switch (file_open_locked(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode, 0,
+                             &lock->fd)) {
     case FILE_LOCKED: return WEIR_OK;
     case FILE_HELD: return refuse(lock->fd, path, err);
     case FILE_UNOPENED: break;
