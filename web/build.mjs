@@ -62,17 +62,30 @@ function fill(template, name, text) {
   return parts.join(text);
 }
 
+// What the licences of the packages in the page want to stand in each copy of it, for a comment.
+function notices() {
+  const text = ["preact", "marked"]
+    .map(
+      (name) =>
+        `${name}:\n\n${readFileSync(new URL(`node_modules/${name}/LICENSE`, here), "utf8").trim()}`,
+    )
+    .join("\n\n");
+  const plain = text
+    .replace(/\u00a9/g, "(c)")
+    .replace(/[\u201c\u201d]/g, '"')
+    .replace(/[ \t]+$/gm, "");
+  if (plain.includes("--")) fail("a licence ends the comment that it stands in");
+  return plain;
+}
+
 function assemble(outputs) {
   const text = (end) => outputs.find((file) => file.path.endsWith(end)).text.trimEnd();
   // Tabs stand in strings and patterns alone, where their escape means the same.
   const script = text(".js").replace(/\t/g, "\\t");
   const style = text(".css");
   if (/<\/?(script|style)/i.test(script + style)) fail("a text in the script ends it");
-  const page = fill(
-    fill(readFileSync(new URL("index.html", here), "utf8"), "style", style),
-    "script",
-    script,
-  );
+  const template = readFileSync(new URL("index.html", here), "utf8");
+  const page = fill(fill(fill(template, "style", style), "notices", notices()), "script", script);
   const odd = page.match(/[^\n\x20-\x7e]| $/m);
   if (odd) fail(`the page has the character ${JSON.stringify(odd[0])} near ${odd.index}`);
   if (page.length > size_max) fail(`${page.length} bytes, more than ${size_max}`);
