@@ -31,7 +31,6 @@ void crew_init(struct crew *crew)
 {
     *crew = (struct crew){.options = {.slots = 2, .queue_max = 64, .cache_bytes_max = 64 << 20}};
     weir_engine_options_init(&crew->options.engine);
-    crew->options.engine.backend = "ref";
     crew->options.engine.context = CREW_CONTEXT;
     crew->options.engine.threads = 2;
     crew->options.engine.bind = WEIR_OFF;
@@ -208,7 +207,7 @@ static bool is_end(const struct crew *crew, const struct job_options *options, s
         heard->end = JOB_STOP_TEXT;
     else if (heard->count == options->tokens_max)
         heard->end = JOB_LENGTH;
-    else if (weir_session_position(crew->lone) == CREW_CONTEXT)
+    else if (weir_session_position(crew->lone) == weir_engine_context(crew->lone_engine))
         heard->end = JOB_FULL;
     else
         return false;

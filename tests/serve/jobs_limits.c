@@ -107,18 +107,20 @@ TEST(serve_limits_refusals)
 TEST(serve_limits_full_context)
 {
     struct crew crew;
-    int32_t ids[CREW_CONTEXT];
+    enum { FULL = 200 };
+    int32_t ids[FULL];
     struct job_options options;
     crew_init(&crew);
+    crew.options.engine.context = FULL;
     crew_open(&crew);
-    for (int32_t i = 0; i < CREW_CONTEXT; i++)
+    for (int32_t i = 0; i < FULL; i++)
         ids[i] = 300 + i % 100;
-    for (uint32_t count = CREW_CONTEXT - 2; count <= CREW_CONTEXT; count++) {
+    for (uint32_t count = FULL - 2; count <= FULL; count++) {
         crew_job(&options, ids, count, 40);
         options.sampler.ignore_eos = true;
         struct heard heard = crew_run(&crew, &options), expected = crew_expect(&crew, &options);
         CHECK_INT(heard.end, JOB_FULL);
-        CHECK_INT(heard.count, CREW_CONTEXT - count + 1);
+        CHECK_INT(heard.count, FULL - count + 1);
         crew_check(&heard, &expected, "a full context");
         heard_release(&heard);
         heard_release(&expected);
