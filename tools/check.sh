@@ -258,7 +258,7 @@ part_tsan()
         ninja -C build-tsan weir tests/weir-test || return 1
     export TSAN_OPTIONS=halt_on_error=1
     status=0
-    for tests in base_pool_ captures_ equal_threads_ schedules_ serve_ served_; do
+    for tests in base_pool_ equal_threads_ schedules_ serve_alike_ten serve_limits_ served_; do
         build-tsan/tests/weir-test --program build-tsan/weir $tests || status=1
     done
     python3 -B tests/serve/soak.py build-tsan/weir "$logs/build-tsan-soak" $brief || status=1
