@@ -111,6 +111,7 @@ TEST(serve_limits_full_context)
     int32_t ids[FULL];
     struct job_options options;
     crew_init(&crew);
+    crew.options.engine.backend = "cpu";
     crew.options.engine.context = FULL;
     crew_open(&crew);
     for (int32_t i = 0; i < FULL; i++)
