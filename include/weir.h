@@ -132,6 +132,7 @@ struct weir_model_info {
     const char *file_type; /* "Q4_K - Medium": what general.file_type says, as llama.cpp writes it;
                               static */
     bool is_type_guessed;  /* the file does not say; the type of most tensors was taken */
+    uint32_t context_trained; /* tokens; 0: the file does not say */
 };
 
 WEIR_API void weir_model_info(const struct weir_model *model, struct weir_model_info *out);
@@ -184,6 +185,9 @@ WEIR_API enum weir_status weir_tokenizer_encode(const struct weir_tokenizer *tok
  * their text if `special`, else nothing; an id out of range gives nothing. */
 WEIR_API const char *weir_tokenizer_piece(const struct weir_tokenizer *tokenizer, int32_t id,
                                           bool special, size_t *length);
+
+/* The bytes of the longest piece of any token, without `special`; looks at all of them. */
+WEIR_API size_t weir_tokenizer_piece_max(const struct weir_tokenizer *tokenizer);
 
 WEIR_API uint32_t weir_tokenizer_size(const struct weir_tokenizer *tokenizer);
 WEIR_API bool weir_tokenizer_ends_generation(const struct weir_tokenizer *tokenizer, int32_t id);

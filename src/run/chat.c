@@ -25,17 +25,6 @@ struct weir_chat {
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
-static size_t longest_piece(const struct weir_tokenizer *tokenizer)
-{
-    const uint32_t size = weir_tokenizer_size(tokenizer);
-    size_t longest = 0, length;
-    for (uint32_t id = 0; id < size; id++) {
-        weir_tokenizer_piece(tokenizer, (int32_t)id, false, &length);
-        longest = length > longest ? length : longest;
-    }
-    return longest;
-}
-
 enum weir_status weir_chat_open(struct weir_chat **out, struct weir_session *session,
                                 const struct weir_tokenizer *tokenizer,
                                 const struct weir_template *chat_template,
@@ -49,7 +38,7 @@ enum weir_status weir_chat_open(struct weir_chat **out, struct weir_session *ses
     chat->session = session;
     chat->tokenizer = tokenizer;
     chat->chat_template = chat_template;
-    chat->piece_max = longest_piece(tokenizer);
+    chat->piece_max = weir_tokenizer_piece_max(tokenizer);
     chat_place_init(&chat->place, session, tokenizer);
     chat->ids = mem_alloc(weir_engine_context(session->engine), sizeof *chat->ids, err);
     status = chat->ids != NULL ? WEIR_OK : WEIR_ERR_MEMORY;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/floats.h"
 #include "base/mem.h"
 #include "run/profile.h"
 
@@ -334,25 +335,12 @@ static void advance_sessions(struct weir_engine *engine, const struct weir_step_
     }
 }
 
-/* Or NaN. By their bits, in which compilers find vector code: a row may have 250,000 numbers. */
-static bool has_infinite(const float *numbers, uint32_t count)
-{
-    const uint32_t exponent = 0x7f800000;
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &numbers[i], sizeof bits);
-        found |= (bits & exponent) == exponent;
-    }
-    return found != 0;
-}
-
 /* Sampling from NaN would look like an answer. */
 enum weir_status engine_check_logits(const struct weir_engine *engine, const struct exec *exec,
                                      uint32_t rows, uint32_t vocab, struct weir_error *err)
 {
     for (uint32_t row = 0; row < rows; row++) {
-        if (has_infinite(engine->blueprint.backend->logits(exec, row), vocab))
+        if (!floats_are_finite(engine->blueprint.backend->logits(exec, row), vocab))
             return err_set(err, WEIR_ERR_FORMAT,
                            "row %u of the logits is not finite, expected numbers: the model's "
                            "weights may hold Inf or NaN (--check-tensors finds them)",

@@ -117,6 +117,13 @@ static uint64_t tensor_elements(const struct gguf_tensor *tensor)
     return tensor->ne[0] * tensor->ne[1] * tensor->ne[2] * tensor->ne[3];
 }
 
+/* Tokens; 0 of a file that does not say, as one that is no model. */
+static uint32_t context_of(const struct gguf *gguf)
+{
+    struct config config;
+    return config_read(&config, gguf, NULL) == WEIR_OK ? config.context : 0;
+}
+
 void weir_model_info(const struct weir_model *model, struct weir_model_info *out)
 {
     const struct gguf *gguf = model->gguf;
@@ -126,7 +133,8 @@ void weir_model_info(const struct weir_model *model, struct weir_model_info *out
                                     .splits = gguf->split_count,
                                     .tensor_count = gguf->tensor_count,
                                     .metadata_count = gguf->kv_count,
-                                    .size = model_size_name(gguf)};
+                                    .size = model_size_name(gguf),
+                                    .context_trained = context_of(gguf)};
     out->file_type = model_file_type_name(gguf, &out->is_type_guessed);
     for (uint32_t i = 0; i < gguf->split_count; i++)
         out->file_bytes += gguf->splits[i].map.size;

@@ -78,7 +78,7 @@ static void put_meta(struct bytes *out, const struct server *server)
     put_integer(out, "vocab_type", 2); // of llama.cpp: BPE
     put_integer(out, "n_vocab", weir_engine_vocab(engine));
     put_integer(out, "n_ctx", weir_engine_context(engine));
-    put_integer(out, "n_ctx_train", server->context_trained);
+    put_integer(out, "n_ctx_train", server->model.context_trained);
     put_integer(out, "n_embd", weir_engine_width(engine));
     put_integer(out, "n_params", (int64_t)server->model.parameters);
     put_integer(out, "size", (int64_t)server->model.tensor_bytes);

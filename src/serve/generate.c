@@ -11,8 +11,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "base/rng.h"
-
-const char reasoning_mark[] = "</think>";
+#include "base/think_marks.h"
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
@@ -185,9 +184,9 @@ static struct job_options job_options(const struct generation *generation)
         .tokens_max = request->tokens_max < 0 ? UINT32_MAX : (uint32_t)request->tokens_max,
         .sampler = request->sampler,
         .constraint = generation->constraint,
-        .constraint_behind = in_reasoning ? reasoning_mark : NULL,
+        .constraint_behind = in_reasoning ? MARK_THINK_END : NULL,
         .reasoning_budget = in_reasoning ? request->reasoning_budget : -1,
-        .reasoning_mark = in_reasoning ? reasoning_mark : NULL,
+        .reasoning_mark = in_reasoning ? MARK_THINK_END : NULL,
         .reasoning_closing = in_reasoning ? server->closing : NULL,
         .stops = request->stops,
         .stops_count = request->stops_count,

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/condition.h"
 
 /* What a client still sends is read for so long, as its system would drop our words with the
  * connection if that was closed before they are read. */
@@ -47,14 +47,10 @@ static uint64_t cut_due(struct http_watch *watch)
 /* Until the condition is told, or to a moment of clock_ns; 0: there is none. */
 static void wait_until(struct http_watch *watch, uint64_t until_ns)
 {
-    const struct timespec until = {
-        .tv_sec = (time_t)(until_ns / 1000000000u),
-        .tv_nsec = (long)(until_ns % 1000000000u),
-    };
     if (until_ns == 0)
         pthread_cond_wait(&watch->changed, &watch->mutex);
     else
-        pthread_cond_timedwait(&watch->changed, &watch->mutex, &until);
+        condition_wait_until(&watch->changed, &watch->mutex, until_ns);
 }
 
 static void *watch_run(void *user)
@@ -71,11 +67,8 @@ static void *watch_run(void *user)
 
 enum weir_status http_watch_open(struct http_watch *watch, struct weir_error *err)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* that of clock_ns */
-    pthread_cond_init(&watch->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    if (!condition_open(&watch->changed))
+        return err_set(err, WEIR_ERR_MEMORY, "no condition to wait for");
     pthread_mutex_init(&watch->mutex, NULL);
     const int result = pthread_create(&watch->thread, NULL, watch_run, watch);
     if (result == 0) {

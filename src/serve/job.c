@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/condition.h"
 #include "base/mem.h"
 
 /* ---- copies ---------------------------------------------------------------------------------- */
@@ -113,18 +114,6 @@ out:
     return status;
 }
 
-/* Its owner waits until moments of clock_ns. */
-static bool open_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0)
-        return false;
-    const bool is_open = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-                         pthread_cond_init(condition, &attributes) == 0;
-    pthread_condattr_destroy(&attributes);
-    return is_open;
-}
-
 enum weir_status job_make(struct job **out, const struct job_options *options,
                           const struct weir_engine *engine, const struct weir_tokenizer *tokenizer,
                           size_t piece_max, struct weir_error *err)
@@ -136,7 +125,7 @@ enum weir_status job_make(struct job **out, const struct job_options *options,
     struct job *job = mem_alloc(1, sizeof *job, err);
     if (job == NULL)
         return WEIR_ERR_MEMORY;
-    if (!open_condition(&job->ready)) {
+    if (!condition_open(&job->ready)) {
         mem_free(job);
         return err_set(err, WEIR_ERR_MEMORY, "no condition to wait for");
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "serve/picks.h"
@@ -34,17 +35,6 @@ void scheduler_wake(struct scheduler *scheduler)
 }
 
 /* ---- open and close -------------------------------------------------------------------------- */
-
-static size_t longest_piece(const struct weir_tokenizer *tokenizer)
-{
-    const uint32_t size = weir_tokenizer_size(tokenizer);
-    size_t longest = 0, length;
-    for (uint32_t id = 0; id < size; id++) {
-        weir_tokenizer_piece(tokenizer, (int32_t)id, false, &length);
-        longest = length > longest ? length : longest;
-    }
-    return longest;
-}
 
 /* A step has room for all that generate, few of them with drafts, and for a part of a prompt. */
 struct weir_engine_options scheduler_engine_options(const struct scheduler_options *options)
@@ -107,23 +97,11 @@ static enum weir_status open_tables(struct scheduler *scheduler, struct weir_err
     return known_texts_open(&scheduler->texts, (uint32_t)texts, err);
 }
 
-/* Deadlines are moments of clock_ns. */
-static bool open_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0)
-        return false;
-    const bool is_open = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-                         pthread_cond_init(condition, &attributes) == 0;
-    pthread_condattr_destroy(&attributes);
-    return is_open;
-}
-
 static enum weir_status start_thread(struct scheduler *scheduler, struct weir_error *err)
 {
     scheduler->has_lock = pthread_mutex_init(&scheduler->lock, NULL) == 0;
-    scheduler->has_work = scheduler->has_lock && open_condition(&scheduler->work);
-    scheduler->has_idle = scheduler->has_work && open_condition(&scheduler->idle);
+    scheduler->has_work = scheduler->has_lock && condition_open(&scheduler->work);
+    scheduler->has_idle = scheduler->has_work && condition_open(&scheduler->idle);
     scheduler->has_thread = scheduler->has_idle &&
                             pthread_create(&scheduler->thread, NULL, scheduler_run, scheduler) == 0;
     return scheduler->has_thread ? WEIR_OK
@@ -142,7 +120,7 @@ enum weir_status scheduler_open(struct scheduler **out, const struct scheduler_o
     if (scheduler == NULL)
         return WEIR_ERR_MEMORY;
     scheduler->options = *options;
-    scheduler->piece_max = longest_piece(options->tokenizer);
+    scheduler->piece_max = weir_tokenizer_piece_max(options->tokenizer);
     scheduler->message_begin = weir_tokenizer_find(options->tokenizer, begin, sizeof begin - 1);
     TRY(open_engine(scheduler, err));
     TRY(open_cache(scheduler, err));
@@ -216,12 +194,10 @@ static void cancel_all(struct scheduler *scheduler)
 
 void scheduler_drain(struct scheduler *scheduler, uint64_t deadline_ns)
 {
-    const struct timespec until = {(time_t)(deadline_ns / 1000000000),
-                                   (long)(deadline_ns % 1000000000)};
     pthread_mutex_lock(&scheduler->lock);
     scheduler->is_draining = true;
     while (!is_idle(scheduler) && clock_ns() < deadline_ns)
-        pthread_cond_timedwait(&scheduler->idle, &scheduler->lock, &until);
+        condition_wait_until(&scheduler->idle, &scheduler->lock, deadline_ns);
     cancel_all(scheduler);
     while (!is_idle(scheduler))
         pthread_cond_wait(&scheduler->idle, &scheduler->lock);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/mem.h"
 #include "serve/scheduler_room.h"
 
@@ -85,11 +86,10 @@ static bool take_event(struct job *job, struct job_event *event)
 bool job_wait(struct job *job, uint64_t until_ns, struct job_event *event)
 {
     pthread_mutex_t *lock = &job->scheduler->lock;
-    const struct timespec until = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
     pthread_mutex_lock(lock);
     bool is_there = take_event(job, event);
     while (!is_there && !job->is_over && clock_ns() < until_ns) {
-        pthread_cond_timedwait(&job->ready, lock, &until);
+        condition_wait_until(&job->ready, lock, until_ns);
         is_there = take_event(job, event);
     }
     pthread_mutex_unlock(lock);

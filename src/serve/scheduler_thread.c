@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The scheduler's thread: which of the jobs that wait begins in which slot, what others have asked
  * of those that run, and when there is nothing to do. Knows not what a step is made of. */
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "serve/running.h"
 #include "serve/slot_actions.h"
 
@@ -179,23 +179,17 @@ static uint64_t next_deadline(const struct scheduler *scheduler)
     return next == UINT64_MAX ? 0 : next;
 }
 
-static struct timespec moment(uint64_t ns)
-{
-    return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-}
-
 /* Nothing can go on: waits for news, or for a deadline. False when the scheduler is closed. */
 static bool rest(struct scheduler *scheduler)
 {
     pthread_mutex_lock(&scheduler->lock);
     const uint64_t deadline = next_deadline(scheduler);
-    const struct timespec until = moment(deadline);
     while (!scheduler->is_closing && !scheduler->has_news &&
            (deadline == 0 || clock_ns() < deadline)) {
         if (deadline == 0)
             pthread_cond_wait(&scheduler->work, &scheduler->lock);
         else
-            pthread_cond_timedwait(&scheduler->work, &scheduler->lock, &until);
+            condition_wait_until(&scheduler->work, &scheduler->lock, deadline);
     }
     scheduler->has_news = false;
     const bool goes_on = !scheduler->is_closing;

@@ -2,12 +2,12 @@
  * The table of routes, and the life of a server. Knows nothing of what endpoints do. */
 #include "serve/service.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/think_marks.h"
 #include "serve/generate.h"
 #include "serve/respond.h"
 
@@ -116,25 +116,6 @@ static void handle(void *user, struct http_exchange *exchange)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-/* The header tells the context that a model was trained with in its metadata alone. */
-static enum weir_status find_context(struct server *server, struct weir_error *err)
-{
-    struct bytes text = {0}, key = {0};
-    enum weir_status status;
-    bytes_add_text(&key, server->model.architecture);
-    bytes_add_text(&key, ".context_length");
-    TRY(weir_model_print_metadata(server->options.scheduler.model, bytes_sink, &text, err));
-    TRY(bytes_check(&text, err));
-    TRY(bytes_check(&key, err));
-    const char *at = text.length > 0 ? strstr(text.data, key.data) : NULL;
-    const char *value = at != NULL ? strchr(at, '=') : NULL;
-    server->context_trained = value != NULL ? strtol(value + 1, NULL, 10) : 0;
-out:
-    bytes_release(&key);
-    bytes_release(&text);
-    return status;
-}
-
 static void set_defaults(struct server *server)
 {
     const struct server_options *options = &server->options;
@@ -157,7 +138,7 @@ static enum weir_status make_closing(struct server *server, struct weir_error *e
     struct bytes text = {0};
     bytes_add_text(&text, sentence != NULL ? sentence : "");
     bytes_add_text(&text, "\n");
-    bytes_add_text(&text, reasoning_mark);
+    bytes_add_text(&text, MARK_THINK_END);
     bytes_add_text(&text, "\n\n");
     server->closing = text.data;
     return bytes_check(&text, err);
@@ -180,7 +161,6 @@ static enum weir_status load(struct server *server, struct weir_error *err)
     enum weir_status status;
     scheduler.log = server->options.log;
     scheduler.log_user = server->options.log_user;
-    TRY(find_context(server, err));
     TRY(make_closing(server, err));
     TRY(constraints_open(&server->constraints, scheduler.tokenizer, err));
     TRY(scheduler_open(&server->scheduler, &scheduler, err));

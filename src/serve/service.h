@@ -15,9 +15,8 @@ struct generation;
 struct server {
     struct server_options options; /* what it points to is borrowed */
     struct weir_model_info model;
-    const char *name;        /* of the model, for clients */
-    int64_t started;         /* seconds since 1970 */
-    int64_t context_trained; /* 0: unknown */
+    const char *name; /* of the model, for clients */
+    int64_t started;  /* seconds since 1970 */
     atomic_bool is_ready;
     struct scheduler *scheduler; /* once it is ready, as all below */
     struct request_defaults defaults;
@@ -40,8 +39,5 @@ extern const char json_type[]; /* Content-Type */
 
 /* A whole response of JSON; the bytes are released. */
 void reply_json(struct http_exchange *exchange, unsigned status, struct bytes *body);
-
-/* The mark that ends reasoning. */
-extern const char reasoning_mark[];
 
 #endif

@@ -3,9 +3,9 @@
 #include "serve/slot_actions.h"
 
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/condition.h"
 
 enum { ASK_NS = 500000000 }; /* between two looks at whether somebody still waits */
 
@@ -126,9 +126,7 @@ static bool await(struct scheduler *scheduler, struct slot_request *request)
 {
     const struct slot_wish *wish = request->wish;
     while (!request->is_done) {
-        const uint64_t ns = clock_ns() + ASK_NS;
-        const struct timespec until = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-        pthread_cond_timedwait(&scheduler->idle, &scheduler->lock, &until);
+        condition_wait_until(&scheduler->idle, &scheduler->lock, clock_ns() + ASK_NS);
         if (wish->is_gone != NULL && wish->is_gone(wish->user) && withdraw(scheduler, request))
             return false;
     }

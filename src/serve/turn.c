@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Turns: what goes into a step of the engine and what comes out. Who generates has its tokens in
  * each step; prompts share what room there is, a part at a time. Runs on the scheduler's thread. */
-#include <string.h>
 
 #include "base/clock.h"
+#include "base/floats.h"
 #include "serve/picks.h"
 #include "serve/running.h"
 
@@ -133,19 +133,6 @@ static void gather_parts(struct scheduler *scheduler, struct gathered *gathered)
 
 /* ---- the step -------------------------------------------------------------------------------- */
 
-/* By its bits: what is no number must not be chosen from. */
-static bool is_finite(const float *numbers, uint32_t count)
-{
-    const uint32_t exponent = 0x7f800000;
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &numbers[i], sizeof bits);
-        found |= (bits & exponent) == exponent;
-    }
-    return found == 0;
-}
-
 /* Of a step that has failed: whether the slot has what it should nevertheless, because only the
  * logits of others are no numbers. */
 static bool is_sound(const struct scheduler *scheduler, const struct slot *slot)
@@ -155,7 +142,7 @@ static bool is_sound(const struct scheduler *scheduler, const struct slot *slot)
     const uint32_t rows = slot->phase == SLOT_REPLY ? slot->rows : is_first;
     for (uint32_t row = 0; row < rows; row++) {
         const float *logits = weir_session_logits(slot->session, row);
-        if (logits == NULL || !is_finite(logits, vocab))
+        if (logits == NULL || !floats_are_finite(logits, vocab))
             return false;
     }
     return true;

@@ -432,6 +432,17 @@ uint32_t weir_tokenizer_size(const struct weir_tokenizer *tokenizer)
     return tokenizer->vocabulary.count;
 }
 
+size_t weir_tokenizer_piece_max(const struct weir_tokenizer *tokenizer)
+{
+    const struct vocabulary *vocabulary = &tokenizer->vocabulary;
+    size_t longest = 0;
+    for (uint32_t id = 0; id < vocabulary->count; id++) {
+        const size_t length = piece_of(vocabulary, (int32_t)id, false).length;
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
 bool weir_tokenizer_ends_generation(const struct weir_tokenizer *tokenizer, int32_t id)
 {
     for (uint32_t i = 0; i < tokenizer->ends_count; i++) {
