@@ -15,8 +15,9 @@
 #include "base/clock.h"
 #include "json/json.h"
 
+/* Of more seconds than a test waits for anything. */
 static const char long_stream[] =
-    "{\"prompt\":\"Once\",\"max_tokens\":600,\"ignore_eos\":true,\"stream\":true}";
+    "{\"prompt\":\"Once\",\"max_tokens\":60000,\"ignore_eos\":true,\"stream\":true}";
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
@@ -75,6 +76,7 @@ static void open_small(struct served *served)
     served_init(served);
     served->options.scheduler.slots = 1;
     served->options.scheduler.queue_max = 1;
+    served->options.scheduler.engine.context = 65536;
 }
 
 /* ---- the queue ------------------------------------------------------------------------------- */
@@ -174,7 +176,7 @@ TEST(served_a_client_that_is_gone_frees_its_slot)
     open_small(&served);
     served_open(&served);
     send_post(&client, &served, "/completion",
-              "{\"prompt\":\"Once\",\"n_predict\":600,\"ignore_eos\":true}");
+              "{\"prompt\":\"Once\",\"n_predict\":60000,\"ignore_eos\":true}");
     await_gauge(&served, running, 1);
     http_client_close(&client);
     await_gauge(&served, running, 0);

@@ -31,7 +31,7 @@ void crew_init(struct crew *crew)
 {
     *crew = (struct crew){.options = {.slots = 2, .queue_max = 64, .cache_bytes_max = 64 << 20}};
     weir_engine_options_init(&crew->options.engine);
-    crew->options.engine.backend = "ref"; /* long jobs are to take long */
+    crew->options.engine.backend = "cpu";
     crew->options.engine.context = CREW_CONTEXT;
     crew->options.engine.threads = 2;
     crew->options.engine.bind = WEIR_OFF;

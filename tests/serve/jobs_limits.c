@@ -111,7 +111,6 @@ TEST(serve_limits_full_context)
     int32_t ids[FULL];
     struct job_options options;
     crew_init(&crew);
-    crew.options.engine.backend = "cpu";
     crew.options.engine.context = FULL;
     crew_open(&crew);
     for (int32_t i = 0; i < FULL; i++)
@@ -135,6 +134,7 @@ TEST(serve_limits_queue)
     struct job *running, *waiting[2];
     struct scheduler_figures figures;
     crew_init(&crew);
+    crew.options.engine.backend = "ref"; /* long jobs are to take long */
     crew.options.slots = 1;
     crew.options.queue_max = 2;
     crew_open(&crew);
@@ -192,6 +192,7 @@ TEST(serve_limits_actions_on_slots)
     bool is_gone = true;
     pthread_t thread;
     crew_init(&crew);
+    crew.options.engine.backend = "ref"; /* long jobs are to take long */
     crew.options.slots = 1;
     crew.options.queue_max = 1;
     crew_open(&crew);
@@ -221,6 +222,7 @@ TEST(serve_limits_deadlines)
 {
     struct crew crew;
     crew_init(&crew);
+    crew.options.engine.backend = "ref"; /* long jobs are to take long */
     crew.options.slots = 1;
     crew_open(&crew);
     struct job_options options = long_job(&crew);
@@ -240,7 +242,6 @@ TEST(serve_limits_slow_owner)
     struct slot_info info;
     struct job_options quick;
     crew_init(&crew);
-    crew.options.engine.backend = "cpu";
     crew_open(&crew);
     struct job_options options = long_job(&crew);
     options.deadline_ns = clock_ns() + 100000000000;
@@ -274,6 +275,7 @@ TEST(serve_limits_drain)
 {
     struct crew crew;
     crew_init(&crew);
+    crew.options.engine.backend = "ref"; /* long jobs are to take long */
     crew.options.slots = 1;
     crew_open(&crew);
     struct job_options options = long_job(&crew);
@@ -511,7 +513,6 @@ TEST(serve_limits_many_owners)
     struct owner owners[OWNERS];
     pthread_t threads[OWNERS];
     crew_init(&crew);
-    crew.options.engine.backend = "cpu";
     crew_open(&crew);
     for (uint32_t i = 0; i < OWNERS; i++) {
         owners[i] = (struct owner){.crew = &crew, .number = i};

@@ -19,7 +19,7 @@ void served_init(struct served *served)
         (struct scheduler_options){.slots = 2, .queue_max = 16, .cache_bytes_max = 64 << 20};
     struct weir_engine_options *engine = &options->scheduler.engine;
     weir_engine_options_init(engine);
-    engine->backend = "ref";
+    engine->backend = "cpu";
     engine->context = CONTEXT;
     engine->threads = 2;
     engine->bind = WEIR_OFF;
