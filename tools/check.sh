@@ -296,6 +296,20 @@ fuzz_one()
         $seeds
 }
 
+# Waits for the fuzzers of $running, and counts them.
+end_fuzzers()
+{
+    for fuzzer in $running; do
+        if wait "${fuzzer#*=}"; then
+            good=$((good + 1))
+        else
+            bad=$((bad + 1))
+            cat "$logs/fuzz-${fuzzer%=*}.log"
+        fi
+    done
+    running=
+}
+
 part_fuzz()
 {
     names=$(grep -vE '^(#|[[:space:]]*$)' tests/fuzz/targets.txt)
@@ -305,16 +319,16 @@ part_fuzz()
     fi
     choose_leak_check && configure build-fuzz clang -Dfuzz=true -Dtests=disabled \
         -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized &&
-        ninja -C build-fuzz || return 1
+        ninja -C build-fuzz fuzzers || return 1
     good=0
     bad=0
+    running=
     for name in $names; do
-        if fuzz_one "$name"; then
-            good=$((good + 1))
-        else
-            bad=$((bad + 1))
-        fi
+        fuzz_one "$name" >"$logs/fuzz-$name.log" 2>&1 &
+        running="$running $name=$!"
+        [ $(echo "$running" | wc -w) -lt "$(nproc)" ] || end_fuzzers
     done
+    end_fuzzers
     echo "$good passed, $bad failed"
     [ $bad -eq 0 ]
 }
