@@ -404,6 +404,22 @@ WEIR_API enum weir_status weir_session_save(const struct weir_session *session, 
 WEIR_API enum weir_status weir_session_load(struct weir_session *session, const char *path,
                                             struct weir_error *err);
 
+/* The same of a session and its ways back: those of so many checkpoints of it that are valid, each
+ * at a position of its own before the session's, are in the file too, and rows of caches once.
+ * Loading replaces what the session holds, and gives the checkpoints the newest ways of the file;
+ * those that it has none for hold nothing. weir_session_load reads such a file as well, and a file
+ * of weir_session_save is one without a way. All of a file is checked before the session is
+ * touched; what fails behind that, a file that has changed meanwhile or want of memory, leaves it
+ * empty. */
+WEIR_API enum weir_status weir_session_save_ways(const struct weir_session *session,
+                                                 struct weir_checkpoint *const *ways,
+                                                 uint32_t count, const char *path,
+                                                 struct weir_error *err);
+WEIR_API enum weir_status weir_session_load_ways(struct weir_session *session,
+                                                 struct weir_checkpoint *const *ways,
+                                                 uint32_t count, const char *path,
+                                                 struct weir_error *err);
+
 enum weir_logits { WEIR_LOGITS_NONE, WEIR_LOGITS_LAST, WEIR_LOGITS_ALL };
 
 /* Appends `count` tokens, in as many steps as needed; logits of the last token if `logits` is LAST.
@@ -598,7 +614,9 @@ struct weir_cache_options {
     void *log_user;
 };
 
-/* WEIR_ERR_IO if the folder is none that can be written to. Close it before the engine. */
+/* WEIR_ERR_IO if the folder is none that can be written to. One that holds more than dir_bytes_max
+ * is brought down to that, and a budget that is too small for any snapshot is warned of. Close it
+ * before the engine. */
 WEIR_API enum weir_status weir_cache_open(struct weir_cache **out, const struct weir_engine *engine,
                                           const struct weir_cache_options *options,
                                           struct weir_error *err);

@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Checkpoints: copies of what of a session cannot go back by itself, and when they are of no use
  * any more. Knows not what the pieces of a state are. */
+#include "run/session_checkpoint.h"
+
 #include <string.h>
 
 #include "base/mem.h"
-#include "run/engine.h"
-
-struct weir_checkpoint {
-    struct weir_session *session;
-    struct weir_checkpoint *next; /* of the session's, in no order */
-    uint8_t *kept;                /* the pieces of state_each_kept, one after the other */
-    float *hidden;                /* [width]: of the last token; NULL without the MTP block */
-    bool is_valid;
-    bool has_hidden;
-    uint32_t position;
-    uint32_t pending; /* as in struct step_seq */
-};
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 

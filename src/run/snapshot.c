@@ -9,7 +9,8 @@
 
 enum {
     VERSION = 1,
-    HAS_HIDDEN = 1,          /* a flag of the head */
+    HAS_HIDDEN = 1, /* flags of the head */
+    GOES_ON = 2,
     PIECE_BYTES = 256 << 10, /* on the way: fits the second cache, where it is digested */
 };
 
@@ -52,7 +53,7 @@ static void write_head(const struct snapshot_head *head, uint8_t bytes[SNAPSHOT_
     memset(bytes, 0, SNAPSHOT_HEAD_BYTES);
     memcpy(at, magic, sizeof magic);
     at = write_u32(at + sizeof magic, VERSION);
-    at = write_u32(at, head->has_hidden ? HAS_HIDDEN : 0);
+    at = write_u32(at, (head->has_hidden ? HAS_HIDDEN : 0) | (head->goes_on ? GOES_ON : 0));
     at = write_u32(at, head->parent.position);
     at = write_u32(at, head->position);
     at = write_u32(at, head->parent.mtp_position);
@@ -100,7 +101,8 @@ enum weir_status snapshot_read_head(struct snapshot_head *head,
         return err_set(err, WEIR_ERR_FORMAT, "%s: version %u of saved sessions, expected %d", name,
                        version, VERSION);
     const uint32_t flags = read_u32(&at);
-    head->has_hidden = flags == HAS_HIDDEN;
+    head->has_hidden = (flags & HAS_HIDDEN) != 0;
+    head->goes_on = (flags & GOES_ON) != 0;
     head->parent.position = read_u32(&at);
     head->position = read_u32(&at);
     head->parent.mtp_position = read_u32(&at);
@@ -113,7 +115,7 @@ enum weir_status snapshot_read_head(struct snapshot_head *head,
                        "%s: a session of another model, or with other types of caches, backend or "
                        "rotary embedding",
                        name);
-    if (flags > HAS_HIDDEN || !counts_fit(head))
+    if (flags > (HAS_HIDDEN | GOES_ON) || !counts_fit(head))
         return err_set(err, WEIR_ERR_FORMAT, "%s: positions that do not fit each other", name);
     if (head->position > shape->context)
         return err_set(err, WEIR_ERR_FULL, "%s: %u tokens, but the context holds %u", name,
@@ -201,6 +203,8 @@ struct transfer {
     struct snapshot_sink sink;            /* writing */
     const struct snapshot_source *source; /* reading */
     uint64_t done;                        /* bytes of either */
+    uint8_t *aside;                       /* what is kept lies there; NULL: in the memory */
+    bool is_check;                        /* what is read goes nowhere */
     struct weir_error *err;
 };
 
@@ -273,6 +277,16 @@ static enum weir_status put_mtp_piece(void *user, uint64_t offset, uint64_t byte
     return put_piece_of(transfer, transfer->mtp_memory, offset, bytes);
 }
 
+static enum weir_status put_kept_piece(void *user, uint64_t offset, uint64_t bytes)
+{
+    struct transfer *transfer = user;
+    if (transfer->aside == NULL)
+        return put_piece(user, offset, bytes);
+    const enum weir_status status = put(transfer, transfer->aside, bytes);
+    transfer->aside += bytes;
+    return status;
+}
+
 struct snapshot_head snapshot_head_make(const struct weir_session *session,
                                         const struct snapshot_shape *shape, struct origin parent)
 {
@@ -314,24 +328,39 @@ enum weir_status snapshot_link(const struct weir_session *session, const struct 
     return status;
 }
 
+/* `hidden` is that of the last token. */
+static enum weir_status write(struct transfer *transfer, const struct weir_session *session,
+                              const struct snapshot_head *head, const float *hidden,
+                              struct digest *link, struct weir_error *err)
+{
+    struct digest digest;
+    enum weir_status status;
+    TRY(transfer_init(transfer, session, err));
+    TRY(put_rows(transfer, session, head, link));
+    TRY(each_kept(session, head, put_kept_piece, transfer));
+    if (head->has_hidden)
+        TRY(put(transfer, hidden, session->engine->blueprint.config.width * sizeof *hidden));
+    TRY(put_digest(transfer, &digest));
+out:
+    mem_free(transfer->piece);
+    return status;
+}
+
 enum weir_status snapshot_write(const struct weir_session *session,
                                 const struct snapshot_head *head, struct snapshot_sink sink,
                                 struct digest *link, struct weir_error *err)
 {
-    const struct weir_engine *engine = session->engine;
     struct transfer transfer = {.sink = sink};
-    struct digest digest;
-    enum weir_status status;
-    TRY(transfer_init(&transfer, session, err));
-    TRY(put_rows(&transfer, session, head, link));
-    TRY(each_kept(session, head, put_piece, &transfer));
-    if (head->has_hidden)
-        TRY(put(&transfer, session_last_hidden(session),
-                engine->blueprint.config.width * sizeof *session->hidden));
-    TRY(put_digest(&transfer, &digest));
-out:
-    mem_free(transfer.piece);
-    return status;
+    return write(&transfer, session, head, session_last_hidden(session), link, err);
+}
+
+enum weir_status snapshot_write_aside(const struct weir_session *session,
+                                      const struct snapshot_head *head,
+                                      const struct snapshot_aside *aside, struct snapshot_sink sink,
+                                      struct digest *link, struct weir_error *err)
+{
+    struct transfer transfer = {.sink = sink, .aside = aside->kept};
+    return write(&transfer, session, head, aside->hidden, link, err);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -343,8 +372,8 @@ enum weir_status snapshot_source_read(const struct snapshot_source *source, uint
         return err_set(err, WEIR_ERR_FORMAT, "%s: ends after %llu bytes", source->name,
                        (unsigned long long)source->size);
     if (source->file != NULL)
-        return file_reader_at(source->file, offset, out, bytes, err);
-    memcpy(out, source->memory + offset, (size_t)bytes);
+        return file_reader_at(source->file, source->begin + offset, out, bytes, err);
+    memcpy(out, source->memory + source->begin + offset, (size_t)bytes);
     return WEIR_OK;
 }
 
@@ -359,15 +388,35 @@ static enum weir_status check_size(const struct snapshot_source *source,
                    (unsigned long long)source->size, (unsigned long long)expected);
 }
 
+static enum weir_status read_head(const struct snapshot_source *source,
+                                  const struct snapshot_shape *shape, struct snapshot_head *head,
+                                  struct weir_error *err)
+{
+    uint8_t bytes[SNAPSHOT_HEAD_BYTES];
+    const enum weir_status status = snapshot_source_read(source, 0, bytes, sizeof bytes, err);
+    return status == WEIR_OK ? snapshot_read_head(head, bytes, shape, source->name, err) : status;
+}
+
 enum weir_status snapshot_source_head(const struct snapshot_source *source,
                                       const struct snapshot_shape *shape,
                                       struct snapshot_head *head, struct weir_error *err)
 {
-    uint8_t bytes[SNAPSHOT_HEAD_BYTES];
-    enum weir_status status = snapshot_source_read(source, 0, bytes, sizeof bytes, err);
-    if (status == WEIR_OK)
-        status = snapshot_read_head(head, bytes, shape, source->name, err);
+    const enum weir_status status = read_head(source, shape, head, err);
     return status == WEIR_OK ? check_size(source, head, shape, err) : status;
+}
+
+enum weir_status snapshot_source_first(struct snapshot_source *source,
+                                       const struct snapshot_shape *shape,
+                                       struct snapshot_head *head, struct weir_error *err)
+{
+    const enum weir_status status = read_head(source, shape, head, err);
+    if (status != WEIR_OK)
+        return status;
+    const uint64_t bytes = snapshot_bytes(head, shape);
+    if (bytes > source->size)
+        return check_size(source, head, shape, err);
+    source->size = bytes;
+    return WEIR_OK;
 }
 
 static enum weir_status get_raw(struct transfer *transfer, void *out, uint64_t bytes)
@@ -404,7 +453,7 @@ static enum weir_status get_piece_of(struct transfer *transfer, struct memory *m
     while (bytes > 0 && status == WEIR_OK) {
         const uint64_t part = least(bytes, PIECE_BYTES);
         status = get(transfer, transfer->piece, part);
-        if (status == WEIR_OK)
+        if (status == WEIR_OK && !transfer->is_check)
             transfer->backend->store(memory, offset, transfer->piece, part);
         offset += part;
         bytes -= part;
@@ -422,6 +471,16 @@ static enum weir_status get_mtp_piece(void *user, uint64_t offset, uint64_t byte
 {
     struct transfer *transfer = user;
     return get_piece_of(transfer, transfer->mtp_memory, offset, bytes);
+}
+
+static enum weir_status get_kept_piece(void *user, uint64_t offset, uint64_t bytes)
+{
+    struct transfer *transfer = user;
+    if (transfer->aside == NULL)
+        return get_piece(user, offset, bytes);
+    const enum weir_status status = get(transfer, transfer->aside, bytes);
+    transfer->aside += bytes;
+    return status;
 }
 
 /* Reads tokens into the session, or compares them with those it has. */
@@ -453,9 +512,9 @@ static enum weir_status check_tokens(const struct transfer *transfer, const int3
     return WEIR_OK;
 }
 
-static enum weir_status get_rows(struct transfer *transfer, struct weir_session *session,
+static enum weir_status get_rows(struct transfer *transfer, const struct weir_session *session,
                                  const struct snapshot_shape *shape, enum snapshot_use use,
-                                 struct snapshot_head *head, struct digest *link)
+                                 int32_t *tokens, struct snapshot_head *head, struct digest *link)
 {
     uint8_t bytes[SNAPSHOT_HEAD_BYTES];
     struct digest digest;
@@ -463,9 +522,9 @@ static enum weir_status get_rows(struct transfer *transfer, struct weir_session 
     TRY(get(transfer, bytes, sizeof bytes));
     TRY(snapshot_read_head(head, bytes, shape, transfer->source->name, transfer->err));
     TRY(check_size(transfer->source, head, shape, transfer->err));
-    TRY(get_tokens(transfer, session->tokens, head->position, use));
+    TRY(get_tokens(transfer, tokens, head->position, use));
     TRY(get_digest(transfer, &digest));
-    TRY(check_tokens(transfer, session->tokens, head->position, shape->vocab));
+    TRY(check_tokens(transfer, tokens, head->position, shape->vocab));
     TRY(each_cached(session, head, get_piece, get_mtp_piece, transfer));
     TRY(get_digest(transfer, link));
 out:
@@ -486,26 +545,57 @@ static enum weir_status get_hidden(struct transfer *transfer, float *hidden, uin
     return status;
 }
 
+/* Of a session only what says where its rows lie is looked at; `hidden` may be NULL. */
+static enum weir_status read(struct transfer *transfer, const struct weir_session *session,
+                             const struct snapshot_shape *shape, enum snapshot_use use,
+                             int32_t *tokens, float *hidden, struct snapshot_head *head,
+                             struct digest *link, struct weir_error *err)
+{
+    struct digest digest;
+    enum weir_status status;
+    TRY(transfer_init(transfer, session, err));
+    TRY(get_rows(transfer, session, shape, use, tokens, head, link));
+    if (use == SNAPSHOT_ROWS)
+        goto out;
+    TRY(each_kept(session, head, get_kept_piece, transfer));
+    if (head->has_hidden)
+        TRY(get_hidden(transfer, hidden, shape->hidden_bytes));
+    TRY(get_digest(transfer, &digest));
+out:
+    mem_free(transfer->piece);
+    return status;
+}
+
 enum weir_status snapshot_read(struct weir_session *session, const struct snapshot_shape *shape,
                                const struct snapshot_source *source, enum snapshot_use use,
                                struct snapshot_head *head, struct digest *link,
                                struct weir_error *err)
 {
     struct transfer transfer = {.source = source};
-    struct digest digest;
-    enum weir_status status;
     session_overwrite(session);
-    TRY(transfer_init(&transfer, session, err));
-    TRY(get_rows(&transfer, session, shape, use, head, link));
-    if (use == SNAPSHOT_ROWS)
-        goto out;
-    TRY(each_kept(session, head, get_piece, &transfer));
-    if (head->has_hidden)
-        TRY(get_hidden(&transfer, session->hidden, shape->hidden_bytes));
-    TRY(get_digest(&transfer, &digest));
-out:
-    mem_free(transfer.piece);
-    return status;
+    return read(&transfer, session, shape, use, session->tokens, session->hidden, head, link, err);
+}
+
+enum weir_status snapshot_read_aside(struct weir_session *session,
+                                     const struct snapshot_shape *shape,
+                                     const struct snapshot_source *source,
+                                     const struct snapshot_aside *aside, struct snapshot_head *head,
+                                     struct digest *link, struct weir_error *err)
+{
+    struct transfer transfer = {.source = source, .aside = aside->kept};
+    session_overwrite(session);
+    return read(&transfer, session, shape, SNAPSHOT_LEAF, session->tokens, aside->hidden, head,
+                link, err);
+}
+
+enum weir_status snapshot_check(const struct weir_session *session,
+                                const struct snapshot_shape *shape,
+                                const struct snapshot_source *source, enum snapshot_use use,
+                                int32_t *tokens, struct snapshot_head *head, struct digest *link,
+                                struct weir_error *err)
+{
+    struct transfer transfer = {.source = source, .is_check = true};
+    return read(&transfer, session, shape, use, tokens, NULL, head, link, err);
 }
 
 void snapshot_adopt(struct weir_session *session, const struct snapshot_head *leaf,

@@ -29,6 +29,7 @@ struct snapshot_head {
     uint32_t mtp_position; /* at most that */
     uint32_t pending;      /* tokens that are not in the stored state, but recorded */
     bool has_hidden;
+    bool goes_on; /* another one stands on it, behind it in the same file */
 };
 
 /* What the snapshots of an engine look like. */
@@ -66,10 +67,21 @@ struct snapshot_sink {
     uint8_t *memory;          /* NULL: nowhere */
 };
 
+/* What is kept of a position, and is not in the session's state: that of a checkpoint. */
+struct snapshot_aside {
+    uint8_t *kept; /* the pieces of state_each_kept, one after the other */
+    float *hidden; /* NULL without the MTP block */
+};
+
 /* Writes the session under that head. *link is then the snapshot's own. */
 enum weir_status snapshot_write(const struct weir_session *session,
                                 const struct snapshot_head *head, struct snapshot_sink sink,
                                 struct digest *link, struct weir_error *err);
+/* The same of a position that the session has gone by, of which it has tokens and rows. */
+enum weir_status snapshot_write_aside(const struct weir_session *session,
+                                      const struct snapshot_head *head,
+                                      const struct snapshot_aside *aside, struct snapshot_sink sink,
+                                      struct digest *link, struct weir_error *err);
 
 /* The link that a snapshot with this head has if it has the session's own rows, of which there must
  * be as many as the head says. */
@@ -80,6 +92,7 @@ enum weir_status snapshot_link(const struct weir_session *session, const struct 
 struct snapshot_source {
     const struct file_reader *file; /* NULL: memory */
     const uint8_t *memory;
+    uint64_t begin; /* bytes before it, which are no part of it */
     uint64_t size;
     const char *name; /* for errors */
 };
@@ -92,6 +105,10 @@ enum weir_status snapshot_source_read(const struct snapshot_source *source, uint
 enum weir_status snapshot_source_head(const struct snapshot_source *source,
                                       const struct snapshot_shape *shape,
                                       struct snapshot_head *head, struct weir_error *err);
+/* The same where more may follow: the source becomes as long as the snapshot. */
+enum weir_status snapshot_source_first(struct snapshot_source *source,
+                                       const struct snapshot_shape *shape,
+                                       struct snapshot_head *head, struct weir_error *err);
 
 /* What is read of one. */
 enum snapshot_use {
@@ -107,6 +124,20 @@ enum weir_status snapshot_read(struct weir_session *session, const struct snapsh
                                const struct snapshot_source *source, enum snapshot_use use,
                                struct snapshot_head *head, struct digest *link,
                                struct weir_error *err);
+
+/* The same, as a leaf, with what is kept put aside. */
+enum weir_status snapshot_read_aside(struct weir_session *session,
+                                     const struct snapshot_shape *shape,
+                                     const struct snapshot_source *source,
+                                     const struct snapshot_aside *aside, struct snapshot_head *head,
+                                     struct digest *link, struct weir_error *err);
+
+/* Reads all of one as the above, and leaves the session as it is: `tokens` stands for its own. */
+enum weir_status snapshot_check(const struct weir_session *session,
+                                const struct snapshot_shape *shape,
+                                const struct snapshot_source *source, enum snapshot_use use,
+                                int32_t *tokens, struct snapshot_head *head, struct digest *link,
+                                struct weir_error *err);
 
 /* Makes a session, of which a leaf and all before it were read, one that stands there. */
 void snapshot_adopt(struct weir_session *session, const struct snapshot_head *leaf,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * Fuzzes the reader of the heads of snapshots, against the size of the input: what it lets through
- * stays within the engine's limits. */
+ * Fuzzes the readers of the heads of snapshots, one and one behind the other, against the size of
+ * the input: what they let through stays within the engine's limits. */
 #include "fuzz/fuzz.h"
 
 #include <stdlib.h>
 
-#include "run/snapshot.h"
+#include "run/session_states.h"
 
 static void expect(bool condition)
 {
@@ -36,11 +36,33 @@ static void check_head(const struct snapshot_head *head, size_t size)
     expect(snapshot_link_offset(head, &shape) < size);
 }
 
+/* They fill the input, each begins where the one before it ends, and none lies before it. */
+static void check_states(const struct snapshot_source *source)
+{
+    struct session_states states;
+    struct weir_error err = {0};
+    uint64_t end = 0;
+    const enum weir_status status = session_states_find(&states, source, &shape, &err);
+    expect((status == WEIR_OK) == (err.text[0] == 0));
+    expect((status == WEIR_OK) == (states.count > 0));
+    for (uint64_t i = 0; i < states.count; i++) {
+        const struct session_state *state = &states.items[i];
+        expect(state->source.begin == end);
+        check_head(&state->head, state->source.size);
+        expect(i == 0 || state->head.parent.position == state[-1].head.position);
+        expect(state->head.goes_on == (i + 1 < states.count));
+        end += state->source.size;
+    }
+    expect(status != WEIR_OK || end == source->size);
+    session_states_release(&states);
+}
+
 int fuzz_snapshot(const uint8_t *data, size_t size)
 {
     const struct snapshot_source source = {.memory = data, .size = size, .name = "input"};
     struct snapshot_head head;
     struct weir_error err = {0};
+    check_states(&source);
     uint8_t link[DIGEST_BYTES];
     const enum weir_status status = snapshot_source_head(&source, &shape, &head, &err);
     expect((status == WEIR_OK) == (err.text[0] == 0));
