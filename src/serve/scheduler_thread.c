@@ -207,5 +207,6 @@ void *scheduler_run(void *argument)
             begin_jobs(scheduler);
         } while (turn_take(scheduler));
     } while (rest(scheduler));
+    slots_leave(scheduler);
     return NULL;
 }

@@ -15,32 +15,19 @@ static uint64_t file_bytes(const char *path)
     return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
 }
 
-/* A file holds one state and no way back, and the next prompt may part from this text where its
- * reply began, or be its own prompt again. So it is saved as it was there: what was said behind is
- * read again by who goes on with it, a part of what would be read otherwise. */
-static enum weir_status save(struct slot *slot, struct slot_request *request)
+/* All that the slot can be gone on from, its end and its ways back. */
+static enum weir_status save(const struct slot *slot, struct slot_request *request)
 {
-    const struct weir_checkpoint *begin = slot_last_checkpoint(slot);
-    struct weir_checkpoint *here = NULL;
     struct weir_error *err = &request->err;
-    enum weir_status status = WEIR_OK;
+    const char *path = request->wish->path;
     if (slot->salt != 0)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "slot %u holds a text with a cache_salt, which a file would not keep",
                        slot->id);
-    weir_session_unmark(slot->session);
-    if (begin != NULL) {
-        TRY(weir_checkpoint_open(&here, slot->session, err));
-        weir_checkpoint_take(here);
-        TRY(weir_checkpoint_return(begin, err));
-    }
-    status = weir_session_save(slot->session, request->wish->path, err);
+    const enum weir_status status =
+        weir_session_save_ways(slot->session, slot->checkpoints, SLOT_CHECKPOINTS, path, err);
     request->outcome.tokens = weir_session_position(slot->session);
-    request->outcome.bytes = file_bytes(request->wish->path);
-    if (here != NULL)
-        weir_checkpoint_return(here, NULL); /* cannot fail: nothing was written since */
-out:
-    weir_checkpoint_close(here);
+    request->outcome.bytes = file_bytes(path);
     return status;
 }
 
@@ -48,18 +35,23 @@ static enum weir_status restore(struct scheduler *scheduler, struct slot *slot,
                                 struct slot_request *request)
 {
     slot_leave(scheduler, slot);
-    slot_clear(scheduler, slot);
-    const enum weir_status status =
-        weir_session_load(slot->session, request->wish->path, &request->err);
-    if (status != WEIR_OK)
+    const enum weir_status status = weir_session_load_ways(
+        slot->session, slot->checkpoints, SLOT_CHECKPOINTS, request->wish->path, &request->err);
+    const uint32_t held = weir_session_position(slot->session);
+    if (status != WEIR_OK) {
+        if (held == 0)
+            slot_clear(scheduler, slot);
         return status;
-    request->outcome.tokens = weir_session_position(slot->session);
+    }
+    request->outcome.tokens = held;
     request->outcome.bytes = file_bytes(request->wish->path);
+    slot->kept = 0;
+    slot->salt = 0;
     pthread_mutex_lock(&scheduler->lock);
-    slot->text = known_texts_begin(&scheduler->texts, slot->salt,
-                                   weir_session_tokens(slot->session), request->outcome.tokens);
+    known_text_end(slot->text);
+    slot->text = known_texts_begin(&scheduler->texts, 0, weir_session_tokens(slot->session), held);
     pthread_mutex_unlock(&scheduler->lock);
-    slot_keep(scheduler, slot);
+    slot_give_ways(scheduler, slot);
     return WEIR_OK;
 }
 

@@ -93,6 +93,21 @@ uint32_t slot_resume(const struct slot *slot, const struct job *job,
     return (uint32_t)best;
 }
 
+struct weir_checkpoint *slot_last_checkpoint(const struct slot *slot)
+{
+    const int64_t position = weir_session_position(slot->session);
+    struct weir_checkpoint *last = NULL;
+    int64_t best = 0;
+    for (int i = 0; i < SLOT_CHECKPOINTS; i++) {
+        const int64_t at = weir_checkpoint_position(slot->checkpoints[i]);
+        if (at > best && at <= position) {
+            last = slot->checkpoints[i];
+            best = at;
+        }
+    }
+    return last;
+}
+
 static bool is_free(const struct slot *slot)
 {
     return slot->job == NULL && !slot->is_reserved;
@@ -150,6 +165,45 @@ void slot_leave(struct scheduler *scheduler, struct slot *slot)
         put(scheduler, slot);
 }
 
+/* The way back behind a position that comes first; NULL: there is none. */
+static const struct weir_checkpoint *way_behind(const struct slot *slot, int64_t position)
+{
+    const struct weir_checkpoint *first = NULL;
+    for (int i = 0; i < SLOT_CHECKPOINTS; i++) {
+        const struct weir_checkpoint *way = slot->checkpoints[i];
+        const int64_t at = weir_checkpoint_position(way);
+        if (at > position && (first == NULL || at < weir_checkpoint_position(first)))
+            first = way;
+    }
+    return first;
+}
+
+void slot_give_ways(struct scheduler *scheduler, struct slot *slot)
+{
+    struct weir_checkpoint *here = NULL;
+    if (scheduler->cache == NULL || way_behind(slot, 0) == NULL ||
+        weir_checkpoint_open(&here, slot->session, NULL) != WEIR_OK)
+        return; /* what was read elsewhere is then read again by who else wants it */
+    const uint32_t position = weir_session_position(slot->session);
+    weir_checkpoint_take(here);
+    for (const struct weir_checkpoint *way = way_behind(slot, 0);
+         way != NULL && weir_checkpoint_position(way) < position;
+         way = way_behind(slot, weir_checkpoint_position(way))) {
+        weir_checkpoint_return(way, NULL); /* cannot fail, as below: nothing is written meanwhile */
+        put(scheduler, slot);
+    }
+    weir_checkpoint_return(here, NULL);
+    weir_checkpoint_close(here);
+}
+
+void slots_leave(struct scheduler *scheduler)
+{
+    if (scheduler->options.cache_dir == NULL)
+        return;
+    for (uint32_t i = 0; i < scheduler->options.slots; i++)
+        slot_leave(scheduler, &scheduler->slots[i]);
+}
+
 void slot_clear(struct scheduler *scheduler, struct slot *slot)
 {
     weir_session_reset(slot->session);
@@ -198,9 +252,14 @@ static bool is_cache_better(struct scheduler *scheduler, const struct job *job, 
     return kept > held + SLOT_FEW || held < options->count / 2;
 }
 
-static struct slot *use_held(struct slot *slot, uint32_t held, struct weir_checkpoint *checkpoint)
+/* What lies behind the last way back is a reply, which another try or the next turn replaces; what
+ * lies behind an earlier one is of a text that this one parts from, and may be gone on with. */
+static struct slot *use_held(struct scheduler *scheduler, struct slot *slot, uint32_t held,
+                             struct weir_checkpoint *checkpoint)
 {
     slot->source = checkpoint == NULL ? FROM_SLOT : FROM_CHECKPOINT;
+    if (checkpoint != NULL && checkpoint != slot_last_checkpoint(slot))
+        slot_leave(scheduler, slot);
     if (checkpoint != NULL)
         weir_checkpoint_return(checkpoint, NULL); /* cannot fail: it is valid */
     slot->kept = slot->kept < held ? slot->kept : held;
@@ -211,21 +270,22 @@ struct slot *slot_prepare(struct scheduler *scheduler, struct slot *slot, const 
 {
     struct weir_checkpoint *checkpoint;
     const uint32_t held = slot_resume(slot, job, &checkpoint);
-    if (!is_cache_better(scheduler, job, held)) {
+    /* into another slot, so that what this one holds is not lost if the cache has less */
+    struct slot *other = held > 0 && job->options.slot < 0 ? oldest_free(scheduler, slot) : NULL;
+    struct slot *target = other != NULL ? other : slot;
+    const bool is_lost = target == slot && held > slot->kept + SLOT_FEW;
+    if (is_lost || !is_cache_better(scheduler, job, held)) {
         if (held > 0)
-            return use_held(slot, held, checkpoint);
+            return use_held(scheduler, slot, held, checkpoint);
         empty_for(scheduler, slot, job->options.salt);
         slot->source = FROM_NOTHING;
         return slot;
     }
-    /* into another slot, so that what this one holds is not lost if the cache has less */
-    struct slot *other = held > 0 && job->options.slot < 0 ? oldest_free(scheduler, slot) : NULL;
-    struct slot *target = other != NULL ? other : slot;
     empty_for(scheduler, target, job->options.salt);
     const uint32_t found = get(scheduler, target, job);
     if (target != slot && found <= held) {
         slot_clear(scheduler, target);
-        return use_held(slot, held, checkpoint);
+        return use_held(scheduler, slot, held, checkpoint);
     }
     target->kept = found;
     target->source = found > 0 ? FROM_CACHE : FROM_NOTHING;
@@ -256,21 +316,6 @@ void slot_keep(struct scheduler *scheduler, struct slot *slot)
         weir_checkpoint_take(checkpoint);
     if (scheduler->cache != NULL && position >= slot->kept + SLOT_FEW)
         put(scheduler, slot);
-}
-
-struct weir_checkpoint *slot_last_checkpoint(const struct slot *slot)
-{
-    const int64_t position = weir_session_position(slot->session);
-    struct weir_checkpoint *last = NULL;
-    int64_t best = 0;
-    for (int i = 0; i < SLOT_CHECKPOINTS; i++) {
-        const int64_t at = weir_checkpoint_position(slot->checkpoints[i]);
-        if (at > best && at <= position) {
-            last = slot->checkpoints[i];
-            best = at;
-        }
-    }
-    return last;
 }
 
 void slot_return(struct slot *slot)

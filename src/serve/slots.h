@@ -74,6 +74,10 @@ struct weir_checkpoint *slot_last_checkpoint(const struct slot *slot);
 void slot_return(struct slot *slot);
 /* Gives the cache the state that would be lost by what comes next. */
 void slot_leave(struct scheduler *scheduler, struct slot *slot);
+/* Gives the cache the states of a slot's ways back, as it has those of a text read here. */
+void slot_give_ways(struct scheduler *scheduler, struct slot *slot);
+/* At the program's end: what a folder should have of all slots. */
+void slots_leave(struct scheduler *scheduler);
 /* Empties it. */
 void slot_clear(struct scheduler *scheduler, struct slot *slot);
 

@@ -226,18 +226,19 @@ TEST(serve_prefix_in_a_file_of_a_slot)
     open_with(&crew, 1, 0);
     ask(&crew, text);
     const struct slot_outcome saved = act_on(&crew, 0, SLOT_SAVE, path, WEIR_OK);
-    CHECK_INT(saved.tokens, begin_of(&crew, text, 1));
+    const uint32_t begin = begin_of(&crew, text, 1);
+    CHECK(saved.tokens > begin); /* to its end, and where the reply began is in it too */
     act_on(&crew, 0, SLOT_ERASE, NULL, WEIR_OK);
     CHECK_INT(ask(&crew, text), 0);
     crew_close(&crew);
     open_with(&crew, 2, 0);
     const struct slot_outcome restored = act_on(&crew, 1, SLOT_RESTORE, path, WEIR_OK);
-    CHECK_INT(restored.tokens, begin_of(&crew, text, 1));
+    CHECK_INT(restored.tokens, saved.tokens);
     CHECK_INT(restored.bytes, saved.bytes);
-    CHECK_INT(ask(&crew, text), restored.tokens);
+    CHECK_INT(ask(&crew, text), begin);
     act_on(&crew, 2, SLOT_ERASE, NULL, WEIR_ERR_ARGUMENT);
     act_on(&crew, 0, SLOT_RESTORE, test_scratch("none.bin"), WEIR_ERR_IO);
-    CHECK_INT(ask(&crew, text), begin_of(&crew, text, 1));
+    CHECK_INT(ask(&crew, text), begin);
     crew_close(&crew);
 }
 
