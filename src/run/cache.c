@@ -612,6 +612,38 @@ out:
 
 /* ---- the cache ------------------------------------------------------------------------------- */
 
+/* Whether a budget holds any state at all, of whatever text. */
+static void check_budget(const struct weir_cache *cache, const char *what, uint64_t bytes_max)
+{
+    const struct snapshot_head least = {.position = 1};
+    const uint64_t bytes = snapshot_bytes(&least, &cache->shape);
+    if (bytes > bytes_max)
+        cache_log(cache, WEIR_LOG_WARNING,
+                  "cache: nothing is kept in %s: at most %.2f MiB, but a snapshot of this model "
+                  "takes %.2f MiB and more",
+                  what, (double)bytes_max / (1 << 20), (double)bytes / (1 << 20));
+}
+
+/* The budget may be smaller than that of the program that filled the folder. */
+static enum weir_status settle_folder(const struct weir_cache *cache, struct weir_error *err)
+{
+    const struct cache_folder *folder = &cache->folder;
+    struct weir_error inner = {0};
+    uint64_t before, after;
+    enum weir_status status = cache_folder_shrink(folder, &before, &after, &inner);
+    if (status == WEIR_ERR_MEMORY)
+        return err_set(err, status, "%s", inner.text);
+    if (status != WEIR_OK)
+        cache_log(cache, WEIR_LOG_WARNING, "cache: %s", inner.text);
+    else if (after < before)
+        cache_log(cache, WEIR_LOG_WARNING,
+                  "cache: %s held %.2f MiB, of which the oldest were removed: now %.2f of at most "
+                  "%.2f MiB",
+                  folder->path, (double)before / (1 << 20), (double)after / (1 << 20),
+                  (double)folder->bytes_max / (1 << 20));
+    return WEIR_OK;
+}
+
 enum weir_status weir_cache_open(struct weir_cache **out, const struct weir_engine *engine,
                                  const struct weir_cache_options *options, struct weir_error *err)
 {
@@ -625,14 +657,18 @@ enum weir_status weir_cache_open(struct weir_cache **out, const struct weir_engi
     cache->log = options->log;
     cache->log_user = options->log_user;
     cache->shape = snapshot_shape_make(engine);
-    if (options->dir != NULL)
-        status = cache_folder_open(&cache->folder, options->dir, options->dir_bytes_max, err);
-    if (status != WEIR_OK) {
-        weir_cache_close(cache);
-        return status;
+    if (options->bytes_max > 0)
+        check_budget(cache, "memory", options->bytes_max);
+    if (options->dir != NULL) {
+        TRY(cache_folder_open(&cache->folder, options->dir, options->dir_bytes_max, err));
+        TRY(settle_folder(cache, err));
+        check_budget(cache, options->dir, options->dir_bytes_max);
     }
     *out = cache;
-    return WEIR_OK;
+out:
+    if (status != WEIR_OK)
+        weir_cache_close(cache);
+    return status;
 }
 
 void weir_cache_close(struct weir_cache *cache)

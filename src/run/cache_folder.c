@@ -203,29 +203,48 @@ static enum weir_status file_remove(const struct cache_folder *folder,
     return WEIR_OK;
 }
 
-enum weir_status cache_folder_make_room(const struct cache_folder *folder, uint64_t bytes,
-                                        int64_t fresh, bool *has_room, struct weir_error *err)
+/* Removes until there are at most `most` bytes: *before and *after. */
+static enum weir_status remove_oldest(const struct cache_folder *folder, uint64_t most,
+                                      int64_t fresh, uint64_t *before, uint64_t *after,
+                                      struct weir_error *err)
 {
     struct cache_file *files;
-    uint64_t count, sum = 0;
-    *has_room = false;
-    if (bytes > folder->bytes_max)
-        return WEIR_OK;
+    uint64_t count;
+    *before = *after = 0;
     enum weir_status status = cache_folder_list(folder, &files, &count, err);
     if (status != WEIR_OK)
         return status;
     for (uint64_t i = 0; i < count; i++)
-        sum += files[i].bytes;
+        *before += files[i].bytes;
+    *after = *before;
     if (count > 0)
         qsort(files, count, sizeof *files, compare_files);
-    for (uint64_t i = 0; i < count && sum > folder->bytes_max - bytes; i++) {
+    for (uint64_t i = 0; i<count && * after> most; i++) {
         if (files[i].used_ns >= fresh)
             break;
         TRY(file_remove(folder, &files[i], err));
-        sum -= files[i].bytes;
+        *after -= files[i].bytes;
     }
-    *has_room = sum <= folder->bytes_max - bytes;
 out:
     mem_free(files);
     return status;
+}
+
+enum weir_status cache_folder_make_room(const struct cache_folder *folder, uint64_t bytes,
+                                        int64_t fresh, bool *has_room, struct weir_error *err)
+{
+    uint64_t before, after;
+    *has_room = false;
+    if (bytes > folder->bytes_max)
+        return WEIR_OK;
+    const uint64_t most = folder->bytes_max - bytes;
+    const enum weir_status status = remove_oldest(folder, most, fresh, &before, &after, err);
+    *has_room = status == WEIR_OK && after <= most;
+    return status;
+}
+
+enum weir_status cache_folder_shrink(const struct cache_folder *folder, uint64_t *before,
+                                     uint64_t *after, struct weir_error *err)
+{
+    return remove_oldest(folder, folder->bytes_max, INT64_MAX, before, after, err);
 }

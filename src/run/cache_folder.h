@@ -54,4 +54,8 @@ int64_t cache_folder_touch(const char *path, int64_t now);
 enum weir_status cache_folder_make_room(const struct cache_folder *folder, uint64_t bytes,
                                         int64_t fresh, bool *has_room, struct weir_error *err);
 
+/* Removes as much, in that order, as the folder holds too much; says what it held and holds. */
+enum weir_status cache_folder_shrink(const struct cache_folder *folder, uint64_t *before,
+                                     uint64_t *after, struct weir_error *err);
+
 #endif

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -235,6 +236,53 @@ TEST(cache_goes_on_when_the_disk_is_full)
     room_check_held(&room, room_text, ROOM_TEXT, 10);
     room_put(&room);
     CHECK_INT(folder_files(dir), 2);
+    room_close(&room);
+}
+
+/* Of a program with a larger budget before: the oldest go, with a word, and the newest stay. */
+TEST(cache_folder_is_brought_to_its_budget)
+{
+    const char *dir = folder_fresh("cache.shrunk");
+    const uint64_t bytes = room_bytes_of(NANO, 10);
+    struct room room;
+    room_open(&room, NANO, 0, dir, 1 << 30);
+    for (int32_t i = 0; i < 5; i++) {
+        weir_session_reset(room.fixture.session);
+        room_text[0] = i;
+        room_put_text(&room, (const uint32_t[]){10, 0});
+    }
+    CHECK_INT(room_folder_bytes(dir), 5 * bytes);
+    weir_cache_close(room.cache);
+    room_open_cache(&room, 0, dir, 5 * bytes);
+    CHECK_INT(room.warnings, 0);
+    weir_cache_close(room.cache);
+    room_open_cache(&room, 0, dir, 2 * bytes + 1);
+    CHECK_INT(room_folder_bytes(dir), 2 * bytes);
+    CHECK_INT(room.warnings, 1);
+    CHECK(strstr(room.warning, dir) != NULL && strstr(room.warning, "were removed") != NULL);
+    for (int32_t i = 0; i < 5; i++) {
+        weir_session_reset(room.fixture.session);
+        room_text[0] = i;
+        CHECK_INT(room_get(&room, room_text, 20), i < 3 ? 0 : 10);
+    }
+    room_close(&room);
+}
+
+TEST(cache_says_that_a_budget_is_too_small)
+{
+    const char *dir = folder_fresh("cache.small");
+    const uint64_t least = room_bytes_of(NANO, 1);
+    struct room room;
+    room_open(&room, NANO, least, dir, least);
+    CHECK_INT(room.warnings, 0);
+    weir_cache_close(room.cache);
+    room_open_cache(&room, least - 1, NULL, 0);
+    CHECK_INT(room.warnings, 1);
+    CHECK(strstr(room.warning, "nothing is kept in memory: at most 0.") != NULL);
+    weir_cache_close(room.cache);
+    room_open_cache(&room, 0, dir, least - 1);
+    CHECK_INT(room.warnings, 2);
+    CHECK(strstr(room.warning, dir) != NULL);
     room_close(&room);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Sessions in files with their ways back: from each of them, and from the end, a loaded session
- * goes on to the bits of the one that was saved, and what is no such file leaves a session as it is.
- * Run alone: build/tests/weir-test ways_ */
+ * goes on to the bits of the one that was saved, and what is no such file leaves a session as it
+ * is. Run alone: build/tests/weir-test ways_ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
