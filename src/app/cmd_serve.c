@@ -2,13 +2,17 @@
  * weir serve: from flags to a server, and its end. Knows neither HTTP nor any API. */
 #include "app/command.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "app/chat_template.h"
 #include "app/interrupt.h"
+#include "app/keep.h"
 #include "app/loaded.h"
 #include "app/sampling.h"
 #include "app/serve_keys.h"
@@ -69,6 +73,22 @@ static enum weir_status check_variables(const char *variables, struct weir_error
 out:
     json_close(document);
     return status;
+}
+
+/* A folder that a client's first save would fail in is found at the start. */
+static enum weir_status check_slot_folder(const char *path, struct weir_error *err)
+{
+    struct stat info;
+    if (path == NULL)
+        return WEIR_OK;
+    if (stat(path, &info) != 0)
+        return err_set(err, WEIR_ERR_IO, "--slot-save-path: %s: %s", path, strerror(errno));
+    if (!S_ISDIR(info.st_mode))
+        return err_set(err, WEIR_ERR_IO, "--slot-save-path: %s: not a folder", path);
+    if (access(path, R_OK | W_OK | X_OK) != 0)
+        return err_set(err, WEIR_ERR_IO, "--slot-save-path: %s: cannot write there: %s", path,
+                       strerror(errno));
+    return WEIR_OK;
 }
 
 static void settle_scheduler(struct serve *serve, const struct weir_engine_options *engine)
@@ -175,6 +195,8 @@ static enum weir_status serve_open(struct serve *serve, const struct call *call,
     enum weir_status status;
     TRY(serve_keys_read(options, err));
     TRY(check_variables(options->chat.variables, err));
+    TRY(keep_check_size(call, COMMAND_SERVE, err));
+    TRY(check_slot_folder(options->serve.slot_save_path, err));
     TRY(shipped_choose(serve->shipped, options, call->log, err));
     TRY(loaded_open_model(loaded, options, call->log, err));
     tell_model(serve);

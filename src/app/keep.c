@@ -47,13 +47,21 @@ out:
     return status;
 }
 
+enum weir_status keep_check_size(const struct call *call, enum command_id command,
+                                 struct weir_error *err)
+{
+    if (call->options->cache_dir != NULL ||
+        args_given(call->given, command, "--cache-size") == GIVEN_NOT)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT, "--cache-size needs --cache-dir%s",
+                   command == COMMAND_SERVE ? "; --cache-ram bounds what is kept in memory" : "");
+}
+
 enum weir_status keep_hold(struct keep *keep, const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
-    enum weir_status status = WEIR_OK;
-    if (options->cache_dir == NULL &&
-        args_given(call->given, COMMAND_RUN, "--cache-size") != GIVEN_NOT)
-        return err_set(err, WEIR_ERR_ARGUMENT, "--cache-size needs --cache-dir");
+    enum weir_status status;
+    TRY(keep_check_size(call, COMMAND_RUN, err));
     if (options->session == NULL)
         return WEIR_OK;
     TRY(prompt_check_target(options, options->session, err));

@@ -22,6 +22,10 @@ struct keep {
     uint64_t restore_ns;
 };
 
+/* Refuses --cache-size without --cache-dir, of which alone it tells. */
+enum weir_status keep_check_size(const struct call *call, enum command_id command,
+                                 struct weir_error *err);
+
 /* Before a model is loaded: refuses flags that say nothing, and holds the file of --session. */
 enum weir_status keep_hold(struct keep *keep, const struct call *call, struct weir_error *err);
 /* Opens the cache, without which the run goes on if there is none to be had, and loads the session

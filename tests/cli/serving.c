@@ -307,6 +307,10 @@ TEST(serving_refuses)
         {"--path", "x", "--path: no files are served"},
         {"--ssl-key-file", "x", "--ssl-key-file: TLS is for a proxy before the server"},
         {"--cache-ram", "-2", "--cache-ram: '-2' is not a whole number from -1 to 2147483647"},
+        {"--cache-size", "12",
+         "--cache-size needs --cache-dir; --cache-ram bounds what is kept in memory"},
+        {"--slot-save-path", "/nowhere", "--slot-save-path: /nowhere: No such file or directory"},
+        {"--slot-save-path", "/dev/null", "--slot-save-path: /dev/null: not a folder"},
         {"-np", "0", "--parallel: 0 slots answer nobody"},
         {"--api-prefix", "llm", "the prefix 'llm' does not begin with a slash"},
     };
