@@ -184,10 +184,11 @@ part_web()
     count_one $?
     [ $status -eq 0 ] && configure build gcc -Dtests=enabled && ninja -C build weir || return 1
     {
-        tests/web/run.sh --reporter=line || status=1
-        tests/web/serve.sh build/weir "$logs/web-serve.log" --reporter=line || status=1
+        # A dot for each test, and behind them what failed, with what was expected and received.
+        tests/web/run.sh --reporter=dot || status=1
+        tests/web/serve.sh build/weir "$logs/web-serve.log" --reporter=dot || status=1
     } >"$logs/web-pages.log" 2>&1
-    tail -n 80 "$logs/web-pages.log"
+    tail -n 200 "$logs/web-pages.log"
     awk '/^ +[0-9]+ passed/ { passed += $1 } /^ +[0-9]+ failed/ { failed += $1 }
         END { print passed + 0 " passed, " failed + 0 " failed" }' "$logs/web-pages.log"
     return $status

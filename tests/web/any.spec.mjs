@@ -38,7 +38,7 @@ test("a conversation of two turns has bills, and the prompt of the second is cac
 
 test("a reply is stopped, and another one comes", async ({ chat }) => {
   // Of the mock, a slow one; a model is asked for what takes it some time.
-  await say(chat, "mock:slow Tell me a long story about a miller named Flora and her dog.");
+  await say(chat, "mock:endless Tell me a long story about a miller named Flora and her dog.");
   await expect(lastReply(chat).locator(".markdown, .reasoning")).not.toHaveCount(0);
   await chat.keyboard.press("Escape");
   await settled(chat);

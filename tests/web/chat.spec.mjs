@@ -49,14 +49,14 @@ test("Escape and the button stop a reply, and what came stays", async ({ chat, m
     () => chat.keyboard.press("Escape"),
     () => chat.getByRole("button", { name: "Stop" }).click(),
   ]) {
-    await say(chat, "mock:slow");
+    await say(chat, "mock:endless");
     await expect(lastReply(chat)).toContainText("drop after drop");
     await stop();
     await settled(chat);
     await expect(lastReply(chat)).toContainText("Stopped.");
     await expect(lastReply(chat)).toContainText("drop after drop");
   }
-  await expect.poll(() => mock.closed).toEqual(["slow", "slow"]); // the server hears of it
+  await expect.poll(() => mock.closed).toEqual(["endless", "endless"]); // the server hears of it
 });
 
 test("another reply takes the place of the last one", async ({ chat, mock }) => {
@@ -128,7 +128,7 @@ test("calls are shown, and their results go back in order", async ({ chat, mock 
 });
 
 test("a curve shows how fast the last tokens came", async ({ chat }) => {
-  await say(chat, "mock:slow");
+  await say(chat, "mock:endless");
   await expect(chat.locator(".curve")).toBeVisible();
   await chat.keyboard.press("Escape");
   await settled(chat);
@@ -143,11 +143,17 @@ test("a curve shows how fast the last tokens came", async ({ chat }) => {
   expect(new Set(heights).size).toBe(1);
 });
 
-test("while a long prompt is read, how far is told", async ({ chat }) => {
+test("while a long prompt is read, how far is told", async ({ chat, mock }) => {
   await say(chat, "mock:prompt");
-  await expect(chat.getByRole("progressbar", { name: "The prompt" })).toBeVisible();
-  await expect(chat.getByText("512 of 2\u202f048 tokens read")).toBeVisible();
+  for (const read of ["0", "512", "1\u202f024", "1\u202f536"]) {
+    await expect(chat.getByText(`${read} of 2\u202f048 tokens read`)).toBeVisible();
+    await expect(chat.getByRole("progressbar", { name: "The prompt" })).toBeVisible();
+    mock.go();
+  }
+  await expect(chat.getByRole("progressbar")).toHaveCount(0);
+  mock.go();
   await settled(chat);
+  await expect(lastReply(chat)).toContainText("Read.");
   await expect(chat.getByRole("progressbar")).toHaveCount(0);
 });
 
@@ -157,30 +163,36 @@ test("a reply that is cut says so", async ({ chat }) => {
 });
 
 test("two conversations can be answered at once", async ({ chat }) => {
-  await say(chat, "mock:slow");
+  await say(chat, "mock:endless");
   await expect(lastReply(chat)).toContainText("drop after drop");
   await chat.getByRole("button", { name: "New conversation" }).click();
   await say(chat, "hello");
   await expect(lastReply(chat)).toContainText("Hello there.");
   await settled(chat);
-  await chat.getByRole("button", { name: "A reply comes: mock:slow" }).click();
+  await chat.getByRole("button", { name: "A reply comes: mock:endless" }).click();
   await expect(chat.getByRole("button", { name: "Stop" })).toBeVisible();
   await chat.keyboard.press("Escape");
   await settled(chat);
 });
 
-test("a reader who has gone up is left there", async ({ chat }) => {
+test("a reader who has gone up is left there", async ({ chat, mock }) => {
   await chat.setViewportSize({ width: 800, height: 400 });
-  await say(chat, "mock:slow");
+  await say(chat, "mock:endless");
   const box = chat.locator(".scroller");
-  await expect
-    .poll(() => box.evaluate((it) => it.scrollHeight - it.clientHeight))
-    .toBeGreaterThan(90);
+  const height = () => box.evaluate((it) => it.scrollHeight - it.clientHeight);
   const fromEnd = () => box.evaluate((it) => it.scrollHeight - it.clientHeight - it.scrollTop);
-  expect(await fromEnd()).toBeLessThan(5);
+  const grow = async () => {
+    const before = await height();
+    mock.go();
+    await expect.poll(height).toBeGreaterThan(before);
+  };
+  await expect.poll(height).toBeGreaterThan(90);
+  await grow();
+  await expect.poll(fromEnd).toBeLessThan(5);
   await box.evaluate((it) => it.scrollTo(0, 0));
   const end = chat.getByRole("button", { name: "To the end" });
   await expect(end).toBeVisible();
+  await grow();
   expect(await box.evaluate((it) => it.scrollTop)).toBe(0);
   await end.click();
   await expect.poll(fromEnd).toBeLessThan(5);

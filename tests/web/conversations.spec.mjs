@@ -25,10 +25,10 @@ test("conversations outlive the page, each at its address", async ({ chat }) => 
 });
 
 test("a reply that the page's end has cut is kept as far as it came", async ({ chat }) => {
-  await say(chat, "mock:slow");
+  await say(chat, "mock:endless");
   await expect(lastReply(chat)).toContainText("drop after drop");
   await chat.reload();
-  await expect(chat.locator("article.user")).toContainText("mock:slow");
+  await expect(chat.locator("article.user")).toContainText("mock:endless");
   await expect(lastReply(chat)).toContainText("Stopped.");
   await expect(chat.getByRole("button", { name: "Another reply" })).toBeVisible();
 });
@@ -51,16 +51,16 @@ test("a conversation is renamed", async ({ chat }) => {
 });
 
 test("a conversation is deleted, and that is undone", async ({ chat }) => {
-  await say(chat, "mock:slow");
+  await say(chat, "mock:endless");
   await expect(lastReply(chat)).toContainText("drop after drop");
-  const remove = () => list(chat).getByRole("button", { name: "Delete: mock:slow" }).click();
+  const remove = () => list(chat).getByRole("button", { name: "Delete: mock:endless" }).click();
   await remove();
   await expect(titles(chat)).toHaveCount(0);
   await expect(chat.locator("article")).toHaveCount(0);
   await chat.getByRole("button", { name: "Undo" }).click();
   await expect(lastReply(chat)).toContainText("Stopped.");
   await chat.reload();
-  await expect(titles(chat)).toHaveText(["mock:slow"]);
+  await expect(titles(chat)).toHaveText(["mock:endless"]);
   await remove();
   await chat.reload();
   await expect(chat.getByText("(ready)")).toBeAttached();
@@ -199,9 +199,9 @@ test("colours follow the system until they are chosen", async ({ chat }) => {
     chat.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
   const [light, dark] = ["rgb(255, 255, 255)", "rgb(20, 23, 27)"];
   await chat.emulateMedia({ colorScheme: "dark" });
-  expect(await page()).toBe(dark);
+  await expect.poll(page).toBe(dark);
   await chat.emulateMedia({ colorScheme: "light" });
-  expect(await page()).toBe(light);
+  await expect.poll(page).toBe(light);
   await openSettings(chat);
   await chat.getByLabel("Dark").check();
   await expect.poll(page).toBe(dark);

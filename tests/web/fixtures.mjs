@@ -12,9 +12,18 @@ const isNoise = (text) => /Failed to load resource|net::ERR/.test(text); // of a
 export const test = base.extend({
   mock: async ({}, use) => {
     const url = process.env.WEIR_URL;
-    const mock = url ? { url, requests: [], strays: [], close() {} } : await openMock();
+    const mock = url ? { url, requests: [], strays: [], go() {}, close() {} } : await openMock();
     await use(mock);
     await mock.close();
+  },
+  // Slower by WEIR_THROTTLE, where that is given: what holds must hold at any speed.
+  page: async ({ page }, use) => {
+    const rate = Number(process.env.WEIR_THROTTLE ?? 1);
+    if (rate > 1) {
+      const session = await page.context().newCDPSession(page);
+      await session.send("Emulation.setCPUThrottlingRate", { rate });
+    }
+    await use(page);
   },
   faults: async ({ page, mock }, use) => {
     const faults = [];

@@ -114,12 +114,11 @@ class Stream {
     this.chunk([{ index: 0, delta, finish_reason: finish }], more);
   }
 
-  async text(name, text, delay_ms = 1) {
+  async text(name, text) {
     for (const piece of text.match(/[^]{1,7}/gu) ?? []) {
-      if (this.response.destroyed) return;
       this.tokens++;
       this.event({ [name]: piece });
-      await sleep(delay_ms);
+      await new Promise(setImmediate);
     }
   }
 
@@ -143,14 +142,13 @@ class Stream {
   }
 }
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
 function refuse(response, code, type, message, headers = {}) {
   response.writeHead(code, { "Content-Type": "application/json; charset=utf-8", ...headers });
   response.end(JSON.stringify({ error: { code, message, type } }));
 }
 
-// What the name behind "mock:" does. `turn` counts the requests with that message, from 1.
+// What the name behind "mock:" does. `turn` counts the requests with that message, from 1. No scene
+// waits for time to pass: one that is to be seen halfway goes on when the test calls mock.go().
 const scenes = {
   async hello(stream) {
     await stream.text("reasoning_content", "The user greets. A greeting is fit.\n");
@@ -169,19 +167,28 @@ const scenes = {
     ]);
     stream.end("tool_calls");
   },
-  async slow(stream, { mock }) {
-    stream.response.on("close", () => mock.closed.push("slow"));
-    await stream.text("content", "drop after drop ".repeat(400), 20);
-    stream.end("stop");
+  // Ends by being stopped alone.
+  async endless(stream, { mock }) {
+    stream.response.on("close", () => mock.closed.push("endless"));
+    for (;;) {
+      await stream.text("content", "drop after drop ".repeat(40));
+      await mock.step();
+    }
   },
-  async prompt(stream) {
+  async prompt(stream, { mock }) {
     for (let processed = 0; processed <= 2048; processed += 512) {
       stream.chunk([{ index: 0, delta: {}, finish_reason: null }], {
         prompt_progress: { total: 2048, cache: 0, processed, time_ms: processed },
       });
-      await sleep(150);
+      await mock.step();
     }
     await stream.text("content", "Read.");
+    stream.end("stop");
+  },
+  async address(stream, { mock }) {
+    await stream.text("content", "See [there][a].\n\n[a]: https://example.org/ha");
+    await mock.step();
+    await stream.text("content", "lf\n");
     stream.end("stop");
   },
   async length(stream) {
@@ -194,9 +201,9 @@ const scenes = {
     stream.call(1, "clock", ["{}"]);
     stream.end("tool_calls");
   },
-  async broken(stream) {
+  async broken(stream, { mock }) {
     await stream.text("content", "Half of a reply");
-    await sleep(200); // what is not read yet when a connection breaks is lost
+    await mock.step(); // what is not read yet when a connection breaks is lost
     stream.response.destroy();
   },
   async short(stream) {
@@ -213,7 +220,7 @@ const scenes = {
     stream.end("stop");
   },
   async nested(stream) {
-    await stream.text("content", `${">".repeat(4000)} deep\n\n${"[".repeat(4000)}\n`, 0);
+    await stream.text("content", `${">".repeat(4000)} deep\n\n${"[".repeat(4000)}\n`);
     stream.end("stop");
   },
 };
@@ -297,9 +304,23 @@ async function answer(mock, request, response) {
   return refuse(response, 404, "not_found_error", "File Not Found");
 }
 
-// A server on a port of its own: { url, requests, strays, closed, needsKey, isLoading, close }.
+// Where a scene waits for the test, and how the test lets all that wait go on. A scene whose reader
+// has gone waits for ever.
+function stepsOf() {
+  let waiting = [];
+  return {
+    step: () => new Promise((resolve) => waiting.push(resolve)),
+    go() {
+      const ready = waiting;
+      waiting = [];
+      for (const resolve of ready) resolve();
+    },
+  };
+}
+
+// A server on a port of its own: { url, requests, strays, closed, needsKey, isLoading, go, close }.
 export async function openMock() {
-  const mock = { requests: [], strays: [], closed: [], turns: new Map() };
+  const mock = { requests: [], strays: [], closed: [], turns: new Map(), ...stepsOf() };
   const server = createServer((request, response) => {
     response.on("error", () => {}); // the page has gone
     answer(mock, request, response).catch((error) => {

@@ -50,9 +50,9 @@ async function shoot(browser, size, colorScheme) {
   await shot("tools");
   await say(page, "mock:busy");
   await shot("refused");
-  await page.getByRole("textbox", { name: "Message", exact: true }).fill("mock:slow");
+  await page.getByRole("textbox", { name: "Message", exact: true }).fill("mock:endless");
   await page.keyboard.press("Enter");
-  await page.waitForTimeout(1500);
+  await page.locator(".curve").waitFor();
   await shot("running");
   await context.close();
   await mock.close();

@@ -19,9 +19,15 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
     const timer = setTimeout(() => setCopied("not"), 2000);
     return () => clearTimeout(timer);
   }, [copied]);
-  const copy = async () => setCopied((await copyText(text)) ? "yes" : "failed");
+  const copy = async (button: HTMLElement) =>
+    setCopied((await copyText(text, button)) ? "yes" : "failed");
   return (
-    <button type="button" class="quiet" aria-label={`${words[copied]}: ${what}`} onClick={copy}>
+    <button
+      type="button"
+      class="quiet"
+      aria-label={`${words[copied]}: ${what}`}
+      onClick={(event) => void copy(event.currentTarget)}
+    >
       <Icon name={copied === "yes" ? "check" : "copy"} />
       <span aria-hidden="true">{words[copied]}</span>
     </button>
