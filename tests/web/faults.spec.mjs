@@ -191,6 +191,15 @@ for (const takesFocus of [true, false]) {
   });
 }
 
+test("a link leads where its address ends, however that came", async ({ chat, mock }) => {
+  await say(chat, "mock:address");
+  const link = lastReply(chat).getByRole("link", { name: "there" });
+  await expect(link).toHaveAttribute("href", "https://example.org/ha");
+  mock.go();
+  await settled(chat);
+  await expect(link).toHaveAttribute("href", "https://example.org/half");
+});
+
 // A conversation of these replies, by way of a file.
 async function show(page, replies) {
   const messages = replies.map((content) => ({ role: "assistant", content, finish: "stop" }));

@@ -161,10 +161,10 @@ function drawAll(tokens: readonly Token[], depth: number): ComponentChildren {
 }
 
 // The blocks before the one that grows stay as they are. `context` is what may change them from
-// elsewhere: the number of addresses that links refer to.
+// elsewhere: the addresses that links refer to.
 interface BlockProps {
   raw: string;
-  context: number;
+  context: string;
   token: Token;
 }
 const Block = memo(({ token }: BlockProps) => draw(token, 0), ["raw", "context"]);
@@ -231,7 +231,7 @@ export const Markdown = memo(({ text, isGrowing }: { text: string; isGrowing: bo
 function Document({ text, isGrowing }: { text: string; isGrowing: boolean }) {
   const tokens = useTokens(text, isGrowing);
   if (tokens === null) return <pre class="plain">{text}</pre>;
-  const context = tokens.filter(({ type }) => type === "def").length;
+  const context = tokens.map(({ type, raw }) => (type === "def" ? raw : "")).join("");
   return (
     <div class="markdown">
       {tokens.map((token, index) => (
