@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Whether everybody can use the page: by keys, by ear, small or dark: tests/web/run.sh access.spec
-import { axe, expect, lastReply, say, settled, test } from "./fixtures.mjs";
+import { axe, expect, lastReply, messageBox, say, settled, test } from "./fixtures.mjs";
 
 for (const [name, width, height, colorScheme] of [
   ["wide", 1360, 850, "light"],
@@ -116,7 +116,7 @@ test("the list of a small screen takes the focus and gives it back", async ({ ch
   await expect(chat.getByRole("button", { name: "New conversation" })).toBeFocused();
   await chat.keyboard.press("Escape");
   await expect(list).toBeHidden();
-  await expect(chat.getByRole("textbox", { name: "Message", exact: true })).toBeFocused();
+  await expect(messageBox(chat)).toBeFocused();
 });
 
 test("nothing moves for those who do not want it", async ({ chat }) => {

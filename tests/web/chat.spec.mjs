@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Taking turns with the page: tests/web/run.sh chat.spec
-import { axe, expect, lastReply, say, settled, test } from "./fixtures.mjs";
+import { axe, expect, lastReply, messageBox, say, settled, test } from "./fixtures.mjs";
 
 test("a message is answered, with reasoning folded and a bill", async ({ chat, mock }) => {
   await say(chat, "hello");
@@ -59,6 +59,23 @@ test("Escape and the button stop a reply, and what came stays", async ({ chat, m
   await expect.poll(() => mock.closed).toEqual(["endless", "endless"]); // the server hears of it
 });
 
+test("stopping a reply does not send what is written meanwhile", async ({ chat, mock }) => {
+  await say(chat, "mock:endless");
+  await expect(lastReply(chat)).toContainText("drop after drop");
+  await messageBox(chat).fill("a thought");
+  await chat.getByRole("button", { name: "Stop" }).click();
+  await expect(lastReply(chat)).toContainText("Stopped.");
+  await expect(messageBox(chat)).toHaveValue("a thought");
+  await expect(messageBox(chat)).toBeFocused();
+  await chat.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(lastReply(chat)).toContainText("Hello there.");
+  await expect(messageBox(chat)).toBeFocused();
+  expect(mock.requests.map(({ messages }) => messages.at(-1).content)).toEqual([
+    "mock:endless",
+    "a thought",
+  ]);
+});
+
 test("another reply takes the place of the last one", async ({ chat, mock }) => {
   await say(chat, "mock:again");
   await expect(lastReply(chat)).toContainText("Reply number 1.");
@@ -85,7 +102,7 @@ test("the last message can be said otherwise", async ({ chat, mock }) => {
 });
 
 test("Shift+Enter begins a line, and blanks are no message", async ({ chat, mock }) => {
-  const box = chat.getByRole("textbox", { name: "Message", exact: true });
+  const box = messageBox(chat);
   await box.fill("  ");
   await box.press("Enter");
   await box.fill("");

@@ -49,8 +49,12 @@ export const test = base.extend({
 
 export { expect };
 
+export function messageBox(page) {
+  return page.getByRole("textbox", { name: "Message", exact: true });
+}
+
 export async function say(page, text) {
-  await page.getByRole("textbox", { name: "Message", exact: true }).fill(text);
+  await messageBox(page).fill(text);
   await page.keyboard.press("Enter");
 }
 

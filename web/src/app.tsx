@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The page: where its parts stand, and keys that work everywhere.
-import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
 import { BillPanel } from "./bill_panel";
 import type { Chat } from "./chat";
 import { Composer } from "./composer";
@@ -109,6 +109,7 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
   const rates = useRates(state);
   const { current } = store;
   const run = state.runs.get(state.currentId ?? "") ?? null;
+  const isBusy = store.isBusy(state.currentId);
   // Stable: what is drawn of a message does not depend on it.
   const openSettings = useRef((focus: "key" | null) => setSettings({ focus })).current;
   const closeSide = useRef(() => {
@@ -126,7 +127,8 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
   }, [isSideOpen]);
-  useEffect(() => {
+  // The focus moves before the next key is pressed, thus not by an effect behind the painting.
+  useLayoutEffect(() => {
     if (isSideOpen) document.querySelector<HTMLElement>(".side button")?.focus();
   }, [isSideOpen]);
   useEffect(() => {
@@ -141,7 +143,7 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
       current ? `#${current.id}` : location.pathname + location.search,
     );
   }, [current?.id, current?.title, state.isLoaded]);
-  useEffect(() => area.current?.focus(), [state.currentId]);
+  useLayoutEffect(() => area.current?.focus(), [state.currentId]);
 
   return (
     <div class={isSideOpen ? "page with-side" : "page"}>
@@ -151,7 +153,8 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
       <Sidebar
         conversations={state.conversations}
         currentId={state.currentId}
-        running={[...state.runs.keys()].join(" ")}
+        running={[...state.runs.keys(), ...state.elsewhere].join(" ")}
+        isLoaded={state.isLoaded}
         store={store}
         close={closeSide}
       />
@@ -166,7 +169,8 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
       <main>
         <Thread
           conversation={current}
-          run={run}
+          progress={run?.progress ?? null}
+          isBusy={isBusy}
           server={state.server}
           failure={state.serverFailure}
           chat={chat}
@@ -175,7 +179,7 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
         <NoticeBar notice={state.notice} store={store} />
         <Composer
           area={area}
-          isRunning={run !== null}
+          isRunning={isBusy}
           send={(text) => chat.send(text)}
           stop={() => chat.stop(state.currentId)}
         />

@@ -37,8 +37,9 @@ function addTimed(before: AssistantMessage, chunk: unknown, beganAt: number): As
   return grew ? { ...after, reasoningMs: Date.now() - beganAt } : after;
 }
 
-// What a person who listens is told of a complete reply.
+// What a person who listens is told of a reply that has ended.
 function spoken(message: AssistantMessage): string {
+  if (message.finish === "stopped" && !message.failure) return "Stopped.";
   const calls = message.calls.map((call) => `The model calls ${call.name}.`).join(" ");
   return [message.content, calls, message.failure?.message ?? ""].filter(Boolean).join(" ");
 }
@@ -92,11 +93,11 @@ export class Chat {
   }
 
   stop(id: string | null): void {
-    if (id !== null) this.store.state.runs.get(id)?.controller.abort();
+    if (id !== null) this.store.stop(id);
   }
 
   private replyTo(conversation: Conversation, messages: Message[]): void {
-    if (this.store.state.runs.has(conversation.id)) return;
+    if (this.store.isBusy(conversation.id)) return;
     this.store.setMessages(conversation.id, messages);
     void this.reply(conversation.id);
   }
@@ -130,8 +131,11 @@ export class Chat {
       if (message.failure?.status === 0) void store.findServer(); // tells when it is back
     }
     store.setReply(id, message);
+    const conversation = store.find(id); // null: it was deleted meanwhile
+    if (conversation) store.setMessages(id, conversation.messages);
     store.setRun(id, null);
-    store.setMessages(id, store.find(id)?.messages ?? []);
-    store.change({ announcement: spoken(message) });
+    if (store.state.currentId === id) store.change({ announcement: spoken(message) });
+    else if (conversation)
+      store.change({ announcement: `A reply has come: ${conversation.title}` });
   }
 }

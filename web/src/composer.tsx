@@ -26,6 +26,11 @@ export function Composer({ area, isRunning, send, stop }: ComposerProps) {
     if (isRunning || text.trim() === "") return;
     send(text);
     setText("");
+    area.current?.focus(); // the button that had it goes
+  };
+  const onStop = () => {
+    stop();
+    area.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent) => {
     // While an input method composes, Enter is its own.
@@ -46,12 +51,15 @@ export function Composer({ area, isRunning, send, stop }: ComposerProps) {
           onInput={(event) => setText(event.currentTarget.value)}
           onKeyDown={onKeyDown}
         />
+        {/* Two buttons, by their keys: were it one, the click that stops a reply would go on to
+            submit what is written. */}
         {isRunning ? (
-          <button type="button" class="round stop" aria-label="Stop" onClick={stop}>
+          <button key="stop" type="button" class="round stop" aria-label="Stop" onClick={onStop}>
             <StopIcon />
           </button>
         ) : (
           <button
+            key="send"
             type="submit"
             class="round primary"
             aria-label="Send"

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Begins: opens what was kept, looks for the server, draws.
+// Begins: draws, opens what was kept, looks for the server.
 import { render } from "preact";
 import { App } from "./app";
 import { Chat } from "./chat";
+import { listenPreferences } from "./preferences";
 import { openShelf } from "./shelf";
 import { Store } from "./store";
+import { openTabs } from "./tabs";
 
-async function begin(root: HTMLElement): Promise<void> {
-  const store = new Store(await openShelf());
+function begin(root: HTMLElement): void {
+  const store = new Store(openShelf(), openTabs());
   document.documentElement.dataset.theme = store.state.settings.theme;
   render(<App store={store} chat={new Chat(store)} />, root);
-  await store.load(location.hash.slice(1));
-  await store.findServer();
+  listenPreferences(() => store.readPreferences());
+  addEventListener("pagehide", () => store.leave());
+  // A page that was put aside has heard nothing meanwhile.
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+  void store.load(location.hash.slice(1));
+  void store.findServer();
 }
 
 const root = document.getElementById("app");
-if (root) void begin(root);
+if (root) begin(root);

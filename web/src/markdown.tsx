@@ -3,7 +3,7 @@
 // becomes markup but what stands here, HTML stays text, and nothing is loaded.
 import { Lexer, type Token, type Tokens, type TokensList } from "marked";
 import { type ComponentChildren, Fragment } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useReducer, useRef } from "preact/hooks";
 import { CodeBlock } from "./code_block";
 import { memo } from "./memo";
 
@@ -211,13 +211,21 @@ interface Lexed {
   at: number; // when it was done
 }
 
-// A text that grows is read anew no more often than leaves nine tenths of the time for the rest.
+// A text that grows is read anew no more often than leaves nine tenths of the time for the rest, and
+// when that time is over even if nothing more has come.
 function useTokens(text: string, isGrowing: boolean): Token[] | null {
   const kept = useRef<Lexed | null>(null);
+  const [, drawAgain] = useReducer((count: number) => count + 1, 0);
   const now = performance.now();
   const last = kept.current;
-  if (last && (last.text === text || (isGrowing && now - last.at < last.ms * 9)))
-    return last.tokens;
+  const isKnown = last !== null && last.text === text;
+  const wait_ms = last !== null && !isKnown && isGrowing ? last.at + last.ms * 9 - now : 0;
+  useEffect(() => {
+    if (wait_ms <= 0) return;
+    const timer = setTimeout(() => drawAgain(0), wait_ms);
+    return () => clearTimeout(timer);
+  });
+  if (last !== null && (isKnown || wait_ms > 0)) return last.tokens;
   const tokens = lex(text);
   const at = performance.now();
   kept.current = { text, tokens, ms: at - now, at };

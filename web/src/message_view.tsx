@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One message: what was said, reasoning folded, calls, what went wrong, what can be done with it.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { billOf, formatCount, formatNumber, formatSeconds } from "./bill";
 import { CallsView } from "./calls_view";
 import type { Chat } from "./chat";
@@ -23,7 +23,7 @@ export interface MessageProps {
 function Editor({ message, chat, close }: { message: UserMessage; chat: Chat; close: () => void }) {
   const [text, setText] = useState(message.content);
   const area = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => area.current?.focus(), []);
+  useLayoutEffect(() => area.current?.focus(), []);
   const save = (event: Event) => {
     event.preventDefault();
     if (text.trim() === "") return;
@@ -140,7 +140,8 @@ const endings = {
 function AssistantView(props: MessageProps & { message: AssistantMessage }) {
   const { message, isLast, isRunning, isBusy, chat, openSettings } = props;
   const isEmpty = message.content === "" && message.reasoning === "" && message.calls.length === 0;
-  const ending = message.finish && !message.failure ? endings[message.finish] : null;
+  const hasEnded = !isRunning && message.finish !== null && !message.failure;
+  const ending = hasEnded && message.finish ? endings[message.finish] : null;
   const mayRetry = isLast && !isBusy;
   return (
     <>

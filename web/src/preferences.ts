@@ -63,3 +63,10 @@ export function loadKey(): string {
 export function saveKey(key: string): boolean {
   return writeEntry(keyEntry, key);
 }
+
+// Of changes in other tabs.
+export function listenPreferences(listener: () => void): void {
+  addEventListener("storage", ({ key }) => {
+    if (key === null || key === settingsEntry || key === keyEntry) listener();
+  });
+}

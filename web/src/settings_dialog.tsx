@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The settings. They are kept as they are changed; what is left empty, the server decides.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons";
 import { readTools } from "./request";
 import type { ServerFacts } from "./server";
@@ -107,7 +107,7 @@ export function SettingsDialog({ store, settings, apiKey, server, focus, close }
   const dialog = useRef<HTMLDialogElement>(null);
   const keyField = useRef<HTMLInputElement>(null);
   const [key, setKey] = useState(apiKey);
-  useEffect(() => {
+  useLayoutEffect(() => {
     dialog.current?.showModal();
     if (focus === "key") keyField.current?.focus();
   }, []);

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Where conversations are kept: in this browser's IndexedDB, one record each. Where there is none,
-// as in some private windows, in memory.
+// Where conversations are kept: in this browser's IndexedDB, one record each. What is to be done
+// before that is open is done then. Where there is none, as in some private windows, nothing is kept.
 import { readConversation } from "./conversation_file";
 import type { Conversation } from "./types";
 
 export interface Shelf {
-  isLasting: boolean;
+  isLasting: Promise<boolean>;
   all(): Promise<Conversation[]>;
-  put(conversation: Conversation): Promise<void>;
+  put(conversations: Conversation[]): Promise<void>; // all of them or none
   remove(id: string): Promise<void>;
 }
 
 const table = "conversations";
+const open_ms = 4000;
 
 function finished<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -28,40 +29,42 @@ function committed(transaction: IDBTransaction): Promise<void> {
   });
 }
 
-function openDatabase(): Promise<IDBDatabase> {
+// Null where there is none, or none that answers in time: another tab may keep it from opening.
+async function openDatabase(): Promise<IDBDatabase | null> {
   const request = indexedDB.open("weir", 1);
   request.onupgradeneeded = () => request.result.createObjectStore(table, { keyPath: "id" });
-  return finished(request);
+  const opened = finished(request);
+  const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), open_ms));
+  const database = await Promise.race([opened, late]);
+  if (database === null) void opened.then((it) => it.close()).catch(() => {});
+  // A page of a later version wants to change the tables: this one must not be in its way.
+  else database.onversionchange = () => database.close();
+  return database;
 }
 
-function shelfOf(database: IDBDatabase): Shelf {
-  // Async, so that what throws at once is a refusal like what fails later.
+export function openShelf(): Shelf {
+  const opened = openDatabase().catch(() => null);
   const change = async (apply: (store: IDBObjectStore) => void) => {
+    const database = await opened;
+    if (database === null) return;
     const transaction = database.transaction(table, "readwrite");
     apply(transaction.objectStore(table));
+    transaction.commit(); // now, so that a page that is closed at once has kept it
     await committed(transaction);
   };
   return {
-    isLasting: true,
+    isLasting: opened.then((database) => database !== null),
     all: async () => {
+      const database = await opened;
+      if (database === null) return [];
       const store = database.transaction(table).objectStore(table);
       const records: unknown[] = await finished(store.getAll());
       return records.map(readConversation).filter((conversation) => conversation !== null);
     },
-    put: (conversation) => change((store) => store.put(conversation)),
+    put: (conversations) =>
+      change((store) => {
+        for (const conversation of conversations) store.put(conversation);
+      }),
     remove: (id) => change((store) => store.delete(id)),
   };
-}
-
-export async function openShelf(): Promise<Shelf> {
-  try {
-    return shelfOf(await openDatabase());
-  } catch {
-    return {
-      isLasting: false,
-      all: async () => [],
-      put: async () => {},
-      remove: async () => {},
-    };
-  }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The list of conversations: opening, renaming, deleting, and their way into files and back.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { exportText, importText } from "./conversation_file";
 import { Icon } from "./icons";
 import { memo } from "./memo";
@@ -18,16 +18,10 @@ function download(name: string, text: string): void {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-function Renamer({
-  conversation,
-  rename,
-}: {
-  conversation: Conversation;
-  rename: (title: string) => void;
-}) {
-  const [title, setTitle] = useState(conversation.title);
+function Renamer({ before, rename }: { before: string; rename: (title: string) => void }) {
+  const [title, setTitle] = useState(before);
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.select(), []);
+  useLayoutEffect(() => field.current?.select(), []);
   const isDone = useRef(false); // removal of the field blurs it, too
   const finish = (name: string) => {
     if (isDone.current) return;
@@ -46,7 +40,7 @@ function Renamer({
         if (event.key === "Enter") finish(title);
         if (event.key === "Escape") {
           event.stopPropagation();
-          finish(conversation.title);
+          finish(before);
         }
       }}
       ref={field}
@@ -55,16 +49,19 @@ function Renamer({
 }
 
 interface EntryProps {
-  conversation: Conversation;
+  id: string;
+  title: string;
   isCurrent: boolean;
   isRunning: boolean;
   store: Store;
   close: () => void;
 }
 
-function Entry({ conversation, isCurrent, isRunning, store, close }: EntryProps) {
+// There may be thousands, and each piece of a reply is a change of the list.
+const Entry = memo((props: EntryProps) => <EntryView {...props} />);
+
+function EntryView({ id, title, isCurrent, isRunning, store, close }: EntryProps) {
   const [isRenamed, setRenamed] = useState(false);
-  const { id, title } = conversation;
   if (isRenamed) {
     const rename = (name: string) => {
       setRenamed(false);
@@ -72,7 +69,7 @@ function Entry({ conversation, isCurrent, isRunning, store, close }: EntryProps)
     };
     return (
       <li class="entry current">
-        <Renamer conversation={conversation} rename={rename} />
+        <Renamer before={title} rename={rename} />
       </li>
     );
   }
@@ -113,7 +110,7 @@ function Entry({ conversation, isCurrent, isRunning, store, close }: EntryProps)
   );
 }
 
-function FileButtons({ conversations, store }: { conversations: Conversation[]; store: Store }) {
+function FileButtons({ canExport, store }: { canExport: boolean; store: Store }) {
   const input = useRef<HTMLInputElement>(null);
   const take = async (file: File | undefined) => {
     if (!file) return;
@@ -129,8 +126,8 @@ function FileButtons({ conversations, store }: { conversations: Conversation[]; 
     <div class="row files">
       <button
         type="button"
-        disabled={conversations.length === 0}
-        onClick={() => download("weir-conversations.json", exportText(conversations))}
+        disabled={!canExport}
+        onClick={() => download("weir-conversations.json", exportText(store.state.conversations))}
       >
         Export
       </button>
@@ -153,12 +150,13 @@ export interface SidebarProps {
   conversations: Conversation[];
   currentId: string | null;
   running: string; // identities, joined: what is drawn depends on nothing else of the runs
+  isLoaded: boolean;
   store: Store;
   close: () => void;
 }
 
 export const Sidebar = memo((props: SidebarProps) => {
-  const { conversations, currentId, running, store, close } = props;
+  const { conversations, currentId, running, isLoaded, store, close } = props;
   const runs = running.split(" ");
   return (
     <nav class="side" id="conversations" aria-label="Conversations">
@@ -173,11 +171,12 @@ export const Sidebar = memo((props: SidebarProps) => {
         <Icon name="plus" />
         New conversation
       </button>
-      <ul>
+      <ul aria-busy={!isLoaded}>
         {conversations.map((conversation) => (
           <Entry
             key={conversation.id}
-            conversation={conversation}
+            id={conversation.id}
+            title={conversation.title}
             isCurrent={conversation.id === currentId}
             isRunning={runs.includes(conversation.id)}
             store={store}
@@ -185,7 +184,7 @@ export const Sidebar = memo((props: SidebarProps) => {
           />
         ))}
       </ul>
-      <FileButtons conversations={conversations} store={store} />
+      <FileButtons canExport={isLoaded && conversations.length > 0} store={store} />
     </nav>
   );
 });

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The state of the page: conversations, settings, what is running. Changes go through here, and
-// everybody who listens is told, at most 25 times a second while a reply comes. Knows no screen.
+// who listens is told, at most 25 times a second while a reply comes. So are other tabs, which have
+// the same conversations: a reply is of the tab where it comes until it ends. Knows no screen.
 import { loadKey, loadSettings, saveKey, saveSettings } from "./preferences";
 import type { ServerFacts } from "./server";
 import { failureOf, readFacts } from "./server";
 import type { Shelf } from "./shelf";
+import type { Tabs, Word } from "./tabs";
 import type { AssistantMessage, Conversation, Failure, Message, Settings } from "./types";
 import { newId } from "./types";
 
@@ -25,6 +27,7 @@ export interface State {
   conversations: Conversation[]; // the newest first
   currentId: string | null; // null: one that has no message yet
   runs: ReadonlyMap<string, Run>; // by conversation
+  elsewhere: ReadonlySet<string>; // conversations whose reply comes in another tab
   settings: Settings;
   key: string;
   server: ServerFacts | null;
@@ -53,6 +56,7 @@ export class Store {
     conversations: [],
     currentId: null,
     runs: new Map(),
+    elsewhere: new Set(),
     settings: loadSettings(),
     key: loadKey(),
     server: null,
@@ -63,9 +67,17 @@ export class Store {
   private listener: () => void = () => {};
   private paintTimer: ReturnType<typeof setTimeout> | null = null;
   private searches = 0;
-  private saved = new Map<string, number>();
+  private saved = new Map<string, number>(); // when, by conversation
+  private removed = new Set<string>(); // perhaps while they are read
+  private wantedId = ""; // to be opened when it is read
 
-  constructor(private readonly shelf: Shelf) {}
+  constructor(
+    private readonly shelf: Shelf,
+    private readonly tabs: Tabs,
+  ) {
+    tabs.listen((word) => this.hear(word));
+    tabs.say({ kind: "came" });
+  }
 
   listen(listener: () => void): void {
     this.listener = listener;
@@ -85,15 +97,16 @@ export class Store {
     }
   }
 
+  // What was said, changed or removed before stays so.
   async load(wantedId: string): Promise<void> {
-    const conversations = await this.shelf.all().catch(() => []);
-    conversations.sort((a, b) => b.updated - a.updated);
-    this.change({
-      isLoaded: true,
-      conversations,
-      currentId: conversations.some(({ id }) => id === wantedId) ? wantedId : null,
-    });
-    if (!this.shelf.isLasting) {
+    this.wantedId = wantedId;
+    const kept = await this.shelf.all().catch(() => []);
+    const known = new Set(this.removed);
+    for (const { id } of this.state.conversations) known.add(id);
+    this.take(kept.filter(({ id }) => !known.has(id)));
+    const wanted = this.find(this.wantedId)?.id ?? null;
+    this.change({ isLoaded: true, currentId: this.state.currentId ?? wanted });
+    if (!(await this.shelf.isLasting)) {
       this.notify("This browser keeps nothing for this page: conversations go when it is closed.");
     }
   }
@@ -125,26 +138,20 @@ export class Store {
     return this.state.conversations.find((conversation) => conversation.id === id) ?? null;
   }
 
+  isBusy(id: string | null): boolean {
+    return id !== null && (this.state.runs.has(id) || this.state.elsewhere.has(id));
+  }
+
   open(id: string | null): void {
+    this.wantedId = "";
     this.change({ currentId: id });
   }
 
   create(title: string, messages: Message[]): Conversation {
     const conversation = { id: newId(), title, updated: Date.now(), messages };
-    this.change({
-      conversations: [conversation, ...this.state.conversations],
-      currentId: conversation.id,
-    });
-    this.keep(conversation);
+    this.replace(conversation);
+    this.open(conversation.id);
     return conversation;
-  }
-
-  // Puts a conversation in the place of the one with its identity.
-  replace(conversation: Conversation): void {
-    const others = this.state.conversations.filter(({ id }) => id !== conversation.id);
-    const conversations = [conversation, ...others].sort((a, b) => b.updated - a.updated);
-    this.change({ conversations });
-    this.keep(conversation);
   }
 
   setMessages(id: string, messages: Message[]): void {
@@ -161,7 +168,7 @@ export class Store {
     );
     this.change({ conversations }, false);
     const conversation = this.find(id);
-    if (conversation && Date.now() - (this.saved.get(id) ?? 0) > save_ms) this.keep(conversation);
+    if (conversation && Date.now() - (this.saved.get(id) ?? 0) > save_ms) this.keep([conversation]);
   }
 
   setRun(id: string, run: Run | null): void {
@@ -169,6 +176,16 @@ export class Store {
     if (run) runs.set(id, run);
     else runs.delete(id);
     this.change({ runs }, run === null);
+    this.tabs.say({ kind: run ? "began" : "ended", id });
+  }
+
+  stop(id: string): void {
+    this.state.runs.get(id)?.controller.abort();
+    if (!this.state.elsewhere.has(id)) return;
+    // At once: that tab may have died, and would never say that its reply has ended.
+    this.tabs.say({ kind: "stop", id });
+    this.setElsewhere(id, false);
+    this.take(this.state.conversations.filter((other) => other.id === id).map(ended));
   }
 
   rename(id: string, title: string): void {
@@ -180,12 +197,9 @@ export class Store {
   remove(id: string): void {
     const conversation = this.find(id);
     if (!conversation) return;
-    this.state.runs.get(id)?.controller.abort();
-    this.change({
-      conversations: this.state.conversations.filter((other) => other.id !== id),
-      currentId: this.state.currentId === id ? null : this.state.currentId,
-    });
+    this.drop(id);
     void this.shelf.remove(id).catch(() => {});
+    this.tabs.say({ kind: "removed", id });
     this.notify(`Deleted "${conversation.title}".`, () => {
       this.replace(ended(conversation));
       this.change({ currentId: id, notice: null });
@@ -193,9 +207,27 @@ export class Store {
   }
 
   add(conversations: Conversation[]): void {
-    for (const conversation of conversations) this.replace(conversation);
+    this.take(conversations);
+    this.keep(conversations);
     const count = conversations.length;
     this.notify(`Imported ${count} conversation${count === 1 ? "" : "s"}.`);
+  }
+
+  // The page is closed, and its replies end with it.
+  leave(): void {
+    for (const [id, run] of this.state.runs) {
+      const conversation = this.find(id);
+      if (conversation) this.keep([ended(conversation)]);
+      this.tabs.say({ kind: "ended", id });
+      run.controller.abort();
+    }
+  }
+
+  readPreferences(): void {
+    const key = loadKey();
+    const isOther = key !== this.state.key;
+    this.change({ settings: loadSettings(), key });
+    if (isOther) void this.findServer();
   }
 
   setSettings(patch: Partial<Settings>): void {
@@ -210,9 +242,33 @@ export class Store {
     void this.findServer();
   }
 
-  private keep(conversation: Conversation): void {
-    this.saved.set(conversation.id, Date.now());
-    this.shelf.put(conversation).catch((error: unknown) => {
+  // Puts a conversation in the place of the one with its identity.
+  private replace(conversation: Conversation): void {
+    this.take([conversation]);
+    this.keep([conversation]);
+  }
+
+  private take(changed: Conversation[]): void {
+    const ids = new Set(changed.map(({ id }) => id));
+    const others = this.state.conversations.filter(({ id }) => !ids.has(id));
+    const conversations = [...changed, ...others].sort((a, b) => b.updated - a.updated);
+    this.change({ conversations });
+  }
+
+  private drop(id: string): void {
+    this.state.runs.get(id)?.controller.abort();
+    this.removed.add(id);
+    this.saved.delete(id);
+    this.change({
+      conversations: this.state.conversations.filter((other) => other.id !== id),
+      currentId: this.state.currentId === id ? null : this.state.currentId,
+    });
+  }
+
+  private keep(conversations: Conversation[]): void {
+    for (const { id } of conversations) this.saved.set(id, Date.now());
+    this.tabs.say({ kind: "kept", conversations });
+    this.shelf.put(conversations).catch((error: unknown) => {
       const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
       this.notify(
         isFull
@@ -220,5 +276,36 @@ export class Store {
           : "The browser has not kept this conversation: export it if it is worth that.",
       );
     });
+  }
+
+  private setElsewhere(id: string, isThere: boolean): void {
+    const elsewhere = new Set(this.state.elsewhere);
+    if (isThere) elsewhere.add(id);
+    else elsewhere.delete(id);
+    this.change({ elsewhere });
+  }
+
+  // Of a conversation whose reply comes here, another tab can change the name alone.
+  private merged(theirs: Conversation): Conversation {
+    const mine = this.state.runs.has(theirs.id) ? this.find(theirs.id) : null;
+    return mine ? { ...mine, title: theirs.title } : theirs;
+  }
+
+  private hear(word: Word): void {
+    switch (word.kind) {
+      case "came":
+        for (const id of this.state.runs.keys()) this.tabs.say({ kind: "began", id });
+        return;
+      case "kept":
+        return this.take(word.conversations.map((theirs) => this.merged(theirs)));
+      case "removed":
+        return this.drop(word.id);
+      case "began":
+        return this.setElsewhere(word.id, true);
+      case "ended":
+        return this.setElsewhere(word.id, false);
+      case "stop":
+        return this.state.runs.get(word.id)?.controller.abort();
+    }
   }
 }

@@ -40,8 +40,7 @@ function Welcome({ server, failure }: { server: ServerFacts | null; failure: Fai
   );
 }
 
-function Progress({ run }: { run: Run | null }) {
-  const progress = run?.progress;
+function Progress({ progress }: { progress: Run["progress"] }) {
   if (!progress || progress.processed >= progress.total) return null;
   const label = `${formatCount(progress.processed)} of ${formatCount(progress.total)} tokens read`;
   return (
@@ -58,14 +57,16 @@ function lastIndex(messages: Message[], role: Message["role"]): number {
 
 interface ThreadProps {
   conversation: Conversation | null;
-  run: Run | null;
+  progress: Run["progress"];
+  isBusy: boolean; // a reply comes, here or in another tab
   server: ServerFacts | null;
   failure: Failure | null;
   chat: Chat;
   openSettings: (field: "key" | null) => void;
 }
 
-export function Thread({ conversation, run, server, failure, chat, openSettings }: ThreadProps) {
+export function Thread(props: ThreadProps) {
+  const { conversation, progress, isBusy, server, failure, chat, openSettings } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const [isAtEnd, setAtEnd] = useState(true);
   const messages = conversation?.messages ?? [];
@@ -102,14 +103,14 @@ export function Thread({ conversation, run, server, failure, chat, openSettings 
               key={message.id}
               message={message}
               isLast={index === messages.length - 1 || index === lastUser}
-              isRunning={run !== null && index === messages.length - 1}
-              isBusy={run !== null}
+              isRunning={isBusy && index === messages.length - 1}
+              isBusy={isBusy}
               wantsResults={index === messages.length - 1}
               chat={chat}
               openSettings={openSettings}
             />
           ))}
-          <Progress run={run} />
+          <Progress progress={progress} />
         </div>
       </div>
       {!isAtEnd && (

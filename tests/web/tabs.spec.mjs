@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// The same conversations in two tabs, and a store that opens late or never:
+//     tests/web/run.sh tabs.spec
+import { expect, lastReply, messageBox, say, settled, test } from "./fixtures.mjs";
+
+const titles = (page) => page.getByRole("navigation").locator(".title");
+const reading = (page) => page.getByRole("navigation").locator("ul");
+
+// ---- two tabs -----------------------------------------------------------------------------------
+
+async function openOther(chat) {
+  const other = await chat.context().newPage();
+  await other.goto(chat.url());
+  await expect(other.getByText("(ready)")).toBeAttached();
+  await expect(reading(other)).toHaveAttribute("aria-busy", "false");
+  return other;
+}
+
+test("what is said, renamed or deleted in one tab is so in the other", async ({ chat }) => {
+  const other = await openOther(chat);
+  await say(chat, "hello");
+  await settled(chat);
+  await titles(other).click();
+  await expect(lastReply(other)).toContainText("Hello there.");
+  await settled(other);
+  await say(other, "mock:again");
+  await expect(lastReply(other)).toContainText("Reply number 1.");
+  await expect(lastReply(chat)).toContainText("Reply number 1.");
+  await settled(chat);
+  await say(chat, "mock:again");
+  await expect(lastReply(chat)).toContainText("Reply number 2.");
+  await expect(lastReply(other)).toContainText("Reply number 2.");
+  await expect(other.locator("article")).toHaveCount(6);
+  await other.getByRole("button", { name: "Rename: hello" }).click();
+  await other.keyboard.type("Greetings");
+  await other.keyboard.press("Enter");
+  await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Greetings");
+  await other.reload();
+  await expect(other.locator("article")).toHaveCount(6);
+  await other.getByRole("button", { name: "Delete: Greetings" }).click();
+  await expect(titles(chat)).toHaveCount(0);
+  await expect(chat.locator("article")).toHaveCount(0);
+  await other.getByRole("button", { name: "Undo" }).click();
+  await expect(titles(chat)).toHaveText(["Greetings"]);
+});
+
+test("a reply that comes in one tab is seen and stopped in the other", async ({ chat, mock }) => {
+  await say(chat, "mock:endless");
+  await expect(lastReply(chat)).toContainText("drop after drop");
+  const other = await openOther(chat);
+  // One that has come later, and one that was there all the time.
+  await expect(other.getByRole("button", { name: "Stop" })).toBeVisible();
+  await expect(other.getByRole("button", { name: "Another reply" })).toHaveCount(0);
+  await expect(other.getByRole("button", { name: "A reply comes: mock:endless" })).toBeVisible();
+  await messageBox(other).fill("and I say");
+  await other.keyboard.press("Enter"); // not while the reply comes
+  await expect(messageBox(other)).toHaveValue("and I say");
+  // A name that is given there is not undone by the reply that goes on here.
+  await other.getByRole("button", { name: "Rename: mock:endless" }).click();
+  await other.keyboard.type("Rain");
+  await other.keyboard.press("Enter");
+  await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Rain");
+  await other.getByRole("button", { name: "Stop" }).click();
+  await expect(lastReply(chat)).toContainText("Stopped.");
+  await settled(chat);
+  await settled(other);
+  const text = await lastReply(chat).locator(".markdown").textContent();
+  await expect(lastReply(other).locator(".markdown")).toHaveText(text);
+  expect(mock.requests).toHaveLength(1);
+  await other.getByRole("button", { name: "Another reply" }).click();
+  await expect(chat.getByRole("button", { name: "Stop" })).toBeVisible();
+  await other.close({ runBeforeUnload: true });
+  await settled(chat); // its tab is gone, and the reply with it
+  await chat.reload();
+  await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Rain");
+});
+
+test("deleting a conversation ends its reply in the other tab", async ({ chat, mock }) => {
+  await say(chat, "mock:endless");
+  await expect(lastReply(chat)).toContainText("drop after drop");
+  const other = await openOther(chat);
+  await other.getByRole("button", { name: "Delete: mock:endless" }).click();
+  await expect.poll(() => mock.closed).toEqual(["endless"]);
+  await expect(titles(chat)).toHaveCount(0);
+  await chat.reload();
+  await expect(reading(chat)).toHaveAttribute("aria-busy", "false");
+  await expect(titles(chat)).toHaveCount(0);
+});
+
+test("settings and the key are those of both tabs", async ({ chat, mock }) => {
+  const other = await openOther(chat);
+  await other.getByRole("button", { name: "Settings", exact: true }).click();
+  await other.getByLabel("Dark").check();
+  await other.getByLabel("System prompt").fill("Be brief.");
+  await expect(chat.locator("html")).toHaveAttribute("data-theme", "dark");
+  await say(chat, "hello");
+  await settled(chat);
+  expect(mock.requests[0].messages[0]).toEqual({ role: "system", content: "Be brief." });
+});
+
+// ---- a store that is late -----------------------------------------------------------------------
+
+// The store opens when the test says so: before that, requests to open it are not even made.
+async function holdStore(page) {
+  await page.addInitScript(() => {
+    const open = IDBFactory.prototype.open;
+    IDBFactory.prototype.open = function (...args) {
+      let real = null;
+      const held = {
+        get result() {
+          return real.result;
+        },
+      };
+      window.openStore = () => {
+        real = open.apply(this, args);
+        for (const name of ["onsuccess", "onerror", "onupgradeneeded"]) real[name] = held[name];
+      };
+      return held;
+    };
+  });
+}
+
+test("a message said before the store is open is kept with what is there", async ({ chat }) => {
+  await say(chat, "before");
+  await settled(chat);
+  const address = chat.url();
+  await holdStore(chat);
+  await chat.reload();
+  await expect(messageBox(chat)).toBeFocused();
+  await expect(reading(chat)).toHaveAttribute("aria-busy", "true");
+  await say(chat, "early");
+  await expect(lastReply(chat)).toContainText("Hello there.");
+  await chat.evaluate(() => void window.openStore());
+  await expect(titles(chat)).toHaveText(["early", "before"]);
+  await expect(reading(chat)).toHaveAttribute("aria-busy", "false");
+  // What was said is what is open, and not what the address named.
+  await expect(chat.getByRole("heading", { level: 1 })).toHaveText("early");
+  expect(chat.url()).not.toBe(address);
+  const fresh = await chat.context().newPage();
+  await fresh.goto(chat.url());
+  await expect(titles(fresh)).toHaveText(["early", "before"]);
+  await expect(lastReply(fresh)).toContainText("Hello there.");
+});
+
+test("what is written before the store is open is still there", async ({ chat }) => {
+  await say(chat, "before");
+  await settled(chat);
+  await holdStore(chat);
+  await chat.reload();
+  await messageBox(chat).fill("half a thought");
+  await chat.evaluate(() => void window.openStore());
+  await expect(chat.getByRole("heading", { level: 1 })).toHaveText("before");
+  await expect(messageBox(chat)).toHaveValue("half a thought");
+});
+
+test("a store that never opens is done without", async ({ page, mock, faults: _ }) => {
+  await holdStore(page);
+  await page.goto(mock.url);
+  await say(page, "hello");
+  await expect(lastReply(page)).toContainText("Hello there.");
+  await expect(page.getByText("This browser keeps nothing for this page")).toBeVisible();
+  await expect(reading(page)).toHaveAttribute("aria-busy", "false");
+  await expect(titles(page)).toHaveText(["hello"]);
+});
