@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Pictures of the page, to be looked at: node shots.mjs [FOLDER].
+// Pictures of the page, to be looked at: node shots.mjs [FOLDER]. With the address of a weir serve
+// in WEIR_URL, the one of docs/server.md:
+//     build/weir serve & WEIR_URL=http://127.0.0.1:8080/ node tests/web/shots.mjs docs
 import { mkdirSync } from "node:fs";
 import { chromium } from "@playwright/test";
 import { openMock } from "./mock.mjs";
@@ -58,9 +60,33 @@ async function shoot(browser, size, colorScheme) {
   await mock.close();
 }
 
+// What the shipped model says, with the bill of its last reply.
+async function shootServer(browser, url) {
+  const context = await browser.newContext({
+    viewport: { width: 1200, height: 600 },
+    deviceScaleFactor: 1.25,
+    colorScheme: "light",
+  });
+  const page = await context.newPage();
+  // The likeliest tokens, so that the same model says the same again.
+  await page.addInitScript(() => localStorage.setItem("weir.settings", '{"temperature":0}'));
+  await page.goto(url);
+  await page.getByText("(ready)").waitFor({ state: "attached" });
+  const texts = ["Who are you?", "Where does a fish live?", "Tell me a story about a miller."];
+  for (const text of texts) {
+    await page.getByRole("button", { name: "New conversation" }).click();
+    await say(page, text);
+  }
+  await page.screenshot({ path: `${folder}/server.png` });
+  await context.close();
+}
+
 mkdirSync(folder, { recursive: true });
 const browser = await chromium.launch({ executablePath });
-for (const size of Object.keys(sizes)) {
-  for (const scheme of ["light", "dark"]) await shoot(browser, size, scheme);
+if (process.env.WEIR_URL) await shootServer(browser, process.env.WEIR_URL);
+else {
+  for (const size of Object.keys(sizes)) {
+    for (const scheme of ["light", "dark"]) await shoot(browser, size, scheme);
+  }
 }
 await browser.close();
