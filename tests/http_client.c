@@ -188,8 +188,8 @@ bool http_client_is_closed(struct http_client *client, int ms)
 
 const char *http_response_header(const struct http_response *response, const char *name)
 {
-    static char values[8][512];
-    static unsigned next;
+    static _Thread_local char values[8][512];
+    static _Thread_local unsigned next;
     const size_t length = strlen(name);
     const char *line = response->head.data;
     for (line = strstr(line, "\r\n"); line != NULL; line = strstr(line, "\r\n")) {

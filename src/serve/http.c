@@ -7,13 +7,14 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "serve/http_refuse.h"
 
 enum {
     /* Clients keep connections for 4 or 5 s (undici, httpx): theirs shall end first, or a request
      * meets a connection that is just being closed. */
     IDLE_SECONDS = 15,
-    /* The library's for request line, headers, cookies, arguments and what is read ahead: so much
-     * above our own limit that what it refuses by itself, in HTML, is no request of a client. */
+    /* The library's for request line, headers, cookies, arguments and what is read ahead: much
+     * above our own limit, as it takes some of them apart. */
     CONNECTION_BYTES = 1 << 20,
     /* For what is being sent when the server ends. */
     LAST_SECONDS = 1,
@@ -42,6 +43,7 @@ static void begin_connection(struct http_server *server, struct MHD_Connection *
     if (connection == NULL)
         return; /* and no request will be taken */
     connection->server = server;
+    connection->library = library;
     http_watch_add(&server->watch, &connection->watched, info->connect_fd);
     http_watch_idle(&server->watch, &connection->watched, server->options.read_timeout_s);
 }
@@ -73,7 +75,10 @@ static void *on_request_line(void *user, const char *uri, struct MHD_Connection 
 {
     struct http_connection *connection = connection_of(library);
     (void)user;
-    return connection == NULL ? NULL : http_exchange_open(connection, library, uri);
+    if (connection == NULL)
+        return NULL;
+    connection->exchange = http_exchange_open(connection, library, uri);
+    return connection->exchange;
 }
 
 /* Called when the headers are there, for each part of the body, and behind it. */
@@ -108,6 +113,7 @@ static void on_end(void *user, struct MHD_Connection *library, void **context,
         return;
     *context = NULL;
     struct http_connection *connection = exchange->connection;
+    connection->exchange = NULL;
     http_exchange_close(exchange);
     http_watch_idle(&server->watch, &connection->watched, IDLE_SECONDS);
 }
@@ -115,9 +121,9 @@ static void on_end(void *user, struct MHD_Connection *library, void **context,
 __attribute__((format(printf, 2, 0))) static void on_message(void *user, const char *format,
                                                              va_list arguments)
 {
-    const struct http_server *server = user;
+    struct http_server *server = user;
     char line[512] = "http: ";
-    if (server->options.log == NULL)
+    if (http_refuse_hears(server, format, arguments) || server->options.log == NULL)
         return;
     vsnprintf(line + 6, sizeof line - 6, format, arguments);
     text_clean(line);
@@ -157,6 +163,9 @@ enum weir_status http_open(struct http_server **out, const struct http_options *
     TRY(http_access_init(&server->access, options, err));
     TRY(http_socket_open(&server->listening, options->host, options->port, options->reuse_port,
                          err));
+    server->has_complaint = pthread_key_create(&server->complaint, NULL) == 0;
+    if (!server->has_complaint)
+        TRY(err_set(err, WEIR_ERR_MEMORY, "no room for what threads keep"));
     TRY(http_watch_open(&server->watch, err));
     TRY(start(server, err));
     *out = server;
@@ -191,6 +200,8 @@ void http_close(struct http_server *server)
         MHD_stop_daemon(server->daemon);
     }
     http_watch_close(&server->watch);
+    if (server->has_complaint)
+        pthread_key_delete(server->complaint);
     http_socket_close(&server->listening);
     http_access_release(&server->access);
     mem_free(server);

@@ -20,6 +20,8 @@ struct http_server {
     struct http_socket listening;
     struct http_watch watch;
     struct MHD_Daemon *daemon; /* NULL: none */
+    pthread_key_t complaint;   /* of a thread that asks whose connection it is: a bool */
+    bool has_complaint;
     atomic_bool is_quiet;      /* no new connections; those that are there close behind an answer */
     atomic_bool is_closing;    /* streams are cut */
     atomic_uint_fast64_t held; /* bytes of the bodies of all requests */
@@ -27,8 +29,10 @@ struct http_server {
 
 /* Of the thread that serves it. */
 struct http_connection {
-    struct http_watched watched;
+    struct http_watched watched; /* first: from it the rest is found */
     struct http_server *server;
+    struct MHD_Connection *library; /* the same, underneath */
+    struct http_exchange *exchange; /* NULL: between two requests */
 };
 
 /* Why HTTP itself answers, before a handler is asked. */

@@ -119,6 +119,15 @@ void http_watch_remove(struct http_watch *watch, struct http_watched *watched)
     pthread_mutex_unlock(&watch->mutex);
 }
 
+void http_watch_each(struct http_watch *watch,
+                     void (*call)(void *user, struct http_watched *watched), void *user)
+{
+    pthread_mutex_lock(&watch->mutex);
+    for (struct http_watched *w = watch->first; w != NULL; w = w->next)
+        call(user, w);
+    pthread_mutex_unlock(&watch->mutex);
+}
+
 uint32_t http_watch_count(struct http_watch *watch)
 {
     pthread_mutex_lock(&watch->mutex);
@@ -165,6 +174,19 @@ bool http_watch_clear(struct http_watch *watch, struct http_watched *watched)
     watched->is_idle = false;
     pthread_mutex_unlock(&watch->mutex);
     return !is_cut;
+}
+
+bool http_watch_say(struct http_watch *watch, struct http_watched *watched, const char *words)
+{
+    pthread_mutex_lock(&watch->mutex);
+    const bool was_cut = watched->is_cut;
+    if (!was_cut) {
+        watched->words = words;
+        cut(watched);
+        pthread_cond_broadcast(&watch->changed); /* there is a deadline */
+    }
+    pthread_mutex_unlock(&watch->mutex);
+    return !was_cut;
 }
 
 void http_watch_idle(struct http_watch *watch, struct http_watched *watched, uint32_t seconds)

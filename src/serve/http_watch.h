@@ -38,6 +38,9 @@ void http_watch_close(struct http_watch *watch);
 void http_watch_add(struct http_watch *watch, struct http_watched *watched, int fd);
 /* Before the descriptor is closed. */
 void http_watch_remove(struct http_watch *watch, struct http_watched *watched);
+/* Calls for each; nothing here is asked meanwhile. */
+void http_watch_each(struct http_watch *watch,
+                     void (*call)(void *user, struct http_watched *watched), void *user);
 uint32_t http_watch_count(struct http_watch *watch);
 /* Waits until there is none any more, at most so many seconds. */
 void http_watch_wait(struct http_watch *watch, uint32_t seconds);
@@ -47,6 +50,8 @@ void http_watch_set(struct http_watch *watch, struct http_watched *watched, uint
                     const char *words);
 /* It may take as long as it does. False: it was cut. */
 bool http_watch_clear(struct http_watch *watch, struct http_watched *watched);
+/* Says so, and nothing more; then it is cut as one that is late. False: it was cut before. */
+bool http_watch_say(struct http_watch *watch, struct http_watched *watched, const char *words);
 /* Nothing was asked since the last answer. */
 void http_watch_idle(struct http_watch *watch, struct http_watched *watched, uint32_t seconds);
 /* Idle connections are cut, now and from now on. */

@@ -2,12 +2,14 @@
  * Bytes that nobody thought of, on real connections: the server ends each of them, and answers the
  * next client. Run alone: build/tests/weir-test http_garbage */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/rng.h"
 #include "http_client.h"
 #include "http_host.h"
+#include "json/json.h"
 
 enum { CASES = 600, BYTES_MAX = 4096 };
 
@@ -107,24 +109,83 @@ static void make(struct garbage *g, struct draws *draws)
         g->length = draw(draws, (uint32_t)g->length + 1);
 }
 
-/* In two parts, so that the server meets an end within anything. What comes back is responses, or
- * nothing; then the connection ends. */
+/* ---- what comes back ------------------------------------------------------------------------- */
+
+/* The body of a response by its head, or NULL if its end is missing. The requests are of any
+ * method by now, so a head alone may be the whole: of HEAD, or an interim one. */
+static const char *body_end(const struct http_response *response, const char *body)
+{
+    const char *length = http_response_header(response, "Content-Length");
+    const char *coding = http_response_header(response, "Transfer-Encoding");
+    if (*body == 0 || strncmp(body, "HTTP/1.1 ", 9) == 0)
+        return body;
+    if (coding != NULL) {
+        const char *last = strstr(body, "0\r\n\r\n");
+        return last == NULL ? NULL : last + 5;
+    }
+    CHECK(length != NULL);
+    const uint64_t bytes = strtoull(length, NULL, 10);
+    return strlen(body) < bytes ? NULL : body + bytes;
+}
+
+/* A refusal of ours is an object of JSON; what the handler says is text. */
+static void check_body(const struct http_response *response, const char *body, const char *end)
+{
+    struct json_document *document;
+    struct weir_error err = {0};
+    const char *type = http_response_header(response, "Content-Type");
+    if (response->status == 100 || end == body)
+        return;
+    CHECK(type != NULL);
+    if (response->status == 404 && strcmp(type, "text/plain") == 0)
+        return;
+    CHECK(strcmp(type, "application/json; charset=utf-8") == 0);
+    CHECK_OK(json_open(&document, body, (size_t)(end - body), "a refusal", &err), &err);
+    CHECK(json_root(document)->kind == JSON_OBJECT);
+    json_close(document);
+}
+
+/* All that came is responses, one behind the other; the last may end early, where the client was
+ * gone before. */
+static void check_answers(const char *at)
+{
+    while (*at != 0) {
+        struct http_response response = {.status = 0};
+        const char *head = strstr(at, "\r\n\r\n");
+        if (head == NULL)
+            return;
+        bytes_add(&response.head, at, (uint64_t)(head - at) + 4);
+        CHECK(strncmp(at, "HTTP/1.1 ", 9) == 0);
+        response.status = (unsigned)strtoul(at + 9, NULL, 10);
+        const char *end = body_end(&response, head + 4);
+        if (end != NULL && response.status != 200)
+            check_body(&response, head + 4, end);
+        bytes_release(&response.head);
+        at = end == NULL ? "" : end;
+    }
+}
+
+/* In two parts, so that the server meets an end within anything; then the connection ends. */
 static void meet(const struct http_host *host, const struct garbage *g, struct draws *draws)
 {
     struct http_client client;
+    struct bytes said = {0};
     char piece[4096];
     ssize_t length;
-    bool is_first = true;
     const size_t cut = draw(draws, (uint32_t)g->length + 1);
     http_client_open(&client, host->port);
     if (http_client_send(&client, g->bytes, cut))
         http_client_send(&client, g->bytes + cut, g->length - cut);
     shutdown(client.fd, SHUT_WR);
-    while ((length = recv(client.fd, piece, sizeof piece, 0)) > 0) {
-        CHECK(!is_first || length < 7 || memcmp(piece, "HTTP/1.", 7) == 0);
-        is_first = false;
-    }
+    bytes_add_text(&said, "");
+    while ((length = recv(client.fd, piece, sizeof piece, 0)) > 0)
+        bytes_add(&said, piece, (size_t)length);
     CHECK(length == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)); /* it did not hang */
+    CHECK(!said.has_failed);
+    for (uint64_t i = 0; i < said.length; i++)
+        said.data[i] = said.data[i] == 0 ? '0' : said.data[i]; /* what was echoed */
+    check_answers(said.data);
+    bytes_release(&said);
     http_client_close(&client);
 }
 
