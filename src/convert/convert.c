@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log_line.h"
 #include "base/mem.h"
 #include "convert/hf_settings.h"
 #include "convert/outputs.h"
@@ -37,14 +38,10 @@ __attribute__((format(printf, 3, 4))) static void job_log(const struct job *job,
                                                           enum weir_log_level level,
                                                           const char *format, ...)
 {
-    char line[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    log_line_args(job->options->log, job->options->log_user, level, format, args);
     va_end(args);
-    text_clean(line);
-    if (job->options->log != NULL)
-        job->options->log(job->options->log_user, level, line);
 }
 
 static void log_skipped(const struct job *job)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log_line.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "run/cache_folder.h"
@@ -42,15 +43,10 @@ static void cache_log(const struct weir_cache *cache, enum weir_log_level level,
 static void cache_log(const struct weir_cache *cache, enum weir_log_level level, const char *format,
                       ...)
 {
-    if (cache->log == NULL)
-        return;
-    char line[WEIR_ERROR_TEXT_MAX];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    log_line_args(cache->log, cache->log_user, level, format, args);
     va_end(args);
-    text_clean(line);
-    cache->log(cache->log_user, level, line);
 }
 
 /* ---- keys ------------------------------------------------------------------------------------ */

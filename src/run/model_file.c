@@ -5,21 +5,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/log_line.h"
 #include "base/mem.h"
 #include "model/weights.h"
 #include "run/model_names.h"
 
 void model_log(const struct weir_model *model, enum weir_log_level level, const char *format, ...)
 {
-    if (model->log == NULL)
-        return;
-    char line[WEIR_ERROR_TEXT_MAX];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    log_line_args(model->log, model->log_user, level, format, args);
     va_end(args);
-    text_clean(line);
-    model->log(model->log_user, level, line);
 }
 
 /* A copy of a text entry, fit for one line, or of "" if it is absent or no text. */

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * The scheduler: opened, drained, asked for figures, closed. */
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/condition.h"
+#include "base/log_line.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "serve/picks.h"
 
 enum {
@@ -17,15 +16,10 @@ enum {
 void scheduler_say(const struct scheduler *scheduler, enum weir_log_level level, const char *format,
                    ...)
 {
-    if (scheduler->options.log == NULL)
-        return;
-    char line[WEIR_ERROR_TEXT_MAX];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    log_line_args(scheduler->options.log, scheduler->options.log_user, level, format, args);
     va_end(args);
-    text_clean(line);
-    scheduler->options.log(scheduler->options.log_user, level, line);
 }
 
 void scheduler_wake(struct scheduler *scheduler)

@@ -5,9 +5,9 @@
 
 #include <assert.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/log_line.h"
 #include "base/mem.h"
 #include "base/once.h"
 #include "base/utf8.h"
@@ -54,15 +54,10 @@ static void warn(const struct tokenizer_source *source, const char *format, ...)
 
 static void warn(const struct tokenizer_source *source, const char *format, ...)
 {
-    if (source->log == NULL)
-        return;
-    char line[256];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    log_line_args(source->log, source->log_user, WEIR_LOG_WARNING, format, args);
     va_end(args);
-    text_clean(line);
-    source->log(source->log_user, WEIR_LOG_WARNING, line);
 }
 
 static void add_end(struct weir_tokenizer *tokenizer, int32_t id)
