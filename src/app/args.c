@@ -275,6 +275,18 @@ static enum weir_status set_cache_ram(struct options *options, const char *value
     return WEIR_OK;
 }
 
+/* Three octal digits, as chmod takes them, with a zero before them or not. */
+static enum weir_status set_socket_mode(struct options *options, const char *value,
+                                        struct weir_error *err)
+{
+    const size_t length = strlen(value), digits = strspn(value, "01234567");
+    const long mode = strtol(value, NULL, 8);
+    if (length < 3 || length > 4 || digits != length || mode > 0777)
+        return err_set(err, WEIR_ERR_ARGUMENT, "'%s' is not a mode as 0660", value);
+    options->serve.socket_mode = (int32_t)mode;
+    return WEIR_OK;
+}
+
 /* "410", "410GB/s" or "3.35TB/s". */
 static enum weir_status set_bandwidth(struct options *options, const char *value,
                                       struct weir_error *err)

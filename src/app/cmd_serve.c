@@ -14,6 +14,7 @@
 #include "app/interrupt.h"
 #include "app/keep.h"
 #include "app/loaded.h"
+#include "app/notify.h"
 #include "app/sampling.h"
 #include "app/serve_keys.h"
 #include "app/serve_plan.h"
@@ -132,6 +133,8 @@ static void settle_http(struct http_options *http, const struct serve_options *s
         .host = serve->host,
         .port = (uint16_t)serve->port,
         .reuse_port = serve->reuse_port,
+        .socket_mode = (uint32_t)serve->socket_mode,
+        .access_log = serve->access_log,
         .prefix = serve->prefix == NULL ? "" : serve->prefix,
         .keys = (const char *const *)serve->key_list.items,
         .keys_count = (uint32_t)serve->key_list.count,
@@ -260,7 +263,9 @@ enum weir_status command_serve(const struct call *call, struct weir_error *err)
     give_large_blocks_back();
     TRY(serve_open(&serve, call, err));
     tell_address(&serve);
+    notify_manager("READY=1");
     wait_for_signal();
+    notify_manager("STOPPING=1");
     tell(&serve, WEIR_LOG_INFO, "ending: requests have 5 s to complete; a second signal ends now");
     server_drain(serve.server, DRAIN_SECONDS);
 out:

@@ -7,9 +7,16 @@
 
 static volatile sig_atomic_t requested, stop_asked, went_on;
 
+/* The second one, of whatever kind, ends the program as if nobody had caught it. */
 static void on_signal(int number)
 {
-    requested = number;
+    if (requested == 0) {
+        requested = number;
+        return;
+    }
+    const struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(number, &action, NULL);
+    raise(number);
 }
 
 static void on_stop(int number)
@@ -24,6 +31,7 @@ static void on_continue(int number)
     went_on = 1;
 }
 
+/* No SA_RESTART: a read from a terminal must return. */
 static void handle(int number, void (*handler)(int))
 {
     struct sigaction action = {.sa_handler = handler};
@@ -31,22 +39,15 @@ static void handle(int number, void (*handler)(int))
     sigaction(number, &action, NULL);
 }
 
-/* No SA_RESTART: a read from a terminal must return. */
-static void catch_once(int number)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(number, &action, NULL);
-}
-
 void interrupt_install(void)
 {
-    static const int polite[] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < sizeof polite / sizeof polite[0]; i++) {
+    static const int of_terminals[] = {SIGINT, SIGHUP};
+    handle(SIGTERM, on_signal); /* nobody sends it by the way: who does wants an end in order */
+    for (size_t i = 0; i < sizeof of_terminals / sizeof of_terminals[0]; i++) {
         struct sigaction inherited;
         /* What nohup, or a shell in the background, has switched off stays off. */
-        if (sigaction(polite[i], NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
-            catch_once(polite[i]);
+        if (sigaction(of_terminals[i], NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
+            handle(of_terminals[i], on_signal);
     }
     const struct sigaction action = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &action, NULL);
@@ -63,7 +64,6 @@ bool interrupt_forgive(void)
     if (requested != SIGINT)
         return false;
     requested = 0;
-    catch_once(SIGINT);
     return true;
 }
 

@@ -5,9 +5,10 @@
 
 #include <stdbool.h>
 
-/* From now on SIGINT, SIGTERM and SIGHUP only raise a mark, the first time and unless they were
- * ignored; and a write to a closed pipe or beyond the limit of file sizes fails with an error
- * instead of ending the program. */
+/* From now on the first of SIGTERM, SIGINT and SIGHUP only raises a mark, and the second, whichever
+ * it is, ends the program; those that a terminal sends stay ignored if they were. And a write to a
+ * closed pipe or beyond the limit of file sizes fails with an error instead of ending the program.
+ */
 void interrupt_install(void);
 
 bool interrupt_requested(void);

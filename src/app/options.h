@@ -94,6 +94,7 @@ struct serve_options {
     const char *host, *prefix, *alias;
     int32_t port;
     bool reuse_port;
+    int32_t socket_mode;       /* of a Unix socket */
     const char *keys;          /* with commas; NULL: none */
     const char *key_file;      /* one a line; NULL: none */
     struct text_list key_list; /* of both, by the command */
@@ -105,7 +106,7 @@ struct serve_options {
     int32_t timeout_s;  /* for a request to arrive, for a client to take what is sent */
     int32_t request_s;  /* for an answer to be complete; 0: any time */
     int32_t body_mib, connections_max, queue_max;
-    bool metrics, props, slots_shown, page;
+    bool metrics, props, slots_shown, page, access_log;
     bool cache_prompt, prefill_assistant;
     const char *slot_save_path; /* a folder; NULL: none */
 };

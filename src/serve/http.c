@@ -5,7 +5,9 @@
 
 #include <microhttpd.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/log_line.h"
 #include "base/mem.h"
 #include "serve/http_refuse.h"
 
@@ -122,12 +124,13 @@ __attribute__((format(printf, 2, 0))) static void on_message(void *user, const c
                                                              va_list arguments)
 {
     struct http_server *server = user;
-    char line[512] = "http: ";
-    if (http_refuse_hears(server, format, arguments) || server->options.log == NULL)
+    char line[256];
+    if (http_refuse_hears(server, format, arguments))
         return;
-    vsnprintf(line + 6, sizeof line - 6, format, arguments);
-    text_clean(line);
-    server->options.log(server->options.log_user, WEIR_LOG_TRACE, line);
+    vsnprintf(line, sizeof line, format, arguments);
+    line[strcspn(line, "\n")] = 0;
+    log_line(server->options.log, server->options.log_user, WEIR_LOG_TRACE, "libmicrohttpd: %s",
+             line);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -162,7 +165,7 @@ enum weir_status http_open(struct http_server **out, const struct http_options *
     server->listening.fd = -1;
     TRY(http_access_init(&server->access, options, err));
     TRY(http_socket_open(&server->listening, options->host, options->port, options->reuse_port,
-                         err));
+                         options->socket_mode, err));
     server->has_complaint = pthread_key_create(&server->complaint, NULL) == 0;
     if (!server->has_complaint)
         TRY(err_set(err, WEIR_ERR_MEMORY, "no room for what threads keep"));

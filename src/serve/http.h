@@ -17,6 +17,7 @@ struct http_options {
     const char *host; /* "127.0.0.1"; what ends with ".sock": a Unix socket */
     uint16_t port;    /* 0: one that is free */
     bool reuse_port;
+    uint32_t socket_mode;     /* permissions of a Unix socket, as 0660 */
     const char *prefix;       /* before all paths; "": none */
     const char *const *keys;  /* any of them opens the paths that are not public; borrowed */
     uint32_t keys_count;      /* 0: all are open */
@@ -30,6 +31,7 @@ struct http_options {
     http_handler *handler;
     bool (*is_public)(void *user, const char *method, const char *path); /* no key needed */
     void *user;
+    bool access_log; /* a line for each request whose path is not public */
     weir_log_fn *log;
     void *log_user;
 };

@@ -81,6 +81,11 @@ struct http_exchange {
     uint64_t sent;
 };
 
+enum { HTTP_CLIENT_NAME_MAX = 64 };
+
+/* An address, or that it is a Unix socket. */
+void http_client_name(struct MHD_Connection *library, char out[HTTP_CLIENT_NAME_MAX]);
+
 /* A request's first line has come. NULL: there is no memory. */
 struct http_exchange *http_exchange_open(struct http_connection *connection,
                                          struct MHD_Connection *library, const char *uri);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/log_line.h"
+
 /* ---- whose message it is --------------------------------------------------------------------- */
 
 /* The library tells no connection with a message, but each connection has a thread, and only in
@@ -79,6 +81,16 @@ static void drain(int fd)
         continue;
 }
 
+/* Of a first line that is none there is no exchange which could tell. */
+static void tell(const struct http_connection *connection, unsigned status)
+{
+    const struct http_options *options = &connection->server->options;
+    char name[HTTP_CLIENT_NAME_MAX];
+    http_client_name(connection->library, name);
+    log_line(options->log, options->log_user, options->access_log ? WEIR_LOG_INFO : WEIR_LOG_TRACE,
+             "%s: no request of HTTP: %u", name, status);
+}
+
 static void refuse(struct http_connection *connection, unsigned status)
 {
     struct http_server *server = connection->server;
@@ -97,7 +109,9 @@ static void refuse(struct http_connection *connection, unsigned status)
              length, body);
     if (!http_watch_say(&server->watch, &connection->watched, words))
         return;
-    if (exchange != NULL) {
+    if (exchange == NULL) {
+        tell(connection, status);
+    } else {
         exchange->status = status;
         exchange->sent = (uint64_t)length;
     }
@@ -128,5 +142,5 @@ bool http_refuse_hears(struct http_server *server, const char *format, va_list a
     struct http_connection *connection = connection_here(server);
     if (connection != NULL)
         refuse(connection, status);
-    return false;
+    return connection != NULL;
 }

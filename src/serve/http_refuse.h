@@ -7,8 +7,8 @@
 
 #include "serve/http_exchange.h"
 
-/* Told each message of the library, in the thread that it is about. True: it is of no interest to
- * others, as it answers what was asked here. */
+/* Told each message of the library, in the thread that it is about. True: that is
+ * all that is to be said of it. */
 bool http_refuse_hears(struct http_server *server, const char *format, va_list arguments);
 
 #endif

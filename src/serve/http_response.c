@@ -3,11 +3,15 @@
  * which has the shape of OpenAI's errors. Knows no API. */
 #include "serve/http_exchange.h"
 
+#include <arpa/inet.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/log_line.h"
 #include "base/mem.h"
 
 enum { PIECE_BYTES = 32 << 10 }; /* that a client must take within the write time-out */
@@ -196,17 +200,48 @@ bool http_exchange_answer(struct http_exchange *exchange)
     return exchange->is_queued;
 }
 
+void http_client_name(struct MHD_Connection *library, char out[HTTP_CLIENT_NAME_MAX])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(library, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
+    const char *name = NULL;
+    if (address != NULL && address->sa_family == AF_INET)
+        name = inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, out,
+                         HTTP_CLIENT_NAME_MAX);
+    else if (address != NULL && address->sa_family == AF_INET6)
+        name = inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, out,
+                         HTTP_CLIENT_NAME_MAX);
+    if (name == NULL)
+        snprintf(out, HTTP_CLIENT_NAME_MAX, "socket");
+}
+
+/* What anybody may ask at any time, as probes do, would fill a log with nothing. */
+static enum weir_log_level log_level(const struct http_exchange *exchange)
+{
+    const struct http_options *options = &exchange->server->options;
+    const bool is_fine = exchange->status > 0 && exchange->status < 400;
+    if (!options->access_log)
+        return WEIR_LOG_TRACE;
+    return is_fine && options->is_public != NULL &&
+                   options->is_public(options->user, exchange->method, exchange->path)
+               ? WEIR_LOG_TRACE
+               : WEIR_LOG_INFO;
+}
+
 static void log_request(const struct http_exchange *exchange)
 {
     const struct http_options *options = &exchange->server->options;
-    if (options->log == NULL)
-        return;
-    char line[512];
-    snprintf(line, sizeof line, "http: %s %.256s: %u, %llu bytes, %.1f ms", exchange->method,
-             exchange->path == NULL ? "?" : exchange->path, exchange->status,
-             (unsigned long long)exchange->sent, (double)(clock_ns() - exchange->began_ns) / 1e6);
-    text_clean(line);
-    options->log(options->log_user, WEIR_LOG_TRACE, line);
+    char name[HTTP_CLIENT_NAME_MAX], status[24] = "no answer";
+    const bool is_known = exchange->path != NULL;
+    if (exchange->status != 0)
+        snprintf(status, sizeof status, "%u", exchange->status);
+    http_client_name(exchange->library, name);
+    log_line(options->log, options->log_user, log_level(exchange),
+             "%s: %s%s%.256s: %s, %llu bytes in %.1f ms", name,
+             is_known ? exchange->method : "half a request", is_known ? " " : "",
+             is_known ? exchange->path : "", status, (unsigned long long)exchange->sent,
+             (double)(clock_ns() - exchange->began_ns) / 1e6);
 }
 
 void http_exchange_close(struct http_exchange *exchange)

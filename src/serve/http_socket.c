@@ -38,15 +38,16 @@ bool http_host_is_local(const char *host)
 
 /* ---- Unix sockets ---------------------------------------------------------------------------- */
 
-/* Whether somebody answers there. */
-static bool is_answered(const struct sockaddr_un *address)
+/* Whether nobody listens there: one who is busy, or lets us not ask, does. */
+static bool is_left(const struct sockaddr_un *address)
 {
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return false;
     const int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
+    const bool is_refused = result != 0 && errno == ECONNREFUSED;
     close(fd);
-    return result == 0;
+    return is_refused;
 }
 
 /* Removes what a server that was killed has left. */
@@ -58,13 +59,23 @@ static enum weir_status clear_path(const struct sockaddr_un *address, struct wei
         return WEIR_OK;
     if (!S_ISSOCK(info.st_mode))
         return err_set(err, WEIR_ERR_ARGUMENT, "%s: is there, and no socket", path);
-    if (is_answered(address))
+    if (!is_left(address))
         return err_set(err, WEIR_ERR_ARGUMENT, "%s: another server listens there", path);
     unlink(path);
     return WEIR_OK;
 }
 
-static enum weir_status bind_path(struct http_socket *listening, struct weir_error *err)
+/* The mode is the socket's own before it has a path, less what the umask takes, and the path's
+ * behind: at no time may more connect than are to. */
+static bool bind_with_mode(int fd, const struct sockaddr_un *address, mode_t mode)
+{
+    return fchmod(fd, mode) == 0 &&
+           bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 &&
+           chmod(address->sun_path, mode) == 0;
+}
+
+static enum weir_status bind_path(struct http_socket *listening, mode_t mode,
+                                  struct weir_error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat info;
@@ -73,8 +84,7 @@ static enum weir_status bind_path(struct http_socket *listening, struct weir_err
     if (status != WEIR_OK)
         return status;
     listening->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listening->fd < 0 ||
-        bind(listening->fd, (const struct sockaddr *)&address, sizeof address) != 0)
+    if (listening->fd < 0 || !bind_with_mode(listening->fd, &address, mode))
         return err_set(err, WEIR_ERR_IO, "%s: cannot listen: %s", listening->path, strerror(errno));
     if (lstat(listening->path, &info) == 0) {
         listening->device = info.st_dev;
@@ -141,7 +151,7 @@ static uint16_t port_of(int fd)
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 enum weir_status http_socket_open(struct http_socket *out, const char *host, uint16_t port,
-                                  bool reuse_port, struct weir_error *err)
+                                  bool reuse_port, uint32_t mode, struct weir_error *err)
 {
     *out = (struct http_socket){.fd = -1};
     enum weir_status status;
@@ -150,7 +160,7 @@ enum weir_status http_socket_open(struct http_socket *out, const char *host, uin
             return err_set(err, WEIR_ERR_ARGUMENT, "%s: the path of a socket has at most %d bytes",
                            host, HTTP_SOCKET_PATH_MAX - 1);
         memcpy(out->path, host, strlen(host));
-        status = bind_path(out, err);
+        status = bind_path(out, (mode_t)mode, err);
     } else {
         status = bind_host(out, host, port, reuse_port, err);
     }

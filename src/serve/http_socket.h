@@ -15,11 +15,12 @@ struct http_socket {
     uint64_t device, inode;          /* of the path, which may be another's by now */
 };
 
-/* Listens. `host` is a name or an address, or, if it ends with ".sock", the path of a Unix socket;
- * one that a server left behind is replaced, one that answers is WEIR_ERR_ARGUMENT, and so is a
- * file of another kind. Errors name host and port. */
+/* Listens. `host` is a name or an address, or, if it ends with ".sock", the path of a Unix socket,
+ * of which `mode` are the permissions: who may write to it may connect. A path that a server left
+ * behind is replaced, one where somebody listens is WEIR_ERR_ARGUMENT, and so is a file of another
+ * kind. Errors name host and port. */
 enum weir_status http_socket_open(struct http_socket *out, const char *host, uint16_t port,
-                                  bool reuse_port, struct weir_error *err);
+                                  bool reuse_port, uint32_t mode, struct weir_error *err);
 /* Removes the path. */
 void http_socket_close(struct http_socket *listening);
 

@@ -2,6 +2,8 @@
  * A job in its slot: how it begins, what it says, how it ends. Knows not what else is in a step. */
 #include "serve/running.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "serve/picks.h"
 
@@ -37,28 +39,45 @@ static const char *end_name(enum job_end end)
 {
     static const char *const names[] = {
         [JOB_STOP_TOKEN] = "the model ended it",
-        [JOB_STOP_TEXT] = "a text to stop at",
-        [JOB_LENGTH] = "all that was asked for",
+        [JOB_STOP_TEXT] = "it came to a text to stop at",
+        [JOB_LENGTH] = "it has the length that was asked for",
         [JOB_FULL] = "the context is full",
-        [JOB_TIMEOUT] = "out of time",
-        [JOB_CANCELLED] = "cancelled",
-        [JOB_FAILED] = "failed",
+        [JOB_TIMEOUT] = "its time was up",
+        [JOB_CANCELLED] = "the client has gone, or the server ends",
+        [JOB_FAILED] = "it failed",
     };
     return names[end];
+}
+
+static const char *plural(uint32_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+/* What of the prompt was there, or nothing. */
+static const char *known_part(const struct slot *slot, char *out, size_t size)
+{
+    const uint32_t count = slot->job->timings.cached_tokens;
+    if (count == 0)
+        return "";
+    snprintf(out, size, " (%u known from %s)", count, slot_source_name(slot->source));
+    return out;
 }
 
 static void log_job(const struct scheduler *scheduler, const struct slot *slot, enum job_end end)
 {
     const struct job *job = slot->job;
     const struct job_timings *timings = &job->timings;
+    const uint32_t prompt = timings->prompt_tokens, reply = timings->tokens;
+    char known[64];
     scheduler_say(scheduler, end == JOB_FAILED ? WEIR_LOG_ERROR : WEIR_LOG_INFO,
-                  "job %llu, slot %u: prompt of %u tokens, %u of them from %s, in %.2f s; %u "
-                  "tokens in %.2f s; waited %.2f s; %s%s%s",
-                  (unsigned long long)job->number, slot->id, timings->prompt_tokens,
-                  timings->cached_tokens, slot_source_name(slot->source),
-                  (double)timings->prompt_ns / 1e9, timings->tokens,
-                  (double)timings->reply_ns / 1e9, (double)timings->wait_ns / 1e9, end_name(end),
-                  end == JOB_FAILED ? ": " : "", end == JOB_FAILED ? job->err.text : "");
+                  "job %llu: waited %.2f s for slot %u; prompt of %u token%s%s in %.2f s; answer "
+                  "of %u token%s in %.2f s; %s%s%s",
+                  (unsigned long long)job->number, (double)timings->wait_ns / 1e9, slot->id, prompt,
+                  plural(prompt), known_part(slot, known, sizeof known),
+                  (double)timings->prompt_ns / 1e9, reply, plural(reply),
+                  (double)timings->reply_ns / 1e9, end_name(end), end == JOB_FAILED ? ": " : "",
+                  end == JOB_FAILED ? job->err.text : "");
 }
 
 /* Under the lock; its owner may free the job at once behind it. */

@@ -33,7 +33,7 @@ static enum weir_status enqueue(struct scheduler *scheduler, struct job *job, ui
         (uint64_t)scheduler->options.queue_max + scheduler->options.slots) {
         figures->refused++;
         *retry_s = scheduler_retry(scheduler);
-        return err_set(err, WEIR_ERR_FULL, "%u jobs are waiting already, as many as may",
+        return err_set(err, WEIR_ERR_FULL, "all slots are busy, and the queue is full: %u waiting",
                        figures->waiting);
     }
     while (*last != NULL)

@@ -232,7 +232,8 @@ static uint32_t get(struct scheduler *scheduler, struct slot *slot, const struct
     if (weir_cache_get(scheduler->cache, slot->session, job->options.salt, job->options.ids,
                        job->options.count, &held, &err) == WEIR_OK)
         return held;
-    scheduler_say(scheduler, WEIR_LOG_WARNING, "the prefix cache: %s", err.text);
+    scheduler_say(scheduler, WEIR_LOG_WARNING, "the prefix cache: %s: the prompt is read anew",
+                  err.text);
     weir_session_reset(slot->session);
     return 0;
 }

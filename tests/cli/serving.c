@@ -5,11 +5,14 @@
 
 #include <signal.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +27,9 @@ struct serving {
     pid_t process;
     const char *socket, *log; /* paths */
     char *said;               /* what the log holds, freed by the end */
+    const char *notify;       /* of the service manager; NULL: none */
+    int ignored;              /* a signal, as a shell in the background ignores it; 0: none */
+    mode_t umask;
 };
 
 static void pause_ms(uint32_t ms)
@@ -63,6 +69,11 @@ static void serving_start(struct serving *serving, const char *const *words)
     CHECK(serving->process >= 0);
     if (serving->process == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
+        umask(serving->umask);
+        if (serving->ignored != 0)
+            signal(serving->ignored, SIG_IGN);
+        if (serving->notify != NULL)
+            setenv("NOTIFY_SOCKET", serving->notify, 1);
         dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
         execv(arguments[0], arguments);
         _exit(127);
@@ -101,7 +112,7 @@ static struct serving serving_at(const char *name)
     char log[64], path[64];
     snprintf(log, sizeof log, "%s.log", name);
     snprintf(path, sizeof path, "%s.sock", name);
-    return (struct serving){.socket = test_scratch(path), .log = test_scratch(log)};
+    return (struct serving){.socket = test_scratch(path), .log = test_scratch(log), .umask = 022};
 }
 
 static struct http_response ask(const struct serving *serving, const char *method, const char *path,
@@ -150,11 +161,112 @@ TEST(serving_answers_and_ends)
     http_response_release(&response);
     check_status(&serving, "GET", "/nowhere", "", 404);
     CHECK_INT(serving_stop(&serving), 0);
-    CHECK_HAS(serving.said, "http: GET /health: 200");
+    CHECK_HAS(serving.said, "socket: GET /health: 200, 15 bytes in ");
+    CHECK_HAS(serving.said, "socket: POST /v1/chat/completions: 200, ");
+    CHECK_HAS(serving.said, "; answer of 4 tokens in ");
+    CHECK_HAS(serving.said, "; it has the length that was asked for");
     CHECK_HAS(serving.said, "ending: ");
     struct stat info;
     CHECK(stat(serving.socket, &info) != 0);
     free(serving.said);
+}
+
+/* A line for each request, but those that probes ask all day; or none. */
+TEST(serving_logs_requests)
+{
+    for (int is_silent = 0; is_silent < 2; is_silent++) {
+        struct serving serving = serving_at("access");
+        unlink(serving.log);
+        if (is_silent)
+            SERVING_START(&serving, "--no-access-log");
+        else
+            SERVING_START(&serving, "-np", "1");
+        check_status(&serving, "GET", "/health", "", 200);
+        check_status(&serving, "GET", "/nowhere", "", 404);
+        struct http_client client;
+        struct http_response response;
+        http_client_open_path(&client, serving.socket);
+        http_client_say(&client, "GET / HTTP/3.3\r\n\r\n");
+        CHECK(http_client_read(&client, &response, ""));
+        CHECK_INT(response.status, 505);
+        http_response_release(&response);
+        http_client_close(&client);
+        CHECK_INT(serving_stop(&serving), 0);
+        CHECK(strstr(serving.said, "/health") == NULL);
+        CHECK_INT(strstr(serving.said, "socket: GET /nowhere: 404, ") == NULL, is_silent);
+        CHECK_INT(strstr(serving.said, "socket: no request of HTTP: 505") == NULL, is_silent);
+        CHECK(strstr(serving.said, "<html>") == NULL);
+        free(serving.said);
+    }
+}
+
+/* Who may connect does not depend on how the server was started. */
+TEST(serving_sockets_have_a_mode)
+{
+    static const struct {
+        mode_t umask;
+        const char *words[4];
+        mode_t mode;
+    } cases[] = {
+        {0, {NULL}, 0660},
+        {077, {NULL}, 0660},
+        {077, {"--socket-mode", "0666"}, 0666},
+        {0, {"--socket-mode", "600"}, 0600},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct serving serving = serving_at("mode");
+        struct stat info;
+        const char *words[WORDS_MAX] = {NULL};
+        serving.umask = cases[i].umask;
+        unlink(serving.log);
+        memcpy(words, cases[i].words, sizeof cases[i].words);
+        serving_start(&serving, words);
+        CHECK(stat(serving.socket, &info) == 0);
+        CHECK_INT(info.st_mode & 0777, cases[i].mode);
+        CHECK_INT(serving_stop(&serving), 0);
+        free(serving.said);
+    }
+}
+
+/* What it told, as a text; waits for it. */
+static void check_told(int manager, const char *state)
+{
+    char told[64] = "";
+    const ssize_t length = recv(manager, told, sizeof told - 1, 0);
+    CHECK(length > 0);
+    CHECK_TEXT(told, state);
+}
+
+/* As systemd's Type=notify wants it, by a path and by a name without one. */
+TEST(serving_tells_the_service_manager)
+{
+    char path[128], name[32];
+    snprintf(path, sizeof path, "%s", test_scratch("manager.sock"));
+    snprintf(name, sizeof name, "@weir-test-%d", (int)getpid());
+    const char *const managers[] = {path, name};
+    for (int i = 0; i < 2; i++) {
+        const struct timeval patience = {.tv_sec = 20};
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        struct serving serving = serving_at("notify");
+        const size_t length = strlen(managers[i]);
+        memcpy(address.sun_path, managers[i], length);
+        if (i == 1)
+            address.sun_path[0] = 0;
+        const int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        CHECK(manager >= 0);
+        setsockopt(manager, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        CHECK(bind(manager, (const struct sockaddr *)&address,
+                   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) == 0);
+        serving.notify = managers[i];
+        unlink(serving.log);
+        SERVING_START(&serving, "-np", "1");
+        check_told(manager, "READY=1");
+        check_status(&serving, "GET", "/health", "", 200);
+        CHECK_INT(serving_stop(&serving), 0);
+        check_told(manager, "STOPPING=1");
+        close(manager);
+        free(serving.said);
+    }
 }
 
 TEST(serving_slots_share_the_context)
@@ -247,24 +359,57 @@ TEST(serving_drains_for_some_seconds)
     free(serving.said);
 }
 
-TEST(serving_ends_at_once_at_a_second_signal)
+static void check_second_signal(int first, int second)
 {
     struct serving serving = serving_at("second");
     struct http_client client;
+    unlink(serving.log);
     SERVING_START(&serving, "--ignore-eos", "--backend", "ref", "-c", "1048576", "-np", "1");
     begin_stream(&client, &serving, "{\"prompt\":\"a\",\"stream\":true,\"n_predict\":1000000}");
     const uint64_t start = clock_ns();
-    CHECK(kill(serving.process, SIGTERM) == 0);
+    CHECK(kill(serving.process, first) == 0);
     while (strstr(serving.said, "ending: ") == NULL) {
         CHECK(clock_ns() - start < 3000000000);
         pause_ms(5);
         serving_read_log(&serving);
     }
-    CHECK(kill(serving.process, SIGTERM) == 0);
-    CHECK_INT(serving_reap(&serving), 128 + SIGTERM);
+    CHECK(kill(serving.process, second) == 0);
+    CHECK_INT(serving_reap(&serving), 128 + second);
     CHECK(clock_ns() - start < 4500000000);
     http_client_close(&client);
     free(serving.said);
+}
+
+/* Whichever it is. */
+TEST(serving_ends_at_once_at_a_second_signal)
+{
+    check_second_signal(SIGTERM, SIGTERM);
+    check_second_signal(SIGINT, SIGTERM);
+    check_second_signal(SIGTERM, SIGINT);
+}
+
+/* What a shell in the background or nohup has switched off stays off, but for SIGTERM. */
+TEST(serving_ignores_what_was_ignored)
+{
+    static const struct {
+        int ignored;
+        bool is_ignored;
+    } cases[] = {{SIGINT, true}, {SIGHUP, true}, {SIGTERM, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct serving serving = serving_at("ignored");
+        serving.ignored = cases[i].ignored;
+        unlink(serving.log);
+        SERVING_START(&serving, "-np", "1");
+        CHECK(kill(serving.process, cases[i].ignored) == 0);
+        if (cases[i].is_ignored) {
+            pause_ms(300);
+            check_status(&serving, "GET", "/health", "", 200);
+            CHECK(kill(serving.process, SIGTERM) == 0);
+        }
+        CHECK_INT(serving_reap(&serving), 0);
+        CHECK_HAS(serving.said, "ending: ");
+        free(serving.said);
+    }
 }
 
 /* Only who is asked for a key, or is on this machine, is not warned of. */
@@ -312,6 +457,8 @@ TEST(serving_refuses)
         {"--slot-save-path", "/nowhere", "--slot-save-path: /nowhere: No such file or directory"},
         {"--slot-save-path", "/dev/null", "--slot-save-path: /dev/null: not a folder"},
         {"-np", "0", "--parallel: 0 slots answer nobody"},
+        {"--socket-mode", "rw", "--socket-mode: 'rw' is not a mode as 0660"},
+        {"--socket-mode", "1777", "--socket-mode: '1777' is not a mode as 0660"},
         {"--api-prefix", "llm", "the prefix 'llm' does not begin with a slash"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

@@ -26,6 +26,7 @@ void served_init(struct served *served)
     weir_speculator_options_init(&options->scheduler.speculator);
     options->http = (struct http_options){
         .host = "127.0.0.1",
+        .socket_mode = 0600,
         .prefix = "",
         .keys = keys,
         .keys_count = 1,

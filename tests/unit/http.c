@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -343,6 +344,33 @@ TEST(http_unix_socket)
     err = (struct weir_error){0};
     CHECK_INT(http_open(&other.server, &other.options, &err), WEIR_ERR_ARGUMENT);
     CHECK(lstat(kept, &info) == 0);
+}
+
+/* A server that is too busy to take more is one, and is not replaced. */
+TEST(http_unix_socket_of_a_busy_server)
+{
+    struct http_host host;
+    struct weir_error err = {0};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = test_scratch("busy.sock");
+    int asking = 0;
+    memcpy(address.sun_path, path, strlen(path));
+    const int busy = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(bind(busy, (const struct sockaddr *)&address, sizeof address) == 0);
+    CHECK(listen(busy, 0) == 0);
+    int clients[8];
+    for (bool is_taken = true; is_taken; asking++) {
+        CHECK(asking < 8);
+        clients[asking] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        is_taken = connect(clients[asking], (const struct sockaddr *)&address, sizeof address) == 0;
+    }
+    http_host_init(&host);
+    host.options.host = path;
+    CHECK_INT(http_open(&host.server, &host.options, &err), WEIR_ERR_ARGUMENT);
+    CHECK(strstr(err.text, "another server listens there") != NULL);
+    while (asking > 0)
+        close(clients[--asking]);
+    close(busy);
 }
 
 TEST(http_addresses_that_cannot_be_had)
