@@ -147,6 +147,20 @@ part_serve()
     return $status
 }
 
+# weir serve behind nginx, as docs/server.md has it. Nginx is not installed for this: on Debian it
+# would begin to serve.
+part_proxy()
+{
+    nginx=$(PATH=$PATH:/usr/sbin command -v nginx)
+    if [ -z "$nginx" ] || ! command -v openssl; then
+        echo 'no nginx to stand before the server, or no openssl for its certificate'
+        echo '0 passed, 0 failed, 1 skipped'
+        return 0
+    fi
+    configure build gcc -Dtests=enabled && ninja -C build weir &&
+        python3 -B tests/serve/proxy.py build/weir "$logs/proxy" "$nginx"
+}
+
 # weir serve of a build folder with many clients at once, then killed, with files that are damaged
 # and a disk that is full: load_and_faults DIR ROUNDS SEED OPTION...
 # The options are those of soak.py.
@@ -471,8 +485,8 @@ run_part()
 mkdir -p "$logs"
 exec 3>&1 # for what a part says before it ends
 # Not `arm`: four minutes of emulation more would be too long for every change.
-[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page serve load web terminal bench \
-    instructions clang asan tsan fuzz install
+[ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page serve proxy load web terminal \
+    bench instructions clang asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"
 done
