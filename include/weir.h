@@ -952,6 +952,9 @@ WEIR_API enum weir_status weir_reply_push(struct weir_reply *reply, const char *
                                           struct weir_error *err);
 /* The text has ended: what was held back is told. Nothing may be pushed behind it. */
 WEIR_API enum weir_status weir_reply_finish(struct weir_reply *reply, struct weir_error *err);
+/* The same of a text that was cut off by a limit: what was held back is dropped, half a mark. What
+ * is told of reasoning and content is then the beginning of what more of the text would tell. */
+WEIR_API enum weir_status weir_reply_cut(struct weir_reply *reply, struct weir_error *err);
 
 /* ---- grammars -------------------------------------------------------------------------------- */
 

@@ -76,7 +76,7 @@ enum weir_status said_message(struct message *out, const char *text, size_t leng
         bytes = next_piece(options, index++, length - at);
         TRY(weir_reply_push(reply, text + at, bytes, err));
     }
-    TRY(weir_reply_finish(reply, err));
+    TRY(options->is_cut ? weir_reply_cut(reply, err) : weir_reply_finish(reply, err));
     TRY(message_check(out, err));
 out:
     weir_reply_close(reply);

@@ -13,6 +13,7 @@ struct said_options {
     enum weir_reasoning_format format;
     uint64_t piece; /* bytes of a push; 0: all in one; SAID_RANDOM: drawn, by the stream */
     uint64_t stream;
+    bool is_cut; /* the text was, by a limit */
 };
 
 #define SAID_RANDOM UINT64_MAX

@@ -428,13 +428,10 @@ out:
     return status;
 }
 
-enum weir_status weir_reply_finish(struct weir_reply *reply, struct weir_error *err)
+static enum weir_status end(struct weir_reply *reply, struct weir_error *err)
 {
-    enum weir_status status;
-    TRY(refuse_ended(reply, err));
-    begin(reply);
     reply->is_final = true;
-    status = take_steps(reply, err);
+    enum weir_status status = take_steps(reply, err);
     if (reply->phase == PHASE_CALL) {
         telling(reply, WEIR_REPLY_ARGUMENTS);
         call_cut(&reply->call);
@@ -442,9 +439,28 @@ enum weir_status weir_reply_finish(struct weir_reply *reply, struct weir_error *
     if (reply->content.newlines > 0)
         part_text(reply, &reply->content, "", 0);
     flush(reply);
-    status = check(reply, status, err);
-out:
-    return status;
+    return check(reply, status, err);
+}
+
+enum weir_status weir_reply_finish(struct weir_reply *reply, struct weir_error *err)
+{
+    const enum weir_status status = refuse_ended(reply, err);
+    if (status != WEIR_OK)
+        return status;
+    begin(reply);
+    return end(reply, err);
+}
+
+/* Only what a mark may have begun with is held back, and newlines before it. */
+enum weir_status weir_reply_cut(struct weir_reply *reply, struct weir_error *err)
+{
+    const enum weir_status status = refuse_ended(reply, err);
+    if (status != WEIR_OK)
+        return status;
+    begin(reply);
+    reply->content.newlines = 0;
+    bytes_clear(&reply->held);
+    return end(reply, err);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Fuzzes the parser of replies: a byte of options, a byte that decides how the text is cut, the
  * text. Whole and in pieces it says the same; no digit and no byte beyond ASCII is lost, of which
- * marks have none; and the arguments of complete calls are objects. */
+ * marks have none; the arguments of complete calls are objects; and what is told of a text that a
+ * limit has cut off is the beginning of what is told of it. */
 #include "fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -44,7 +45,8 @@ static void take_apart(struct message *out, const char *text, size_t length, uin
         expect(weir_reply_push(reply, text + at, bytes, NULL) == WEIR_OK);
         cut = cut * 1664525 + (cut == 0 ? 0 : 1013904223);
     }
-    expect(weir_reply_finish(reply, NULL) == WEIR_OK);
+    const bool is_cut = (options & 64) != 0;
+    expect((is_cut ? weir_reply_cut(reply, NULL) : weir_reply_finish(reply, NULL)) == WEIR_OK);
     expect(message_check(out, NULL) == WEIR_OK);
     weir_reply_close(reply);
 }
@@ -106,16 +108,34 @@ static void check_message(const struct message *message, const char *text, size_
         expect(kept == count_kept(text, length));
 }
 
+static void expect_begins(const struct bytes *whole, const struct bytes *begin)
+{
+    expect(begin->length <= whole->length &&
+           (begin->length == 0 || memcmp(begin->data, whole->data, begin->length) == 0));
+}
+
+static void check_cut(const struct message *whole, const char *text, size_t length, uint8_t options)
+{
+    struct message begin = {0};
+    take_apart(&begin, text, length, options | 64, 0);
+    expect_begins(&whole->reasoning, &begin.reasoning);
+    expect_begins(&whole->content, &begin.content);
+    expect(begin.calls_count <= whole->calls_count);
+    message_release(&begin);
+}
+
 int fuzz_reply(const uint8_t *data, size_t size)
 {
     if (size < 2)
         return 0;
     const char *text = (const char *)data + 2;
+    const uint8_t options = data[0] & 63;
     struct message whole = {0}, pieces = {0};
-    take_apart(&whole, text, size - 2, data[0], 0);
-    take_apart(&pieces, text, size - 2, data[0], 1 + (uint32_t)data[1] * 65537);
+    take_apart(&whole, text, size - 2, options, 0);
+    take_apart(&pieces, text, size - 2, options, 1 + (uint32_t)data[1] * 65537);
     check_same(&whole, &pieces);
-    const bool is_twice = data[0] / 4 % 3 == WEIR_REASONING_BOTH;
+    check_cut(&whole, text, (size - 2) * (data[1] % 16) / 16, options);
+    const bool is_twice = options / 4 % 3 == WEIR_REASONING_BOTH;
     if (!is_twice)
         check_message(&whole, text, size - 2, utf8_repaired_length(data + 2, size - 2) == size - 2);
     message_release(&pieces);

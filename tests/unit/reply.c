@@ -81,6 +81,7 @@ struct reply_case {
     const char *text, *said;
     bool in_reasoning;
     enum weir_reasoning_format format;
+    bool is_cut;
 };
 
 static void check_cases(const struct reply_case *cases, size_t count)
@@ -90,7 +91,8 @@ static void check_cases(const struct reply_case *cases, size_t count)
             const struct said_options options = {.tools = tools,
                                                  .in_reasoning = cases[i].in_reasoning,
                                                  .format = cases[i].format,
-                                                 .piece = piece};
+                                                 .piece = piece,
+                                                 .is_cut = cases[i].is_cut};
             char *said = said_of(cases[i].text, strlen(cases[i].text), &options);
             CHECK_TEXT(said, cases[i].said);
             mem_free(said);
@@ -223,6 +225,66 @@ TEST(reply_calls_as_objects)
          "\"\", \"\"; \"f\", \"{}\"; \"f\", \"{}\""},
     };
     CHECK_CASES(cases);
+}
+
+#define CUT false, WEIR_REASONING_APART, true
+
+/* Half a mark is not told where a limit has ended the text. */
+TEST(reply_is_cut_without_half_marks)
+{
+    static const struct reply_case cases[] = {
+        {"a\n<tool_call>\n<func", "\"\", \"a\"", CUT},
+        {"a\n<tool_call>\n<function=f", "\"\", \"a\"", CUT},
+        {"a <", "\"\", \"a \"", CUT},
+        {"a <b", "\"\", \"a <b\"", CUT},
+        {"a\n\n", "\"\", \"a\"", CUT},
+        {"<tool_call>\n{\"name\": \"f\"", "\"\", \"\"", CUT},
+        {CALL "\n<tool_", "\"\", \"\"" SAID, CUT},
+        {BEGIN "<parameter=s>\na\n</parameter>\n</function>\n</tool", "\"\", \"\"" SAID, CUT},
+        {BEGIN "<parameter=s>\na\n</para", "\"\", \"\"; \"f\", \"{\\\"s\\\":\\\"a\", \"cut\"", CUT},
+        {BEGIN "<parameter=n>\n1", "\"\", \"\"; \"f\", \"{\\\"n\\\":1\", \"cut\"", CUT},
+        {"r\n</thi", "\"r\", \"\"", true, WEIR_REASONING_APART, true},
+        {"r\n<tool_call>\n", "\"r\", \"\"", true, WEIR_REASONING_APART, true},
+        {"r\n</thi", "\"r\", \"<think>\\nr\"", true, WEIR_REASONING_BOTH, true},
+    };
+    CHECK_CASES(cases);
+}
+
+static void check_begins(const struct json *vector, size_t length, const struct bytes *whole,
+                         const struct bytes *begin)
+{
+    if (begin->length > whole->length ||
+        (begin->length > 0 && memcmp(begin->data, whole->data, begin->length) != 0))
+        test_fail(__FILE__, __LINE__, "%.*s, cut behind %zu bytes: \"%.*s\"",
+                  (int)json_get(vector, "name")->text.length, json_get(vector, "name")->text.bytes,
+                  length, (int)begin->length, begin->data);
+}
+
+/* Wherever a text is cut, what it has told is the beginning of what it tells. */
+TEST(reply_cut_anywhere_begins_alike)
+{
+    struct json_document *document = open_vectors();
+    const struct json *cases = json_get(json_root(document), "cases");
+    for (uint32_t i = 0; i < cases->count; i++) {
+        const struct json *vector = &cases->items[i];
+        const struct json_text text = json_get(vector, "output")->text;
+        struct said_options options = {
+            .tools = tools, .in_reasoning = json_get(vector, "enable_thinking")->kind == JSON_TRUE};
+        struct message whole, begin;
+        struct weir_error err = {0};
+        options.format = (enum weir_reasoning_format)(i % 3);
+        CHECK_OK(said_message(&whole, text.bytes, text.length, &options, &err), &err);
+        options.is_cut = true;
+        for (size_t length = 0; length <= text.length; length++) {
+            CHECK_OK(said_message(&begin, text.bytes, length, &options, &err), &err);
+            check_begins(vector, length, &whole.reasoning, &begin.reasoning);
+            check_begins(vector, length, &whole.content, &begin.content);
+            CHECK(begin.calls_count <= whole.calls_count);
+            message_release(&begin);
+        }
+        message_release(&whole);
+    }
+    json_close(document);
 }
 
 /* A name with a control character is none. */
@@ -381,6 +443,7 @@ TEST(reply_ends_once)
     CHECK_INT(weir_reply_push(reply, "a", 1, &err), WEIR_ERR_ARGUMENT);
     CHECK_TEXT(err.text, "the reply has ended before");
     CHECK_INT(weir_reply_finish(reply, NULL), WEIR_ERR_ARGUMENT);
+    CHECK_INT(weir_reply_cut(reply, NULL), WEIR_ERR_ARGUMENT);
     weir_reply_close(reply);
 }
 
