@@ -197,14 +197,9 @@ static void put_response_usage(const struct response *response, struct bytes *ou
     put_close(out, '}');
 }
 
-static bool is_cut(const struct choice *choice)
-{
-    return choice->is_over && choice_finish(choice)[0] == 'l';
-}
-
 static void put_incomplete(const struct choice *choice, struct bytes *out)
 {
-    if (!is_cut(choice)) {
+    if (!choice_is_cut(choice)) {
         put_null(out, "incomplete_details");
         return;
     }
@@ -228,9 +223,9 @@ static void put_response(const struct response *response, const char *key, struc
         put_json(out, NULL, choice->items.data, choice->items.length);
     put_close(out, ']');
     put_text(out, "status",
-             !choice->is_over ? "in_progress"
-             : is_cut(choice) ? "incomplete"
-                              : "completed");
+             !choice->is_over        ? "in_progress"
+             : choice_is_cut(choice) ? "incomplete"
+                                     : "completed");
     put_incomplete(choice, out);
     put_null(out, "error");
     if (choice->is_over)
@@ -258,8 +253,8 @@ static void responses_said(struct response *response, struct choice *choice,
 static void responses_over(struct response *response, struct choice *choice)
 {
     parts_end(response, choice, &items);
-    struct bytes *out =
-        response_event(response, is_cut(choice) ? "response.incomplete" : "response.completed");
+    struct bytes *out = response_event(response, choice_is_cut(choice) ? "response.incomplete"
+                                                                       : "response.completed");
     put_response(response, "response", out);
     put_timings(out, "timings", &choice->timings);
     response_event_end(out);

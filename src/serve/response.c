@@ -125,6 +125,20 @@ static void add_token(struct response *response, struct choice *choice,
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
+bool choice_is_cut(const struct choice *choice)
+{
+    switch (choice->end) {
+    case JOB_STOP_TOKEN:
+    case JOB_STOP_TEXT: return false;
+    case JOB_LENGTH:
+    case JOB_FULL:
+    case JOB_TIMEOUT:
+    case JOB_CANCELLED:
+    case JOB_FAILED: break;
+    }
+    return true;
+}
+
 static void begin(struct response *response, struct choice *choice)
 {
     if (choice->has_started)
@@ -134,15 +148,25 @@ static void begin(struct response *response, struct choice *choice)
         response->form->begin(response, choice);
 }
 
-static void end(struct response *response, struct choice *choice, const struct job_event *event)
+/* Half a mark is nothing that a model would have said. */
+static void end_text(struct response *response, struct choice *choice)
 {
     struct weir_error err = {0};
+    if (choice->reply == NULL)
+        return;
+    const enum weir_status status = choice_is_cut(choice) ? weir_reply_cut(choice->reply, &err)
+                                                          : weir_reply_finish(choice->reply, &err);
+    if (status != WEIR_OK)
+        fail(response, API_INTERNAL, err.text);
+}
+
+static void end(struct response *response, struct choice *choice, const struct job_event *event)
+{
     if (event->length > 0)
         take_text(response, choice, event->text, event->length);
-    if (choice->reply != NULL && weir_reply_finish(choice->reply, &err) != WEIR_OK)
-        fail(response, API_INTERNAL, err.text);
-    choice->is_over = true;
     choice->end = event->end == JOB_CANCELLED && choice->is_late ? JOB_TIMEOUT : event->end;
+    end_text(response, choice);
+    choice->is_over = true;
     if (event->end == JOB_STOP_TEXT && event->stop != NULL)
         bytes_add_text(&choice->stop, event->stop);
     if (choice->end == JOB_CANCELLED)
@@ -243,16 +267,9 @@ static bool has_whole_call(const struct message *said)
 
 const char *choice_finish(const struct choice *choice)
 {
-    switch (choice->end) {
-    case JOB_STOP_TOKEN:
-    case JOB_STOP_TEXT: return has_whole_call(&choice->said) ? "tool_calls" : "stop";
-    case JOB_LENGTH:
-    case JOB_FULL:
-    case JOB_TIMEOUT:
-    case JOB_CANCELLED:
-    case JOB_FAILED: break;
-    }
-    return "length";
+    if (choice_is_cut(choice))
+        return "length";
+    return has_whole_call(&choice->said) ? "tool_calls" : "stop";
 }
 
 static double ms(uint64_t ns)

@@ -103,6 +103,8 @@ void response_put_failure(const struct response *response, struct bytes *out);
 void event_open(struct bytes *out, const char *name);
 void event_close(struct bytes *out);
 
+/* Whether a limit has ended its text; of one that is over. */
+bool choice_is_cut(const struct choice *choice);
 /* "stop", "length", "tool_calls" */
 const char *choice_finish(const struct choice *choice);
 /* The object "timings" of llama-server, with the bytes that the reply has touched. */

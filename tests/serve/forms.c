@@ -21,7 +21,7 @@ struct script {
     struct json_text tools;
     bool in_reasoning;
     uint64_t seed; /* of where it is cut, and how it ends */
-    bool has_logprobs;
+    bool is_cut;   /* it ends by its length */
 };
 
 /* The next piece of the text: whole characters, often none. */
@@ -39,6 +39,8 @@ static enum job_end end_of(const struct script *script)
 {
     static const enum job_end ends[] = {JOB_STOP_TOKEN, JOB_STOP_TEXT, JOB_LENGTH, JOB_FULL,
                                         JOB_TIMEOUT};
+    if (script->is_cut)
+        return JOB_LENGTH;
     return ends[rng_bits(script->seed, 2, 0) % (sizeof ends / sizeof ends[0])];
 }
 
@@ -370,6 +372,39 @@ TEST(forms_streamed_is_whole)
     request_release(&stage.request);
     weir_tokenizer_close(stage.tokenizer);
     json_close(document);
+}
+
+/* Clients show content to people: half a mark of a call is none, neither streamed nor whole. */
+TEST(forms_cut_off_tell_no_half_marks)
+{
+    static const char text[] = "well\n<tool_call>\n<func";
+    static const char tools[] = "[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]";
+    static const char *const ends[] = {"length", NULL, NULL, "max_tokens", "incomplete"};
+    struct stage stage;
+    open_stage(&stage);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        const struct script script = {.text = {text, sizeof text - 1},
+                                      .tools = {tools, sizeof tools - 1},
+                                      .seed = test_seed() + seed,
+                                      .is_cut = true};
+        for (size_t form = 0; form < sizeof forms / sizeof forms[0]; form++) {
+            struct response response;
+            struct bytes body = {0};
+            if (!forms[form].is_chat)
+                continue;
+            check_script(&stage, &script, form);
+            open_response(&response, &stage, &script, form);
+            play(&response, &response.choices[0], &script, NULL);
+            CHECK_INT(response.choices[0].said.content.length, 4);
+            response.form->whole(&response, &body);
+            CHECK(strstr(body.data, "well\"") != NULL && strchr(body.data, '<') == NULL);
+            CHECK(strstr(body.data, ends[form]) != NULL);
+            response_release(&response);
+            bytes_release(&body);
+        }
+    }
+    request_release(&stage.request);
+    weir_tokenizer_close(stage.tokenizer);
 }
 
 /* ---- want of memory -------------------------------------------------------------------------- */
