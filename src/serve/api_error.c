@@ -16,9 +16,11 @@ static const struct {
     [API_CONTEXT] = {400, "exceed_context_size_error", "invalid_request_error"},
     [API_FORBIDDEN] = {403, "permission_error", "permission_error"},
     [API_NOT_FOUND] = {404, "not_found_error", "not_found_error"},
+    [API_MEDIA] = {415, "invalid_request_error", "invalid_request_error"},
     [API_NOT_SUPPORTED] = {501, "not_supported_error", "api_error"},
     [API_BUSY] = {429, "rate_limit_error", "rate_limit_error"},
     [API_UNAVAILABLE] = {503, "unavailable_error", "overloaded_error"},
+    [API_TIMEOUT] = {504, "timeout_error", "timeout_error"},
     [API_INTERNAL] = {500, "server_error", "api_error"},
 };
 

@@ -12,9 +12,11 @@ enum api_error {
     API_CONTEXT,       /* the prompt does not fit */
     API_FORBIDDEN,     /* switched off */
     API_NOT_FOUND,     /* path, or method of one */
+    API_MEDIA,         /* a body in a coding that nobody reads */
     API_NOT_SUPPORTED, /* an endpoint that is not offered */
     API_BUSY,          /* the queue is full */
     API_UNAVAILABLE,   /* loading, or about to end */
+    API_TIMEOUT,       /* the answer takes longer than the server allows */
     API_INTERNAL,
 };
 

@@ -21,8 +21,8 @@ static const char *stop_type(enum job_end end)
     case JOB_STOP_TOKEN: return "eos";
     case JOB_STOP_TEXT: return "word";
     case JOB_LENGTH:
-    case JOB_FULL:
-    case JOB_TIMEOUT: return "limit";
+    case JOB_FULL: return "limit";
+    case JOB_TIMEOUT:
     case JOB_CANCELLED:
     case JOB_FAILED: break;
     }

@@ -164,13 +164,15 @@ static void end(struct response *response, struct choice *choice, const struct j
 {
     if (event->length > 0)
         take_text(response, choice, event->text, event->length);
-    choice->end = event->end == JOB_CANCELLED && choice->is_late ? JOB_TIMEOUT : event->end;
+    choice->end = event->end == JOB_CANCELLED && choice->is_late ? JOB_LENGTH : event->end;
     end_text(response, choice);
     choice->is_over = true;
     if (event->end == JOB_STOP_TEXT && event->stop != NULL)
         bytes_add_text(&choice->stop, event->stop);
     if (choice->end == JOB_CANCELLED)
         fail(response, API_UNAVAILABLE, "The server is about to end");
+    if (choice->end == JOB_TIMEOUT)
+        fail(response, API_TIMEOUT, "The request takes longer than this server allows");
     if (event->end == JOB_FAILED)
         fail(response, API_INTERNAL, event->error != NULL ? event->error : "the job has failed");
     if (response->out == NULL || response->has_failed)

@@ -32,7 +32,7 @@ struct choice {
     bool in_reasoning;         /* nothing else was said yet */
     uint32_t reasoning_tokens; /* of them, those that were generated meanwhile */
     bool has_started, is_over;
-    bool is_late; /* its job was cancelled because the time is up */
+    bool is_late; /* its job was cancelled because the time that the request gave it is up */
     enum job_end end;
     struct bytes stop;          /* the text that it ended at */
     struct job_timings timings; /* so far */

@@ -246,25 +246,61 @@ TEST(served_what_runs_is_told_that_the_server_ends)
     served_close(&served);
 }
 
+/* The time that a request gives its answer is a length; that of the server is an error, and told as
+ * one: with a status where nothing was told yet, else by an event. */
 TEST(served_an_answer_ends_when_its_time_is_up)
 {
+    static const struct {
+        const char *path, *body, *error;
+    } cases[] = {
+        {"/completion", "{\"prompt\":\"Once\",\"ignore_eos\":true}",
+         "{\"error\":{\"code\":504,\"message\":\"The request takes longer than this server "
+         "allows\",\"type\":\"timeout_error\"}}"},
+        {"/v1/messages",
+         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_tokens\":4000,"
+         "\"ignore_eos\":true}",
+         "{\"type\":\"error\",\"error\":{\"type\":\"timeout_error\",\"message\":\"The request "
+         "takes longer than this server allows\"}}"},
+    };
     struct served served;
     open_small(&served);
     served.options.timeout_s = 1;
     served.options.scheduler.engine.context = 4096;
     served_open(&served);
-    static const char *const bodies[] = {
-        "{\"prompt\":\"Once\",\"ignore_eos\":true}",
-        "{\"prompt\":\"Once\",\"ignore_eos\":true,\"t_max_predict_ms\":100}",
-    };
     for (size_t i = 0; i < 2; i++) {
-        const uint64_t began_ns = clock_ns();
-        struct http_response response = served_post(&served, "/completion", bodies[i], 200);
-        CHECK(strstr(response.body.data, "\"stop_type\":\"limit\"") != NULL);
-        CHECK(strstr(response.body.data, "\"truncated\":false") != NULL);
-        CHECK(number_of(&response, "\"tokens_predicted\":") < 4000);
-        CHECK(i == 0 || clock_ns() - began_ns < UINT64_C(60000000000));
+        struct http_response response = served_post(&served, cases[i].path, cases[i].body, 504);
+        CHECK_TEXT(response.body.data, cases[i].error);
         http_response_release(&response);
+    }
+    struct http_response response = served_ask(&served, "GET", "/metrics", NULL, NULL);
+    CHECK(strstr(response.body.data, "{end=\"timeout\"} 2\n") != NULL);
+    http_response_release(&response);
+    response =
+        served_post(&served, "/completion",
+                    "{\"prompt\":\"Once\",\"ignore_eos\":true,\"t_max_predict_ms\":100}", 200);
+    CHECK(strstr(response.body.data, "\"stop_type\":\"limit\"") != NULL);
+    CHECK(strstr(response.body.data, "\"truncated\":false") != NULL);
+    CHECK(number_of(&response, "\"tokens_predicted\":") < 4000);
+    http_response_release(&response);
+    served_close(&served);
+}
+
+TEST(served_a_stream_says_that_its_time_is_up)
+{
+    static const char *const paths[] = {"/v1/completions", "/completion"};
+    struct served served;
+    char line[512];
+    open_small(&served);
+    served.options.timeout_s = 1;
+    served_open(&served);
+    for (size_t i = 0; i < 2; i++) {
+        struct http_client client;
+        send_post(&client, &served, paths[i], long_stream);
+        CHECK(find_line(&client, "HTTP/1.1 200", line, sizeof line));
+        CHECK(find_line(&client, "data: {\"error\":", line, sizeof line));
+        CHECK(strstr(line, "\"type\":\"timeout_error\"") != NULL);
+        CHECK(!find_line(&client, "data: ", line, sizeof line));
+        http_client_close(&client);
     }
     served_close(&served);
 }

@@ -37,8 +37,7 @@ static size_t piece_length(const struct script *script, size_t at, uint64_t numb
 
 static enum job_end end_of(const struct script *script)
 {
-    static const enum job_end ends[] = {JOB_STOP_TOKEN, JOB_STOP_TEXT, JOB_LENGTH, JOB_FULL,
-                                        JOB_TIMEOUT};
+    static const enum job_end ends[] = {JOB_STOP_TOKEN, JOB_STOP_TEXT, JOB_LENGTH, JOB_FULL};
     if (script->is_cut)
         return JOB_LENGTH;
     return ends[rng_bits(script->seed, 2, 0) % (sizeof ends / sizeof ends[0])];
