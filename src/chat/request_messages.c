@@ -100,7 +100,7 @@ static enum weir_status find_content(const struct json *message, const struct js
         return WEIR_OK;
     if (content == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT,
-                       "Field 'content': it is missing, expected a text or an array");
+                       "Field 'content': it is missing or null, expected a text or an array");
     if (content->kind == JSON_STRING || content->kind == JSON_ARRAY)
         return WEIR_OK;
     return err_set(err, WEIR_ERR_ARGUMENT, "Field 'content': expected a text or an array, found %s",

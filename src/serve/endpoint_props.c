@@ -5,7 +5,7 @@
 #include "serve/respond.h"
 #include "serve/service.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -47,6 +47,22 @@ static void put_one(struct bytes *out, const char *key, const char *text)
     put_close(out, ']');
 }
 
+/* "0.8B" of the public model of this shape; of another, as many parameters as it has: "4.9M". */
+static void put_size(struct bytes *out, const struct weir_model_info *model)
+{
+    static const struct {
+        double scale;
+        char letter;
+    } units[] = {{1e9, 'B'}, {1e6, 'M'}, {1e3, 'K'}};
+    const double parameters = (double)model->parameters;
+    size_t unit = 0;
+    char text[32];
+    while (unit + 1 < sizeof units / sizeof units[0] && parameters < units[unit].scale)
+        unit++;
+    snprintf(text, sizeof text, "%.1f%c", parameters / units[unit].scale, units[unit].letter);
+    put_text(out, "parameter_size", model->size[0] == '?' ? text : model->size);
+}
+
 /* As ollama has it: its clients look for the names alone. */
 static void put_ollama_model(struct bytes *out, const struct server *server)
 {
@@ -65,7 +81,7 @@ static void put_ollama_model(struct bytes *out, const struct server *server)
     put_text(out, "format", "gguf");
     put_text(out, "family", server->model.architecture);
     put_one(out, "families", server->model.architecture);
-    put_text(out, "parameter_size", server->model.size);
+    put_size(out, &server->model);
     put_text(out, "quantization_level", server->model.file_type);
     put_close(out, '}');
     put_close(out, '}');
@@ -86,6 +102,20 @@ static void put_meta(struct bytes *out, const struct server *server)
     put_close(out, '}');
 }
 
+static void put_model(struct bytes *out, const struct server *server)
+{
+    put_open(out, NULL, '{');
+    put_text(out, "id", server->name);
+    put_one(out, "aliases", server->name);
+    put_open(out, "tags", '[');
+    put_close(out, ']');
+    put_text(out, "object", "model");
+    put_integer(out, "created", server->started);
+    put_text(out, "owned_by", "weir");
+    put_meta(out, server);
+    put_close(out, '}');
+}
+
 void serve_models(struct server *server, struct http_exchange *exchange)
 {
     struct bytes body = {0};
@@ -95,18 +125,25 @@ void serve_models(struct server *server, struct http_exchange *exchange)
     put_close(&body, ']');
     put_text(&body, "object", "list");
     put_open(&body, "data", '[');
-    put_open(&body, NULL, '{');
-    put_text(&body, "id", server->name);
-    put_one(&body, "aliases", server->name);
-    put_open(&body, "tags", '[');
-    put_close(&body, ']');
-    put_text(&body, "object", "model");
-    put_integer(&body, "created", server->started);
-    put_text(&body, "owned_by", "weir");
-    put_meta(&body, server);
-    put_close(&body, '}');
+    put_model(&body, server);
     put_close(&body, ']');
     put_close(&body, '}');
+    reply_json(exchange, 200, &body);
+}
+
+/* A name may have slashes in it: it is all that stands behind "/models/". */
+void serve_model(struct server *server, struct http_exchange *exchange)
+{
+    static const char before[] = "/models/";
+    const char *name = strstr(http_path(exchange), before) + sizeof before - 1;
+    struct bytes body = {0};
+    if (strcmp(name, server->name) != 0) {
+        char text[160];
+        snprintf(text, sizeof text, "The model '%.64s' does not exist: see /v1/models", name);
+        refuse_text(exchange, API_NOT_FOUND, text);
+        return;
+    }
+    put_model(&body, server);
     reply_json(exchange, 200, &body);
 }
 
@@ -174,7 +211,7 @@ static enum weir_status put_props(struct bytes *out, const struct server *server
     put_integer(out, "total_slots", scheduler_slots(server->scheduler));
     put_text(out, "model_alias", server->name);
     put_text(out, "model_ftype", server->model.file_type);
-    put_text(out, "model_path", server->model.path);
+    put_text(out, "model_path", server->file);
     put_modalities(out);
     put_bool(out, "endpoint_slots", server->options.slots);
     put_bool(out, "endpoint_props", server->options.props);

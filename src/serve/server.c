@@ -3,6 +3,7 @@
 #include "serve/service.h"
 
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -43,6 +44,8 @@ static const struct route routes[] = {
     {"GET", "/v1/health", serve_health, ROUTE_PUBLIC},
     {"GET", "/v1/models", serve_models, ROUTE_PUBLIC},
     {"GET", "/models", serve_models, ROUTE_PUBLIC},
+    {"GET", "/v1/models/", serve_model, ROUTE_PUBLIC | ROUTE_PREFIX},
+    {"GET", "/models/", serve_model, ROUTE_PUBLIC | ROUTE_PREFIX},
     {"GET", "/", serve_page, ROUTE_PUBLIC | ROUTE_EARLY},
     {"GET", "/props", serve_props, 0},
     {"POST", "/props", serve_set_props, 0},
@@ -98,12 +101,24 @@ static enum api_shape shape_of(const char *path)
     return strncmp(path, messages, sizeof messages - 1) == 0 ? SHAPE_ANTHROPIC : SHAPE_OPENAI;
 }
 
+/* Whether the body is in a coding: it would be read as it is. */
+static bool is_coded(struct http_exchange *exchange)
+{
+    const char *coding = http_header(exchange, "Content-Encoding");
+    return coding != NULL && coding[0] != 0 && strcasecmp(coding, "identity") != 0;
+}
+
 static void handle(void *user, struct http_exchange *exchange)
 {
     struct server *server = user;
     const char *path = http_path(exchange);
     const struct route *route = find_route(http_method(exchange), path);
-    if (route == NULL)
+    if (is_coded(exchange))
+        refuse(exchange, shape_of(path),
+               &(struct refusal){.error = API_MEDIA,
+                                 .text = "Content-Encoding: bodies are read as they are, without "
+                                         "any coding but identity"});
+    else if (route == NULL)
         refuse(exchange, shape_of(path),
                &(struct refusal){.error = API_NOT_FOUND, .text = "File Not Found"});
     else if (!(route->flags & ROUTE_EARLY) &&
@@ -170,6 +185,13 @@ out:
     return status;
 }
 
+/* Where the file lies is nothing for clients. */
+static const char *file_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
 enum weir_status server_open(struct server **out, const struct server_options *options,
                              struct weir_error *err)
 {
@@ -182,7 +204,8 @@ enum weir_status server_open(struct server **out, const struct server_options *o
     server->started = (int64_t)time(NULL);
     pthread_mutex_init(&server->mutex, NULL);
     weir_model_info(options->scheduler.model, &server->model);
-    server->name = options->alias != NULL ? options->alias : server->model.path;
+    server->file = file_of(server->model.path);
+    server->name = options->alias != NULL ? options->alias : server->file;
     TRY(listen_to(server, err));
     TRY(load(server, err));
     *out = server;

@@ -12,7 +12,7 @@ struct server_options {
     struct http_options http;                  /* handler, is_public, user, log are filled in */
     const struct weir_template *chat_template; /* NULL: endpoints of chats say so. Borrowed */
     const char *template_source;               /* of it, for /props; NULL: none */
-    const char *alias;                         /* how the model is called; NULL: its path */
+    const char *alias;                         /* how the model is called; NULL: as its file */
     struct weir_request_options request;       /* reasoning, kwargs */
     enum weir_reasoning_format reasoning_format;
     int32_t reasoning_budget;            /* of requests that do not say; -1: any number */

@@ -16,6 +16,7 @@ struct server {
     struct server_options options; /* what it points to is borrowed */
     struct weir_model_info model;
     const char *name; /* of the model, for clients */
+    const char *file; /* its name, without the folder */
     int64_t started;  /* seconds since 1970 */
     atomic_bool is_ready;
     struct scheduler *scheduler; /* once it is ready, as all below */
@@ -29,7 +30,8 @@ struct server {
 
 typedef void endpoint(struct server *server, struct http_exchange *exchange);
 
-endpoint serve_health, serve_models, serve_props, serve_set_props, serve_metrics, serve_page;
+endpoint serve_health, serve_models, serve_model, serve_props, serve_set_props, serve_metrics;
+endpoint serve_page;
 endpoint serve_chat, serve_chat_tokens, serve_control, serve_completion, serve_native, serve_infill;
 endpoint serve_messages, serve_messages_tokens, serve_responses, serve_responses_tokens;
 endpoint serve_tokenize, serve_detokenize, serve_apply_template;

@@ -141,8 +141,9 @@ TEST(cli_template_refuses_a_clients_request)
     static const char *const flags[4] = {"--chat-template-kwargs", "{\"tools\": []}"};
     static const char *const none[4] = {NULL};
     CHECK_REFUSED(render_client(none, "{}"), "'messages' is required");
-    CHECK_REFUSED(render_client(none, "{\"messages\": [{\"role\": \"user\"}]}"),
-                  "messages[0]: Field 'content': it is missing, expected a text or an array");
+    CHECK_REFUSED(
+        render_client(none, "{\"messages\": [{\"role\": \"user\"}]}"),
+        "messages[0]: Field 'content': it is missing or null, expected a text or an array");
     CHECK_REFUSED(render_client(flags, "{\"messages\": []}"),
                   "variables of the template: 'tools' is a part of the conversation, expected "
                   "further variables");

@@ -527,6 +527,112 @@ TEST(served_files_of_slots_stay_in_their_folder)
     served_close(&served);
 }
 
+/* ---- the model ------------------------------------------------------------------------------- */
+
+static void check_told(const struct served *served, const char *path, unsigned status,
+                       const char *text)
+{
+    struct http_response response = served_ask(served, "GET", path, NULL, NULL);
+    if (response.status != status || strstr(response.body.data, text) == NULL)
+        test_fail(__FILE__, __LINE__, "%s: status %u, no %s in %s", path, response.status, text,
+                  response.body.data);
+    CHECK(strstr(response.body.data, "models/weir-") == NULL); // nor where it lies
+    http_response_release(&response);
+}
+
+/* By its file, without the folder, or as the server says. */
+TEST(served_a_model_has_a_name)
+{
+    static const char *const names[] = {WEIR_SHIPPED, "own/name"};
+    for (int i = 0; i < 2; i++) {
+        struct served served;
+        char text[256];
+        served_init(&served);
+        served.options.alias = i == 0 ? NULL : names[i];
+        served_open(&served);
+        snprintf(text, sizeof text, "\"data\":[{\"id\":\"%s\"", names[i]);
+        check_told(&served, "/v1/models", 200, text);
+        check_told(&served, "/v1/models", 200, "\"parameter_size\":\"4.8M\"");
+        snprintf(text, sizeof text, "\"model_alias\":\"%s\"", names[i]);
+        check_told(&served, "/props", 200, text);
+        check_told(&served, "/props", 200, "\"model_path\":\"" WEIR_SHIPPED "\"");
+        check_told(&served, i == 0 ? "/v1/models/" WEIR_SHIPPED : "/v1/models/own%2Fname", 200,
+                   "\"object\":\"model\"");
+        check_told(&served, i == 0 ? "/models/" WEIR_SHIPPED : "/models/own/name", 200,
+                   "\"object\":\"model\"");
+        check_told(&served, "/v1/models/other", 404,
+                   "{\"error\":{\"code\":404,\"message\":\"The model 'other' does not exist: see "
+                   "/v1/models\",\"type\":\"not_found_error\"}}");
+        check_told(&served, "/v1/models/", 404, "File Not Found");
+        struct http_response response =
+            served_post(&served, "/completion", "{\"prompt\":\"a\",\"n_predict\":1}", 200);
+        snprintf(text, sizeof text, "\"model\":\"%s\"", names[i]);
+        CHECK(strstr(response.body.data, text) != NULL);
+        http_response_release(&response);
+        served_close(&served);
+    }
+}
+
+/* ---- bodies ---------------------------------------------------------------------------------- */
+
+/* What is coded is not taken for JSON that is bad. */
+TEST(served_bodies_have_no_coding)
+{
+    static const struct {
+        const char *path, *coding;
+        unsigned status;
+    } cases[] = {
+        {"/completion", "gzip", 415},
+        {"/v1/messages", "deflate, gzip", 415},
+        {"/completion", "identity", 200},
+        {"/completion", "Identity", 200},
+    };
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char headers[128];
+        snprintf(headers, sizeof headers, "Authorization: Bearer k1\r\nContent-Encoding: %s\r\n",
+                 cases[i].coding);
+        struct http_response response = served_ask(&served, "POST", cases[i].path, headers,
+                                                   "{\"prompt\":\"a\",\"n_predict\":1}");
+        CHECK_INT(response.status, cases[i].status);
+        CHECK(response.status == 200 || strstr(response.body.data, "Content-Encoding: ") != NULL);
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
+
+/* Of the assistant, whose calls may be all that it says, but of nobody else. */
+TEST(served_messages_may_lack_content_of_the_assistant_alone)
+{
+    static const struct {
+        const char *path, *messages;
+        unsigned status;
+    } cases[] = {
+        {"/v1/chat/completions", "{\"role\":\"user\",\"content\":null}", 400},
+        {"/v1/messages", "{\"role\":\"user\",\"content\":null}", 400},
+        {"/v1/chat/completions",
+         "{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":null,"
+         "\"tool_calls\":[{\"id\":\"i\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+         "\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"i\",\"content\":\"b\"}",
+         200},
+    };
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char body[512];
+        snprintf(body, sizeof body, "{\"max_tokens\":1,\"messages\":[%s]}", cases[i].messages);
+        struct http_response response = served_post(&served, cases[i].path, body, cases[i].status);
+        CHECK(cases[i].status == 200 ||
+              strstr(response.body.data, "messages[0]: Field 'content': it is missing or null, "
+                                         "expected a text or an array") != NULL);
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
+
 /* ---- the page -------------------------------------------------------------------------------- */
 
 TEST(served_page_has_a_policy_and_needs_no_key)

@@ -577,7 +577,7 @@ static const struct {
     {"\"messages\": [" USER ", {}]", "messages[1]: Field 'role': it is missing"},
     {"\"messages\": [{\"role\": 7}]", "messages[0]: Field 'role': expected a text, found a number"},
     {"\"messages\": [" USER ", {\"role\": \"tool\"}]",
-     "messages[1]: Field 'content': it is missing, expected a text or an array"},
+     "messages[1]: Field 'content': it is missing or null, expected a text or an array"},
     {"\"messages\": [{\"role\": \"user\", \"content\": true}]",
      "messages[0]: Field 'content': expected a text or an array, found true"},
     {"\"messages\": [{\"role\": \"user\", \"content\": [\"a\"]}]",
