@@ -799,6 +799,17 @@ WEIR_API void weir_sampler_accept(struct weir_sampler *sampler, int32_t id);
  * options, the seed, the accepted tokens, and how many tokens were drawn before. */
 WEIR_API int32_t weir_sampler_pick(struct weir_sampler *sampler, const float *logits);
 
+/* What the last pick chose from, until that token is accepted: the tokens that biases, constraint
+ * and chain had left, likeliest first, of equals in no order, at most `most`. The probability of
+ * the token itself is *own, which may be NULL; one that was forced had no other beside it. Returns
+ * how many were written. */
+struct weir_chance {
+    int32_t id;
+    float probability;
+};
+WEIR_API uint32_t weir_sampler_chances(struct weir_sampler *sampler, int32_t picked, float *own,
+                                       struct weir_chance *chances, uint32_t most);
+
 WEIR_API uint64_t weir_sampler_seed(const struct weir_sampler *sampler); /* the one in use */
 
 /* From now on the sampler chooses only tokens with which the generated text stays within the

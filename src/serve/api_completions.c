@@ -4,6 +4,7 @@
 
 #include "serve/respond.h"
 
+/* As llama-server tells them, and as OpenAI's clients read them. */
 static void put_logprobs(const struct choice *choice, struct bytes *out)
 {
     if (choice->logprobs.length == 0) {
@@ -14,6 +15,7 @@ static void put_logprobs(const struct choice *choice, struct bytes *out)
     put_open(out, "content", '[');
     put_json(out, NULL, choice->logprobs.data, choice->logprobs.length);
     put_close(out, ']');
+    token_lists_put(&choice->lists, out);
     put_close(out, '}');
 }
 
@@ -60,6 +62,7 @@ static void put_chunk(struct response *response, struct choice *choice, const ch
     put_close(out, '}');
     event_close(out);
     bytes_clear(&choice->logprobs);
+    token_lists_clear(&choice->lists);
 }
 
 static void completion_begin(struct response *response, struct choice *choice)
@@ -126,6 +129,7 @@ static void completion_whole(struct response *response, struct bytes *out)
 
 const struct form form_completion = {
     .shape = SHAPE_OPENAI,
+    .tells_lists = true,
     .begin = completion_begin,
     .progress = completion_progress,
     .text = completion_text,

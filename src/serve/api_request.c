@@ -219,9 +219,6 @@ static enum weir_status read_logprobs(struct request *request, enum request_kind
         request->wants_logprobs = true;
         request->logprobs = (uint32_t)probs;
     }
-    if (request->wants_logprobs && request->wants_probs_behind)
-        TRY(err_set(err, WEIR_ERR_UNSUPPORTED,
-                    "post_sampling_probs is not supported: probabilities are those of the model"));
 out:
     return status;
 }

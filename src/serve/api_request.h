@@ -55,10 +55,10 @@ struct request {
     int32_t time_max_ms; /* 0 or less: any */
     uint32_t choices;    /* "n" */
     bool is_streamed, wants_usage, wants_timings, wants_progress, wants_tokens, wants_echo;
-    bool wants_probs_behind; /* asks for what is not known here */
     bool wants_logprobs;
-    uint32_t logprobs; /* likeliest tokens with each token */
-    int32_t ping_s;    /* 0 or less: none */
+    bool wants_chances; /* in place of the model's: see job_options */
+    uint32_t logprobs;  /* likeliest tokens with each token */
+    int32_t ping_s;     /* 0 or less: none */
     bool cache_prompt;
     int32_t slot; /* -1: any */
     enum weir_reasoning_format reasoning_format;

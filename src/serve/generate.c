@@ -192,6 +192,7 @@ static struct job_options job_options(const struct generation *generation)
         .stops_count = request->stops_count,
         .logprobs = request->logprobs,
         .wants_logprobs = request->wants_logprobs,
+        .wants_chances = request->wants_logprobs && request->wants_chances,
         .salt = generation->salt,
         .slot = request->slot,
         .no_cache = !request->cache_prompt,

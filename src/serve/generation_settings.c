@@ -122,6 +122,6 @@ void put_settings(struct bytes *out, const char *key, const struct request *requ
     put_text(out, "reasoning_format", format_name(request->reasoning_format));
     put_samplers(out, sampler->chain);
     put_bool(out, "timings_per_token", request->wants_timings);
-    put_bool(out, "post_sampling_probs", false);
+    put_bool(out, "post_sampling_probs", request->wants_chances);
     put_close(out, '}');
 }

@@ -109,7 +109,8 @@ static enum weir_status make_parts(struct job *job, const struct weir_engine *en
                       options->reasoning_mark, err));
     TRY(job_events_open(&job->events, job->text.room, options->logprobs, err));
     job->likeliest = mem_alloc(options->logprobs, sizeof *job->likeliest, err);
-    status = job->likeliest != NULL ? WEIR_OK : WEIR_ERR_MEMORY;
+    job->chances = mem_alloc(options->logprobs, sizeof *job->chances, err);
+    status = job->likeliest != NULL && job->chances != NULL ? WEIR_OK : WEIR_ERR_MEMORY;
 out:
     return status;
 }
@@ -147,6 +148,7 @@ void job_free(struct job *job)
     job_text_close(&job->text);
     job_events_close(&job->events);
     mem_free(job->likeliest);
+    mem_free(job->chances);
     pthread_cond_destroy(&job->ready);
     free_copies(job);
     mem_free(job);

@@ -32,6 +32,7 @@ struct job {
     struct weir_sampler *sampler;
     struct job_text text;
     struct job_logprob *likeliest; /* [options.logprobs] */
+    struct weir_chance *chances;   /* likewise, of a draw */
     struct job_timings timings;
     uint64_t started_ns, read_ns; /* when it got its slot, and was read; 0: not yet */
     uint64_t said_ns;             /* when its last token came */

@@ -2,11 +2,34 @@
  * Samplers at work, on as many threads as the engine has. */
 #include "serve/picks.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "serve/likeliest.h"
+
+static float logarithm(float probability)
+{
+    return probability > 0 ? logf(probability) : -FLT_MAX;
+}
+
+/* Behind the pick, and before its token is accepted. */
+static void describe_draw(struct slot *slot, int32_t id)
+{
+    const struct job *job = slot->job;
+    float own;
+    const uint32_t count =
+        weir_sampler_chances(job->sampler, id, &own, job->chances, job->options.logprobs);
+    for (uint32_t i = 0; i < count; i++)
+        job->likeliest[i] =
+            (struct job_logprob){job->chances[i].id, logarithm(job->chances[i].probability)};
+    slot->pick = (struct slot_pick){.id = id, .logprob = logarithm(own), .likeliest = count};
+}
 
 void pick_describe(struct slot *slot, uint32_t vocab, uint32_t row, int32_t id)
 {
     const struct job *job = slot->job;
+    if (job->options.wants_chances)
+        return; // it was described when it was drawn
     slot->pick = (struct slot_pick){.id = id};
     if (job->options.wants_logprobs || job->options.logprobs > 0)
         slot->pick.likeliest =
@@ -18,6 +41,8 @@ void pick_first(struct slot *slot, uint32_t vocab)
 {
     struct weir_sampler *sampler = slot->job->sampler;
     const int32_t id = weir_sampler_pick(sampler, weir_session_logits(slot->session, 0));
+    if (slot->job->options.wants_chances)
+        describe_draw(slot, id);
     weir_sampler_accept(sampler, id);
     pick_describe(slot, vocab, 0, id);
 }

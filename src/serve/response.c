@@ -3,6 +3,7 @@
 #include "serve/response.h"
 
 #include <float.h>
+#include <math.h>
 
 #include "base/mem.h"
 #include "serve/respond.h"
@@ -27,6 +28,7 @@ void response_release(struct response *response)
         weir_reply_close(choice->reply);
         message_release(&choice->said);
         bytes_release(&choice->logprobs);
+        token_lists_release(&choice->lists);
         bytes_release(&choice->tokens);
         bytes_release(&choice->stop);
         bytes_release(&choice->items);
@@ -89,10 +91,10 @@ static void take_text(struct response *response, struct choice *choice, const ch
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
-/* A token with its logarithm of the probability; the likeliest ones are lists of these. */
-static void put_token(struct bytes *out, const struct weir_tokenizer *tokenizer, int32_t id,
-                      float logprob)
+/* A token with its probability, or the logarithm of it; the likeliest ones are lists of these. */
+static void put_token(struct bytes *out, const struct response *response, int32_t id, float logprob)
 {
+    const struct weir_tokenizer *tokenizer = response->tokenizer;
     size_t length = 0;
     const char *piece = weir_tokenizer_piece(tokenizer, id, true, &length);
     put_open(out, NULL, '{');
@@ -102,7 +104,10 @@ static void put_token(struct bytes *out, const struct weir_tokenizer *tokenizer,
     for (size_t i = 0; i < length; i++)
         put_integer(out, NULL, (uint8_t)piece[i]);
     put_close(out, ']');
-    put_float(out, "logprob", logprob < -FLT_MAX ? -FLT_MAX : logprob); // JSON has no infinity
+    if (response->request->wants_chances)
+        put_float(out, "prob", expf(logprob));
+    else
+        put_float(out, "logprob", logprob < -FLT_MAX ? -FLT_MAX : logprob); // JSON has no infinity
 }
 
 static void add_token(struct response *response, struct choice *choice,
@@ -112,11 +117,14 @@ static void add_token(struct response *response, struct choice *choice,
         put_integer(&choice->tokens, NULL, event->id);
     if (!response->request->wants_logprobs)
         return;
-    put_token(&choice->logprobs, response->tokenizer, event->id, event->logprob);
-    put_open(&choice->logprobs, "top_logprobs", '[');
+    if (response->form->tells_lists)
+        token_lists_add(&choice->lists, response->tokenizer, event);
+    put_token(&choice->logprobs, response, event->id, event->logprob);
+    put_open(&choice->logprobs, response->request->wants_chances ? "top_probs" : "top_logprobs",
+             '[');
     for (uint32_t i = 0; i < event->likeliest_count; i++) {
         const struct job_logprob *likely = &event->likeliest[i];
-        put_token(&choice->logprobs, response->tokenizer, likely->id, likely->logprob);
+        put_token(&choice->logprobs, response, likely->id, likely->logprob);
         put_close(&choice->logprobs, '}');
     }
     put_close(&choice->logprobs, ']');
@@ -144,6 +152,8 @@ static void begin(struct response *response, struct choice *choice)
     if (choice->has_started)
         return;
     choice->has_started = true;
+    if (response->request->wants_echo)
+        token_lists_skip(&choice->lists, choice->prompt, choice->prompt_length);
     if (response->out != NULL && response->form->begin != NULL)
         response->form->begin(response, choice);
 }
@@ -234,6 +244,7 @@ enum weir_status response_check(const struct response *response, struct weir_err
         const struct choice *choice = &response->choices[i];
         TRY(message_check(&choice->said, err));
         TRY(bytes_check(&choice->logprobs, err));
+        TRY(token_lists_check(&choice->lists, err));
         TRY(bytes_check(&choice->tokens, err));
         TRY(bytes_check(&choice->stop, err));
         TRY(bytes_check(&choice->items, err));

@@ -8,6 +8,7 @@
 #include "serve/api_error.h"
 #include "serve/api_request.h"
 #include "serve/scheduler.h"
+#include "serve/token_lists.h"
 
 /* What forms that tell blocks or items remember: see parts.h. */
 enum part { PART_NONE, PART_REASONING, PART_CONTENT, PART_CALL };
@@ -25,6 +26,7 @@ struct choice {
     struct weir_reply *reply; /* takes the text apart; NULL: all is content */
     struct message said;      /* so far */
     struct bytes logprobs;    /* elements of a list: of all tokens, or not told in the stream yet */
+    struct token_lists lists; /* the same as lists, of forms that tell those */
     struct bytes tokens;      /* ids, likewise */
     const char *prompt;       /* its text, for forms that tell it; borrowed */
     size_t prompt_length;
@@ -64,11 +66,12 @@ struct form {
     enum api_shape shape; /* of errors */
     bool begins_late;     /* with what is known of the prompt, not when the job has its slot */
     bool tells_tokens;    /* by their ids */
+    bool tells_lists;     /* choice->lists beside choice->logprobs */
     bool keeps_items;     /* choice->items, which the stream's functions write, are the whole */
     void (*begin)(struct response *response, struct choice *choice);
     void (*progress)(struct response *response, struct choice *choice); /* of the prompt */
     /* Text of a choice that is not taken apart. Of choice->logprobs and tokens it tells what is
-     * there, and clears them. */
+     * there, and clears them and the lists. */
     void (*text)(struct response *response, struct choice *choice, const char *text, size_t length);
     void (*said)(struct response *response, struct choice *choice,
                  const struct weir_reply_event *event); /* of one that is: before choice->said */

@@ -57,6 +57,8 @@ struct job_options {
     uint32_t stops_count;
     uint32_t logprobs;   /* likeliest tokens to be told with each token; 0: with none... */
     bool wants_logprobs; /* ...but the token's own */
+    bool wants_chances;  /* they are those of the draw, behind all samplers, not the model's; there
+                            are no drafts then */
     uint64_t salt;       /* texts of another are not looked at: see weir_cache_put */
     int32_t slot;        /* the one to use, or -1: the best */
     bool no_cache;       /* the prompt is read from its first token on, and nothing is kept of it */

@@ -19,7 +19,7 @@ static bool begin_round(struct scheduler *scheduler, struct slot *slot, uint32_t
     struct job *job = slot->job;
     struct weir_error err = {0};
     const uint32_t left = job->options.tokens_max - job->timings.tokens;
-    slot->is_round = rows > 1 && slot->speculator != NULL;
+    slot->is_round = rows > 1 && slot->speculator != NULL && !job->options.wants_chances;
     slot->tokens = &job->last;
     slot->rows = 1;
     if (!slot->is_round) {

@@ -419,6 +419,45 @@ TEST(served_infill_needs_a_model_that_knows_it)
     served_close(&served);
 }
 
+/* ---- probabilities --------------------------------------------------------------------------- */
+
+/* Of the draw: the best of a temperature of 0 is sure; of others they are what top_k has left, and
+ * the text is the one that there is without. */
+TEST(served_probabilities_are_also_those_of_the_draw)
+{
+    static const char sure[] = "{\"prompt\":\"Once\",\"n_predict\":3,\"temperature\":0,"
+                               "\"n_probs\":4,\"post_sampling_probs\":true}";
+    static const char drawn[] = "{\"prompt\":\"Once\",\"n_predict\":8,\"seed\":3,\"top_k\":2,"
+                                "\"top_p\":1,\"min_p\":0,\"n_probs\":4%s}";
+    struct served served;
+    char body[256], content[256];
+    served_init(&served);
+    served.options.scheduler.speculator.kind = WEIR_DRAFT_NGRAM;
+    served_open(&served);
+    struct http_response response = served_post(&served, "/completion", sure, 200);
+    const char *at = strstr(response.body.data, "\"prob\":");
+    CHECK(at != NULL && strstr(at, "\"prob\":1.0,\"top_probs\":[{\"id\":") == at);
+    CHECK(strstr(response.body.data, "\"post_sampling_probs\":true") != NULL);
+    http_response_release(&response);
+    snprintf(body, sizeof body, drawn, "");
+    response = served_post(&served, "/completion", body, 200);
+    snprintf(content, sizeof content, "%.60s", strstr(response.body.data, "\"content\":"));
+    CHECK(strstr(response.body.data, "\"prob\":") == NULL);
+    http_response_release(&response);
+    snprintf(body, sizeof body, drawn, ",\"post_sampling_probs\":true");
+    response = served_post(&served, "/completion", body, 200);
+    CHECK(strncmp(strstr(response.body.data, "\"content\":"), content, strlen(content)) == 0);
+    uint32_t found = 0;
+    double sum = 0;
+    for (at = response.body.data; (at = strstr(at, "\"prob\":")) != NULL; found++)
+        sum += strtod(at += 7, NULL);
+    CHECK_INT(found, 8 * 3); // each token, and the two that are left
+    CHECK(sum > 8 && sum < 16 + 1e-4);
+    CHECK(strstr(response.body.data, "logprob") == NULL);
+    http_response_release(&response);
+    served_close(&served);
+}
+
 /* ---- reasoning ------------------------------------------------------------------------------- */
 
 static const char thoughtful[] =

@@ -83,9 +83,13 @@ static void play(struct response *response, struct choice *choice, const struct 
 
 /* ---- what was streamed, put together --------------------------------------------------------- */
 
+enum { LISTS = 4 };
+static const char *const lists[LISTS] = {"tokens", "token_logprobs", "top_logprobs", "text_offset"};
+
 /* An answer, whatever its form was, in one text. */
 struct account {
     struct bytes reasoning, content, calls, logprobs, tokens, items;
+    struct bytes lists[LISTS]; /* of the older form of logprobs */
     uint64_t input; /* of the items: where the open call's input begins; 0: no call is open */
     char end[64];
 };
@@ -98,6 +102,8 @@ static void account_release(struct account *account)
     bytes_release(&account->logprobs);
     bytes_release(&account->tokens);
     bytes_release(&account->items);
+    for (int i = 0; i < LISTS; i++)
+        bytes_release(&account->lists[i]);
 }
 
 static void add(struct bytes *to, const struct json *text)
@@ -111,6 +117,17 @@ static void add_source(struct bytes *to, const struct json *list)
     for (uint32_t i = 0; list != NULL && i < list->count; i++) {
         bytes_add(to, list->items[i].source.bytes, list->items[i].source.length);
         bytes_add_text(to, ";");
+    }
+}
+
+static void add_logprobs(struct account *account, const struct json *logprobs)
+{
+    const struct json *content = json_get(logprobs, "content");
+    add_source(&account->logprobs, content);
+    for (int i = 0; i < LISTS; i++) {
+        const struct json *list = json_get(logprobs, lists[i]);
+        CHECK(list == NULL || list->count == content->count);
+        add_source(&account->lists[i], list);
     }
 }
 
@@ -153,7 +170,7 @@ static void add_chat(struct account *account, const struct json *root)
         add_message(account, json_get(choice, "delta"));
         add_message(account, json_get(choice, "message"));
         add(&account->content, json_get(choice, "text"));
-        add_source(&account->logprobs, json_get(json_get(choice, "logprobs"), "content"));
+        add_logprobs(account, json_get(choice, "logprobs"));
         set_end(account, json_get(choice, "finish_reason"));
     }
 }
@@ -320,6 +337,8 @@ static void check_script(const struct stage *stage, const struct script *script,
     check_same(forms[form].name, "calls", &streamed.calls, &whole.calls);
     check_same(forms[form].name, "logprobs", &streamed.logprobs, &whole.logprobs);
     check_same(forms[form].name, "tokens", &streamed.tokens, &whole.tokens);
+    for (int i = 0; i < LISTS; i++)
+        check_same(forms[form].name, lists[i], &streamed.lists[i], &whole.lists[i]);
     check_same(forms[form].name, "items", &streamed.items, &whole.items);
     CHECK_TEXT(streamed.end, whole.end);
     account_release(&whole);

@@ -168,8 +168,6 @@ TEST(requests_are_refused_with_a_reason)
         {REQUEST_CHAT, "{\"top_logprobs\":2}", "top_logprobs requires logprobs to be set to true"},
         {REQUEST_TEXT, "{\"logprobs\":true}",
          "Field 'logprobs': type must be number, but is boolean"},
-        {REQUEST_NATIVE, "{\"n_probs\":2,\"post_sampling_probs\":true}",
-         "post_sampling_probs is not supported: probabilities are those of the model"},
         {REQUEST_CHAT, "{\"stop\":7}", "Field 'stop': type must be string, but is number"},
         {REQUEST_CHAT, "{\"stop\":[\"a\",[]]}", "Field 'stop': type must be string, but is array"},
         {REQUEST_CHAT, "{\"stop\":\"a\\u0000b\"}", "Field 'stop': a text with a zero in it"},

@@ -528,3 +528,52 @@ TEST(sampler_filters_never_empty_the_set)
         weir_sampler_close(sampler);
     }
 }
+
+/* ---- what was left --------------------------------------------------------------------------- */
+
+/* Probabilities of the draw: by the logits at the temperature, of what the chain has left. Those of
+ * all add up to 1 as far as float goes: 64 roundings of half an ulp. */
+TEST(sampler_chances_are_those_of_the_draw)
+{
+    enum { VOCAB = 64, KEPT = 12 };
+    struct weir_sampler_options options = neutral("kt");
+    float logits[VOCAB], own;
+    struct weir_chance chances[VOCAB];
+    options.top_k = KEPT;
+    options.temperature = 0.7f;
+    struct weir_sampler *sampler = open_sampler(&options, VOCAB);
+    for (uint64_t round = 0; round < 50; round++) {
+        for (uint32_t i = 0; i < VOCAB; i++)
+            logits[i] = (float)(8 * rng_uniform(test_seed() + round, 9, i));
+        const int32_t id = weir_sampler_pick(sampler, logits);
+        CHECK_INT(weir_sampler_chances(sampler, id, &own, chances, VOCAB), KEPT);
+        double sum = 0;
+        bool is_there = false;
+        for (uint32_t i = 0; i < KEPT; i++) {
+            const double far = (logits[chances[i].id] - logits[chances[0].id]) / 0.7;
+            sum += chances[i].probability;
+            CHECK(i == 0 || chances[i].probability <= chances[i - 1].probability);
+            CHECK(fabs(chances[i].probability / chances[0].probability - exp(far)) < 2e-6);
+            is_there = is_there || (chances[i].id == id && chances[i].probability == own);
+        }
+        CHECK(is_there && fabs(sum - 1) < 64 * (double)FLT_EPSILON / 2);
+        CHECK_INT(weir_sampler_chances(sampler, id, NULL, chances, 2), 2);
+        CHECK_INT(weir_sampler_chances(sampler, id, NULL, NULL, 0), 0);
+        weir_sampler_accept(sampler, id);
+    }
+    weir_sampler_close(sampler);
+}
+
+TEST(sampler_chances_of_the_best_are_one)
+{
+    static const float logits[] = {1, 3, 2};
+    struct weir_sampler_options options = neutral("kt");
+    struct weir_chance chances[3];
+    float own;
+    options.temperature = 0;
+    struct weir_sampler *sampler = open_sampler(&options, 3);
+    CHECK_INT(weir_sampler_pick(sampler, logits), 1);
+    CHECK_INT(weir_sampler_chances(sampler, 1, &own, chances, 3), 1);
+    CHECK(chances[0].id == 1 && chances[0].probability == 1 && own == 1);
+    weir_sampler_close(sampler);
+}
