@@ -982,9 +982,12 @@ WEIR_API enum weir_status weir_grammar_open_schema(struct weir_grammar **out, co
                                                    size_t length, struct weir_error *err);
 
 struct weir_calls_options {
-    bool required;    /* the reply begins with a call; else it may be content alone */
-    bool single;      /* one call at most */
-    const char *only; /* name of the tool that may be called; NULL: all */
+    bool required;       /* the reply begins with a call; else it may be content alone */
+    bool single;         /* one call at most */
+    const char *only;    /* name of the tool that may be called; NULL: all */
+    const char *content; /* a JSON schema: without `required`, the reply is a call or more, or one
+                            such text and no call; NULL: content is free. Borrowed by the call */
+    size_t content_length;
 };
 
 /* Replies with calls of tools, as weir_reply takes them apart: content, then calls, of each of
@@ -992,7 +995,9 @@ struct weir_calls_options {
  * parameters come first; up to 8 of a kind in any order. Nothing follows the last call. A parameter
  * whose schema is not supported may be any text or JSON of its types. WEIR_ERR_ARGUMENT for tools
  * that are none, are called alike or have names that no call can hold, and for an `only` not among
- * them; WEIR_ERR_UNSUPPORTED for too many parameters or places. `options` may be NULL. */
+ * them; WEIR_ERR_UNSUPPORTED for too many parameters or places. Of options->content as of
+ * weir_grammar_open_schema; a string of it that spells out a call would be taken apart as one.
+ * `options` may be NULL. */
 WEIR_API enum weir_status weir_grammar_open_calls(struct weir_grammar **out, const char *tools,
                                                   size_t length,
                                                   const struct weir_calls_options *options,

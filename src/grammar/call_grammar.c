@@ -26,7 +26,8 @@ struct calls {
     struct schema schema;
     struct call_value value;
     struct json_document *document;
-    struct tool *tools; /* sorted by name */
+    struct json_document *content; /* the schema of replies without calls; NULL: none */
+    struct tool *tools;            /* sorted by name */
     uint32_t tools_count;
     struct json **joined; /* schemas of our own: call_parameter_join */
     uint64_t joined_count, joined_capacity;
@@ -309,6 +310,42 @@ out:
     return status;
 }
 
+/* The rule of content that is a schema's: its rules are its own, since values in calls are others,
+ * but stand among those of the calls. */
+static enum weir_status content_rule(struct calls *calls, const struct json *root, uint32_t *rule,
+                                     struct weir_error *err)
+{
+    struct rules_builder *builder = &calls->schema.builder;
+    struct schema content = {.root = root, .builder = *builder};
+    const enum weir_status status = schema_whole(&content, rule, err);
+    *builder = content.builder;
+    content.builder = (struct rules_builder){0};
+    schema_release(&content);
+    return status;
+}
+
+/* What a reply begins with: a call, content of a schema without one, or content before one. */
+static enum weir_status emit_begin(struct calls *calls, const struct weir_calls_options *options,
+                                   struct rules_rule rule, uint32_t call, uint32_t function,
+                                   struct weir_error *err)
+{
+    struct rules_builder *builder = &calls->schema.builder;
+    const bool has_schema = calls->content != NULL && !options->required;
+    if (!has_schema && !options->required)
+        return call_text_content(builder, rule.start, rule.end, call, function, err);
+    enum weir_status status;
+    TRY(rules_bytes(builder, rule.start, call, MARK_CALL, strlen(MARK_CALL), err));
+    if (has_schema) {
+        const uint32_t current = builder->rule;
+        uint32_t content;
+        TRY(content_rule(calls, json_root(calls->content), &content, err));
+        builder->rule = current;
+        TRY(rules_call(builder, rule.start, rule.end, content, err));
+    }
+out:
+    return status;
+}
+
 /* A reply that must have a call begins with it: content first could put the call off for ever. */
 static enum weir_status emit_reply(struct calls *calls, const struct weir_calls_options *options,
                                    uint32_t *root, struct weir_error *err)
@@ -322,10 +359,7 @@ static enum weir_status emit_reply(struct calls *calls, const struct weir_calls_
     TRY(rules_node(builder, &call, err));
     TRY(rules_node(builder, &function, err));
     TRY(rules_node(builder, &end, err));
-    if (options->required)
-        TRY(rules_bytes(builder, rule.start, call, MARK_CALL, strlen(MARK_CALL), err));
-    else
-        TRY(call_text_content(builder, rule.start, rule.end, call, function, err));
+    TRY(emit_begin(calls, options, rule, call, function, err));
     behind_call = call;
     TRY(schema_put(schema, &behind_call, "\n" MARK_FUNCTION, err));
     TRY(rules_free(builder, behind_call, function, err));
@@ -359,6 +393,21 @@ out:
     return status;
 }
 
+/* A schema is refused as it is by itself, also if all it refuses are replies without calls. */
+static enum weir_status open_content(struct calls *calls, const struct weir_calls_options *options,
+                                     struct weir_error *err)
+{
+    struct weir_grammar *alone;
+    if (options->content == NULL)
+        return WEIR_OK;
+    const enum weir_status status =
+        weir_grammar_open_schema(&alone, options->content, options->content_length, err);
+    weir_grammar_close(alone);
+    return status != WEIR_OK ? status
+                             : json_open_given(&calls->content, options->content,
+                                               options->content_length, "schema", err);
+}
+
 enum weir_status weir_grammar_open_calls(struct weir_grammar **out, const char *tools,
                                          size_t length, const struct weir_calls_options *options,
                                          struct weir_error *err)
@@ -370,12 +419,16 @@ enum weir_status weir_grammar_open_calls(struct weir_grammar **out, const char *
         json_open_kind(&calls.document, JSON_ARRAY, tools, length, "tools", err);
     if (status != WEIR_OK)
         return status;
-    status = compile(&calls, out, options == NULL ? &usual : options, err);
+    options = options == NULL ? &usual : options;
+    status = open_content(&calls, options, err);
+    if (status == WEIR_OK)
+        status = compile(&calls, out, options, err);
     schema_release(&calls.schema);
     for (uint64_t i = 0; i < calls.joined_count; i++)
         mem_free(calls.joined[i]);
     mem_free(calls.joined);
     mem_free(calls.tools);
+    json_close(calls.content);
     json_close(calls.document);
     return status;
 }

@@ -529,14 +529,22 @@ enum weir_status schema_finish(struct schema *schema, struct weir_grammar **out,
     return status == WEIR_OK ? status : err_set(err, status, "%s", inner.text);
 }
 
+enum weir_status schema_whole(struct schema *schema, uint32_t *rule, struct weir_error *err)
+{
+    enum weir_status status;
+    TRY(schema_begin(schema, err));
+    TRY(root_rule(schema, rule, err));
+    TRY(schema_fill_parts(schema, err));
+out:
+    return status;
+}
+
 static enum weir_status compile(struct schema *schema, struct weir_grammar **out,
                                 struct weir_error *err)
 {
     uint32_t root;
     enum weir_status status;
-    TRY(schema_begin(schema, err));
-    TRY(root_rule(schema, &root, err));
-    TRY(schema_fill_parts(schema, err));
+    TRY(schema_whole(schema, &root, err));
     TRY(schema_finish(schema, out, root, err));
 out:
     return status;

@@ -140,6 +140,8 @@ enum weir_status schema_types(const struct schema *schema, const struct schema_l
 /* The rules that all schemas share; and the parts that wait. */
 enum weir_status schema_begin(struct schema *schema, struct weir_error *err);
 enum weir_status schema_fill_parts(struct schema *schema, struct weir_error *err);
+/* All rules of a schema that stands for itself, schema->root; its texts are those of *rule. */
+enum weir_status schema_whole(struct schema *schema, uint32_t *rule, struct weir_error *err);
 /* The grammar, or why there is none in terms of the schema. */
 enum weir_status schema_finish(struct schema *schema, struct weir_grammar **out, uint32_t root,
                                struct weir_error *err);

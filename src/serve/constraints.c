@@ -42,6 +42,9 @@ static void add_key(struct bytes *key, const struct constraint_source *source)
     const char *only = source->calls.only != NULL ? source->calls.only : "";
     bytes_add(key, head, sizeof head);
     bytes_add(key, only, strlen(only) + 1);
+    if (source->calls.content != NULL)
+        bytes_add(key, source->calls.content, source->calls.content_length);
+    bytes_add(key, "", 1); // no JSON has such a byte
     bytes_add(key, source->text.bytes, source->text.length);
 }
 

@@ -118,13 +118,17 @@ bool generation_end_reasoning(struct server *server, struct json_text id)
 static enum weir_status hold_calls(struct generation *generation, struct weir_error *err)
 {
     const struct request *request = &generation->request;
-    const bool is_free = request->calls == CALLS_AUTO;
+    const bool is_auto = request->calls == CALLS_AUTO;
+    const bool has_schema = is_auto && request->language == LANGUAGE_SCHEMA;
+    const bool is_free = is_auto && !has_schema;
     const struct constraint_source source = {
         .kind = CONSTRAINT_CALLS,
         .text = {generation->chat.tools, generation->chat.tools_length},
         .calls = {.required = request->calls == CALLS_REQUIRED,
                   .single = !request->parallel_calls,
-                  .only = request->only},
+                  .only = request->only,
+                  .content = has_schema ? request->grammar.bytes : NULL,
+                  .content_length = has_schema ? request->grammar.length : 0},
     };
     const enum weir_status status = constraints_hold(generation->server->constraints, &source,
                                                      &generation->constraint, is_free ? NULL : err);

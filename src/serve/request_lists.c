@@ -326,8 +326,8 @@ static enum weir_status read_format(struct request *request, struct weir_error *
     const bool is_object = json_text_equals(type, "json_object");
     if (!is_object && !json_text_equals(type, "json_schema"))
         return err_set(err, WEIR_ERR_ARGUMENT,
-                       "response_format type must be one of \"text\" or \"json_object\", but got: "
-                       "%.*s",
+                       "response_format type must be one of \"text\", \"json_object\" or "
+                       "\"json_schema\", but got: %.*s",
                        (int)(type.length < 64 ? type.length : 64), type.bytes);
     const struct json *holder = is_object ? format : request_member(format, "json_schema");
     const struct json *schema = request_member(holder, "schema");
@@ -353,9 +353,6 @@ enum weir_status request_read_language(struct request *request, struct weir_erro
         TRY(set_language(request, LANGUAGE_GBNF, grammar, "grammar", err));
     if (request->language == LANGUAGE_GBNF && request->calls != CALLS_NONE)
         TRY(err_set(err, WEIR_ERR_ARGUMENT, "Cannot use custom grammar constraints with tools."));
-    if (request->language == LANGUAGE_SCHEMA && request->calls == CALLS_AUTO)
-        TRY(err_set(err, WEIR_ERR_UNSUPPORTED,
-                    "response_format with tools needs a tool_choice of \"none\" or \"required\""));
 out:
     return status;
 }

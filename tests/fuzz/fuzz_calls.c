@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Fuzzes the grammar of calls: a byte of options, up to a zero the tools, behind it a text. What
  * the grammar takes, the parser of replies takes apart into complete calls, and if one is required,
- * into nothing else. */
+ * into nothing else; or if content is held to a schema, into either. */
 #include "fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static void expect(bool condition)
 }
 
 static void check_reply(const char *tools, size_t tools_length, const char *text, size_t length,
-                        bool required)
+                        const struct weir_calls_options *calls)
 {
     struct weir_reply *reply;
     struct message message = {0};
@@ -32,7 +32,8 @@ static void check_reply(const char *tools, size_t tools_length, const char *text
     expect(weir_reply_open(&reply, &options, NULL) == WEIR_OK);
     expect(weir_reply_push(reply, text, length, NULL) == WEIR_OK);
     expect(weir_reply_finish(reply, NULL) == WEIR_OK);
-    expect(!required || (message.content.length == 0 && message.calls_count > 0));
+    expect(!calls->required || (message.content.length == 0 && message.calls_count > 0));
+    expect(calls->content == NULL || (message.content.length == 0) == (message.calls_count > 0));
     for (uint64_t i = 0; i < message.calls_count; i++) {
         const struct message_call *call = &message.calls[i];
         enum json_kind kind;
@@ -44,6 +45,8 @@ static void check_reply(const char *tools, size_t tools_length, const char *text
     weir_reply_close(reply);
 }
 
+static const char content[] = "{\"type\":\"array\",\"items\":{\"type\":[\"integer\",\"null\"]}}";
+
 int fuzz_calls(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -52,7 +55,9 @@ int fuzz_calls(const uint8_t *data, size_t size)
     const char *zero = memchr(tools, 0, size - 1);
     const size_t length = zero != NULL ? (size_t)(zero - tools) : size - 1;
     const struct weir_calls_options options = {.required = (data[0] & 1) != 0,
-                                               .single = (data[0] & 2) != 0};
+                                               .single = (data[0] & 2) != 0,
+                                               .content = (data[0] & 4) != 0 ? content : NULL,
+                                               .content_length = sizeof content - 1};
     struct weir_error err = {0};
     struct weir_grammar *grammar;
     enum weir_match result;
@@ -65,7 +70,7 @@ int fuzz_calls(const uint8_t *data, size_t size)
         if (weir_grammar_match(grammar, text, text_length, &result, NULL) == WEIR_OK &&
             result == WEIR_MATCH_WHOLE) {
             expect(utf8_repaired_length((const uint8_t *)text, text_length) == text_length);
-            check_reply(tools, length, text, text_length, options.required);
+            check_reply(tools, length, text, text_length, &options);
         }
     }
     weir_grammar_close(grammar);

@@ -76,6 +76,7 @@ static const struct difference differences[] = {
     {"err_bad_json", ".error.message", own_words},
     {"err_bad_json", ".error.type", client_fault},
     {"err_temperature_type", ".error.message", own_words},
+    {"err_response_format", ".error.message", "json_schema is a type too"},
     {"err_template", "status", client_fault},
     {"err_template", ".error.code", client_fault},
     {"err_template", ".error.message", "the text that the template raises, of another template"},

@@ -199,8 +199,9 @@ TEST(requests_are_refused_with_a_reason)
          "Cannot use custom grammar constraints with tools."},
         {REQUEST_CHAT, "{\"response_format\":{\"type\":\"json_schema\"}}",
          "response_format: json_schema.schema is missing"},
-        {REQUEST_CHAT, "{\"response_format\":{\"type\":\"json_object\"},\"tools\":[{}]}",
-         "response_format with tools needs a tool_choice of \"none\" or \"required\""},
+        {REQUEST_CHAT, "{\"response_format\":{\"type\":\"xml\"}}",
+         "response_format type must be one of \"text\", \"json_object\" or \"json_schema\", but "
+         "got: xml"},
     };
     struct weir_tokenizer *tokenizer = open_tokenizer();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

@@ -397,6 +397,52 @@ TEST(calls_options)
     }
 }
 
+/* With a schema for content the texts are those of the schema and those of calls, no others: what
+ * holds of a text is the more that holds of it there. */
+TEST(calls_or_content_of_a_schema)
+{
+    static const char schema[] =
+        "{\"$defs\":{\"t\":{\"type\":\"string\",\"maxLength\":40}},\"type\":\"object\","
+        "\"properties\":{\"a\":{\"$ref\":\"#/$defs/t\"},\"b\":{\"type\":[\"integer\",\"null\"]}},"
+        "\"required\":[\"a\"],\"additionalProperties\":false}";
+    static const char *const texts[] = {
+        "{\"a\":\"x </parameter> y\",\"b\":-12}",
+        "{\"a\": \"\", \"b\": null}",
+        "{\"b\":1}",
+        "{\"a\":\"x\"}" NOW,
+        NOW "\n" NOW,
+        NOW "{\"a\":\"x\"}",
+        BEGIN P("a", "x") P("b", "y") END "\n",
+        "text",
+        "\n{\"a\":\"x\"}",
+    };
+    struct weir_error err = {0};
+    struct weir_grammar *content;
+    struct weir_calls_options options = {.required = true};
+    CHECK_OK(weir_grammar_open_schema(&content, schema, sizeof schema - 1, &err), &err);
+    struct weir_grammar *calls = open_calls(two_tools, &options);
+    options = (struct weir_calls_options){.content = schema, .content_length = sizeof schema - 1};
+    struct weir_grammar *either = open_calls(two_tools, &options);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char text[256];
+        for (size_t length = 0; length <= strlen(texts[i]); length++) {
+            snprintf(text, sizeof text, "%.*s", (int)length, texts[i]);
+            const enum weir_match one = match(content, text), other = match(calls, text);
+            if (match(either, text) != (one > other ? one : other))
+                test_fail(__FILE__, __LINE__, "%s", text);
+        }
+    }
+    CHECK_INT(match(either, texts[0]), WEIR_MATCH_WHOLE);
+    CHECK_INT(match(either, texts[4]), WEIR_MATCH_WHOLE);
+    weir_grammar_close(either);
+    weir_grammar_close(calls);
+    weir_grammar_close(content);
+    options = (struct weir_calls_options){.content = "false", .content_length = 5};
+    CHECK_INT(weir_grammar_open_calls(&calls, two_tools, strlen(two_tools), &options, &err),
+              WEIR_ERR_ARGUMENT);
+    CHECK_TEXT(err.text, "schema: false allows nothing");
+}
+
 /* ---- recorded replies ------------------------------------------------------------------------ */
 
 /* What the recorded replies have that the one form has not. */
@@ -530,6 +576,9 @@ static const struct {
 static void alloc_calls(void *argument)
 {
     const bool may_pass = alloc_cases[*(const int *)argument].may_pass;
+    static const char content[] = "{\"type\":\"array\",\"items\":{\"enum\":[1,\"a\"]}}";
+    const struct weir_calls_options options = {.content = content,
+                                               .content_length = sizeof content - 1};
     char tools[1024];
     struct weir_grammar *grammar;
     struct weir_error err = {0};
@@ -544,7 +593,7 @@ static void alloc_calls(void *argument)
         "\"additionalProperties\":{\"type\":\"null\"}}}]",
         alloc_cases[*(const int *)argument].type);
     const enum weir_status status =
-        weir_grammar_open_calls(&grammar, tools, strlen(tools), NULL, &err);
+        weir_grammar_open_calls(&grammar, tools, strlen(tools), &options, &err);
     CHECK(status == (alloc_failed() ? WEIR_ERR_MEMORY : WEIR_OK) ||
           (may_pass && status == WEIR_OK));
     CHECK((grammar == NULL) == (status != WEIR_OK));

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT
+ * What a whole server answers: how models are called, bodies that are read or not, probabilities,
+ * languages. Run alone: build/tests/weir-test answers_ */
+#include "serve/served.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json/json.h"
+
+/* ---- the model ------------------------------------------------------------------------------- */
+
+static void check_told(const struct served *served, const char *path, unsigned status,
+                       const char *text)
+{
+    struct http_response response = served_ask(served, "GET", path, NULL, NULL);
+    if (response.status != status || strstr(response.body.data, text) == NULL)
+        test_fail(__FILE__, __LINE__, "%s: status %u, no %s in %s", path, response.status, text,
+                  response.body.data);
+    CHECK(strstr(response.body.data, "models/weir-") == NULL); // nor where it lies
+    http_response_release(&response);
+}
+
+/* By its file, without the folder, or as the server says. */
+TEST(answers_a_model_has_a_name)
+{
+    static const char *const names[] = {WEIR_SHIPPED, "own/name"};
+    for (int i = 0; i < 2; i++) {
+        struct served served;
+        char text[256];
+        served_init(&served);
+        served.options.alias = i == 0 ? NULL : names[i];
+        served_open(&served);
+        snprintf(text, sizeof text, "\"data\":[{\"id\":\"%s\"", names[i]);
+        check_told(&served, "/v1/models", 200, text);
+        check_told(&served, "/v1/models", 200, "\"parameter_size\":\"4.8M\"");
+        snprintf(text, sizeof text, "\"model_alias\":\"%s\"", names[i]);
+        check_told(&served, "/props", 200, text);
+        check_told(&served, "/props", 200, "\"model_path\":\"" WEIR_SHIPPED "\"");
+        check_told(&served, i == 0 ? "/v1/models/" WEIR_SHIPPED : "/v1/models/own%2Fname", 200,
+                   "\"object\":\"model\"");
+        check_told(&served, i == 0 ? "/models/" WEIR_SHIPPED : "/models/own/name", 200,
+                   "\"object\":\"model\"");
+        check_told(&served, "/v1/models/other", 404,
+                   "{\"error\":{\"code\":404,\"message\":\"The model 'other' does not exist: see "
+                   "/v1/models\",\"type\":\"not_found_error\"}}");
+        check_told(&served, "/v1/models/", 404, "File Not Found");
+        struct http_response response =
+            served_post(&served, "/completion", "{\"prompt\":\"a\",\"n_predict\":1}", 200);
+        snprintf(text, sizeof text, "\"model\":\"%s\"", names[i]);
+        CHECK(strstr(response.body.data, text) != NULL);
+        http_response_release(&response);
+        served_close(&served);
+    }
+}
+
+/* ---- bodies ---------------------------------------------------------------------------------- */
+
+/* What is coded is not taken for JSON that is bad. */
+TEST(answers_bodies_have_no_coding)
+{
+    static const struct {
+        const char *path, *coding;
+        unsigned status;
+    } cases[] = {
+        {"/completion", "gzip", 415},
+        {"/v1/messages", "deflate, gzip", 415},
+        {"/completion", "identity", 200},
+        {"/completion", "Identity", 200},
+    };
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char headers[128];
+        snprintf(headers, sizeof headers, "Authorization: Bearer k1\r\nContent-Encoding: %s\r\n",
+                 cases[i].coding);
+        struct http_response response = served_ask(&served, "POST", cases[i].path, headers,
+                                                   "{\"prompt\":\"a\",\"n_predict\":1}");
+        CHECK_INT(response.status, cases[i].status);
+        CHECK(response.status == 200 || strstr(response.body.data, "Content-Encoding: ") != NULL);
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
+
+/* Of the assistant, whose calls may be all that it says, but of nobody else. */
+TEST(answers_messages_may_lack_content_of_the_assistant_alone)
+{
+    static const struct {
+        const char *path, *messages;
+        unsigned status;
+    } cases[] = {
+        {"/v1/chat/completions", "{\"role\":\"user\",\"content\":null}", 400},
+        {"/v1/messages", "{\"role\":\"user\",\"content\":null}", 400},
+        {"/v1/chat/completions",
+         "{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":null,"
+         "\"tool_calls\":[{\"id\":\"i\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+         "\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"i\",\"content\":\"b\"}",
+         200},
+    };
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char body[512];
+        snprintf(body, sizeof body, "{\"max_tokens\":1,\"messages\":[%s]}", cases[i].messages);
+        struct http_response response = served_post(&served, cases[i].path, body, cases[i].status);
+        CHECK(cases[i].status == 200 ||
+              strstr(response.body.data, "messages[0]: Field 'content': it is missing or null, "
+                                         "expected a text or an array") != NULL);
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
+
+/* ---- probabilities --------------------------------------------------------------------------- */
+
+/* Of the draw: the best of a temperature of 0 is sure; of others they are what top_k has left, and
+ * the text is the one that there is without. */
+TEST(answers_probabilities_are_also_those_of_the_draw)
+{
+    static const char sure[] = "{\"prompt\":\"Once\",\"n_predict\":3,\"temperature\":0,"
+                               "\"n_probs\":4,\"post_sampling_probs\":true}";
+    static const char drawn[] = "{\"prompt\":\"Once\",\"n_predict\":8,\"seed\":3,\"top_k\":2,"
+                                "\"top_p\":1,\"min_p\":0,\"n_probs\":4%s}";
+    struct served served;
+    char body[256], content[256];
+    served_init(&served);
+    served.options.scheduler.speculator.kind = WEIR_DRAFT_NGRAM;
+    served_open(&served);
+    struct http_response response = served_post(&served, "/completion", sure, 200);
+    const char *at = strstr(response.body.data, "\"prob\":");
+    CHECK(at != NULL && strstr(at, "\"prob\":1.0,\"top_probs\":[{\"id\":") == at);
+    CHECK(strstr(response.body.data, "\"post_sampling_probs\":true") != NULL);
+    http_response_release(&response);
+    snprintf(body, sizeof body, drawn, "");
+    response = served_post(&served, "/completion", body, 200);
+    snprintf(content, sizeof content, "%.60s", strstr(response.body.data, "\"content\":"));
+    CHECK(strstr(response.body.data, "\"prob\":") == NULL);
+    http_response_release(&response);
+    snprintf(body, sizeof body, drawn, ",\"post_sampling_probs\":true");
+    response = served_post(&served, "/completion", body, 200);
+    CHECK(strncmp(strstr(response.body.data, "\"content\":"), content, strlen(content)) == 0);
+    uint32_t found = 0;
+    double sum = 0;
+    for (at = response.body.data; (at = strstr(at, "\"prob\":")) != NULL; found++)
+        sum += strtod(at += 7, NULL);
+    CHECK_INT(found, 8 * 3); // each token, and the two that are left
+    CHECK(sum > 8 && sum < 16 + 1e-4);
+    CHECK(strstr(response.body.data, "logprob") == NULL);
+    http_response_release(&response);
+    served_close(&served);
+}
+
+/* ---- languages ------------------------------------------------------------------------------- */
+
+/* Tools and a schema together: calls, or a text of the schema, whatever is drawn. */
+TEST(answers_with_tools_and_a_schema_are_of_one)
+{
+    static const char body[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"Make the lamp red.\"}],\"max_tokens\":150,"
+        "\"seed\":%d,\"temperature\":1.2,%s\"tools\":[{\"type\":\"function\",\"function\":{"
+        "\"name\":"
+        "\"set_lamp\",\"description\":\"Sets the lamp\",\"parameters\":{\"type\":\"object\","
+        "\"properties\":{\"on\":{\"type\":\"boolean\"}},\"required\":[\"on\"],"
+        "\"additionalProperties\":false}}}],\"response_format\":{\"type\":\"json_schema\","
+        "\"json_schema\":{\"name\":\"x\",\"schema\":{\"type\":\"object\",\"properties\":{\"a\":{"
+        "\"enum\":[1,2]}},\"required\":[\"a\"],\"additionalProperties\":false}}}}";
+    static const char *const biases[] = {
+        "\"parallel_tool_calls\":false,\"logit_bias\":{\"<tool_call>\":100},",
+        "\"logit_bias\":{\"<tool_call>\":-100},"};
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (int seed = 0; seed < 6; seed++) {
+        char text[1024];
+        struct json_document *document;
+        struct weir_error err = {0};
+        snprintf(text, sizeof text, body, seed, biases[seed % 2]);
+        struct http_response response = served_post(&served, "/v1/chat/completions", text, 200);
+        CHECK_OK(json_open(&document, response.body.data, response.body.length, "answer", &err),
+                 &err);
+        const struct json *choice = &json_get(json_root(document), "choices")->items[0];
+        const struct json *message = json_get(choice, "message");
+        const struct json_text content = json_get(message, "content")->text;
+        const bool has_calls = json_get(message, "tool_calls") != NULL;
+        CHECK(has_calls == (content.length == 0));
+        CHECK(has_calls == (seed % 2 == 0));
+        CHECK(json_is(json_get(choice, "finish_reason"), has_calls ? "tool_calls" : "stop"));
+        CHECK(has_calls || (content.bytes[0] == '{' && memchr(content.bytes, ':', content.length)));
+        json_close(document);
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
