@@ -405,7 +405,7 @@ WEIR_API enum weir_status weir_session_load(struct weir_session *session, const 
                                             struct weir_error *err);
 
 /* The same of a session and its ways back: those of so many checkpoints of it that are valid, each
- * at a position of its own before the session's, are in the file too, and rows of caches once.
+ * at a position of its own up to the session's, are in the file too, and rows of caches once.
  * Loading replaces what the session holds, and gives the checkpoints the newest ways of the file;
  * those that it has none for hold nothing. weir_session_load reads such a file as well, and a file
  * of weir_session_save is one without a way. All of a file is checked before the session is

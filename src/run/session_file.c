@@ -70,6 +70,7 @@ static enum weir_status write_states(const struct weir_session *session,
             TRY(snapshot_write_aside(session, &head, &aside, sink, &parent.link, err));
     }
     head = snapshot_head_make(session, shape, parent);
+    head.is_way = way_between(ways, session->position - 1, session->position + 1) != NULL;
     *bytes += snapshot_bytes(&head, shape);
     if (file != NULL)
         status = snapshot_write(session, &head, sink, &parent.link, err);
@@ -108,11 +109,13 @@ enum weir_status weir_session_save(const struct weir_session *session, const cha
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-/* The newest ways of the file go to the first checkpoints; NULL: it has more than there are. */
+/* The newest ways of the file, which may be where the session stood, go to the first checkpoints;
+ * NULL: it has more than there are. */
 static struct weir_checkpoint *way_of(const struct ways *ways, const struct session_states *states,
                                       uint64_t state)
 {
-    const uint64_t newer = states->count - 2 - state;
+    const uint64_t last = states->count - 1;
+    const uint64_t newer = last - state - !states->items[last].head.is_way;
     return newer < ways->count ? ways->items[newer] : NULL;
 }
 
@@ -151,6 +154,8 @@ static void adopt(const struct session_states *states, struct weir_session *sess
 {
     const struct session_state *last = &states->items[states->count - 1];
     snapshot_adopt(session, &last->head, last->link);
+    if (last->head.is_way && ways->count > 0)
+        weir_checkpoint_take(ways->items[0]);
     for (uint64_t i = states->count - 1; i-- > 0;) {
         struct weir_checkpoint *way = way_of(ways, states, i);
         const struct snapshot_head *head = &states->items[i].head;

@@ -11,6 +11,7 @@ enum {
     VERSION = 1,
     HAS_HIDDEN = 1, /* flags of the head */
     GOES_ON = 2,
+    IS_WAY = 4,
     PIECE_BYTES = 256 << 10, /* on the way: fits the second cache, where it is digested */
 };
 
@@ -53,7 +54,8 @@ static void write_head(const struct snapshot_head *head, uint8_t bytes[SNAPSHOT_
     memset(bytes, 0, SNAPSHOT_HEAD_BYTES);
     memcpy(at, magic, sizeof magic);
     at = write_u32(at + sizeof magic, VERSION);
-    at = write_u32(at, (head->has_hidden ? HAS_HIDDEN : 0) | (head->goes_on ? GOES_ON : 0));
+    at = write_u32(at, (head->has_hidden ? HAS_HIDDEN : 0) | (head->goes_on ? GOES_ON : 0) |
+                           (head->is_way ? IS_WAY : 0));
     at = write_u32(at, head->parent.position);
     at = write_u32(at, head->position);
     at = write_u32(at, head->parent.mtp_position);
@@ -103,6 +105,7 @@ enum weir_status snapshot_read_head(struct snapshot_head *head,
     const uint32_t flags = read_u32(&at);
     head->has_hidden = (flags & HAS_HIDDEN) != 0;
     head->goes_on = (flags & GOES_ON) != 0;
+    head->is_way = (flags & IS_WAY) != 0;
     head->parent.position = read_u32(&at);
     head->position = read_u32(&at);
     head->parent.mtp_position = read_u32(&at);
@@ -115,7 +118,7 @@ enum weir_status snapshot_read_head(struct snapshot_head *head,
                        "%s: a session of another model, or with other types of caches, backend or "
                        "rotary embedding",
                        name);
-    if (flags > (HAS_HIDDEN | GOES_ON) || !counts_fit(head))
+    if (flags > (HAS_HIDDEN | GOES_ON | IS_WAY) || !counts_fit(head))
         return err_set(err, WEIR_ERR_FORMAT, "%s: positions that do not fit each other", name);
     if (head->position > shape->context)
         return err_set(err, WEIR_ERR_FULL, "%s: %u tokens, but the context holds %u", name,

@@ -30,6 +30,7 @@ struct snapshot_head {
     uint32_t pending;      /* tokens that are not in the stored state, but recorded */
     bool has_hidden;
     bool goes_on; /* another one stands on it, behind it in the same file */
+    bool is_way;  /* the last of such a file: the session had a way back to where it stood */
 };
 
 /* What the snapshots of an engine look like. */

@@ -133,8 +133,9 @@ static void leave_and_come_back(struct crew *crew, struct dice *dice, const char
  * the same, and have the same tokens held. */
 TEST(serve_kept_in_a_file_is_as_never_left)
 {
-    const char *path = test_scratch("kept.slot");
+    char path[4096];                  /* many others are asked for meanwhile */
     static struct crew stays, leaves; /* large */
+    snprintf(path, sizeof path, "%s", test_scratch("kept.slot"));
     for (uint64_t round = 0; round < 2; round++) {
         struct dice dice = {.stream = 10 + round};
         struct talk talk = {.count = 0};
