@@ -84,6 +84,116 @@ test("all is reached by keys, and the focus is seen", async ({ chat }) => {
   ]);
 });
 
+test("a whole conversation is had by keys alone, and the focus is never lost", async ({
+  chat,
+  mock,
+}) => {
+  const { keyboard } = chat;
+  const isAt = (name) => expect.poll(() => focused(chat)).toBe(name);
+  const reach = async (name, way = "Tab") => {
+    for (let i = 0; i < 60 && (await focused(chat)) !== name; i++) await keyboard.press(way);
+    expect(await focused(chat)).toBe(name);
+  };
+  const press = async (name, way) => {
+    await reach(name, way);
+    await keyboard.press("Enter");
+  };
+  await expect(messageBox(chat)).toBeFocused();
+  await keyboard.type("mock:endless");
+  await keyboard.press("Enter");
+  await expect(lastReply(chat)).toContainText("drop after drop");
+  await press("Stop");
+  await expect(lastReply(chat)).toContainText("Stopped.");
+  await isAt("Message");
+  await press("Another reply", "Shift+Tab");
+  await expect(chat.getByRole("button", { name: "Stop" })).toBeVisible();
+  await isAt("Messages");
+  await keyboard.press("Escape");
+  await settled(chat);
+  await press("Edit");
+  await isAt("Your message, changed");
+  await keyboard.press("Control+A");
+  await keyboard.type("mock:busy");
+  await keyboard.press("Enter");
+  await isAt("Messages");
+  await press("Try again");
+  await expect(lastReply(chat)).toContainText("Hello there.");
+  await isAt("Messages");
+  await reach("Message");
+  await keyboard.type("mock:tools");
+  await keyboard.press("Enter");
+  await settled(chat);
+  await lastReply(chat).getByRole("textbox", { name: "Result of weather" }).waitFor();
+  await press("Send the results", "Shift+Tab");
+  await expect(lastReply(chat)).toContainText("The tool said:");
+  await isAt("Messages");
+  await press("Settings", "Shift+Tab");
+  await expect(chat.getByRole("dialog")).toBeVisible();
+  await reach("Close the settings", "Shift+Tab");
+  await keyboard.press("Enter");
+  await expect(chat.getByRole("dialog")).toHaveCount(0);
+  await isAt("Settings");
+  await press("Rename: mock:endless", "Shift+Tab");
+  await keyboard.type("Greetings");
+  await keyboard.press("Enter");
+  await isAt("Rename: Greetings");
+  await press("New conversation", "Shift+Tab");
+  await isAt("Message");
+  await keyboard.type("second");
+  await keyboard.press("Enter");
+  await settled(chat);
+  await reach("Greetings", "Shift+Tab");
+  await press("Delete: Greetings");
+  await isAt("second");
+  await press("Delete: second");
+  await isAt("Message");
+  await press("Undo", "Shift+Tab");
+  await isAt("Message");
+  await expect(lastReply(chat)).toContainText("Hello there.");
+  expect(mock.requests).toHaveLength(7);
+});
+
+test("a conversation is told in its order, with what each part is", async ({ chat }) => {
+  await say(chat, "hello");
+  await settled(chat);
+  await say(chat, "mock:tools");
+  await settled(chat);
+  await expect(chat.getByRole("group", { name: "Messages" })).toMatchAriaSnapshot(`
+    - group "Messages":
+      - article:
+        - heading "You" [level=2]
+        - text: hello
+        - 'button "Copy: your message"'
+      - article:
+        - heading "Model" [level=2]
+        - group: /Reasoned for/
+        - paragraph: Hello there. What shall we talk about?
+        - 'button "Copy: the reply"'
+        - text: 12 tokens \u00b7 50 tokens/s
+      - article:
+        - heading "You" [level=2]
+        - text: mock:tools
+        - button "Edit"
+        - 'button "Copy: your message"'
+      - article:
+        - heading "Model" [level=2]
+        - paragraph: I look it up.
+        - group "Calls of tools":
+          - heading "call weather" [level=3]
+          - term: place
+          - definition: Kiel
+          - group: As JSON
+          - heading "call clock" [level=3]
+          - paragraph: No arguments.
+          - group: As JSON
+          - textbox "Result of weather"
+          - textbox "Result of clock"
+          - button "Send the results"
+        - 'button "Copy: the reply"'
+        - button "Another reply"
+  `);
+});
+
 test("a reply is announced when it is complete, not as it comes", async ({ chat }) => {
   await chat.evaluate(() => {
     window.heard = [];
@@ -98,7 +208,9 @@ test("a reply is announced when it is complete, not as it comes", async ({ chat 
   await settled(chat);
   await say(chat, "mock:failing");
   await settled(chat);
-  expect(await chat.evaluate(() => window.heard)).toEqual([
+  // Then nothing is left of it, so that who reads on does not find it a second time.
+  await expect(chat.getByRole("status").last()).toBeEmpty();
+  expect(await chat.evaluate(() => window.heard.filter((text) => text !== ""))).toEqual([
     "The model is answering.",
     "Hello there. What shall we talk about?",
     "The model is answering.",

@@ -11,7 +11,12 @@ import type { Notice, Run, State, Store } from "./store";
 import { Thread } from "./thread";
 import type { Timings } from "./types";
 
-function NoticeBar({ notice, store }: { notice: Notice | null; store: Store }) {
+interface NoticeProps {
+  notice: Notice | null;
+  dismiss: () => void;
+}
+
+function NoticeBar({ notice, dismiss }: NoticeProps) {
   return (
     <div class="notices" role="status">
       {notice && (
@@ -22,12 +27,7 @@ function NoticeBar({ notice, store }: { notice: Notice | null; store: Store }) {
               Undo
             </button>
           )}
-          <button
-            type="button"
-            class="quiet"
-            aria-label="Dismiss"
-            onClick={() => store.change({ notice: null })}
-          >
+          <button type="button" class="quiet" aria-label="Dismiss" onClick={dismiss}>
             <Icon name="close" />
           </button>
         </div>
@@ -176,7 +176,13 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
           chat={chat}
           openSettings={openSettings}
         />
-        <NoticeBar notice={state.notice} store={store} />
+        <NoticeBar
+          notice={state.notice}
+          dismiss={() => {
+            store.change({ notice: null });
+            area.current?.focus();
+          }}
+        />
         <Composer
           area={area}
           isRunning={isBusy}

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Chat } from "./chat";
 import { CodeBlock } from "./code_block";
+import { focusAround } from "./focus";
 import type { AssistantMessage, Call } from "./types";
 
 // Arguments are shown value by value, and as they are where they are no object (yet).
@@ -41,6 +42,7 @@ function ResultsForm({ message, chat }: ResultsProps) {
     setResults(results.map((result, other) => (other === index ? text : result)));
   const send = (event: Event) => {
     event.preventDefault();
+    focusAround(event.currentTarget as Element);
     chat.sendResults(message, results);
   };
   return (

@@ -114,7 +114,7 @@ export class Chat {
     let message = newReply();
     store.setMessages(id, [...asked, message]);
     store.setRun(id, run);
-    store.change({ announcement: "The model is answering." });
+    store.announce("The model is answering.");
     try {
       const request = chatRequest(asked, store.state.settings);
       const beganAt = Date.now();
@@ -134,8 +134,7 @@ export class Chat {
     const conversation = store.find(id); // null: it was deleted meanwhile
     if (conversation) store.setMessages(id, conversation.messages);
     store.setRun(id, null);
-    if (store.state.currentId === id) store.change({ announcement: spoken(message) });
-    else if (conversation)
-      store.change({ announcement: `A reply has come: ${conversation.title}` });
+    if (store.state.currentId === id) store.announce(spoken(message));
+    else if (conversation) store.announce(`A reply has come: ${conversation.title}`);
   }
 }

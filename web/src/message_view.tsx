@@ -5,6 +5,7 @@ import { billOf, formatCount, formatNumber, formatSeconds } from "./bill";
 import { CallsView } from "./calls_view";
 import type { Chat } from "./chat";
 import { CopyButton } from "./copy_button";
+import { focusAround } from "./focus";
 import { Icon } from "./icons";
 import { Markdown } from "./markdown";
 import { memo } from "./memo";
@@ -20,20 +21,31 @@ export interface MessageProps {
   openSettings: (field: "key" | null) => void;
 }
 
-function Editor({ message, chat, close }: { message: UserMessage; chat: Chat; close: () => void }) {
+interface EditorProps {
+  message: UserMessage;
+  isBusy: boolean;
+  chat: Chat;
+  close: () => void;
+}
+
+function Editor({ message, isBusy, chat, close }: EditorProps) {
   const [text, setText] = useState(message.content);
   const area = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => area.current?.focus(), []);
+  const leave = () => {
+    if (area.current) focusAround(area.current);
+    close();
+  };
   const save = (event: Event) => {
     event.preventDefault();
-    if (text.trim() === "") return;
-    close();
+    if (isBusy || text.trim() === "") return;
+    leave();
     chat.edit(message.id, text);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") {
       event.stopPropagation();
-      close();
+      leave();
     }
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) save(event);
   };
@@ -48,10 +60,10 @@ function Editor({ message, chat, close }: { message: UserMessage; chat: Chat; cl
         ref={area}
       />
       <div class="row">
-        <button type="submit" class="primary">
+        <button type="submit" class="primary" disabled={isBusy}>
           Send
         </button>
-        <button type="button" onClick={close}>
+        <button type="button" onClick={leave}>
           Cancel
         </button>
       </div>
@@ -61,7 +73,10 @@ function Editor({ message, chat, close }: { message: UserMessage; chat: Chat; cl
 
 function UserView({ message, isLast, isBusy, chat }: MessageProps & { message: UserMessage }) {
   const [isEdited, setEdited] = useState(false);
-  if (isEdited) return <Editor message={message} chat={chat} close={() => setEdited(false)} />;
+  if (isEdited) {
+    const close = () => setEdited(false);
+    return <Editor message={message} isBusy={isBusy} chat={chat} close={close} />;
+  }
   return (
     <>
       <div class="said">{message.content}</div>
@@ -93,7 +108,7 @@ function ReasoningView({ message, isRunning }: { message: AssistantMessage; isRu
 
 interface FailureProps {
   failure: Failure;
-  retry: (() => void) | null;
+  retry: ((event: MouseEvent) => void) | null;
   openSettings: MessageProps["openSettings"];
 }
 
@@ -143,6 +158,10 @@ function AssistantView(props: MessageProps & { message: AssistantMessage }) {
   const hasEnded = !isRunning && message.finish !== null && !message.failure;
   const ending = hasEnded && message.finish ? endings[message.finish] : null;
   const mayRetry = isLast && !isBusy;
+  const again = (event: MouseEvent) => {
+    focusAround(event.currentTarget as Element);
+    chat.again();
+  };
   return (
     <>
       <ReasoningView message={message} isRunning={isRunning} />
@@ -155,7 +174,7 @@ function AssistantView(props: MessageProps & { message: AssistantMessage }) {
       {message.failure && (
         <FailureView
           failure={message.failure}
-          retry={mayRetry ? () => chat.again() : null}
+          retry={mayRetry ? again : null}
           openSettings={openSettings}
         />
       )}
@@ -163,7 +182,7 @@ function AssistantView(props: MessageProps & { message: AssistantMessage }) {
         <div class="actions">
           {message.content !== "" && <CopyButton text={message.content} what="the reply" />}
           {mayRetry && !message.failure && (
-            <button type="button" class="quiet" onClick={() => chat.again()}>
+            <button type="button" class="quiet" onClick={again}>
               <Icon name="again" />
               Another reply
             </button>

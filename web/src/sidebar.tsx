@@ -2,6 +2,7 @@
 // The list of conversations: opening, renaming, deleting, and their way into files and back.
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { exportText, importText } from "./conversation_file";
+import { focusBeside } from "./focus";
 import { Icon } from "./icons";
 import { memo } from "./memo";
 import type { Store } from "./store";
@@ -18,15 +19,20 @@ function download(name: string, text: string): void {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-function Renamer({ before, rename }: { before: string; rename: (title: string) => void }) {
+interface RenamerProps {
+  before: string;
+  rename: (title: string, byKey: boolean) => void;
+}
+
+function Renamer({ before, rename }: RenamerProps) {
   const [title, setTitle] = useState(before);
   const field = useRef<HTMLInputElement>(null);
   useLayoutEffect(() => field.current?.select(), []);
   const isDone = useRef(false); // removal of the field blurs it, too
-  const finish = (name: string) => {
+  const finish = (name: string, byKey: boolean) => {
     if (isDone.current) return;
     isDone.current = true;
-    rename(name);
+    rename(name, byKey);
   };
   return (
     <input
@@ -35,12 +41,15 @@ function Renamer({ before, rename }: { before: string; rename: (title: string) =
       value={title}
       maxLength={200}
       onInput={(event) => setTitle(event.currentTarget.value)}
-      onBlur={() => finish(title)}
+      onBlur={() => finish(title, false)}
       onKeyDown={(event) => {
-        if (event.key === "Enter") finish(title);
+        if (event.key === "Enter") {
+          event.preventDefault(); // else it goes on to the button that gets the focus
+          finish(title, true);
+        }
         if (event.key === "Escape") {
           event.stopPropagation();
-          finish(before);
+          finish(before, true);
         }
       }}
       ref={field}
@@ -62,8 +71,15 @@ const Entry = memo((props: EntryProps) => <EntryView {...props} />);
 
 function EntryView({ id, title, isCurrent, isRunning, store, close }: EntryProps) {
   const [isRenamed, setRenamed] = useState(false);
+  const wantsFocus = useRef(false); // the button that renames, when the field goes
+  const renamer = useRef<HTMLButtonElement>(null);
+  useLayoutEffect(() => {
+    if (!isRenamed && wantsFocus.current) renamer.current?.focus();
+    wantsFocus.current = false;
+  }, [isRenamed]);
   if (isRenamed) {
-    const rename = (name: string) => {
+    const rename = (name: string, byKey: boolean) => {
+      wantsFocus.current = byKey;
       setRenamed(false);
       store.rename(id, name);
     };
@@ -76,6 +92,11 @@ function EntryView({ id, title, isCurrent, isRunning, store, close }: EntryProps
   const open = () => {
     store.open(id);
     close();
+  };
+  const remove = (button: Element) => {
+    // The one that is open leaves the focus to the message.
+    if (!isCurrent && !focusBeside(button.closest("li"), ".title")) close();
+    store.remove(id);
   };
   return (
     <li class={isCurrent ? "entry current" : "entry"}>
@@ -92,6 +113,7 @@ function EntryView({ id, title, isCurrent, isRunning, store, close }: EntryProps
         <button
           type="button"
           class="quiet"
+          ref={renamer}
           aria-label={`Rename: ${title}`}
           onClick={() => setRenamed(true)}
         >
@@ -101,7 +123,7 @@ function EntryView({ id, title, isCurrent, isRunning, store, close }: EntryProps
           type="button"
           class="quiet"
           aria-label={`Delete: ${title}`}
-          onClick={() => store.remove(id)}
+          onClick={(event) => remove(event.currentTarget)}
         >
           <Icon name="trash" />
         </button>

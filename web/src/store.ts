@@ -47,6 +47,7 @@ function ended(conversation: Conversation): Conversation {
 }
 
 const paint_ms = 40;
+const announce_ms = 5000; // then it is not found a second time by who reads the page to its end
 const save_ms = 2000;
 const look_ms = 2000;
 
@@ -124,6 +125,13 @@ export class Store {
         await new Promise((resolve) => setTimeout(resolve, look_ms));
       }
     }
+  }
+
+  announce(announcement: string): void {
+    this.change({ announcement });
+    setTimeout(() => {
+      if (this.state.announcement === announcement) this.change({ announcement: "" });
+    }, announce_ms);
   }
 
   notify(text: string, undo: Notice["undo"] = null): void {

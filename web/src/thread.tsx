@@ -120,6 +120,7 @@ export function Thread(props: ThreadProps) {
           onClick={() => {
             setAtEnd(true);
             toEnd();
+            scroller.current?.focus({ preventScroll: true }); // the button goes
           }}
         >
           <Icon name="down" />
