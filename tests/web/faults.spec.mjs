@@ -215,14 +215,12 @@ async function show(page, replies) {
   await expect(page.locator("article.assistant")).toHaveCount(replies.length);
 }
 
-test("text that takes a parser long is drawn in time", async ({ chat }) => {
-  const long = (piece) => `${piece.repeat(20_000 / piece.length)}\n\nits end`;
+// Without bounds it is by far not in the time that a test has; with them in a fraction of it.
+test("text that takes a parser long is drawn", async ({ chat }) => {
+  const long = (piece) => `${piece.repeat(180_000 / piece.length)}\n\nits end`;
   const nested = Array.from({ length: 150 }, (_, depth) => `${" ".repeat(2 * depth)}- a`);
   const texts = ["_a_b", "*a ", "**a *b ", "[", "![[", "[a](", "<", "<!--", ">", "- ", "1. a\n"];
-  const began = Date.now();
   await show(chat, [...texts.map(long), nested.join("\n")]);
-  // Without bounds, single ones of them take seconds.
-  expect(Date.now() - began).toBeLessThan(20_000);
   const ends = chat.locator("article", { hasText: "its end" });
   await expect(ends).toHaveCount(texts.length);
 });

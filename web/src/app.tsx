@@ -131,7 +131,7 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
   useLayoutEffect(() => {
     if (isSideOpen) document.querySelector<HTMLElement>(".side button")?.focus();
   }, [isSideOpen]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.documentElement.dataset.theme = state.settings.theme;
   }, [state.settings.theme]);
   useEffect(() => {

@@ -14,10 +14,9 @@ const paths = {
   settings:
     "M3 6h8M15 6h2M3 14h2M9 14h8M11 6a2 2 0 1 0 4 0a2 2 0 1 0-4 0M5 14a2 2 0 1 0 4 0a2 2 0 1 0-4 0",
   down: "M10 4v12M5 11l5 5 5-5",
-  chart: "M4 16V9M10 16V4M16 16v-5",
 } as const;
 
-export type IconName = keyof typeof paths;
+type IconName = keyof typeof paths;
 
 export function Icon({ name }: { name: IconName }) {
   return (

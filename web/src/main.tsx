@@ -10,7 +10,6 @@ import { openTabs } from "./tabs";
 
 function begin(root: HTMLElement): void {
   const store = new Store(openShelf(), openTabs());
-  document.documentElement.dataset.theme = store.state.settings.theme;
   render(<App store={store} chat={new Chat(store)} />, root);
   listenPreferences(() => store.readPreferences());
   addEventListener("pagehide", () => store.leave());

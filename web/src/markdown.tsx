@@ -14,7 +14,7 @@ const depthMax = 24; // lists in quotes in lists...
 // Of links. What has no scheme would lead to a page of this server, or to another by "//".
 const schemes = ["http:", "https:", "mailto:"];
 
-export function safeAddress(href: string): string | null {
+function safeAddress(href: string): string | null {
   try {
     const url = new URL(href);
     return schemes.includes(url.protocol) ? url.href : null;
@@ -43,7 +43,7 @@ const entities: Readonly<Record<string, string>> = {
 };
 
 // Character references are text too: their values are set as text, never read as markup.
-export function decodeEntities(text: string): string {
+function decodeEntities(text: string): string {
   return text.replace(/&(#x[0-9a-f]{1,6}|#\d{1,7}|[a-z]{2,6});/gi, (whole, name: string) => {
     if (!name.startsWith("#"))
       return Object.hasOwn(entities, name) ? (entities[name] ?? whole) : whole;

@@ -11,7 +11,7 @@ import { Markdown } from "./markdown";
 import { memo } from "./memo";
 import type { AssistantMessage, Failure, Message, ToolMessage, UserMessage } from "./types";
 
-export interface MessageProps {
+interface MessageProps {
   message: Message;
   isLast: boolean; // of its role, so that it can be said otherwise
   isRunning: boolean; // the message is a reply that comes

@@ -13,7 +13,7 @@ export interface ServerFacts {
   defaults: Partial<Record<SamplingKey, number>>;
 }
 
-export class RequestError extends Error {
+class RequestError extends Error {
   constructor(readonly failure: Failure) {
     super(failure.message);
   }

@@ -168,7 +168,7 @@ function FileButtons({ canExport, store }: { canExport: boolean; store: Store })
   );
 }
 
-export interface SidebarProps {
+interface SidebarProps {
   conversations: Conversation[];
   currentId: string | null;
   running: string; // identities, joined: what is drawn depends on nothing else of the runs

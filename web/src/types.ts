@@ -69,7 +69,7 @@ export interface Conversation {
   messages: Message[];
 }
 
-export type Theme = "system" | "light" | "dark";
+type Theme = "system" | "light" | "dark";
 export type Reasoning = "auto" | "on" | "off";
 
 // null and "": the server decides.
