@@ -153,12 +153,22 @@ test("what is written before the store is open is still there", async ({ chat })
   await expect(messageBox(chat)).toHaveValue("half a thought");
 });
 
-test("a store that never opens is done without", async ({ page, mock, faults: _ }) => {
+test("a store that does not open is done without until it does", async ({
+  page,
+  mock,
+  faults: _,
+}) => {
   await holdStore(page);
   await page.goto(mock.url);
   await say(page, "hello");
   await expect(lastReply(page)).toContainText("Hello there.");
   await expect(page.getByText("This browser keeps nothing for this page")).toBeVisible();
   await expect(reading(page)).toHaveAttribute("aria-busy", "false");
-  await expect(titles(page)).toHaveText(["hello"]);
+  await page.getByRole("button", { name: "New conversation" }).click();
+  await page.evaluate(() => void window.openStore());
+  await expect(page.getByText("This browser keeps nothing for this page")).toHaveCount(0);
+  const fresh = await page.context().newPage();
+  await fresh.goto(mock.url);
+  await titles(fresh).click();
+  await expect(lastReply(fresh)).toContainText("Hello there.");
 });

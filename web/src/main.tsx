@@ -9,13 +9,13 @@ import { Store } from "./store";
 import { openTabs } from "./tabs";
 
 function begin(root: HTMLElement): void {
-  const store = new Store(openShelf(), openTabs());
+  const store = new Store(openTabs());
   render(<App store={store} chat={new Chat(store)} />, root);
   listenPreferences(() => store.readPreferences());
   addEventListener("pagehide", () => store.leave());
   // A page that was put aside has heard nothing meanwhile.
   addEventListener("pageshow", (event) => event.persisted && location.reload());
-  void store.load(location.hash.slice(1));
+  void store.load(openShelf(), location.hash.slice(1));
   void store.findServer();
 }
 

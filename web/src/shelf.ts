@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Where conversations are kept: in this browser's IndexedDB, one record each. What is to be done
-// before that is open is done then. Where there is none, as in some private windows, nothing is kept.
+// Where conversations are kept: in this browser's IndexedDB, one record each.
 import { readConversation } from "./conversation_file";
 import type { Conversation } from "./types";
 
 export interface Shelf {
-  isLasting: Promise<boolean>;
   all(): Promise<Conversation[]>;
   put(conversations: Conversation[]): Promise<void>; // all of them or none
   remove(id: string): Promise<void>;
 }
 
 const table = "conversations";
-const open_ms = 4000;
 
 function finished<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -29,34 +26,28 @@ function committed(transaction: IDBTransaction): Promise<void> {
   });
 }
 
-// Null where there is none, or none that answers in time: another tab may keep it from opening.
-async function openDatabase(): Promise<IDBDatabase | null> {
+async function openDatabase(): Promise<IDBDatabase> {
   const request = indexedDB.open("weir", 1);
   request.onupgradeneeded = () => request.result.createObjectStore(table, { keyPath: "id" });
-  const opened = finished(request);
-  const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), open_ms));
-  const database = await Promise.race([opened, late]);
-  if (database === null) void opened.then((it) => it.close()).catch(() => {});
+  const database = await finished(request);
   // A page of a later version wants to change the tables: this one must not be in its way.
-  else database.onversionchange = () => database.close();
+  database.onversionchange = () => database.close();
   return database;
 }
 
-export function openShelf(): Shelf {
-  const opened = openDatabase().catch(() => null);
+// Null where there is none. May take for ever: another tab may keep it from opening.
+export async function openShelf(): Promise<Shelf | null> {
+  const database = await openDatabase().catch(() => null);
+  if (database === null) return null;
+  // Async, so that what throws at once is a refusal like what fails later.
   const change = async (apply: (store: IDBObjectStore) => void) => {
-    const database = await opened;
-    if (database === null) return;
     const transaction = database.transaction(table, "readwrite");
     apply(transaction.objectStore(table));
     transaction.commit(); // now, so that a page that is closed at once has kept it
     await committed(transaction);
   };
   return {
-    isLasting: opened.then((database) => database !== null),
     all: async () => {
-      const database = await opened;
-      if (database === null) return [];
       const store = database.transaction(table).objectStore(table);
       const records: unknown[] = await finished(store.getAll());
       return records.map(readConversation).filter((conversation) => conversation !== null);

@@ -36,6 +36,8 @@ export interface State {
   announcement: string; // for those who listen to the page
 }
 
+const notKept = "This browser keeps nothing for this page: conversations go when it is closed.";
+
 // A reply that was under way has been stopped.
 function ended(conversation: Conversation): Conversation {
   const messages = conversation.messages.map((message) =>
@@ -49,6 +51,7 @@ function ended(conversation: Conversation): Conversation {
 const paint_ms = 40;
 const announce_ms = 5000; // then it is not found a second time by who reads the page to its end
 const save_ms = 2000;
+const open_ms = 4000;
 const look_ms = 2000;
 
 export class Store {
@@ -71,11 +74,9 @@ export class Store {
   private saved = new Map<string, number>(); // when, by conversation
   private removed = new Set<string>(); // perhaps while they are read
   private wantedId = ""; // to be opened when it is read
+  private shelf: Shelf | null = null; // until it is open
 
-  constructor(
-    private readonly shelf: Shelf,
-    private readonly tabs: Tabs,
-  ) {
+  constructor(private readonly tabs: Tabs) {
     tabs.listen((word) => this.hear(word));
     tabs.say({ kind: "came" });
   }
@@ -98,18 +99,27 @@ export class Store {
     }
   }
 
-  // What was said, changed or removed before stays so.
-  async load(wantedId: string): Promise<void> {
+  // What was said, changed or removed before stays so. A shelf that takes long is done without until
+  // it is there after all.
+  async load(opening: Promise<Shelf | null>, wantedId: string): Promise<void> {
     this.wantedId = wantedId;
-    const kept = await this.shelf.all().catch(() => []);
-    const known = new Set(this.removed);
-    for (const { id } of this.state.conversations) known.add(id);
+    const without = () => {
+      this.change({ isLoaded: true });
+      this.notify(notKept);
+    };
+    const timer = setTimeout(without, open_ms);
+    const shelf = await opening;
+    const kept = await shelf?.all().catch(() => []);
+    clearTimeout(timer);
+    if (!shelf || !kept) return without();
+    this.shelf = shelf;
+    const said = this.state.conversations;
+    const known = new Set([...this.removed, ...said.map(({ id }) => id)]);
     this.take(kept.filter(({ id }) => !known.has(id)));
+    if (this.state.notice?.text === notKept) this.change({ notice: null });
+    if (said.length > 0) this.keep(said);
     const wanted = this.find(this.wantedId)?.id ?? null;
     this.change({ isLoaded: true, currentId: this.state.currentId ?? wanted });
-    if (!(await this.shelf.isLasting)) {
-      this.notify("This browser keeps nothing for this page: conversations go when it is closed.");
-    }
   }
 
   // Asks again while the server loads its model or is away. The last call is the one that goes on.
@@ -206,7 +216,7 @@ export class Store {
     const conversation = this.find(id);
     if (!conversation) return;
     this.drop(id);
-    void this.shelf.remove(id).catch(() => {});
+    void this.shelf?.remove(id).catch(() => {});
     this.tabs.say({ kind: "removed", id });
     this.notify(`Deleted "${conversation.title}".`, () => {
       this.replace(ended(conversation));
@@ -276,7 +286,7 @@ export class Store {
   private keep(conversations: Conversation[]): void {
     for (const { id } of conversations) this.saved.set(id, Date.now());
     this.tabs.say({ kind: "kept", conversations });
-    this.shelf.put(conversations).catch((error: unknown) => {
+    this.shelf?.put(conversations).catch((error: unknown) => {
       const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
       this.notify(
         isFull
