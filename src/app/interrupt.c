@@ -4,10 +4,12 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t requested, stop_asked, went_on;
 
-/* The second one, of whatever kind, ends the program as if nobody had caught it. */
+/* The second one, of whatever kind, ends the program as if nobody had caught it; the first process
+ * of a container such a signal does not end, so it ends by itself. */
 static void on_signal(int number)
 {
     if (requested == 0) {
@@ -15,8 +17,13 @@ static void on_signal(int number)
         return;
     }
     const struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t this;
+    sigemptyset(&this);
+    sigaddset(&this, number);
     sigaction(number, &action, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &this, NULL);
     raise(number);
+    _exit(128 + number);
 }
 
 static void on_stop(int number)
