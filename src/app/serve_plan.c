@@ -94,11 +94,11 @@ static void tell(const struct scheduler_options *scheduler, const struct weir_me
 {
     const uint32_t slots = scheduler->slots;
     log_print(log, WEIR_LOG_INFO,
-              "memory: weights %.0f MiB (%.0f MiB stay in the file), %u slots of %u tokens: %u x "
+              "memory: weights %.0f MiB (%.0f MiB stay in the file), %u slot%s of %u tokens: %u x "
               "(%.0f MiB of keys and values, %.1f MiB of state), buffers %.0f MiB; needs %.0f of "
               "%.0f MiB that are free",
-              mib(memory->weights), mib(memory->mapped), slots, memory->context, slots,
-              mib(memory->kv / slots), mib(memory->state / slots),
+              mib(memory->weights), mib(memory->mapped), slots, slots == 1 ? "" : "s",
+              memory->context, slots, mib(memory->kv / slots), mib(memory->state / slots),
               mib(memory->activations + memory->logits + memory->scratch), mib(memory->needed),
               mib(memory->available));
     if (scheduler->cache_dir != NULL)

@@ -178,9 +178,10 @@ TEST(serving_logs_requests)
         struct serving serving = serving_at("access");
         unlink(serving.log);
         if (is_silent)
-            SERVING_START(&serving, "--no-access-log");
+            SERVING_START(&serving, "-np", "1", "--no-access-log");
         else
             SERVING_START(&serving, "-np", "1");
+        CHECK_HAS(serving.said, "1 slot of 4096 tokens");
         check_status(&serving, "GET", "/health", "", 200);
         check_status(&serving, "GET", "/nowhere", "", 404);
         struct http_client client;

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -195,6 +197,17 @@ static void *open_in_thread(void *user)
     return NULL;
 }
 
+/* The path is there before somebody listens. */
+static bool is_listening(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, path, strlen(path));
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool result = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return result;
+}
+
 /* From the moment that somebody listens there is an answer: not yet, and then yes. */
 TEST(served_while_it_loads_it_says_so)
 {
@@ -207,9 +220,8 @@ TEST(served_while_it_loads_it_says_so)
     served.options.http.host = path;
     served_load(&served);
     CHECK_INT(pthread_create(&thread, NULL, open_in_thread, &served), 0);
-    while (access(path, F_OK) != 0)
+    while (!is_listening(path))
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); // it is bound before it listens
     while (status != 200) {
         struct http_client client;
         struct http_response response;
