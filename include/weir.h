@@ -996,8 +996,7 @@ struct weir_calls_options {
  * whose schema is not supported may be any text or JSON of its types. WEIR_ERR_ARGUMENT for tools
  * that are none, are called alike or have names that no call can hold, and for an `only` not among
  * them; WEIR_ERR_UNSUPPORTED for too many parameters or places. Of options->content as of
- * weir_grammar_open_schema; a string of it that spells out a call would be taken apart as one.
- * `options` may be NULL. */
+ * weir_grammar_open_schema. `options` may be NULL. */
 WEIR_API enum weir_status weir_grammar_open_calls(struct weir_grammar **out, const char *tools,
                                                   size_t length,
                                                   const struct weir_calls_options *options,

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * The form of OpenAI's chat completions: chunks of a stream, and the whole. */
+ * The form of OpenAI's chat completions: chunks of a stream, and the whole. Knows neither jobs nor
+ * who reads it. */
 #include "serve/response.h"
 
 #include "serve/respond.h"
+
+static const char id_prefix[] = "chatcmpl-";
 
 /* ---- what chunks and the whole share --------------------------------------------------------- */
 
@@ -17,11 +20,6 @@ static void put_logprobs(struct choice *choice, struct bytes *out)
     put_close(out, '}');
 }
 
-static void put_chat_id(const struct response *response, struct bytes *out)
-{
-    put_id(out, "id", "chatcmpl-", response->seed, 0);
-}
-
 /* ---- the stream ------------------------------------------------------------------------------ */
 
 /* Opens a chunk up to its delta. */
@@ -33,10 +31,7 @@ static struct bytes *chunk_open(struct response *response, const struct choice *
     put_open(out, NULL, '{');
     put_open(out, "choices", '[');
     put_open(out, NULL, '{');
-    if (finish == NULL)
-        put_null(out, "finish_reason");
-    else
-        put_text(out, "finish_reason", finish);
+    put_finish(finish, out);
     put_integer(out, "index", choice->index);
     put_open(out, "delta", '{');
     return out;
@@ -45,7 +40,7 @@ static struct bytes *chunk_open(struct response *response, const struct choice *
 static void put_chunk_head(const struct response *response, struct bytes *out)
 {
     put_integer(out, "created", response->created);
-    put_chat_id(response, out);
+    put_id(out, "id", id_prefix, response->seed, 0);
     put_text(out, "model", response->model);
     put_text(out, "system_fingerprint", "weir-" WEIR_VERSION);
     put_text(out, "object", "chat.completion.chunk");
@@ -211,13 +206,7 @@ static void chat_whole(struct response *response, struct bytes *out)
     for (uint32_t i = 0; i < response->choices_count; i++)
         put_choice(response, &response->choices[i], out);
     put_close(out, ']');
-    put_integer(out, "created", response->created);
-    put_text(out, "model", response->model);
-    put_text(out, "system_fingerprint", "weir-" WEIR_VERSION);
-    put_text(out, "object", "chat.completion");
-    put_usage(response, out);
-    put_chat_id(response, out);
-    put_timings(out, "timings", &response->choices[0].timings);
+    put_tail(response, "chat.completion", id_prefix, true, out);
     put_close(out, '}');
 }
 

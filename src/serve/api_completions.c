@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The form of OpenAI's completions of text: chunks of a stream, and the whole. */
+ * The form of OpenAI's completions of text: chunks of a stream, and the whole. Knows neither jobs
+ * nor who reads it. */
 #include "serve/response.h"
 
 #include "serve/respond.h"
@@ -26,25 +27,11 @@ static void put_choice(struct choice *choice, const char *text, size_t length, c
     put_string(out, "text", text, length);
     put_integer(out, "index", choice->index);
     put_logprobs(choice, out);
-    if (finish == NULL)
-        put_null(out, "finish_reason");
-    else
-        put_text(out, "finish_reason", finish);
+    put_finish(finish, out);
     put_close(out, '}');
 }
 
-static void put_tail(struct response *response, struct bytes *out, bool is_last)
-{
-    put_integer(out, "created", response->created);
-    put_text(out, "model", response->model);
-    put_text(out, "system_fingerprint", "weir-" WEIR_VERSION);
-    put_text(out, "object", "text_completion");
-    if (is_last)
-        put_usage(response, out);
-    put_id(out, "id", "cmpl-", response->seed, 0);
-    if (is_last)
-        put_timings(out, "timings", &response->choices[0].timings);
-}
+static const char object[] = "text_completion", prefix[] = "cmpl-";
 
 static void put_chunk(struct response *response, struct choice *choice, const char *text,
                       size_t length, const char *finish)
@@ -56,7 +43,7 @@ static void put_chunk(struct response *response, struct choice *choice, const ch
     put_open(out, "choices", '[');
     put_choice(choice, text, length, finish, out);
     put_close(out, ']');
-    put_tail(response, out, is_last);
+    put_tail(response, object, prefix, is_last, out);
     if (!is_last && response->request->wants_timings)
         put_timings(out, "timings", &choice->timings);
     put_close(out, '}');
@@ -79,7 +66,7 @@ static void completion_progress(struct response *response, struct choice *choice
     put_open(out, "choices", '[');
     put_choice(choice, "", 0, NULL, out);
     put_close(out, ']');
-    put_tail(response, out, false);
+    put_tail(response, object, prefix, false, out);
     put_progress(choice, out);
     put_close(out, '}');
     event_close(out);
@@ -123,7 +110,7 @@ static void completion_whole(struct response *response, struct bytes *out)
     for (uint32_t i = 0; i < response->choices_count; i++)
         put_whole_choice(response, &response->choices[i], out);
     put_close(out, ']');
-    put_tail(response, out, true);
+    put_tail(response, object, prefix, true, out);
     put_close(out, '}');
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The form of Anthropic's messages: blocks, streamed and whole. */
+ * The form of Anthropic's messages: blocks, streamed and whole. Knows neither jobs nor who reads
+ * it. */
 #include "serve/response.h"
 
 #include "serve/parts.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The form of llama-server's own completions: an event for each token, and the whole. */
+ * The form of llama-server's own completions: an event for each token, and the whole. Knows neither
+ * jobs nor who reads it. */
 #include "serve/response.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The form of OpenAI's responses: items, streamed and whole. */
+ * The form of OpenAI's responses: items, streamed and whole. Knows neither jobs nor who
+ * reads it. */
 #include "serve/response.h"
 
 #include <time.h>
@@ -187,13 +188,7 @@ static void put_response_usage(const struct response *response, struct bytes *ou
     put_open(out, "usage", '{');
     put_integer(out, "input_tokens", (int64_t)usage.prompt);
     put_integer(out, "output_tokens", (int64_t)usage.reply);
-    put_integer(out, "total_tokens", (int64_t)(usage.prompt + usage.reply));
-    put_open(out, "input_tokens_details", '{');
-    put_integer(out, "cached_tokens", (int64_t)usage.cached);
-    put_close(out, '}');
-    put_open(out, "output_tokens_details", '{');
-    put_integer(out, "reasoning_tokens", (int64_t)usage.reasoning);
-    put_close(out, '}');
+    put_usage_details(&usage, "input_tokens_details", "output_tokens_details", out);
     put_close(out, '}');
 }
 

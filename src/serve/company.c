@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Turns are taken in blocks of one way. The better one is taken, and the other now and then. */
+ * Turns are taken in blocks of one way. The better one is taken, and the other now and then.
+ * Knows no slot and no step: only how many tokens came of how much time. */
 #include "serve/company.h"
 
 enum {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The endpoints of slots: what they do, and saving, restoring and erasing what they hold. The only
- * file that makes a path of what a client says. */
+ * file that makes a path of what a client says. Knows nothing of sessions and caches. */
 #include "serve/respond.h"
 #include "serve/service.h"
 #include "serve/translate.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The endpoints that turn text into tokens and back. */
+ * The endpoints that turn text into tokens and back. Knows neither models nor what is generated. */
 #include "serve/prompts.h"
 #include "serve/respond.h"
 #include "serve/service.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Sums and histograms. */
+ * Sums and histograms. Knows neither who counts nor how it is told. */
 #include "serve/figures.h"
 
 const double histogram_bounds[HISTOGRAM_BOUNDS] = {

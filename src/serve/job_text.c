@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * From the tokens of a job to its text. */
+ * From the tokens of a job to its text. Knows neither how tokens were chosen nor who hears of
+ * them. */
 #include "serve/job_text.h"
 
 #include <string.h>

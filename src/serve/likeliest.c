@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The log-softmax of a row at some places. */
+ * The log-softmax of a row at some places. Knows no sampler and no job. */
 #include "serve/likeliest.h"
 
 #include <float.h>

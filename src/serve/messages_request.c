@@ -240,24 +240,10 @@ static enum weir_status put_messages(struct bytes *out, const struct json *root,
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
-static enum weir_status put_tools(struct bytes *out, const struct json *root,
-                                  struct weir_error *err)
+/* Without a schema it is a tool that Anthropic's servers would call. */
+static bool is_clients(const struct json *tool)
 {
-    const struct json *tools = request_member(root, "tools");
-    if (tools == NULL)
-        return WEIR_OK;
-    if (tools->kind != JSON_ARRAY)
-        return request_refuse_kind("tools", "array", tools, err);
-    put_open(out, "tools", '[');
-    for (uint32_t i = 0; i < tools->count; i++) {
-        const struct json *tool = &tools->items[i];
-        const struct json *schema = request_member(tool, "input_schema");
-        if (schema != NULL) // without one it is a tool that Anthropic's servers would call
-            translate_tool(out, request_member(tool, "name"), request_member(tool, "description"),
-                           schema);
-    }
-    put_close(out, ']');
-    return WEIR_OK;
+    return request_member(tool, "input_schema") != NULL;
 }
 
 static enum weir_status put_choice(struct bytes *out, const struct json *root,
@@ -308,7 +294,7 @@ static enum weir_status put_request(struct bytes *out, const struct json *root,
     TRY(put_system(out, root, err));
     TRY(put_messages(out, root, err));
     put_close(out, ']');
-    TRY(put_tools(out, root, err));
+    TRY(translate_tools(out, root, is_clients, "input_schema", err));
     TRY(put_choice(out, root, err));
     if (stops != NULL)
         put_json(out, "stop", stops->source.bytes, stops->source.length);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Samplers at work, on as many threads as the engine has. */
+ * Samplers at work, on as many threads as the engine has. Knows neither what goes into a step nor
+ * what is told of what was chosen. */
 #include "serve/picks.h"
 
 #include <float.h>

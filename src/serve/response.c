@@ -340,20 +340,51 @@ struct usage response_usage(const struct response *response)
     return usage;
 }
 
-void put_usage(struct response *response, struct bytes *out)
+static void put_detail(struct bytes *out, const char *key, const char *name, uint64_t tokens)
+{
+    put_open(out, key, '{');
+    put_integer(out, name, (int64_t)tokens);
+    put_close(out, '}');
+}
+
+void put_usage_details(const struct usage *usage, const char *prompt, const char *reply,
+                       struct bytes *out)
+{
+    put_integer(out, "total_tokens", (int64_t)(usage->prompt + usage->reply));
+    put_detail(out, prompt, "cached_tokens", usage->cached);
+    put_detail(out, reply, "reasoning_tokens", usage->reasoning);
+}
+
+void put_usage(const struct response *response, struct bytes *out)
 {
     const struct usage usage = response_usage(response);
     put_open(out, "usage", '{');
     put_integer(out, "completion_tokens", (int64_t)usage.reply);
     put_integer(out, "prompt_tokens", (int64_t)usage.prompt);
-    put_integer(out, "total_tokens", (int64_t)(usage.prompt + usage.reply));
-    put_open(out, "prompt_tokens_details", '{');
-    put_integer(out, "cached_tokens", (int64_t)usage.cached);
+    put_usage_details(&usage, "prompt_tokens_details", "completion_tokens_details", out);
     put_close(out, '}');
-    put_open(out, "completion_tokens_details", '{');
-    put_integer(out, "reasoning_tokens", (int64_t)usage.reasoning);
-    put_close(out, '}');
-    put_close(out, '}');
+}
+
+void put_finish(const char *finish, struct bytes *out)
+{
+    if (finish == NULL)
+        put_null(out, "finish_reason");
+    else
+        put_text(out, "finish_reason", finish);
+}
+
+void put_tail(const struct response *response, const char *object, const char *prefix, bool is_last,
+              struct bytes *out)
+{
+    put_integer(out, "created", response->created);
+    put_text(out, "model", response->model);
+    put_text(out, "system_fingerprint", "weir-" WEIR_VERSION);
+    put_text(out, "object", object);
+    if (is_last)
+        put_usage(response, out);
+    put_id(out, "id", prefix, response->seed, 0);
+    if (is_last)
+        put_timings(out, "timings", &response->choices[0].timings);
 }
 
 void put_progress(const struct choice *choice, struct bytes *out)

@@ -117,8 +117,15 @@ struct usage {
     uint64_t prompt, cached, reply, reasoning;
 };
 struct usage response_usage(const struct response *response);
-/* OpenAI's object "usage". */
-void put_usage(struct response *response, struct bytes *out);
+/* OpenAI's object "usage"; and what it ends with, where its members have other names. */
+void put_usage(const struct response *response, struct bytes *out);
+void put_usage_details(const struct usage *usage, const char *prompt, const char *reply,
+                       struct bytes *out);
+/* null, or why a choice has ended. */
+void put_finish(const char *finish, struct bytes *out);
+/* What chunks and answers of OpenAI's have behind their choices; the last one has sums too. */
+void put_tail(const struct response *response, const char *object, const char *prefix, bool is_last,
+              struct bytes *out);
 /* "prompt_progress" */
 void put_progress(const struct choice *choice, struct bytes *out);
 /* The call's id, of letters and digits, the same whenever it is asked for. */

@@ -217,23 +217,10 @@ static enum weir_status put_input(struct bytes *out, struct spoken *spoken, cons
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
-static enum weir_status put_tools(struct bytes *out, const struct json *root,
-                                  struct weir_error *err)
+/* Tools of other types run on OpenAI's servers. */
+static bool is_clients(const struct json *tool)
 {
-    const struct json *tools = request_member(root, "tools");
-    if (tools == NULL)
-        return WEIR_OK;
-    if (tools->kind != JSON_ARRAY)
-        return request_refuse_kind("tools", "array", tools, err);
-    put_open(out, "tools", '[');
-    for (uint32_t i = 0; i < tools->count; i++) {
-        const struct json *tool = &tools->items[i];
-        if (json_is(request_member(tool, "type"), "function")) // others run on OpenAI's servers
-            translate_tool(out, request_member(tool, "name"), request_member(tool, "description"),
-                           request_member(tool, "parameters"));
-    }
-    put_close(out, ']');
-    return WEIR_OK;
+    return json_is(request_member(tool, "type"), "function");
 }
 
 /* "text": {"format": {"type", "schema"}} */
@@ -270,7 +257,7 @@ static enum weir_status put_request(struct bytes *out, struct spoken *spoken,
     put_open(out, "messages", '[');
     TRY(put_input(out, spoken, root, err));
     put_close(out, ']');
-    TRY(put_tools(out, root, err));
+    TRY(translate_tools(out, root, is_clients, "parameters", err));
     put_format(out, root);
     if (tokens != NULL)
         put_json(out, "max_completion_tokens", tokens->source.bytes, tokens->source.length);

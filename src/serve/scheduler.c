@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The scheduler: opened, drained, asked for figures, closed. */
+ * The scheduler: opened, drained, asked for figures, closed. Knows nothing of how turns are
+ * taken. */
 #include <stdarg.h>
 
 #include "base/clock.h"

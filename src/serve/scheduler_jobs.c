@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The side of jobs that their owners see: from any thread. */
+ * The side of jobs that their owners see: from any thread. Never touches the engine, nor what is of
+ * who runs a job. */
 #include <string.h>
 
 #include "base/clock.h"

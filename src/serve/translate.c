@@ -52,17 +52,33 @@ static void put_if_there(struct bytes *out, const char *key, const struct json *
         put_json(out, key, value->source.bytes, value->source.length);
 }
 
-void translate_tool(struct bytes *out, const struct json *name, const struct json *description,
-                    const struct json *parameters)
+static void put_tool(struct bytes *out, const struct json *tool, const char *schema)
 {
     put_open(out, NULL, '{');
     put_text(out, "type", "function");
     put_open(out, "function", '{');
-    put_if_there(out, "name", name);
-    put_if_there(out, "description", description);
-    put_if_there(out, "parameters", parameters);
+    put_if_there(out, "name", request_member(tool, "name"));
+    put_if_there(out, "description", request_member(tool, "description"));
+    put_if_there(out, "parameters", request_member(tool, schema));
     put_close(out, '}');
     put_close(out, '}');
+}
+
+enum weir_status translate_tools(struct bytes *out, const struct json *root,
+                                 bool (*is_clients)(const struct json *tool), const char *schema,
+                                 struct weir_error *err)
+{
+    const struct json *tools = request_member(root, "tools");
+    if (tools == NULL)
+        return WEIR_OK;
+    if (tools->kind != JSON_ARRAY)
+        return request_refuse_kind("tools", "array", tools, err);
+    put_open(out, "tools", '[');
+    for (uint32_t i = 0; i < tools->count; i++)
+        if (is_clients(&tools->items[i]))
+            put_tool(out, &tools->items[i], schema);
+    put_close(out, ']');
+    return WEIR_OK;
 }
 
 void translate_call(struct bytes *out, const struct json *id, const struct json *name,

@@ -22,9 +22,11 @@ enum weir_status translate_open(struct json_document **out, const char *body, si
 enum weir_status translate_choices(const struct json *root, struct weir_error *err);
 /* Adds the members of the object that are not named in `others`, which ends with NULL. */
 void translate_rest(struct bytes *out, const struct json *object, const char *const *others);
-/* A tool of chat completions. */
-void translate_tool(struct bytes *out, const struct json *name, const struct json *description,
-                    const struct json *parameters);
+/* The member "tools" of chat completions, if there is one: of the tools those that are the client's,
+ * whose schema is the member of that name. */
+enum weir_status translate_tools(struct bytes *out, const struct json *root,
+                                 bool (*is_clients)(const struct json *tool), const char *schema,
+                                 struct weir_error *err);
 /* A call, whose arguments are a text of JSON. */
 void translate_call(struct bytes *out, const struct json *id, const struct json *name,
                     struct json_text arguments);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Turns: what goes into a step of the engine and what comes out. Who generates has its tokens in
- * each step; prompts share what room there is, a part at a time. Runs on the scheduler's thread. */
+ * each step; prompts share what room there is, a part at a time. Runs on the scheduler's thread.
+ * Knows neither where jobs come from nor how slots are filled. */
 
 #include "base/clock.h"
 #include "base/floats.h"
