@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * The endpoints that say what is served: health, models, properties. */
+ * The endpoints that say what is served: health, models, properties. Knows nothing of requests that
+ * run. */
 #include "serve/generation_settings.h"
 #include "serve/page.h"
 #include "serve/respond.h"
 #include "serve/service.h"
+#include "serve/template_caps.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -218,6 +220,7 @@ static enum weir_status put_props(struct bytes *out, const struct server *server
     put_bool(out, "endpoint_metrics", server->options.metrics);
     put_bool(out, "ui", server->options.page);
     put_text(out, "chat_template", source != NULL ? source : "");
+    put_template_caps(out, server->options.chat_template);
     put_bos(out, server->defaults.tokenizer);
     put_eos(out, server->defaults.tokenizer);
     put_text(out, "build_info", weir_build_info());

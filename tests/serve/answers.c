@@ -55,6 +55,21 @@ TEST(answers_a_model_has_a_name)
     }
 }
 
+/* Of the shipped model's template, which is in the manner of Qwen's. */
+TEST(answers_tell_what_the_template_makes_use_of)
+{
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    check_told(&served, "/props", 200,
+               "\"chat_template_caps\":{\"supports_object_arguments\":true,"
+               "\"supports_parallel_tool_calls\":true,\"supports_preserve_reasoning\":false,"
+               "\"supports_string_content\":true,\"supports_system_role\":true,"
+               "\"supports_tool_calls\":true,\"supports_tools\":true,"
+               "\"supports_typed_content\":true}");
+    served_close(&served);
+}
+
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
 /* What is coded is not taken for JSON that is bad. */

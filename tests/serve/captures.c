@@ -30,7 +30,6 @@ static const struct difference differences[] = {
     {NULL, ".lora", absent},
     {"props", ".media_marker", absent},
     {"props", ".ui_settings", absent},
-    {"props", ".chat_template_caps", "the template is told, and templates can be tried"},
     {"props", ".cors_proxy_enabled", absent},
     {NULL, ".meta.n_ctx", other_context},
     {NULL, ".default_generation_settings.n_ctx", other_context},
