@@ -41,6 +41,8 @@ check tokenize '{"tokens":\[*' "$tokens"
 check detokenize '{"content":"Once upon a time"}' "$(ask /detokenize -d "$tokens")"
 check template '*<|im_start|>user*' \
     "$(ask /apply-template -d '{"messages":[{"role":"user","content":"hi"}]}')"
+check 'a coded body' '*"code":415*' \
+    "$(ask /completion -H 'Content-Encoding: gzip' -d '{"prompt":"a"}')"
 check 'bad JSON' '*"code":400*' "$(ask /v1/chat/completions -d '{"messages":[')"
 check 'too long' '*exceed_context_size_error*"n_ctx":*' \
     "$(awk 'BEGIN { printf "{\"prompt\":\""; for (i = 0; i < 9000; i++) printf "word "

@@ -46,6 +46,13 @@ test('models are listed without a key', async () => {
   );
 });
 
+test('a model is retrieved by its name', async () => {
+  const found = await client.models.retrieve(model);
+  assert.equal(found.id, model);
+  assert.equal(found.object, 'model');
+  await assert.rejects(client.models.retrieve('org/other'), OpenAI.NotFoundError);
+});
+
 test('a chat, whole', async () => {
   const reply = await client.chat.completions.create({ model, messages: question, max_tokens: 16 });
   assert.equal(reply.object, 'chat.completion');
@@ -111,6 +118,46 @@ test('a named tool, streamed, and its result sent back', async () => {
   assert.ok(after.usage.prompt_tokens > 0);
 });
 
+test('a call that is cut off leaves no mark in the content', async () => {
+  for (let most = 1; most <= 12; most++) {
+    const options = {
+      model,
+      messages: [{ role: 'user', content: 'Make the lamp in the church grey.' }],
+      tools,
+      tool_choice: 'required',
+      max_tokens: most,
+      seed: 3,
+    };
+    const whole = (await client.chat.completions.create(options)).choices[0];
+    assert.equal(whole.finish_reason, 'length');
+    assert.ok(!whole.message.content.includes('<'), whole.message.content);
+    let streamed = '';
+    for await (const chunk of await client.chat.completions.create({ ...options, stream: true }))
+      streamed += chunk.choices[0]?.delta.content ?? '';
+    assert.equal(streamed, whole.message.content);
+  }
+});
+
+test('response_format and tools together: calls, or an answer of the schema', async () => {
+  const schema = {
+    type: 'object',
+    properties: { a: { type: 'boolean' } },
+    required: ['a'],
+    additionalProperties: false,
+  };
+  const reply = await client.chat.completions.create({
+    model,
+    messages: question,
+    tools,
+    response_format: { type: 'json_schema', json_schema: { name: 'x', strict: true, schema } },
+    max_tokens: 400,
+    seed: 6,
+  });
+  const { message } = reply.choices[0];
+  if (message.tool_calls) checkArguments(message.tool_calls[0].function.arguments);
+  else assert.equal(typeof JSON.parse(message.content).a, 'boolean');
+});
+
 test('response_format holds the answer to a schema', async () => {
   const schema = {
     type: 'object',
@@ -154,6 +201,22 @@ test('logarithms of probabilities', async () => {
     assert.ok(Math.abs(token.logprob - token.top_logprobs[0].logprob) < 1e-5);
     assert.ok(token.top_logprobs[0].logprob >= token.top_logprobs[1].logprob);
   }
+});
+
+test('logarithms of probabilities of completions, in lists', async () => {
+  const options = { model, prompt: 'Once upon', max_tokens: 6, temperature: 0, logprobs: 2 };
+  const whole = (await client.completions.create(options)).choices[0];
+  const { tokens, token_logprobs, top_logprobs, text_offset } = whole.logprobs;
+  assert.equal(tokens.length, 6);
+  assert.equal(tokens.join(''), whole.text);
+  tokens.forEach((token, i) => {
+    assert.equal(whole.text.slice(text_offset[i], text_offset[i] + token.length), token);
+    assert.ok(Math.abs(top_logprobs[i][token] - token_logprobs[i]) < 1e-5);
+  });
+  const streamed = [];
+  for await (const chunk of await client.completions.create({ ...options, stream: true }))
+    streamed.push(...(chunk.choices[0]?.logprobs?.tokens ?? []));
+  assert.deepEqual(streamed, tokens);
 });
 
 test('two answers differ, and a seed repeats them', async () => {
