@@ -22,7 +22,7 @@ enum weir_status translate_open(struct json_document **out, const char *body, si
 enum weir_status translate_choices(const struct json *root, struct weir_error *err);
 /* Adds the members of the object that are not named in `others`, which ends with NULL. */
 void translate_rest(struct bytes *out, const struct json *object, const char *const *others);
-/* The member "tools" of chat completions, if there is one: those that are the client's, whose schema
+/* The member "tools" of chat completions, if there is one: the client's own, whose schema
  * is the member of that name. */
 enum weir_status translate_tools(struct bytes *out, const struct json *root,
                                  bool (*is_clients)(const struct json *tool), const char *schema,

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "serve/infill.h"
 #include "serve/prompts.h"
 #include "serve/translate.h"
 #include "text/tokenizer.h"
 
-enum { BODY_MAX = 1 << 12 };
+enum { BODY_MAX = 1 << 12, TOKENS = 6 };
 
 static void expect(bool condition)
 {
@@ -19,16 +20,23 @@ static void expect(bool condition)
         abort();
 }
 
-/* Three tokens: bytes that are none have no ids. */
+/* Two letters and some marks: bytes that are none have no ids. */
 static struct weir_tokenizer *open_tokenizer(void)
 {
     static const struct span tokens[] = {
-        {(const uint8_t *)"a", 1}, {(const uint8_t *)"b", 1}, {(const uint8_t *)"<|im_end|>", 10}};
-    static const int32_t types[] = {TOKEN_NORMAL, TOKEN_NORMAL, TOKEN_CONTROL};
+        {(const uint8_t *)"a", 1},
+        {(const uint8_t *)"b", 1},
+        {(const uint8_t *)"<|im_end|>", 10},
+        {(const uint8_t *)"<|fim_prefix|>", 14},
+        {(const uint8_t *)"<|fim_suffix|>", 14},
+        {(const uint8_t *)"<|fim_middle|>", 14},
+    };
+    static const int32_t types[TOKENS] = {TOKEN_NORMAL,  TOKEN_NORMAL,  TOKEN_CONTROL,
+                                          TOKEN_CONTROL, TOKEN_CONTROL, TOKEN_CONTROL};
     const struct tokenizer_source source = {
         .tokens = tokens,
         .types = types,
-        .tokens_count = 3,
+        .tokens_count = TOKENS,
         .pretokenizer = PRETOKENIZER_QWEN35,
         .bos = -1,
         .eos = -1,
@@ -46,7 +54,7 @@ static void check_sampler(const struct weir_sampler_options *sampler)
     expect(strlen(sampler->chain) < WEIR_SAMPLER_CHAIN_MAX);
     expect(sampler->seed != WEIR_SEED_RANDOM);
     // What was read may still be refused, as a breaker of DRY that is too long; it is no accident.
-    if (weir_sampler_open(&opened, sampler, 3, 64, NULL, NULL) == WEIR_OK)
+    if (weir_sampler_open(&opened, sampler, TOKENS, 64, NULL, NULL) == WEIR_OK)
         weir_sampler_close(opened);
 }
 
@@ -60,7 +68,7 @@ static void check_request(const struct request *request, uint32_t slots)
     for (uint32_t i = 0; i < request->stops_count; i++)
         expect(request->stops[i][0] != 0 && strlen(request->stops[i]) <= REQUEST_STOP_BYTES_MAX);
     for (uint64_t i = 0; i < request->biases_count; i++)
-        expect(request->biases[i].id >= 0 && request->biases[i].id < 3);
+        expect(request->biases[i].id >= 0 && request->biases[i].id < TOKENS);
     expect(request->calls == CALLS_NONE || request->has_tools);
     expect(request->language == LANGUAGE_ANY || request->grammar.length > 0);
 }
@@ -73,6 +81,15 @@ static void check_prompts(const struct request *request, const struct weir_token
     expect(prompts.count >= 1 && prompts.count <= REQUEST_CHOICES_MAX);
     for (uint32_t i = 0; i < prompts.count; i++)
         expect(prompts.items[i].count > 0);
+    prompts_release(&prompts);
+}
+
+/* Three marks, and what texts stand between them. */
+static void check_infill(const struct request *request, const struct weir_tokenizer *tokenizer)
+{
+    struct prompts prompts = {0};
+    if (infill_read(&prompts, request->root, tokenizer, NULL) == WEIR_OK)
+        expect(prompts.count == 1 && prompts.items[0].count >= 3);
     prompts_release(&prompts);
 }
 
@@ -90,6 +107,7 @@ static void read_request(const char *body, size_t length, enum request_kind kind
         return;
     check_request(&request, slots);
     check_prompts(&request, tokenizer);
+    check_infill(&request, tokenizer);
     request_release(&request);
 }
 
