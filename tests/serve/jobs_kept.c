@@ -107,6 +107,16 @@ static void open_with(struct crew *crew, uint64_t cache_bytes, const char *folde
     crew_open(crew);
 }
 
+/* One slot and no cache. */
+static void open_drafting(struct crew *crew, enum weir_draft_kind kind)
+{
+    crew_init(crew);
+    crew->options.slots = 1;
+    crew->options.cache_bytes_max = 0;
+    crew->options.speculator.kind = kind;
+    crew_open(crew);
+}
+
 /* Saved, left, restored: in the same server, emptied or with another text, or in the next one. */
 static void leave_and_come_back(struct crew *crew, struct dice *dice, const char *path)
 {
@@ -121,8 +131,9 @@ static void leave_and_come_back(struct crew *crew, struct dice *dice, const char
         struct heard heard = ask(crew, &other, 3);
         heard_release(&heard);
     } else {
+        const enum weir_draft_kind kind = crew->options.speculator.kind;
         crew_close(crew);
-        open_with(crew, 0, NULL);
+        open_drafting(crew, kind);
     }
     const struct slot_outcome restored = act(crew, 0, SLOT_RESTORE, path);
     CHECK_INT(restored.tokens, saved.tokens);
@@ -136,11 +147,11 @@ TEST(serve_kept_in_a_file_is_as_never_left)
     char path[4096];                  /* many others are asked for meanwhile */
     static struct crew stays, leaves; /* large */
     snprintf(path, sizeof path, "%s", test_scratch("kept.slot"));
-    for (uint64_t round = 0; round < 2; round++) {
+    for (uint64_t round = 0; round < 3; round++) {
         struct dice dice = {.stream = 10 + round};
         struct talk talk = {.count = 0};
-        open_with(&stays, 0, NULL);
-        open_with(&leaves, 0, NULL);
+        open_drafting(&stays, round < 2 ? WEIR_DRAFT_NONE : WEIR_DRAFT_MTP);
+        open_drafting(&leaves, round < 2 ? WEIR_DRAFT_NONE : WEIR_DRAFT_MTP);
         for (int i = 0; i < ASKED; i++) {
             go_on(&talk, &dice, stays.message_begin);
             const uint32_t tokens_max = 1 + roll(&dice, SAID_MAX);
