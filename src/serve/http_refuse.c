@@ -118,7 +118,8 @@ static void refuse(struct http_connection *connection, unsigned status)
     drain(connection->watched.fd);
 }
 
-/* The message says the status first. */
+/* The message says the status first. A library that words it otherwise sends its page again, which
+ * the tests notice. */
 static bool is_refusal(const char *format)
 {
     static const char words[] = "HTTP response code is %u";
