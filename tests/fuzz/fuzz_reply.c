@@ -34,7 +34,7 @@ static void take_apart(struct message *out, const char *text, size_t length, uin
     reply_options.tools = (options & 1) != 0 ? tools : NULL;
     reply_options.tools_length = sizeof tools - 1;
     reply_options.in_reasoning = (options & 2) != 0;
-    reply_options.format = (enum weir_reasoning_format)(options / 4 % 3);
+    reply_options.format = (enum weir_reasoning_format)((options & 63) / 4 % 3);
     reply_options.event = message_add;
     reply_options.event_user = out;
     expect(weir_reply_open(&reply, &reply_options, NULL) == WEIR_OK);
