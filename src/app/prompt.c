@@ -11,16 +11,9 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 static const uint64_t text_bytes_max = 2147483647; /* weir_tokenizer_encode takes no more */
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    const int lower = tolower((unsigned char)c);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 /* Reads the escape that begins behind a backslash. Returns its length, 0 if there is none. */
 static size_t read_escape(const char *text, size_t length, char *out)

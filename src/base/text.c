@@ -59,6 +59,14 @@ void text_fit(const char *text, char *out, size_t size)
     memcpy(out + head + sizeof gap - 1, text + tail_from, length - tail_from + 1);
 }
 
+int hex_value(char digit)
+{
+    const char lower = (char)(digit | 0x20);
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 void print(struct printer printer, const char *format, ...)
 {
     char line[1024];

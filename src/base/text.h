@@ -26,6 +26,9 @@ void text_clean(char *text);
  * boundaries: its beginning (a path) and its end (the reason) stay. */
 void text_fit(const char *text, char *out, size_t size);
 
+/* The value of a hexadecimal digit, or -1. */
+int hex_value(char digit);
+
 /* Where describing functions print to. */
 struct printer {
     weir_write_fn *write;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "grammar/code_set.h"
 #include "grammar/text_set.h"
 
@@ -97,12 +98,6 @@ static bool is_name(char c)
 }
 
 /* ---- characters ------------------------------------------------------------------------------ */
-
-static int hex_value(char c)
-{
-    const char lower = (char)(c | 0x20);
-    return is_digit(c) ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 static enum weir_status read_hex(struct gbnf *gbnf, uint32_t digits, uint32_t *code,
                                  struct weir_error *err)

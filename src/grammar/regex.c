@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 
 enum { REGEX_DEPTH_MAX = 50 }; /* groups in groups */
 
@@ -148,12 +149,6 @@ static enum weir_status add_named(struct code_set *set, const struct named_set *
 out:
     code_set_release(&own);
     return status;
-}
-
-static int hex_value(char c)
-{
-    const char lower = (char)(c | 0x20);
-    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 static enum weir_status read_hex(struct reader *reader, uint32_t digits, uint32_t *code,

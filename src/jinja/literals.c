@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/utf8.h"
 
 enum { NUMBER_BYTES_MAX = 64 };
@@ -45,12 +46,11 @@ static enum weir_status put_code(struct parser *parser, const char *at, uint32_t
 {
     uint32_t code = 0;
     for (uint32_t i = 0; i < digits; i++) {
-        const char digit = i < left ? at[i] : 0, lower = digit | 0x20;
-        const bool is_letter = lower >= 'a' && lower <= 'f';
-        if (!is_letter && (digit < '0' || digit > '9'))
+        const int value = hex_value(i < left ? at[i] : 0);
+        if (value < 0)
             return parser_fail(parser, parser->token.at, WEIR_ERR_FORMAT,
                                "a \\ in this string needs %u digits behind it", digits);
-        code = code << 4 | (uint32_t)(is_letter ? lower - 'a' + 10 : digit - '0');
+        code = code << 4 | (uint32_t)value;
     }
     if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
         return parser_fail(parser, parser->token.at, WEIR_ERR_FORMAT,

@@ -2,6 +2,7 @@
  * Looks for members and elements of values that were read. Knows not how they are read. */
 #include <string.h>
 
+#include "base/text.h"
 #include "json/json.h"
 
 /* ---- members --------------------------------------------------------------------------------- */
@@ -57,12 +58,6 @@ const struct json *json_get(const struct json *object, const char *key)
 }
 
 /* ---- references ------------------------------------------------------------------------------ */
-
-static int hex_value(char c)
-{
-    const char lower = (char)(c | 0x20);
-    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 /* One character of a reference: %XX is a byte, then ~0 and ~1 are ~ and /. */
 static uint8_t read_character(struct json_text *step)

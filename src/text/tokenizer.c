@@ -370,15 +370,6 @@ out:
 
 /* ---- looking up ------------------------------------------------------------------------------ */
 
-/* The value of a hexadecimal digit, or -1. */
-static int hex_value(uint8_t digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    const uint8_t lower = digit | 0x20;
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* The byte that a text "<0x4A>" names, in a table of all bytes; nothing if it is not such. */
 static struct span named_byte(struct span text)
 {
@@ -391,7 +382,7 @@ static struct span named_byte(struct span text)
 #undef ROW64
     if (text.length != 6 || memcmp(text.data, "<0x", 3) != 0 || text.data[5] != '>')
         return (struct span){0};
-    const int high = hex_value(text.data[3]), low = hex_value(text.data[4]);
+    const int high = hex_value((char)text.data[3]), low = hex_value((char)text.data[4]);
     if (high < 0 || low < 0)
         return (struct span){0};
     return (struct span){&bytes[high * 16 + low], 1};
