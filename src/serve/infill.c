@@ -100,10 +100,13 @@ enum weir_status infill_read(struct prompts *out, const struct json *root,
     enum weir_status status;
     TRY(prompts_open(out, 1, err));
     const struct infill infill = {&out->items[0], tokenizer};
+    struct json_text line;
     TRY(add_files(&infill, request_member(root, "input_extra"), err));
     TRY(add_member(&infill, "<|fim_prefix|>", root, "input_prefix", err));
+    TRY(request_text(root, "prompt", &line, err));
+    TRY(add_text(&infill, line.bytes, line.length, err));
     TRY(add_member(&infill, "<|fim_suffix|>", root, "input_suffix", err));
-    TRY(add_member(&infill, "<|fim_middle|>", root, "prompt", err));
+    TRY(add_mark(&infill, "<|fim_middle|>", err));
     TRY(bytes_check(&out->items[0].text, err));
 out:
     return status;

@@ -79,8 +79,9 @@ TEST(infill_prompts_are_as_the_rule_says)
         {NULL, "b"},
         {"<|file_sep|>", "filename\n"},
         {"<|fim_prefix|>", "if (<|fim_middle|>"},
+        {NULL, "a"},
         {"<|fim_suffix|>", ")\n"},
-        {"<|fim_middle|>", "a"},
+        {"<|fim_middle|>", ""},
     };
     static const struct piece plain[] = {
         {"<|repo_name|>", "myproject\n"}, {"<|file_sep|>", "filename\n"}, {"<|fim_prefix|>", "p"},
@@ -90,8 +91,9 @@ TEST(infill_prompts_are_as_the_rule_says)
         {NULL, "int a;\n"},
         {NULL, "b"},
         {"<|fim_prefix|>", "if (<|fim_middle|>"},
+        {NULL, "a"},
         {"<|fim_suffix|>", ")\n"},
-        {"<|fim_middle|>", "a"},
+        {"<|fim_middle|>", ""},
     };
     struct weir_tokenizer *tokenizer = open_toy(NULL);
     check_prompt(tokenizer, full, whole, sizeof whole / sizeof whole[0]);
