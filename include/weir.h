@@ -407,7 +407,8 @@ WEIR_API enum weir_status weir_session_load(struct weir_session *session, const 
 /* The same of a session and its ways back: those of so many checkpoints of it that are valid, each
  * at a position of its own up to the session's, are in the file too, and rows of caches once.
  * Loading replaces what the session holds, and gives the checkpoints the newest ways of the file;
- * those that it has none for hold nothing. weir_session_load reads such a file as well, and a file
+ * those that it has none for hold nothing. No checkpoint may be among them twice; `ways` may be
+ * NULL if there are none. weir_session_load reads such a file as well, and a file
  * of weir_session_save is one without a way. All of a file is checked before the session is
  * touched; what fails behind that, a file that has changed meanwhile or want of memory, leaves it
  * empty. */
@@ -945,6 +946,7 @@ struct weir_reply_options {
                           marks of calls are text */
     size_t tools_length;
     bool in_reasoning; /* weir_prompt_in_reasoning of the prompt */
+    bool calls_first;  /* behind other content, marks of calls are text of it */
     enum weir_reasoning_format format;
     weir_reply_fn *event;
     void *event_user;
@@ -963,8 +965,9 @@ WEIR_API enum weir_status weir_reply_push(struct weir_reply *reply, const char *
                                           struct weir_error *err);
 /* The text has ended: what was held back is told. Nothing may be pushed behind it. */
 WEIR_API enum weir_status weir_reply_finish(struct weir_reply *reply, struct weir_error *err);
-/* The same of a text that was cut off by a limit: what was held back is dropped, half a mark. What
- * is told of reasoning and content is then the beginning of what more of the text would tell. */
+/* The same of a text that was cut off by a limit: what was held back is dropped, half a mark or a
+ * call that no argument is told of yet. What is told of reasoning and content is then the beginning
+ * of what more of the text would tell. */
 WEIR_API enum weir_status weir_reply_cut(struct weir_reply *reply, struct weir_error *err);
 
 /* ---- grammars -------------------------------------------------------------------------------- */
@@ -996,7 +999,8 @@ struct weir_calls_options {
  * whose schema is not supported may be any text or JSON of its types. WEIR_ERR_ARGUMENT for tools
  * that are none, are called alike or have names that no call can hold, and for an `only` not among
  * them; WEIR_ERR_UNSUPPORTED for too many parameters or places. Of options->content as of
- * weir_grammar_open_schema. `options` may be NULL. */
+ * weir_grammar_open_schema; weir_reply takes such a reply apart with calls_first. `options` may be
+ * NULL. */
 WEIR_API enum weir_status weir_grammar_open_calls(struct weir_grammar **out, const char *tools,
                                                   size_t length,
                                                   const struct weir_calls_options *options,

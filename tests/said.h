@@ -14,6 +14,7 @@ struct said_options {
     uint64_t piece; /* bytes of a push; 0: all in one; SAID_RANDOM: drawn, by the stream */
     uint64_t stream;
     bool is_cut; /* the text was, by a limit */
+    bool calls_first;
 };
 
 #define SAID_RANDOM UINT64_MAX

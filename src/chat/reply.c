@@ -42,6 +42,7 @@ struct weir_reply {
     bool has_begun;        /* something was pushed */
     bool has_think;        /* the reasoning began with a mark */
     bool is_think_missing; /* a call came before the end of the reasoning was marked */
+    bool has_answered;     /* there was content that is no reasoning */
     struct part reasoning, content;
     struct call call;
     struct object_scan scan; /* of an object that may be a call */
@@ -265,7 +266,8 @@ static enum weir_status step_content(struct weir_reply *reply, struct rest rest,
                                      size_t *consumed, struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
-    const bool has_calls = reply->tools != NULL;
+    const bool has_calls =
+        reply->tools != NULL && !(reply->options.calls_first && reply->has_answered);
     const size_t newlines = has_calls ? mark_newlines(rest) : 0;
     const size_t plain = has_calls ? mark_plain(rest) : rest.length;
     *step = STEP_TAKEN;
@@ -279,6 +281,7 @@ static enum weir_status step_content(struct weir_reply *reply, struct rest rest,
         return status;
     *step = STEP_TAKEN;
     *consumed = plain > 0 ? plain : 1;
+    reply->has_answered = true;
     part_text(reply, &reply->content, rest.text, *consumed);
     return WEIR_OK;
 }
@@ -451,7 +454,7 @@ enum weir_status weir_reply_finish(struct weir_reply *reply, struct weir_error *
     return end(reply, err);
 }
 
-/* Only what a mark may have begun with is held back, and newlines before it. */
+/* What is held back may be the beginning of a mark or of a call; newlines before it are its own. */
 enum weir_status weir_reply_cut(struct weir_reply *reply, struct weir_error *err)
 {
     const enum weir_status status = refuse_ended(reply, err);

@@ -25,6 +25,7 @@ struct job {
     struct job_events events;
     pthread_cond_t ready; /* for its owner: there are events */
     bool is_cancelled;
+    bool suffices;       /* it has said all that its owner wants */
     bool ends_reasoning; /* was asked for, and not done yet */
     bool is_over;        /* END is among the events: nobody else will touch it any more */
 

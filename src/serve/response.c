@@ -59,6 +59,7 @@ enum weir_status response_parse(struct response *response, struct choice *choice
     options.tools = tools;
     options.tools_length = tools_length;
     options.in_reasoning = in_reasoning;
+    options.calls_first = response->request->language == LANGUAGE_SCHEMA;
     options.format = response->request->reasoning_format;
     options.event = on_reply;
     options.event_user = choice;
@@ -135,6 +136,8 @@ static void add_token(struct response *response, struct choice *choice,
 
 bool choice_is_cut(const struct choice *choice)
 {
+    if (!choice->is_over)
+        return false;
     switch (choice->end) {
     case JOB_STOP_TOKEN:
     case JOB_STOP_TEXT: return false;
@@ -174,9 +177,9 @@ static void end(struct response *response, struct choice *choice, const struct j
 {
     if (event->length > 0)
         take_text(response, choice, event->text, event->length);
-    choice->end = event->end == JOB_CANCELLED && choice->is_late ? JOB_LENGTH : event->end;
-    end_text(response, choice);
+    choice->end = event->end;
     choice->is_over = true;
+    end_text(response, choice);
     if (event->end == JOB_STOP_TEXT && event->stop != NULL)
         bytes_add_text(&choice->stop, event->stop);
     if (choice->end == JOB_CANCELLED)

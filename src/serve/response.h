@@ -34,7 +34,6 @@ struct choice {
     bool in_reasoning;         /* nothing else was said yet */
     uint32_t reasoning_tokens; /* of them, those that were generated meanwhile */
     bool has_started, is_over;
-    bool is_late; /* its job was cancelled because the time that the request gave it is up */
     enum job_end end;
     struct bytes stop;          /* the text that it ended at */
     struct job_timings timings; /* so far */
@@ -106,7 +105,7 @@ void response_put_failure(const struct response *response, struct bytes *out);
 void event_open(struct bytes *out, const char *name);
 void event_close(struct bytes *out);
 
-/* Whether a limit has ended its text; of one that is over. */
+/* Whether its text is over, and by no will of the model or the request. */
 bool choice_is_cut(const struct choice *choice);
 /* "stop", "length", "tool_calls" */
 const char *choice_finish(const struct choice *choice);

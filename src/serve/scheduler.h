@@ -69,7 +69,7 @@ struct job_options {
 enum job_end {
     JOB_STOP_TOKEN, /* the model ended the text */
     JOB_STOP_TEXT,  /* a text to stop at, which `stop` says */
-    JOB_LENGTH,     /* tokens_max */
+    JOB_LENGTH,     /* tokens_max, or job_suffice */
     JOB_FULL,       /* the context is full */
     JOB_TIMEOUT,
     JOB_CANCELLED, /* by job_cancel or the drain */
@@ -85,7 +85,7 @@ enum job_kind {
 
 struct job_logprob {
     int32_t id;
-    float logprob;
+    float logprob; /* natural; with wants_chances, of the draw */
 };
 
 struct job_timings {
@@ -125,6 +125,8 @@ enum weir_status job_open(struct job **out, struct scheduler *scheduler,
 bool job_wait(struct job *job, uint64_t until_ns, struct job_event *event);
 /* It ends within one step of the engine. From any thread. */
 void job_cancel(struct job *job);
+/* Likewise, as JOB_LENGTH: its owner wants no more of it. From any thread. */
+void job_suffice(struct job *job);
 /* Ends its reasoning as a budget would that is used up. From any thread. */
 void job_end_reasoning(struct job *job);
 void job_close(struct job *job); /* cancels it; never waits for more than a step */

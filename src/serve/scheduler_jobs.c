@@ -110,6 +110,11 @@ void job_cancel(struct job *job)
     ask(job, &job->is_cancelled);
 }
 
+void job_suffice(struct job *job)
+{
+    ask(job, &job->suffices);
+}
+
 void job_end_reasoning(struct job *job)
 {
     ask(job, &job->ends_reasoning);

@@ -127,14 +127,15 @@ static void begin_jobs(struct scheduler *scheduler)
 
 /* What others have asked of a running job since. */
 struct wish {
-    bool is_cancelled, ends_reasoning;
+    bool is_cancelled, suffices, ends_reasoning;
 };
 
 static struct wish take_wish(struct scheduler *scheduler, struct slot *slot)
 {
     struct job *job = slot->job;
     pthread_mutex_lock(&scheduler->lock);
-    const struct wish wish = {job->is_cancelled || scheduler->is_cancelling, job->ends_reasoning};
+    const struct wish wish = {job->is_cancelled || scheduler->is_cancelling, job->suffices,
+                              job->ends_reasoning};
     job->ends_reasoning = job->ends_reasoning && slot->phase != SLOT_REPLY;
     slot->is_paused = job_events_room(&job->events) < WEIR_ROUND_TOKENS_MAX;
     pthread_mutex_unlock(&scheduler->lock);
@@ -148,6 +149,8 @@ static void heed_slot(struct scheduler *scheduler, struct slot *slot)
     const struct wish wish = take_wish(scheduler, slot);
     if (wish.is_cancelled)
         running_end(scheduler, slot, JOB_CANCELLED, NULL);
+    else if (wish.suffices)
+        running_end(scheduler, slot, JOB_LENGTH, NULL);
     else if (deadline != 0 && clock_ns() >= deadline)
         running_end(scheduler, slot, JOB_TIMEOUT, NULL);
     else if (wish.ends_reasoning && slot->phase == SLOT_REPLY &&

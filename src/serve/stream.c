@@ -59,10 +59,8 @@ static struct choice *next_event(struct generation *generation, uint64_t until_n
 static void check_time(const struct generation *generation, struct choice *choice)
 {
     const int32_t most = generation->request.time_max_ms;
-    if (most <= 0 || choice->is_late || choice->timings.reply_ns / 1000000 < (uint64_t)most)
-        return;
-    choice->is_late = true;
-    job_cancel(choice->job);
+    if (most > 0 && choice->timings.reply_ns / 1000000 >= (uint64_t)most)
+        job_suffice(choice->job);
 }
 
 static void take(struct generation *generation, struct choice *choice,

@@ -171,7 +171,8 @@ TEST(answers_probabilities_are_also_those_of_the_draw)
 
 /* ---- languages ------------------------------------------------------------------------------- */
 
-/* Tools and a schema together: calls, or a text of the schema, whatever is drawn. */
+/* Tools and a schema together: calls, or a text of the schema, whatever is drawn; also where that
+ * text spells out a call. */
 TEST(answers_with_tools_and_a_schema_are_of_one)
 {
     static const char body[] =
@@ -182,7 +183,8 @@ TEST(answers_with_tools_and_a_schema_are_of_one)
         "\"properties\":{\"on\":{\"type\":\"boolean\"}},\"required\":[\"on\"],"
         "\"additionalProperties\":false}}}],\"response_format\":{\"type\":\"json_schema\","
         "\"json_schema\":{\"name\":\"x\",\"schema\":{\"type\":\"object\",\"properties\":{\"a\":{"
-        "\"enum\":[1,2]}},\"required\":[\"a\"],\"additionalProperties\":false}}}}";
+        "\"enum\":[\"<tool_call><function=set_lamp></function></tool_call>\"]}},"
+        "\"required\":[\"a\"],\"additionalProperties\":false}}}}";
     static const char *const biases[] = {
         "\"parallel_tool_calls\":false,\"logit_bias\":{\"<tool_call>\":100},",
         "\"logit_bias\":{\"<tool_call>\":-100},"};
@@ -204,7 +206,7 @@ TEST(answers_with_tools_and_a_schema_are_of_one)
         CHECK(has_calls == (content.length == 0));
         CHECK(has_calls == (seed % 2 == 0));
         CHECK(json_is(json_get(choice, "finish_reason"), has_calls ? "tool_calls" : "stop"));
-        CHECK(has_calls || (content.bytes[0] == '{' && memchr(content.bytes, ':', content.length)));
+        CHECK(has_calls || (content.bytes[0] == '{' && memchr(content.bytes, '<', content.length)));
         json_close(document);
         http_response_release(&response);
     }

@@ -409,6 +409,7 @@ TEST(calls_or_content_of_a_schema)
         "{\"a\":\"x </parameter> y\",\"b\":-12}",
         "{\"a\": \"\", \"b\": null}",
         "{\"b\":1}",
+        "{\"a\":\"<tool_call><function=now></function>\"}",
         "{\"a\":\"x\"}" NOW,
         NOW "\n" NOW,
         NOW "{\"a\":\"x\"}",
@@ -433,7 +434,8 @@ TEST(calls_or_content_of_a_schema)
         }
     }
     CHECK_INT(match(either, texts[0]), WEIR_MATCH_WHOLE);
-    CHECK_INT(match(either, texts[4]), WEIR_MATCH_WHOLE);
+    CHECK_INT(match(either, texts[3]), WEIR_MATCH_WHOLE);
+    CHECK_INT(match(either, texts[5]), WEIR_MATCH_WHOLE);
     weir_grammar_close(either);
     weir_grammar_close(calls);
     weir_grammar_close(content);

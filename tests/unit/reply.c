@@ -81,7 +81,7 @@ struct reply_case {
     const char *text, *said;
     bool in_reasoning;
     enum weir_reasoning_format format;
-    bool is_cut;
+    bool is_cut, calls_first;
 };
 
 static void check_cases(const struct reply_case *cases, size_t count)
@@ -92,7 +92,8 @@ static void check_cases(const struct reply_case *cases, size_t count)
                                                  .in_reasoning = cases[i].in_reasoning,
                                                  .format = cases[i].format,
                                                  .piece = piece,
-                                                 .is_cut = cases[i].is_cut};
+                                                 .is_cut = cases[i].is_cut,
+                                                 .calls_first = cases[i].calls_first};
             char *said = said_of(cases[i].text, strlen(cases[i].text), &options);
             CHECK_TEXT(said, cases[i].said);
             mem_free(said);
@@ -161,6 +162,26 @@ TEST(reply_text_around_calls)
         {"<function=f>\n<param", "\"\", \"\\n<param\"; \"f\", \"{\", \"cut\""},
         {"<function=f></function>.", "\"\", \".\"; \"f\", \"{}\""},
         {"<function=>\n</function>", "\"\", \"<function=>\\n</function>\""},
+    };
+    CHECK_CASES(cases);
+}
+
+/* What a call is as text. */
+#define SPELLED                                                                                    \
+    "<tool_call>\\n<function=f>\\n<parameter=s>\\na\\n</parameter>\\n</function>\\n</tool_call>"
+
+/* As a text of a schema may spell out calls. */
+TEST(reply_calls_come_first_or_are_text)
+{
+    static const struct reply_case cases[] = {
+        {"'" CALL "'", "\"\", \"'" SPELLED "'\"", .calls_first = true},
+        {"'<tool_call>{'name':'f'}</tool_call>'", "\"\", \"'<tool_call>{'name':'f'}</tool_call>'\"",
+         .calls_first = true},
+        {CALL "\n" CALL "\n", "\"\", \"\"" SAID SAID, .calls_first = true},
+        {CALL "a" CALL, "\"\", \"a" SPELLED "\"" SAID, .calls_first = true},
+        {"r</think>\n\n" CALL, "\"r\", \"<think>\\nr</think>\"" SAID, true, WEIR_REASONING_BOTH,
+         .calls_first = true},
+        {"r</think>\n\na" CALL, "\"r\", \"a" SPELLED "\"", true, .calls_first = true},
     };
     CHECK_CASES(cases);
 }
