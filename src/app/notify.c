@@ -17,9 +17,9 @@ void notify_manager(const char *state)
     if (length < 2 || length >= sizeof address.sun_path || (path[0] != '/' && path[0] != '@'))
         return;
     memcpy(address.sun_path, path, length);
+    /* a name that is in no file system begins with a zero, and ends by its length alone */
     if (path[0] == '@')
-        address.sun_path[0] =
-            0; /* a name that is in no file system, and has no end but its length */
+        address.sun_path[0] = 0;
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;

@@ -209,23 +209,24 @@ static enum weir_status remove_oldest(const struct cache_folder *folder, uint64_
                                       struct weir_error *err)
 {
     struct cache_file *files;
-    uint64_t count;
+    uint64_t count, left = 0;
     *before = *after = 0;
     enum weir_status status = cache_folder_list(folder, &files, &count, err);
     if (status != WEIR_OK)
         return status;
     for (uint64_t i = 0; i < count; i++)
-        *before += files[i].bytes;
-    *after = *before;
+        left += files[i].bytes;
+    *before = left;
     if (count > 0)
         qsort(files, count, sizeof *files, compare_files);
-    for (uint64_t i = 0; i<count && * after> most; i++) {
+    for (uint64_t i = 0; left > most && i < count; i++) {
         if (files[i].used_ns >= fresh)
             break;
         TRY(file_remove(folder, &files[i], err));
-        *after -= files[i].bytes;
+        left -= files[i].bytes;
     }
 out:
+    *after = left;
     mem_free(files);
     return status;
 }

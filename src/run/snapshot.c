@@ -103,6 +103,9 @@ enum weir_status snapshot_read_head(struct snapshot_head *head,
         return err_set(err, WEIR_ERR_FORMAT, "%s: version %u of saved sessions, expected %d", name,
                        version, VERSION);
     const uint32_t flags = read_u32(&at);
+    if (flags > (HAS_HIDDEN | GOES_ON | IS_WAY))
+        return err_set(err, WEIR_ERR_FORMAT, "%s: flags %u, which no version known here writes",
+                       name, flags);
     head->has_hidden = (flags & HAS_HIDDEN) != 0;
     head->goes_on = (flags & GOES_ON) != 0;
     head->is_way = (flags & IS_WAY) != 0;
@@ -118,7 +121,7 @@ enum weir_status snapshot_read_head(struct snapshot_head *head,
                        "%s: a session of another model, or with other types of caches, backend or "
                        "rotary embedding",
                        name);
-    if (flags > (HAS_HIDDEN | GOES_ON | IS_WAY) || !counts_fit(head))
+    if (!counts_fit(head))
         return err_set(err, WEIR_ERR_FORMAT, "%s: positions that do not fit each other", name);
     if (head->position > shape->context)
         return err_set(err, WEIR_ERR_FULL, "%s: %u tokens, but the context holds %u", name,

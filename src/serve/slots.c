@@ -240,7 +240,8 @@ static uint32_t get(struct scheduler *scheduler, struct slot *slot, const struct
 
 /* Whether the cache should be asked, where the slot holds so much. A state of the cache is a copy
  * of all rows before it, so for a few tokens it is not. */
-static bool is_cache_better(struct scheduler *scheduler, const struct job *job, uint32_t held)
+static bool is_cache_better(struct scheduler *scheduler, const struct job *job, uint32_t held,
+                            bool may_guess)
 {
     const struct job_options *options = &job->options;
     if (scheduler->cache == NULL || options->no_cache || held + SLOT_FEW >= options->count)
@@ -250,7 +251,7 @@ static bool is_cache_better(struct scheduler *scheduler, const struct job *job, 
         known_texts_kept(&scheduler->texts, options->salt, options->ids, options->count);
     pthread_mutex_unlock(&scheduler->lock);
     /* a folder may have what nobody here knows of */
-    return kept > held + SLOT_FEW || held < options->count / 2;
+    return kept > held + SLOT_FEW || (may_guess && held < options->count / 2);
 }
 
 /* What lies behind the last way back is a reply, which another try or the next turn replaces; what
@@ -274,8 +275,9 @@ struct slot *slot_prepare(struct scheduler *scheduler, struct slot *slot, const 
     /* into another slot, so that what this one holds is not lost if the cache has less */
     struct slot *other = held > 0 && job->options.slot < 0 ? oldest_free(scheduler, slot) : NULL;
     struct slot *target = other != NULL ? other : slot;
-    const bool is_lost = target == slot && held > slot->kept + SLOT_FEW;
-    if (is_lost || !is_cache_better(scheduler, job, held)) {
+    /* what no cache has is not given up for a guess */
+    const bool may_guess = target != slot || held <= slot->kept + SLOT_FEW;
+    if (!is_cache_better(scheduler, job, held, may_guess)) {
         if (held > 0)
             return use_held(scheduler, slot, held, checkpoint);
         empty_for(scheduler, slot, job->options.salt);
