@@ -220,7 +220,7 @@ static enum weir_status put_props(struct bytes *out, const struct server *server
     put_bool(out, "endpoint_metrics", server->options.metrics);
     put_bool(out, "ui", server->options.page);
     put_text(out, "chat_template", source != NULL ? source : "");
-    put_template_caps(out, server->options.chat_template);
+    put_template_caps(out, &server->template_caps);
     put_bos(out, server->defaults.tokenizer);
     put_eos(out, server->defaults.tokenizer);
     put_text(out, "build_info", weir_build_info());

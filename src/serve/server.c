@@ -178,6 +178,7 @@ static enum weir_status load(struct server *server, struct weir_error *err)
     scheduler.log_user = server->options.log_user;
     TRY(make_closing(server, err));
     TRY(constraints_open(&server->constraints, scheduler.tokenizer, err));
+    TRY(template_caps_find(&server->template_caps, server->options.chat_template, err));
     TRY(scheduler_open(&server->scheduler, &scheduler, err));
     set_defaults(server);
     atomic_store_explicit(&server->is_ready, true, memory_order_release);

@@ -9,6 +9,7 @@
 #include "serve/response.h"
 #include "serve/constraints.h"
 #include "serve/server.h"
+#include "serve/template_caps.h"
 
 struct generation;
 
@@ -21,6 +22,7 @@ struct server {
     atomic_bool is_ready;
     struct scheduler *scheduler; /* once it is ready, as all below */
     struct request_defaults defaults;
+    struct template_caps template_caps;
     struct constraints *constraints;
     char *closing; /* what is said when reasoning must end, with its mark */
     struct http_server *http;

@@ -18,10 +18,11 @@
 #define MESSAGES(messages, others) "{\"messages\":[" messages "]" others "}"
 
 /* In the order of llama-server. A template has it if all the words are in the text, and `without`
- * is not: a list that is printed as it is written is no text. */
+ * is not: the name of a member that nobody asks for is there where a list is printed as it is
+ * written, and no template has it in words of its own. */
 static const struct {
     const char *name, *request, *words[2], *without;
-} caps[] = {
+} caps[TEMPLATE_CAPS] = {
     {"supports_object_arguments",
      MESSAGES(ASKED "," CALLED(CALL("qtool", "{\"qkey\":\"qvalue\"}")) "," ASKED, TOOLS),
      {"qkey", "qvalue"}},
@@ -44,9 +45,11 @@ static const struct {
      {"qcall", ""}},
     {"supports_tools", MESSAGES(ASKED, TOOLS), {"qtool", ""}},
     {"supports_typed_content",
-     MESSAGES("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"qpart\"}]}", ""),
+     MESSAGES("{\"role\":\"user\",\"content\":"
+              "[{\"type\":\"text\",\"text\":\"qpart\",\"qmember\":true}]}",
+              ""),
      {"qpart", ""},
-     "type"},
+     "qmember"},
 };
 
 static bool has_words(const char *text, size_t length, size_t cap)
@@ -58,23 +61,41 @@ static bool has_words(const char *text, size_t length, size_t cap)
     return without == NULL || memmem(text, length, without, strlen(without)) == NULL;
 }
 
-static bool has_cap(const struct weir_template *chat_template, size_t cap)
+/* What the template refuses, or fails at, it makes no use of. */
+static enum weir_status find_cap(bool *out, const struct weir_template *chat_template, size_t cap,
+                                 struct weir_error *err)
 {
     struct weir_prompt *prompt = NULL;
     size_t length = 0;
     const char *request = caps[cap].request;
-    if (weir_template_render(chat_template, &prompt, request, strlen(request), NULL) != WEIR_OK)
-        return false;
+    *out = false;
+    const enum weir_status status =
+        weir_template_render(chat_template, &prompt, request, strlen(request), err);
+    if (status == WEIR_ERR_MEMORY)
+        return status;
+    if (status != WEIR_OK)
+        return WEIR_OK;
     const char *text = weir_prompt_text(prompt, &length);
-    const bool has = has_words(text, length, cap);
+    *out = has_words(text, length, cap);
     weir_prompt_close(prompt);
-    return has;
+    return WEIR_OK;
 }
 
-void put_template_caps(struct bytes *out, const struct weir_template *chat_template)
+enum weir_status template_caps_find(struct template_caps *out,
+                                    const struct weir_template *chat_template,
+                                    struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    *out = (struct template_caps){.has_template = chat_template != NULL};
+    for (size_t i = 0; chat_template != NULL && status == WEIR_OK && i < TEMPLATE_CAPS; i++)
+        status = find_cap(&out->has[i], chat_template, i, err);
+    return status;
+}
+
+void put_template_caps(struct bytes *out, const struct template_caps *found)
 {
     put_open(out, "chat_template_caps", '{');
-    for (size_t i = 0; chat_template != NULL && i < sizeof caps / sizeof caps[0]; i++)
-        put_bool(out, caps[i].name, has_cap(chat_template, i));
+    for (size_t i = 0; found->has_template && i < TEMPLATE_CAPS; i++)
+        put_bool(out, caps[i].name, found->has[i]);
     put_close(out, '}');
 }
