@@ -66,30 +66,32 @@ static enum weir_status clear_path(const struct sockaddr_un *address, struct wei
 }
 
 /* The mode is the socket's own before it has a path, less what the umask takes, and the path's
- * behind: at no time may more connect than are to. */
-static bool bind_with_mode(int fd, const struct sockaddr_un *address, mode_t mode)
+ * behind: at no time may more connect than are to. False with errno set. */
+static bool bind_with_mode(struct http_socket *listening, const struct sockaddr_un *address,
+                           mode_t mode)
 {
-    return fchmod(fd, mode) == 0 &&
-           bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 &&
-           chmod(address->sun_path, mode) == 0;
+    struct stat info;
+    if (fchmod(listening->fd, mode) != 0 ||
+        bind(listening->fd, (const struct sockaddr *)address, sizeof *address) != 0)
+        return false;
+    if (lstat(address->sun_path, &info) == 0) { /* from here on http_socket_close removes it */
+        listening->device = info.st_dev;
+        listening->inode = info.st_ino;
+    }
+    return chmod(address->sun_path, mode) == 0;
 }
 
 static enum weir_status bind_path(struct http_socket *listening, mode_t mode,
                                   struct weir_error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct stat info;
     memcpy(address.sun_path, listening->path, sizeof address.sun_path);
     const enum weir_status status = clear_path(&address, err);
     if (status != WEIR_OK)
         return status;
     listening->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listening->fd < 0 || !bind_with_mode(listening->fd, &address, mode))
+    if (listening->fd < 0 || !bind_with_mode(listening, &address, mode))
         return err_set(err, WEIR_ERR_IO, "%s: cannot listen: %s", listening->path, strerror(errno));
-    if (lstat(listening->path, &info) == 0) {
-        listening->device = info.st_dev;
-        listening->inode = info.st_ino;
-    }
     return WEIR_OK;
 }
 

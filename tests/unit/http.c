@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * What a server says to clients that behave. Run alone: build/tests/weir-test http_ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -371,6 +378,59 @@ TEST(http_unix_socket_of_a_busy_server)
     while (asking > 0)
         close(clients[--asking]);
     close(busy);
+}
+
+/* In the thread that calls it, chmod is refused from here on; fchmod is not. False: this system
+ * cannot do so. */
+static bool forbid_chmod(void)
+{
+    static struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+#ifdef __NR_chmod
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_chmod, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+#endif
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_fchmodat, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof steps / sizeof steps[0], steps};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+struct forbidden {
+    struct http_host host;
+    struct weir_error err;
+    bool is_forbidden;
+    enum weir_status status;
+};
+
+static void *open_forbidden(void *argument)
+{
+    struct forbidden *forbidden = argument;
+    forbidden->is_forbidden = forbid_chmod();
+    if (forbidden->is_forbidden)
+        forbidden->status =
+            http_open(&forbidden->host.server, &forbidden->host.options, &forbidden->err);
+    return NULL;
+}
+
+/* Where the path's mode cannot be set, no path is left. */
+TEST(http_unix_socket_without_its_mode)
+{
+    struct forbidden forbidden = {0};
+    struct stat info;
+    pthread_t thread;
+    http_host_init(&forbidden.host);
+    forbidden.host.options.host = test_scratch("forbidden.sock");
+    CHECK(pthread_create(&thread, NULL, open_forbidden, &forbidden) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    if (!forbidden.is_forbidden)
+        test_skip("no filter of system calls here");
+    CHECK_INT(forbidden.status, WEIR_ERR_IO);
+    CHECK(strstr(forbidden.err.text, "cannot listen: ") != NULL);
+    CHECK(lstat(forbidden.host.options.host, &info) != 0);
 }
 
 TEST(http_addresses_that_cannot_be_had)
