@@ -166,8 +166,8 @@ enum weir_status http_open(struct http_server **out, const struct http_options *
     TRY(http_access_init(&server->access, options, err));
     TRY(http_socket_open(&server->listening, options->host, options->port, options->reuse_port,
                          options->socket_mode, err));
-    server->has_complaint = pthread_key_create(&server->complaint, NULL) == 0;
-    if (!server->has_complaint)
+    server->has_is_other_key = pthread_key_create(&server->is_other_key, NULL) == 0;
+    if (!server->has_is_other_key)
         TRY(err_set(err, WEIR_ERR_MEMORY, "no room for what threads keep"));
     TRY(http_watch_open(&server->watch, err));
     TRY(start(server, err));
@@ -203,8 +203,8 @@ void http_close(struct http_server *server)
         MHD_stop_daemon(server->daemon);
     }
     http_watch_close(&server->watch);
-    if (server->has_complaint)
-        pthread_key_delete(server->complaint);
+    if (server->has_is_other_key)
+        pthread_key_delete(server->is_other_key);
     http_socket_close(&server->listening);
     http_access_release(&server->access);
     mem_free(server);

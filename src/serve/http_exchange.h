@@ -20,8 +20,10 @@ struct http_server {
     struct http_socket listening;
     struct http_watch watch;
     struct MHD_Daemon *daemon; /* NULL: none */
-    pthread_key_t complaint;   /* of a thread that asks whose connection it is: a bool */
-    bool has_complaint;
+    /* Of a thread that looks for its own connection: a bool that becomes true if the one that it
+     * tries is another thread's. NULL: it looks for none. See http_refuse.c. */
+    pthread_key_t is_other_key;
+    bool has_is_other_key;
     atomic_bool is_quiet;      /* no new connections; those that are there close behind an answer */
     atomic_bool is_closing;    /* streams are cut */
     atomic_uint_fast64_t held; /* bytes of the bodies of all requests */

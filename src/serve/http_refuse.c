@@ -29,9 +29,9 @@ static void try_connection(void *user, struct http_watched *watched)
     struct search *search = user;
     struct http_connection *connection = (struct http_connection *)watched;
     bool is_other = false;
-    pthread_setspecific(search->server->complaint, &is_other);
+    pthread_setspecific(search->server->is_other_key, &is_other);
     MHD_queue_response(connection->library, MHD_HTTP_INTERNAL_SERVER_ERROR, search->response);
-    pthread_setspecific(search->server->complaint, NULL);
+    pthread_setspecific(search->server->is_other_key, NULL);
     if (is_other)
         return;
     search->found = connection;
@@ -129,7 +129,7 @@ static bool is_refusal(const char *format)
 
 bool http_refuse_hears(struct http_server *server, const char *format, va_list arguments)
 {
-    bool *is_other = pthread_getspecific(server->complaint);
+    bool *is_other = pthread_getspecific(server->is_other_key);
     if (is_other != NULL) {
         *is_other = true;
         return true;
