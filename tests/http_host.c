@@ -159,9 +159,11 @@ static bool is_public(void *user, const char *method, const char *path)
 static void count_line(void *user, enum weir_log_level level, const char *line)
 {
     struct http_host *host = user;
-    (void)level;
-    if (strstr(line, " ms") != NULL)
-        atomic_fetch_add(&host->log_lines, 1);
+    if (strstr(line, " ms") == NULL)
+        return;
+    if (level <= WEIR_LOG_INFO)
+        atomic_fetch_add(&host->told, 1);
+    atomic_fetch_add(&host->log_lines, 1);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

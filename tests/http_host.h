@@ -28,6 +28,7 @@ struct http_host {
     atomic_uint closed;    /* of them, those whose close was called */
     atomic_uint noticed;   /* clients that were seen to be gone */
     atomic_uint log_lines; /* of requests */
+    atomic_uint told;      /* of them, those that all see */
 };
 
 /* Usual options: a free port of loopback, no keys, generous limits. */

@@ -96,6 +96,8 @@ void http_exchange_close(struct http_exchange *exchange);
 
 /* The headers are there. False: it is to be answered at once, as its body may not come. */
 bool http_exchange_begin(struct http_exchange *exchange, const char *method, const char *path);
+/* Whether it is answered without a key. The path is known. */
+bool http_exchange_is_public(const struct http_exchange *exchange);
 /* More of the body. */
 void http_exchange_take(struct http_exchange *exchange, const char *data, size_t length);
 void http_exchange_drop_body(struct http_exchange *exchange);

@@ -166,15 +166,20 @@ static bool is_too_long(struct http_exchange *exchange)
     return length != NULL && strtoull(length, NULL, 10) > exchange->server->options.body_max;
 }
 
-static bool is_allowed(struct http_exchange *exchange, const char *method)
+/* A preflight is of any path: browsers send no key with it. */
+bool http_exchange_is_public(const struct http_exchange *exchange)
 {
-    const struct http_server *server = exchange->server;
-    const struct http_options *options = &server->options;
-    const bool is_public = strcmp(method, "OPTIONS") == 0 ||
-                           (options->is_public != NULL && exchange->path[0] != 0 &&
-                            options->is_public(options->user, method, exchange->path));
-    return is_public || http_access_allows(&server->access, http_header(exchange, "Authorization"),
-                                           http_header(exchange, "X-Api-Key"));
+    const struct http_options *options = &exchange->server->options;
+    return strcmp(exchange->method, "OPTIONS") == 0 ||
+           (options->is_public != NULL && exchange->path[0] != 0 &&
+            options->is_public(options->user, exchange->method, exchange->path));
+}
+
+static bool is_allowed(struct http_exchange *exchange)
+{
+    return http_exchange_is_public(exchange) ||
+           http_access_allows(&exchange->server->access, http_header(exchange, "Authorization"),
+                              http_header(exchange, "X-Api-Key"));
 }
 
 bool http_exchange_begin(struct http_exchange *exchange, const char *method, const char *path)
@@ -194,7 +199,7 @@ bool http_exchange_begin(struct http_exchange *exchange, const char *method, con
              http_access_is_foreign(&exchange->server->access, http_header(exchange, "Origin"),
                                     http_header(exchange, "Host")))
         refusal = HTTP_REFUSED_ORIGIN;
-    else if (refusal == HTTP_ACCEPTED && !is_allowed(exchange, exchange->method))
+    else if (refusal == HTTP_ACCEPTED && !is_allowed(exchange))
         refusal = HTTP_REFUSED_KEY;
     else if (refusal == HTTP_ACCEPTED && inner == NULL)
         refusal = HTTP_REFUSED_PREFIX;

@@ -223,10 +223,7 @@ static enum weir_log_level log_level(const struct http_exchange *exchange)
     const bool is_fine = exchange->status > 0 && exchange->status < 400;
     if (!options->access_log)
         return WEIR_LOG_TRACE;
-    return is_fine && options->is_public != NULL &&
-                   options->is_public(options->user, exchange->method, exchange->path)
-               ? WEIR_LOG_TRACE
-               : WEIR_LOG_INFO;
+    return is_fine && http_exchange_is_public(exchange) ? WEIR_LOG_TRACE : WEIR_LOG_INFO;
 }
 
 static void log_request(const struct http_exchange *exchange)

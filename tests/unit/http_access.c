@@ -257,6 +257,35 @@ TEST(http_access_preflight)
     http_host_close(&host);
 }
 
+/* What needs no key is told only if it fails; a preflight needs none. */
+TEST(http_access_log)
+{
+    static const struct {
+        const char *request;
+        unsigned status, told;
+    } cases[] = {
+        {"GET /echo HTTP/1.1\r\nHost: a\r\nX-Api-Key: k1\r\n\r\n", 200, 1},
+        {"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", 401, 1},
+        {"GET /open HTTP/1.1\r\nHost: a\r\n\r\n", 200, 0},
+        {"OPTIONS /echo HTTP/1.1\r\nHost: a\r\n\r\n", 200, 0},
+        {"OPTIONS /echo HTTP/1.1\r\nHost: a\r\nOrigin: http://c\r\n\r\n", 403, 1},
+    };
+    struct http_host host;
+    http_host_init(&host);
+    host.options.keys = keys;
+    host.options.keys_count = 1;
+    host.options.cors_origins = "http://a.b";
+    host.options.access_log = true;
+    http_host_open(&host);
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        atomic_store(&host.told, 0);
+        check_status(host.port, cases[i].request, cases[i].status);
+        http_host_wait(&host.log_lines, i + 1);
+        CHECK_INT(atomic_load(&host.told), cases[i].told);
+    }
+    http_host_close(&host);
+}
+
 /* What a page of elsewhere sends is refused, not only kept from it: no handler sees it. */
 TEST(http_access_of_pages)
 {
