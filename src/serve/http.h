@@ -53,6 +53,8 @@ const char *http_method(const struct http_exchange *exchange); /* HEAD is told a
 const char *http_path(const struct http_exchange *exchange); /* decoded, without prefix and query */
 const char *http_query(struct http_exchange *exchange, const char *name);  /* NULL: not there */
 const char *http_header(struct http_exchange *exchange, const char *name); /* NULL: not there */
+/* Whether the body is in a coding: the bytes of http_body are then those of the coding. */
+bool http_is_coded(const struct http_exchange *exchange);
 struct span http_body(const struct http_exchange *exchange);
 /* It is not needed any more. Until the exchange ends it counts among those that are held: for what
  * was made of it. */

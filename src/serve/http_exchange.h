@@ -67,6 +67,7 @@ struct http_exchange {
     bool is_head; /* its method is told as GET */
     bool is_path_bad;
     bool has_headers;
+    bool is_coded; /* see http_is_coded */
     enum http_refusal refusal;
     struct bytes body;
     uint64_t held;    /* of server->held */

@@ -86,6 +86,11 @@ const char *http_header(struct http_exchange *exchange, const char *name)
     return MHD_lookup_connection_value(exchange->library, MHD_HEADER_KIND, name);
 }
 
+bool http_is_coded(const struct http_exchange *exchange)
+{
+    return exchange->is_coded;
+}
+
 struct span http_body(const struct http_exchange *exchange)
 {
     return (struct span){(const uint8_t *)exchange->body.data, exchange->body.length};
@@ -121,6 +126,7 @@ struct header_sums {
     uint64_t bytes;
     uint32_t count, lengths, codings; /* how many there are, of content-length, transfer-encoding */
     bool is_malformed;
+    bool is_coded; /* by a Content-Encoding, which may come twice */
 };
 
 /* What RFC 9110 5.6.2 calls a token. */
@@ -135,14 +141,15 @@ static enum MHD_Result sum_header(void *user, enum MHD_ValueKind kind, const cha
                                   size_t name_length, const char *value, size_t value_length)
 {
     struct header_sums *sums = user;
-    (void)kind;
-    (void)value; /* the library ends it at a zero, and tells the length of what is before */
+    (void)kind; /* of the value the library tells what is before a zero */
     static const char between[] = ": \r\n";
     sums->bytes += name_length + value_length + sizeof between - 1;
     sums->count++;
     sums->lengths += strcasecmp(name, "Content-Length") == 0;
     sums->codings += strcasecmp(name, "Transfer-Encoding") == 0;
     sums->is_malformed |= !is_token(name, name_length);
+    sums->is_coded |= strcasecmp(name, "Content-Encoding") == 0 && value_length > 0 &&
+                      strcasecmp(value, "identity") != 0;
     return MHD_YES;
 }
 
@@ -151,6 +158,7 @@ static enum http_refusal check_headers(struct http_exchange *exchange)
 {
     struct header_sums sums = {0};
     MHD_get_connection_values_n(exchange->library, MHD_HEADER_KIND, sum_header, &sums);
+    exchange->is_coded = sums.is_coded;
     const char *coding = http_header(exchange, "Transfer-Encoding");
     const bool is_chunked = coding != NULL && strcasecmp(coding, "chunked") == 0;
     if (sums.bytes > HEADER_BYTES_MAX || sums.count > HEADERS_MAX)

@@ -3,7 +3,6 @@
 #include "serve/service.h"
 
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -101,19 +100,12 @@ static enum api_shape shape_of(const char *path)
     return strncmp(path, messages, sizeof messages - 1) == 0 ? SHAPE_ANTHROPIC : SHAPE_OPENAI;
 }
 
-/* Whether the body is in a coding: it would be read as it is. */
-static bool is_coded(struct http_exchange *exchange)
-{
-    const char *coding = http_header(exchange, "Content-Encoding");
-    return coding != NULL && coding[0] != 0 && strcasecmp(coding, "identity") != 0;
-}
-
 static void handle(void *user, struct http_exchange *exchange)
 {
     struct server *server = user;
     const char *path = http_path(exchange);
     const struct route *route = find_route(http_method(exchange), path);
-    if (is_coded(exchange))
+    if (http_is_coded(exchange))
         refuse(exchange, shape_of(path),
                &(struct refusal){.error = API_MEDIA,
                                  .text = "Content-Encoding: bodies are read as they are, without "

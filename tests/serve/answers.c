@@ -81,6 +81,8 @@ TEST(answers_bodies_have_no_coding)
     } cases[] = {
         {"/completion", "gzip", 415},
         {"/v1/messages", "deflate, gzip", 415},
+        {"/completion", "identity\r\nContent-Encoding: gzip", 415},
+        {"/completion", "gzip\r\nContent-Encoding: identity", 415},
         {"/completion", "identity", 200},
         {"/completion", "Identity", 200},
     };
