@@ -27,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAME = 'llm.example.org'
 PATIENCE_S = 60
 CHAT = '/v1/chat/completions'
+# Whatever of a stream is collected is sent when a buffer is full: here one takes the whole stream.
 MAIN = '''daemon off;
 {user}
 pid {folder}/nginx.pid;
@@ -39,6 +40,8 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    postpone_output 1m;
+    ssl_buffer_size 1m;
     include {folder}/site.conf;
 }}
 '''
@@ -176,10 +179,10 @@ def ask(test):
 
 def stream(test):
     """Pieces come as they are made: of one that is collected the first comes with the last."""
+    began, times = time.monotonic(), []
     connection, response = test.send(CHAT, {'max_tokens': 400, 'ignore_eos': True, 'stream': True,
                                             'messages': [{'role': 'user', 'content': 'Hello'}]})
     check(response.status == 200, f'status {response.status}')
-    began, times = time.monotonic(), []
     last = b''
     for line in response:
         if line.startswith(b'data: '):
