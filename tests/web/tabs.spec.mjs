@@ -87,6 +87,71 @@ test("deleting a conversation ends its reply in the other tab", async ({ chat, m
   await expect(titles(chat)).toHaveCount(0);
 });
 
+// What tabs hear is counted, and kept from them while the test says so.
+async function holdWords(page) {
+  await page.context().addInitScript(() => {
+    const { set } = Object.getOwnPropertyDescriptor(BroadcastChannel.prototype, "onmessage");
+    let held = null;
+    window.heard = []; // kinds
+    window.holdWords = () => (held = []);
+    Object.defineProperty(BroadcastChannel.prototype, "onmessage", {
+      set(hear) {
+        const deliver = (event) => {
+          hear(event);
+          window.heard.push(event.data.kind);
+        };
+        window.releaseWords = () => {
+          held.forEach(deliver);
+          held = null;
+        };
+        set.call(this, (event) => void (held ? held.push(event) : deliver(event)));
+      },
+    });
+  });
+  await page.reload();
+}
+
+test("what is deleted stays so while a tab that has not heard goes on", async ({ chat, mock }) => {
+  await holdWords(chat);
+  await say(chat, "mock:endless");
+  await expect(lastReply(chat)).toContainText("drop after drop");
+  const other = await openOther(chat);
+  await chat.evaluate(() => void window.holdWords());
+  await other.getByRole("button", { name: "Delete: mock:endless" }).click();
+  await expect(titles(other)).toHaveCount(0);
+  await other.evaluate(() => void (window.heard = []));
+  const heard = () => {
+    mock.go();
+    return other.evaluate(() => window.heard);
+  };
+  await expect.poll(heard).toContain("kept");
+  await expect(titles(other)).toHaveCount(0);
+  await chat.evaluate(() => window.releaseWords());
+  await expect(titles(chat)).toHaveCount(0);
+  await other.reload();
+  await expect(reading(other)).toHaveAttribute("aria-busy", "false");
+  await expect(titles(other)).toHaveCount(0);
+});
+
+test("what is deleted and taken back stays, however late a tab hears of it", async ({ chat }) => {
+  await holdWords(chat);
+  await say(chat, "hello");
+  await settled(chat);
+  const other = await openOther(chat);
+  await chat.evaluate(() => void window.holdWords());
+  await other.getByRole("button", { name: "Delete: hello" }).click();
+  await other.getByRole("button", { name: "Undo" }).click();
+  await expect(titles(other)).toHaveText(["hello"]);
+  await chat.evaluate(() => window.releaseWords());
+  await expect(titles(chat)).toHaveText(["hello"]);
+  await expect.poll(() => other.evaluate(() => window.heard)).toContain("cleared");
+  for (const page of [other, chat]) {
+    await page.reload();
+    await expect(reading(page)).toHaveAttribute("aria-busy", "false");
+    await expect(titles(page)).toHaveText(["hello"]);
+  }
+});
+
 test("settings and the key are those of both tabs", async ({ chat, mock }) => {
   const other = await openOther(chat);
   await other.getByRole("button", { name: "Settings", exact: true }).click();

@@ -72,7 +72,8 @@ export class Store {
   private paintTimer: ReturnType<typeof setTimeout> | null = null;
   private searches = 0;
   private saved = new Map<string, number>(); // when, by conversation
-  private removed = new Set<string>(); // perhaps while they are read
+  private removed = new Set<string>(); // perhaps while they are read, or others keep them
+  private restored = new Set<string>(); // of them, in this tab
   private wantedId = ""; // to be opened when it is read
   private shelf: Shelf | null = null; // until it is open
 
@@ -260,8 +261,13 @@ export class Store {
     void this.findServer();
   }
 
-  // Puts a conversation in the place of the one with its identity.
+  // Puts a conversation in the place of the one with its identity, or of one that was removed.
   private replace(conversation: Conversation): void {
+    const { id } = conversation;
+    if (this.removed.delete(id)) {
+      this.restored.add(id);
+      this.tabs.say({ kind: "restored", id });
+    }
     this.take([conversation]);
     this.keep([conversation]);
   }
@@ -314,10 +320,25 @@ export class Store {
       case "came":
         for (const id of this.state.runs.keys()) this.tabs.say({ kind: "began", id });
         return;
-      case "kept":
-        return this.take(word.conversations.map((theirs) => this.merged(theirs)));
+      case "kept": {
+        // Said before that tab has heard of a removal, it takes none back.
+        const kept = word.conversations.filter(({ id }) => !this.removed.has(id));
+        return this.take(kept.map((theirs) => this.merged(theirs)));
+      }
       case "removed":
-        return this.drop(word.id);
+        this.drop(word.id);
+        // With what this tab has put on the shelf before it heard.
+        void this.shelf?.remove(word.id).catch(() => {});
+        return;
+      case "restored":
+        this.removed.delete(word.id);
+        return this.tabs.say({ kind: "cleared", id: word.id });
+      case "cleared": {
+        // Perhaps behind what was put there when it was restored.
+        const conversation = this.restored.has(word.id) ? this.find(word.id) : null;
+        if (conversation) this.keep([conversation]);
+        return;
+      }
       case "began":
         return this.setElsewhere(word.id, true);
       case "ended":
