@@ -193,8 +193,9 @@ uint32_t draft_length_choose(const struct draft_length *length, uint32_t most)
         const uint32_t first = first_lengths[length->rounds];
         return first < most ? first : most;
     }
+    /* who measures nothing compares by himself; who begins to, begins with plain steps */
     if (length->step[0].count == 0)
-        return most;
+        return length->is_timed ? 0 : most;
     const uint32_t best = best_length(length, most);
     return is_trial_due(length) ? trial(length, best, most) : best;
 }
@@ -257,7 +258,8 @@ static void learn_times(struct draft_length *length, const struct draft_round *r
     struct draft_times *step = &length->step[round->drafts];
     const double before = round_ns(length, round->drafts);
     const bool is_second = round->drafts > 0 && step->count == 1;
-    if (round->step_ns > 0)
+    length->is_timed = round->step_ns > 0;
+    if (length->is_timed)
         times_add(step, (double)round->step_ns);
     if (round->drafts > 0)
         times_add(&length->draft, (double)round->draft_ns / round->drafts);

@@ -26,6 +26,7 @@ struct draft_length {
     uint32_t waited;   /* rounds since the last one */
     uint32_t trials;
     bool is_drafting; /* as the last choice that was no trial said */
+    bool is_timed;    /* the last round was measured */
 };
 
 /* What a round was like. */

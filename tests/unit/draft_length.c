@@ -56,7 +56,8 @@ struct run {
     struct draft_length length;
     double spent, plain; /* ns: with drafts, and one by one */
     uint64_t tokens, rounds;
-    uint64_t drafted; /* rounds with drafts */
+    uint64_t drafted;   /* rounds with drafts */
+    bool is_in_company; /* nothing is measured */
 };
 
 static uint32_t count_accepted(struct run *run, uint32_t count)
@@ -80,7 +81,8 @@ static void run_round(struct run *run)
     slower *= is_slow ? machine->slow : 1;
     const double step = machine->plain * (1 + machine->row * wanted) * slower;
     const double draft = machine->plain * machine->draft * wanted;
-    const struct draft_round round = {wanted, accepted, (uint64_t)step, (uint64_t)draft};
+    const struct draft_round round = {wanted, accepted, run->is_in_company ? 0 : (uint64_t)step,
+                                      (uint64_t)draft};
     CHECK(wanted <= MOST);
     draft_length_learn(&run->length, wanted, &round);
     run->spent += is_slow ? 0 : step + draft;
@@ -98,6 +100,30 @@ static struct run run_tokens(const struct machine *machine, accept_fn *accept, i
     while (run.tokens < tokens)
         run_round(&run);
     return run;
+}
+
+/* What began in company, where no step is measured, is measured as soon as it is alone. */
+TEST(draft_length_is_found_behind_company)
+{
+    const struct machine machine = {1e6, 0.3, 0.2, 0.1, 0, 0};
+    for (uint64_t first = 1; first < 40; first += 3) {
+        struct run run = {.machine = &machine, .accept = accept_none, .fixed = -1, .seed = first};
+        draft_length_init(&run.length);
+        run.is_in_company = true;
+        while (run.rounds < first)
+            run_round(&run);
+        run.is_in_company = false;
+        run.spent = run.plain = 0;
+        run.drafted = 0;
+        for (uint32_t i = 0; i < 200; i++)
+            run_round(&run);
+        CHECK(run.spent < 1.05 * run.plain);
+        run.accept = accept_most;
+        run.drafted = 0;
+        for (uint32_t i = 0; i < 2000; i++)
+            run_round(&run);
+        CHECK(run.drafted > 500);
+    }
 }
 
 /* How many times as fast as one by one: the mean over seeds. */
