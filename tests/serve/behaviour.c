@@ -134,8 +134,9 @@ TEST(served_values_are_held_together)
     struct bytes body = {0};
     char line[512];
     served_init(&served);
+    served.options.scheduler.engine.context = 65536;
     served_open(&served);
-    bytes_add_text(&body, "{\"prompt\":\"Once\",\"max_tokens\":600,\"ignore_eos\":true,"
+    bytes_add_text(&body, "{\"prompt\":\"Once\",\"max_tokens\":60000,\"ignore_eos\":true,"
                           "\"stream\":true,\"x\":[[]");
     for (int i = 0; i < 40000; i++)
         bytes_add_text(&body, ",[]");
@@ -269,7 +270,7 @@ TEST(served_an_answer_ends_when_its_time_is_up)
          "{\"error\":{\"code\":504,\"message\":\"The request takes longer than this server "
          "allows\",\"type\":\"timeout_error\"}}"},
         {"/v1/messages",
-         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_tokens\":4000,"
+         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_tokens\":60000,"
          "\"ignore_eos\":true}",
          "{\"type\":\"error\",\"error\":{\"type\":\"timeout_error\",\"message\":\"The request "
          "takes longer than this server allows\"}}"},
@@ -277,7 +278,6 @@ TEST(served_an_answer_ends_when_its_time_is_up)
     struct served served;
     open_small(&served);
     served.options.timeout_s = 1;
-    served.options.scheduler.engine.context = 4096;
     served_open(&served);
     for (size_t i = 0; i < 2; i++) {
         struct http_response response = served_post(&served, cases[i].path, cases[i].body, 504);
@@ -292,7 +292,7 @@ TEST(served_an_answer_ends_when_its_time_is_up)
                     "{\"prompt\":\"Once\",\"ignore_eos\":true,\"t_max_predict_ms\":100}", 200);
     CHECK(strstr(response.body.data, "\"stop_type\":\"limit\"") != NULL);
     CHECK(strstr(response.body.data, "\"truncated\":false") != NULL);
-    CHECK(number_of(&response, "\"tokens_predicted\":") < 4000);
+    CHECK(number_of(&response, "\"tokens_predicted\":") < 60000);
     http_response_release(&response);
     served_close(&served);
 }
