@@ -544,7 +544,7 @@ static enum weir_status put_in_memory(struct weir_cache *cache, const struct wei
     return WEIR_OK;
 }
 
-/* Into the folder, if its budget allows it. */
+/* Into the folder, if its budget allows it. A full disk is an error: not as was asked for. */
 static enum weir_status put_in_folder(const struct weir_cache *cache,
                                       const struct weir_session *session, const char *path,
                                       const struct snapshot_head *head, struct origin *made,
@@ -555,9 +555,9 @@ static enum weir_status put_in_folder(const struct weir_cache *cache,
     enum weir_status status;
     bool has_room;
     TRY(cache_folder_make_room(&cache->folder, bytes, cache->fresh, &has_room, err));
+    TRY(file_check_space(path, bytes, err));
     if (!has_room)
         return WEIR_OK;
-    TRY(file_check_space(path, bytes, err));
     TRY(file_writer_open(&writer, path, err));
     file_writer_make_private(&writer);
     writer.is_unsynced = true; /* what a loss of power leaves of it has another digest */

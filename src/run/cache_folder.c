@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -203,30 +204,46 @@ static enum weir_status file_remove(const struct cache_folder *folder,
     return WEIR_OK;
 }
 
-/* Removes until there are at most `most` bytes: *before and *after. */
-static enum weir_status remove_oldest(const struct cache_folder *folder, uint64_t most,
-                                      int64_t fresh, uint64_t *before, uint64_t *after,
+/* What the folder held and holds, and may hold. */
+struct amounts {
+    uint64_t before, after, most;
+};
+
+/* No more than its files take and the disk has free. */
+static uint64_t most_of(const struct cache_folder *folder, uint64_t held)
+{
+    struct statvfs space;
+    if (statvfs(folder->path, &space) != 0)
+        return folder->bytes_max;
+    const uint64_t all = held + (uint64_t)space.f_bavail * space.f_frsize;
+    return all < folder->bytes_max ? all : folder->bytes_max;
+}
+
+/* Removes until there is room for `bytes` more; nothing if that cannot be. */
+static enum weir_status remove_oldest(const struct cache_folder *folder, uint64_t bytes,
+                                      int64_t fresh, struct amounts *amounts,
                                       struct weir_error *err)
 {
     struct cache_file *files;
     uint64_t count, left = 0;
-    *before = *after = 0;
+    *amounts = (struct amounts){0};
     enum weir_status status = cache_folder_list(folder, &files, &count, err);
     if (status != WEIR_OK)
         return status;
     for (uint64_t i = 0; i < count; i++)
         left += files[i].bytes;
-    *before = left;
+    *amounts = (struct amounts){left, left, most_of(folder, left)};
     if (count > 0)
         qsort(files, count, sizeof *files, compare_files);
-    for (uint64_t i = 0; left > most && i < count; i++) {
+    const bool may_fit = bytes <= amounts->most;
+    for (uint64_t i = 0; may_fit && left > amounts->most - bytes && i < count; i++) {
         if (files[i].used_ns >= fresh)
             break;
         TRY(file_remove(folder, &files[i], err));
         left -= files[i].bytes;
     }
 out:
-    *after = left;
+    amounts->after = left;
     mem_free(files);
     return status;
 }
@@ -234,18 +251,18 @@ out:
 enum weir_status cache_folder_make_room(const struct cache_folder *folder, uint64_t bytes,
                                         int64_t fresh, bool *has_room, struct weir_error *err)
 {
-    uint64_t before, after;
-    *has_room = false;
-    if (bytes > folder->bytes_max)
-        return WEIR_OK;
-    const uint64_t most = folder->bytes_max - bytes;
-    const enum weir_status status = remove_oldest(folder, most, fresh, &before, &after, err);
-    *has_room = status == WEIR_OK && after <= most;
+    struct amounts amounts;
+    const enum weir_status status = remove_oldest(folder, bytes, fresh, &amounts, err);
+    *has_room = status == WEIR_OK && bytes <= amounts.most && amounts.after <= amounts.most - bytes;
     return status;
 }
 
 enum weir_status cache_folder_shrink(const struct cache_folder *folder, uint64_t *before,
                                      uint64_t *after, struct weir_error *err)
 {
-    return remove_oldest(folder, folder->bytes_max, INT64_MAX, before, after, err);
+    struct amounts amounts;
+    const enum weir_status status = remove_oldest(folder, 0, INT64_MAX, &amounts, err);
+    *before = amounts.before;
+    *after = amounts.after;
+    return status;
 }

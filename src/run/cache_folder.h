@@ -48,9 +48,9 @@ enum weir_status cache_folder_list(const struct cache_folder *folder, struct cac
 int64_t cache_folder_now(void);
 int64_t cache_folder_touch(const char *path, int64_t now);
 
-/* Makes room for `bytes` more: removes those not used for longest, of those that were as long the
- * one with the most tokens first, since others may need the one with fewer. Files used at `fresh`
- * or later stay; *has_room says whether that sufficed. */
+/* Makes room for `bytes` more, within bytes_max and on the disk: removes those not used for
+ * longest, of those that were as long the one with the most tokens first, since others may need the
+ * one with fewer. Files used at `fresh` or later stay; *has_room says whether that sufficed. */
 enum weir_status cache_folder_make_room(const struct cache_folder *folder, uint64_t bytes,
                                         int64_t fresh, bool *has_room, struct weir_error *err);
 

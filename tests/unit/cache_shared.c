@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Prefix caches that share a folder, and what other programs, full disks and kill -9 leave there.
  * Run alone: build/tests/weir-test cache_ */
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -209,6 +211,77 @@ TEST(cache_removes_what_was_left_over)
     const struct timespec times[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
     CHECK_INT(utimensat(AT_FDCWD, folder_file(dir, old), times, 0), 0);
     room_open(&room, NANO, 0, dir, 1 << 30);
+    CHECK_INT(folder_files(dir), 1);
+    room_close(&room);
+}
+
+/* The linker's names, as in alloc.c; the second is the first with file offsets of 64 bits. */
+int __wrap_statvfs(const char *path, struct statvfs *out);
+int __real_statvfs(const char *path, struct statvfs *out);
+int __wrap_statvfs64(const char *path, struct statvfs *out);
+int __real_statvfs64(const char *path, struct statvfs *out);
+
+static const char *disk;    /* a folder that is a disk of its own; NULL: there is none */
+static uint64_t disk_bytes; /* of it */
+
+static uint64_t folder_bytes(const char *folder)
+{
+    uint64_t bytes = 0;
+    struct stat info;
+    DIR *entries = opendir(folder);
+    CHECK(entries != NULL);
+    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;)
+        if (stat(folder_file(folder, entry->d_name), &info) == 0 && S_ISREG(info.st_mode))
+            bytes += (uint64_t)info.st_size;
+    closedir(entries);
+    return bytes;
+}
+
+static void limit_disk(struct statvfs *out)
+{
+    if (disk == NULL)
+        return;
+    out->f_frsize = 1;
+    out->f_bavail = disk_bytes - folder_bytes(disk);
+}
+
+int __wrap_statvfs(const char *path, struct statvfs *out)
+{
+    const int result = __real_statvfs(path, out);
+    limit_disk(out);
+    return result;
+}
+
+int __wrap_statvfs64(const char *path, struct statvfs *out)
+{
+    const int result = __real_statvfs64(path, out);
+    limit_disk(out);
+    return result;
+}
+
+/* The oldest make room on a disk that is smaller than the budget; what is larger than the disk
+ * replaces nothing. */
+TEST(cache_replaces_the_oldest_on_a_full_disk)
+{
+    const char *dir = folder_fresh("cache.disk");
+    struct weir_error err = {0};
+    struct room room;
+    room_open(&room, NANO, 0, dir, 1 << 30);
+    room_put_text(&room, (const uint32_t[]){60, 0});
+    disk = dir;
+    disk_bytes = folder_bytes(dir);
+    room_check_held(&room, room_text, ROOM_TEXT, 60);
+    weir_session_reset(room.fixture.session);
+    room_eval(&room, room_text + 60, 50);
+    room_put(&room);
+    CHECK_INT(folder_files(dir), 1);
+    CHECK_INT(room_get(&room, room_text, ROOM_TEXT), 0);
+    CHECK_INT(room_get(&room, room_text + 60, 60), 50);
+    room_eval(&room, room_text, 60);
+    const enum weir_status status = weir_cache_put(room.cache, room.fixture.session, 0, &err);
+    disk = NULL;
+    CHECK(status != WEIR_OK);
+    fixture_check_says(&err, WEIR_ERR_IO, "the disk has");
     CHECK_INT(folder_files(dir), 1);
     room_close(&room);
 }
