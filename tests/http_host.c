@@ -8,6 +8,15 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "serve/api_error.h"
+
+static void put_error(void *user, const char *path, const struct http_error *error,
+                      struct bytes *out)
+{
+    (void)user;
+    (void)path;
+    put_http_error(out, SHAPE_OPENAI, error);
+}
 
 static const uint64_t patience_ns = 20000000000;
 
@@ -182,6 +191,7 @@ void http_host_init(struct http_host *host)
                 .read_timeout_s = 10,
                 .write_timeout_s = 10,
                 .handler = handle,
+                .put_error = put_error,
                 .is_public = is_public,
                 .user = host,
                 .log = count_line,

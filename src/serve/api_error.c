@@ -59,13 +59,13 @@ static void put_openai(struct bytes *out, const struct refusal *refusal)
     put_close(out, '}');
 }
 
-static void put_anthropic(struct bytes *out, const struct refusal *refusal)
+static void put_anthropic(struct bytes *out, const char *type, const char *text)
 {
     put_open(out, NULL, '{');
     put_text(out, "type", "error");
     put_open(out, "error", '{');
-    put_text(out, "type", errors[refusal->error].anthropic);
-    put_text(out, "message", refusal->text);
+    put_text(out, "type", type);
+    put_text(out, "message", text);
     put_close(out, '}');
     put_close(out, '}');
 }
@@ -74,8 +74,26 @@ void put_refusal(struct bytes *out, enum api_shape shape, const struct refusal *
 {
     switch (shape) {
     case SHAPE_OPENAI: put_openai(out, refusal); break;
-    case SHAPE_ANTHROPIC: put_anthropic(out, refusal); break;
+    case SHAPE_ANTHROPIC:
+        put_anthropic(out, errors[refusal->error].anthropic, refusal->text);
+        break;
     }
+}
+
+void put_http_error(struct bytes *out, enum api_shape shape, const struct http_error *error)
+{
+    if (shape == SHAPE_ANTHROPIC) {
+        put_anthropic(out, error->status == 413 ? "request_too_large" : error->type,
+                      error->message);
+        return;
+    }
+    put_open(out, NULL, '{');
+    put_open(out, "error", '{');
+    put_text(out, "message", error->message);
+    put_text(out, "type", error->type);
+    put_integer(out, "code", error->status);
+    put_close(out, '}');
+    put_close(out, '}');
 }
 
 void refuse(struct http_exchange *exchange, enum api_shape shape, const struct refusal *refusal)

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 
 struct http_exchange;
+struct http_error;
 
 enum api_error {
     API_INVALID,       /* bad JSON, a bad field, an exception of the template, a grammar */
@@ -35,6 +36,8 @@ unsigned api_error_status(enum api_error error);
 
 /* The object of an error, as the body of a response or in an event. */
 void put_refusal(struct bytes *out, enum api_shape shape, const struct refusal *refusal);
+/* The same of what HTTP refuses. */
+void put_http_error(struct bytes *out, enum api_shape shape, const struct http_error *error);
 /* The whole response. */
 void refuse(struct http_exchange *exchange, enum api_shape shape, const struct refusal *refusal);
 /* The same for a call that failed. */

@@ -13,6 +13,12 @@ struct http_exchange; /* a request and its response, in a thread of its connecti
 /* Answers an exchange: by http_reply or http_stream, exactly once. May block. */
 typedef void http_handler(void *user, struct http_exchange *exchange);
 
+/* What HTTP itself refuses. The type is one of OpenAI's. */
+struct http_error {
+    unsigned status;
+    const char *type, *message;
+};
+
 struct http_options {
     const char *host; /* "127.0.0.1"; what ends with ".sock": a Unix socket */
     uint16_t port;    /* 0: one that is free */
@@ -30,6 +36,10 @@ struct http_options {
     uint32_t write_timeout_s; /* for a client to take what is sent */
     http_handler *handler;
     bool (*is_public)(void *user, const char *method, const char *path); /* no key needed */
+    /* The body of an error, JSON, as clients of the path know it; of a path that could not be read
+     * it is "". */
+    void (*put_error)(void *user, const char *path, const struct http_error *error,
+                      struct bytes *out);
     void *user;
     bool access_log; /* a line for each request whose path is not public */
     weir_log_fn *log;

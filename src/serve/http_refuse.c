@@ -95,18 +95,23 @@ static void refuse(struct http_connection *connection, unsigned status)
 {
     struct http_server *server = connection->server;
     struct http_exchange *exchange = connection->exchange;
-    char body[256], words[768];
+    const char *path = exchange != NULL && exchange->path != NULL ? exchange->path : "";
+    const struct http_error error = {
+        status, status == 500 ? "server_error" : "invalid_request_error", message_of(status)};
+    struct bytes body = {0};
+    char words[768];
     if (exchange != NULL && exchange->is_queued)
         return; /* an answer is on its way */
-    const int length = snprintf(
-        body, sizeof body, "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"code\":%u}}",
-        message_of(status), status == 500 ? "server_error" : "invalid_request_error", status);
+    server->options.put_error(server->options.user, path, &error, &body);
+    const char *text = body.has_failed ? "" : body.data;
+    const int length = (int)strlen(text);
     snprintf(words, sizeof words,
              "HTTP/1.1 %u %s\r\nConnection: close\r\n%s"
              "Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n%s",
              status, MHD_get_reason_phrase_for(status),
              strcmp(server->access.origins, "*") == 0 ? "Access-Control-Allow-Origin: *\r\n" : "",
-             length, body);
+             length, text);
+    bytes_release(&body);
     if (!http_watch_say(&server->watch, &connection->watched, words))
         return;
     if (exchange == NULL) {

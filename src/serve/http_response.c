@@ -16,10 +16,7 @@
 
 enum { PIECE_BYTES = 32 << 10 }; /* that a client must take within the write time-out */
 
-static const struct {
-    unsigned status;
-    const char *type, *message;
-} refusals[HTTP_REFUSALS] = {
+static const struct http_error refusals[HTTP_REFUSALS] = {
     [HTTP_REFUSED_PATH] = {400, "invalid_request_error", "Invalid path"},
     [HTTP_REFUSED_FRAMING] = {400, "invalid_request_error", "Malformed headers"},
     [HTTP_REFUSED_KEY] = {401, "authentication_error", "Invalid API Key"},
@@ -161,15 +158,17 @@ void http_stream(struct http_exchange *exchange, unsigned status, const char *ty
 
 static void refuse(struct http_exchange *exchange, enum http_refusal refusal)
 {
-    char body[256];
-    const int length =
-        snprintf(body, sizeof body, "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"code\":%u}}",
-                 refusals[refusal].message, refusals[refusal].type, refusals[refusal].status);
+    const struct http_options *options = &exchange->server->options;
+    const char *path = exchange->path != NULL ? exchange->path : "";
+    struct bytes body = {0};
+    options->put_error(options->user, path, &refusals[refusal], &body);
     if (refusal == HTTP_REFUSED_KEY)
         http_add_header(exchange, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     if (refusal == HTTP_REFUSED_BODIES)
         http_add_header(exchange, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-    http_reply(exchange, refusals[refusal].status, json_type, body, (size_t)length);
+    http_reply(exchange, refusals[refusal].status, json_type, body.has_failed ? "" : body.data,
+               body.has_failed ? 0 : body.length);
+    bytes_release(&body);
 }
 
 /* A browser asks this before a page may ask the rest, and sends no key. */

@@ -100,6 +100,13 @@ static enum api_shape shape_of(const char *path)
     return strncmp(path, messages, sizeof messages - 1) == 0 ? SHAPE_ANTHROPIC : SHAPE_OPENAI;
 }
 
+static void put_error(void *user, const char *path, const struct http_error *error,
+                      struct bytes *out)
+{
+    (void)user;
+    put_http_error(out, shape_of(path), error);
+}
+
 static void handle(void *user, struct http_exchange *exchange)
 {
     struct server *server = user;
@@ -156,6 +163,7 @@ static enum weir_status listen_to(struct server *server, struct weir_error *err)
     struct http_options http = server->options.http;
     http.handler = handle;
     http.is_public = is_public;
+    http.put_error = put_error;
     http.user = server;
     http.log = server->options.log;
     http.log_user = server->options.log_user;

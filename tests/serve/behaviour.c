@@ -541,6 +541,27 @@ TEST(served_files_of_slots_stay_in_their_folder)
 
 /* ---- the page -------------------------------------------------------------------------------- */
 
+/* Also what HTTP itself refuses is told as clients of the path know it. */
+TEST(served_refusals_of_http_have_the_shape_of_the_path)
+{
+    static const char key[] = "Authorization: Bearer wrong\r\n";
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    struct http_response response = served_ask(&served, "POST", "/v1/messages", key, "{}");
+    CHECK_INT(response.status, 401);
+    CHECK_TEXT(response.body.data,
+               "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\","
+               "\"message\":\"Invalid API Key\"}}");
+    http_response_release(&response);
+    response = served_ask(&served, "POST", "/v1/chat/completions", key, "{}");
+    CHECK_INT(response.status, 401);
+    CHECK_TEXT(response.body.data, "{\"error\":{\"message\":\"Invalid API Key\",\"type\":"
+                                   "\"authentication_error\",\"code\":401}}");
+    http_response_release(&response);
+    served_close(&served);
+}
+
 TEST(served_page_has_a_policy_and_needs_no_key)
 {
     struct served served;
