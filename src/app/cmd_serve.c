@@ -99,6 +99,7 @@ static void settle_scheduler(struct serve *serve, const struct weir_engine_optio
     scheduler->model = serve->loaded.model;
     scheduler->tokenizer = serve->loaded.tokenizer;
     scheduler->engine = *engine;
+    scheduler->slots = engine->sessions_max;
     scheduler->engine.progress = progress;
     scheduler->engine.progress_user = serve;
     scheduler->queue_max = (uint32_t)options->serve.queue_max;
@@ -116,6 +117,7 @@ static enum weir_status plan(struct serve *serve, const struct call *call, struc
     struct speculation *speculation = &serve->speculation;
     struct weir_engine_options engine = loaded_engine_options(call->options, 1, call->log);
     enum weir_status status;
+    TRY(serve_plan_divide(&engine, call->options, err));
     TRY(speculation_choose(speculation, call, serve->loaded.model, &engine, err));
     settle_scheduler(serve, &engine);
     TRY(serve_plan(scheduler, call->options, call->log, err));

@@ -45,17 +45,19 @@ out:
     return status;
 }
 
-static enum weir_status divide_context(struct scheduler_options *scheduler,
-                                       const struct options *options, struct weir_error *err)
+enum weir_status serve_plan_divide(struct weir_engine_options *engine,
+                                   const struct options *options, struct weir_error *err)
 {
+    if (options->serve.slots < 0)
+        return WEIR_OK;
     const uint32_t slots = (uint32_t)options->serve.slots;
     if (slots == 0)
         return err_set(err, WEIR_ERR_ARGUMENT, "--parallel: 0 slots answer nobody");
-    if (scheduler->engine.context > 0 && scheduler->engine.context < slots)
+    if (engine->context > 0 && engine->context < slots)
         return err_set(err, WEIR_ERR_ARGUMENT, "--ctx-size: %u tokens are too few for %u slots",
-                       scheduler->engine.context, slots);
-    scheduler->slots = slots;
-    scheduler->engine.context /= slots;
+                       engine->context, slots);
+    engine->sessions_max = slots;
+    engine->context /= slots;
     return WEIR_OK;
 }
 
@@ -117,8 +119,6 @@ enum weir_status serve_plan(struct scheduler_options *scheduler, const struct op
     enum weir_status status;
     if (options->serve.slots < 0)
         TRY(choose_slots(scheduler, err));
-    else
-        TRY(divide_context(scheduler, options, err));
     TRY(estimate(scheduler, &memory, err));
     if (!fits(&memory))
         TRY(err_set(err, WEIR_ERR_MEMORY,

@@ -7,9 +7,14 @@
 #include "app/log.h"
 #include "serve/scheduler.h"
 
+/* Sets sessions_max to the slots of -np, if it is given, and context to that of each: as
+ * llama-server has it, -c counts all slots of -np together. */
+enum weir_status serve_plan_divide(struct weir_engine_options *engine,
+                                   const struct options *options, struct weir_error *err);
+
 /* Completes slots, engine.context and cache_bytes_max of the scheduler, whose other options are
- * there, by the flags and the free memory, and tells so. As llama-server has it, -c counts all
- * slots of -np together; without -np each slot has -c. WEIR_ERR_MEMORY if it does not fit. */
+ * there, by the flags and the free memory, and tells so. Without -np each slot has -c.
+ * WEIR_ERR_MEMORY if it does not fit. */
 enum weir_status serve_plan(struct scheduler_options *scheduler, const struct options *options,
                             struct log *log, struct weir_error *err);
 

@@ -415,6 +415,19 @@ TEST(serving_ignores_what_was_ignored)
     }
 }
 
+/* Four slots of 4096 tokens are as long as the model was trained for, one of all is not. */
+TEST(serving_plans_the_context_of_a_slot)
+{
+    struct serving serving = serving_at("context");
+    unlink(serving.log);
+    SERVING_START(&serving, "-np", "4", "-c", "16384");
+    CHECK_HAS(serving.said, "4 slots of 4096 tokens");
+    CHECK(strstr(serving.said, "was trained for") == NULL);
+    CHECK(kill(serving.process, SIGTERM) == 0);
+    CHECK_INT(serving_reap(&serving), 0);
+    free(serving.said);
+}
+
 /* Only who is asked for a key, or is on this machine, is not warned of. */
 TEST(serving_warns_of_open_doors)
 {
