@@ -170,7 +170,8 @@ static void settle(struct serve *serve)
     settings->reasoning_closing = options->chat.reasoning_closing;
     settings->sampler = options->sampler;
     settings->tokens_max = options->predict;
-    settings->metrics = flags->metrics;
+    settings->metrics = flags->metrics || flags->metrics_public;
+    settings->metrics_public = flags->metrics_public;
     settings->props = flags->props;
     settings->slots = flags->slots_shown;
     settings->page = flags->page;

@@ -146,6 +146,9 @@ static void put_requests(struct printer out, const struct scheduler_figures *fig
     put_count(out, "weir:requests_refused_total", "Answers for which the queue was full.",
               figures->refused);
     put_value(out, "weir:queue_depth", "gauge", "Answers that wait for a slot.", figures->waiting);
+    put_value(out, "weir:kv_cache_usage_ratio", "gauge",
+              "Share of the tokens that all slots can hold which they hold.",
+              ratio((double)figures->held, (double)figures->room));
     put_histogram(out, "weir:time_to_first_token_seconds",
                   "From the arrival of a job to its first token.", &figures->first_token);
     put_histogram(out, "weir:inter_token_seconds", "Between two tokens of an answer.",

@@ -212,5 +212,8 @@ void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ou
 {
     pthread_mutex_lock(&scheduler->lock);
     *out = scheduler->figures;
+    for (uint32_t i = 0; i < scheduler->options.slots; i++)
+        out->held += scheduler->infos[i].held;
     pthread_mutex_unlock(&scheduler->lock);
+    out->room = (uint64_t)scheduler->options.slots * weir_engine_context(scheduler->engine);
 }

@@ -88,9 +88,12 @@ static const struct route *find_route(const char *method, const char *path)
 
 static bool is_public(void *user, const char *method, const char *path)
 {
-    (void)user;
+    const struct server *server = user;
     const struct route *route = find_route(method, path);
-    return route != NULL && route->flags & ROUTE_PUBLIC;
+    if (route == NULL)
+        return false;
+    return route->flags & ROUTE_PUBLIC ||
+           (route->serve == serve_metrics && server->options.metrics_public);
 }
 
 /* Anthropic's clients get errors as they know them. */

@@ -20,6 +20,7 @@ struct server_options {
     struct weir_sampler_options sampler; /* of requests that do not say */
     int32_t tokens_max;                  /* of requests that do not say; -1: any number */
     bool metrics, props, slots, page;    /* /metrics, POST /props, /slots, / */
+    bool metrics_public;                 /* /metrics needs no key */
     bool no_cache_prompt;                /* of requests that do not say */
     bool no_prefill_assistant;
     const char *slot_save_path; /* the folder of saved slots; NULL: none can be saved */

@@ -562,6 +562,24 @@ TEST(served_refusals_of_http_have_the_shape_of_the_path)
     served_close(&served);
 }
 
+/* A picker brings no key, and is answered if it is allowed to. */
+TEST(served_metrics_may_be_public)
+{
+    for (int is_public = 0; is_public < 2; is_public++) {
+        struct served served;
+        served_init(&served);
+        served.options.metrics = true;
+        served.options.metrics_public = is_public == 1;
+        served_open(&served);
+        struct http_response response = served_ask(&served, "GET", "/metrics", "", NULL);
+        CHECK_INT(response.status, is_public == 1 ? 200 : 401);
+        CHECK((strstr(response.body.data, "\nweir:kv_cache_usage_ratio 0\n") != NULL) ==
+              (is_public == 1));
+        http_response_release(&response);
+        served_close(&served);
+    }
+}
+
 TEST(served_page_has_a_policy_and_needs_no_key)
 {
     struct served served;
