@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Finds and checks the states of a session's file. */
+ * Finds and checks the states of a session's file. Knows not what is read of them. */
 #include "run/session_states.h"
 
 #include "base/mem.h"

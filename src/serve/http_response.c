@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Responses, in the thread of their connection: whole ones, streams, and what HTTP itself says,
- * which has the shape of OpenAI's errors. Knows no API. */
+ * Responses, in the thread of their connection: whole ones, streams, and what HTTP itself says, of
+ * which put_error of the options writes the body. Knows no API. */
 #include "serve/http_exchange.h"
 
 #include <arpa/inet.h>
