@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Everything that CI does: tools/check.sh [PART...], by default all parts but `arm` and `long`.
-# Prints a line for each part, the end of the log of one that fails, and "N passed, N failed, N
-# skipped" last. A part is a function below; lines "N passed, N failed" that it prints are its
+# Prints a line for each part, the end of the log of one that fails, what failed once more behind all
+# parts, and "N passed, N failed, N skipped" last. A part is a function below; lines "N passed, N failed" that it prints are its
 # counts.
 # Logs: build/check/PART.log.
 #
@@ -203,7 +203,7 @@ part_web()
         tests/web/serve.sh build/weir "$logs/web-serve.log" --reporter=dot || status=1
     } >"$logs/web-pages.log" 2>&1
     tail -n 200 "$logs/web-pages.log"
-    awk '/^ +[0-9]+ passed/ { passed += $1 } /^ +[0-9]+ failed/ { failed += $1 }
+    awk '/^ +[0-9]+ (passed|flaky)/ { passed += $1 } /^ +[0-9]+ failed/ { failed += $1 }
         END { print passed + 0 " passed, " failed + 0 " failed" }' "$logs/web-pages.log"
     return $status
 }
@@ -476,19 +476,32 @@ run_part()
     printf '%6s s   %s passed, %s failed, %s skipped\n' "$took" "$1" "$2" "$3"
     if [ "$2" -gt 0 ]; then
         tail -n 60 "$log" | sed 's/^/    /'
+        broken="$broken $part"
     fi
     passed=$((passed + $1))
     failed=$((failed + $2))
     skipped=$((skipped + $3))
 }
 
+# The lines of a log that say what failed, for who sees no more than the end of the output.
+tell_faults()
+{
+    echo "$1:"
+    grep -hE 'FAIL|[Ee]rror|WARNING: |Expected|Received|^  [0-9]+\) ' "$logs/$1.log" |
+        cut -c 1-160 | head -n 12 | sed 's/^ */    /'
+}
+
 mkdir -p "$logs"
+broken=
 exec 3>&1 # for what a part says before it ends
 # Not `arm`: four minutes of emulation more would be too long for every change.
 [ $# -gt 0 ] || set -- rooms style train gcc symbols docs trace page serve proxy load web terminal \
     bench instructions clang asan tsan fuzz install
 for name in "$@"; do
     run_part "$name"
+done
+for name in $broken; do
+    tell_faults "$name"
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

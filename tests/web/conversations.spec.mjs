@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Conversations that are kept, and settings: tests/web/run.sh conversations.spec
 import { readFile } from "node:fs/promises";
-import { expect, lastReply, say, settled, test } from "./fixtures.mjs";
+import { expect, lastReply, list, reload, say, settled, test } from "./fixtures.mjs";
 import { key } from "./mock.mjs";
 
-const list = (page) => page.getByRole("navigation", { name: "Conversations" });
 const titles = (page) => list(page).locator(".title");
 const openSettings = (page) => page.getByRole("button", { name: "Settings", exact: true }).click();
 
@@ -18,7 +17,7 @@ test("conversations outlive the page, each at its address", async ({ chat }) => 
   await list(chat).getByRole("button", { name: "first", exact: true }).click();
   await expect(chat).toHaveTitle("first \u2013 weir");
   const address = chat.url();
-  await chat.reload();
+  await reload(chat);
   await expect(chat.getByRole("heading", { level: 1 })).toHaveText("first");
   await expect(lastReply(chat)).toContainText("Hello there.");
   expect(chat.url()).toBe(address);
@@ -46,7 +45,7 @@ test("a conversation is renamed", async ({ chat }) => {
   await field.fill("Greetings");
   await field.press("Enter");
   await expect(titles(chat)).toHaveText(["Greetings"]);
-  await chat.reload();
+  await reload(chat);
   await expect(titles(chat)).toHaveText(["Greetings"]);
 });
 
@@ -59,10 +58,10 @@ test("a conversation is deleted, and that is undone", async ({ chat }) => {
   await expect(chat.locator("article")).toHaveCount(0);
   await chat.getByRole("button", { name: "Undo" }).click();
   await expect(lastReply(chat)).toContainText("Stopped.");
-  await chat.reload();
+  await reload(chat);
   await expect(titles(chat)).toHaveText(["mock:endless"]);
   await remove();
-  await chat.reload();
+  await reload(chat);
   await expect(list(chat).locator("ul")).toHaveAttribute("aria-busy", "false");
   await expect(titles(chat)).toHaveCount(0);
 });
@@ -131,7 +130,7 @@ test("settings are sent, kept, and given back to the server", async ({ chat, moc
   await chat.getByLabel("Seed").fill("7");
   await chat.getByLabel("Tools").fill(JSON.stringify([tool]));
   await chat.keyboard.press("Escape");
-  await chat.reload();
+  await reload(chat);
   await say(chat, "hello");
   await settled(chat);
   expect(mock.requests[0]).toMatchObject({
@@ -205,6 +204,6 @@ test("colours follow the system until they are chosen", async ({ chat }) => {
   await openSettings(chat);
   await chat.getByLabel("Dark").check();
   await expect.poll(page).toBe(dark);
-  await chat.reload();
+  await reload(chat);
   await expect.poll(page).toBe(dark);
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What goes wrong, and what a model might try: tests/web/run.sh faults.spec
-import { expect, lastReply, say, settled, test } from "./fixtures.mjs";
+import { expect, lastReply, reload, say, settled, test } from "./fixtures.mjs";
 import { key, sample } from "./mock.mjs";
 
 for (const [name, text] of [
@@ -30,7 +30,7 @@ for (const [name, came, told] of [
     await expect(lastReply(chat)).toContainText(came);
     await settled(chat);
     await expect(lastReply(chat).getByRole("button", { name: "Try again" })).toBeVisible();
-    await chat.reload();
+    await reload(chat);
     await expect(lastReply(chat)).toContainText(told); // it is kept so, too
   });
 }
@@ -65,7 +65,7 @@ test("a key is asked for, kept, and sent", async ({ chat, mock }) => {
   await chat.keyboard.press("Escape");
   await chat.getByRole("button", { name: "Try again" }).click();
   await expect(lastReply(chat)).toContainText("Hello there.");
-  await chat.reload();
+  await reload(chat);
   await say(chat, "mock:again");
   await expect(lastReply(chat)).toContainText("Reply number 1.");
 });
@@ -90,7 +90,7 @@ test("nothing that a model says becomes markup", async ({ chat, mock }) => {
   await expect(thread).toContainText("[image: picture]");
   // Nobody pressed anything, so nothing but the conversation was asked for.
   expect(mock.strays).toEqual([]);
-  await chat.reload();
+  await reload(chat);
   await expect(lastReply(chat)).toContainText("<script>window.pwned = 1</script>");
   expect(await chat.evaluate(() => window.pwned)).toBeUndefined();
 });

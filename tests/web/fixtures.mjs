@@ -39,15 +39,20 @@ export const test = base.extend({
     expect(faults).toEqual([]);
     expect(mock.strays).toEqual([]);
   },
-  // The page, open and ready.
+  // The page, open and ready: it has found its server and read what it keeps.
   chat: async ({ page, mock, faults: _ }, use) => {
     await page.goto(mock.url);
     await expect(page.getByText("(ready)")).toBeAttached();
+    await expect(list(page).locator("ul")).toHaveAttribute("aria-busy", "false");
     await use(page);
   },
 });
 
 export { expect };
+
+export function list(page) {
+  return page.getByRole("navigation", { name: "Conversations" });
+}
 
 export function messageBox(page) {
   return page.getByRole("textbox", { name: "Message", exact: true });
@@ -61,6 +66,33 @@ export async function say(page, text) {
 // Until the reply is complete: then what stops it is what sends again.
 export async function settled(page) {
   await expect(page.getByRole("button", { name: "Send", exact: true })).toBeVisible();
+}
+
+// What the page has put into its store so far is there: a transaction begins behind those before it.
+async function kept(page) {
+  await page.evaluate(
+    () =>
+      new Promise((resolve, reject) => {
+        const request = indexedDB.open("weir", 1);
+        request.onerror = () => reject(request.error);
+        request.onsuccess = () => {
+          const database = request.result;
+          const transaction = database.transaction("conversations", "readwrite");
+          transaction.onabort = () => reject(transaction.error);
+          transaction.oncomplete = () => {
+            database.close();
+            resolve();
+          };
+        };
+      }),
+  );
+}
+
+// Loads the page again when it has kept what it wanted to. What becomes of a page that is closed
+// before is another question, and has a test of its own.
+export async function reload(page) {
+  await kept(page);
+  await page.reload();
 }
 
 export function lastReply(page) {

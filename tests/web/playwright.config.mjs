@@ -11,6 +11,9 @@ export default defineConfig({
   // the browser that many times slower (fixtures.mjs).
   timeout: 120_000 * throttle,
   expect: { timeout: 30_000 * throttle },
+  // A browser can fail where the page does not. What fails twice is the page's, and what fails once
+  // is told ("flaky").
+  retries: 1,
   fullyParallel: true,
   workers: 2,
   forbidOnly: true,

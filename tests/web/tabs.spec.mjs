@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The same conversations in two tabs, and a store that opens late or never:
 //     tests/web/run.sh tabs.spec
-import { expect, lastReply, messageBox, say, settled, test } from "./fixtures.mjs";
+import { expect, lastReply, list, messageBox, reload, say, settled, test } from "./fixtures.mjs";
 
-const titles = (page) => page.getByRole("navigation").locator(".title");
-const reading = (page) => page.getByRole("navigation").locator("ul");
+const titles = (page) => list(page).locator(".title");
+const reading = (page) => list(page).locator("ul");
 
 // ---- two tabs -----------------------------------------------------------------------------------
 
@@ -35,7 +35,7 @@ test("what is said, renamed or deleted in one tab is so in the other", async ({ 
   await other.keyboard.type("Greetings");
   await other.keyboard.press("Enter");
   await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Greetings");
-  await other.reload();
+  await reload(other);
   await expect(other.locator("article")).toHaveCount(6);
   await other.getByRole("button", { name: "Delete: Greetings" }).click();
   await expect(titles(chat)).toHaveCount(0);
@@ -71,7 +71,7 @@ test("a reply that comes in one tab is seen and stopped in the other", async ({ 
   await expect(chat.getByRole("button", { name: "Stop" })).toBeVisible();
   await other.close({ runBeforeUnload: true });
   await settled(chat); // its tab is gone, and the reply with it
-  await chat.reload();
+  await reload(chat);
   await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Rain");
 });
 
@@ -82,7 +82,7 @@ test("deleting a conversation ends its reply in the other tab", async ({ chat, m
   await other.getByRole("button", { name: "Delete: mock:endless" }).click();
   await expect.poll(() => mock.closed).toEqual(["endless"]);
   await expect(titles(chat)).toHaveCount(0);
-  await chat.reload();
+  await reload(chat);
   await expect(reading(chat)).toHaveAttribute("aria-busy", "false");
   await expect(titles(chat)).toHaveCount(0);
 });
@@ -108,7 +108,7 @@ async function holdWords(page) {
       },
     });
   });
-  await page.reload();
+  await reload(page);
 }
 
 test("what is deleted stays so while a tab that has not heard goes on", async ({ chat, mock }) => {
@@ -128,7 +128,7 @@ test("what is deleted stays so while a tab that has not heard goes on", async ({
   await expect(titles(other)).toHaveCount(0);
   await chat.evaluate(() => window.releaseWords());
   await expect(titles(chat)).toHaveCount(0);
-  await other.reload();
+  await reload(other);
   await expect(reading(other)).toHaveAttribute("aria-busy", "false");
   await expect(titles(other)).toHaveCount(0);
 });
@@ -146,7 +146,7 @@ test("what is deleted and taken back stays, however late a tab hears of it", asy
   await expect(titles(chat)).toHaveText(["hello"]);
   await expect.poll(() => other.evaluate(() => window.heard)).toContain("cleared");
   for (const page of [other, chat]) {
-    await page.reload();
+    await reload(page);
     await expect(reading(page)).toHaveAttribute("aria-busy", "false");
     await expect(titles(page)).toHaveText(["hello"]);
   }
@@ -190,7 +190,7 @@ test("a message said before the store is open is kept with what is there", async
   await settled(chat);
   const address = chat.url();
   await holdStore(chat);
-  await chat.reload();
+  await reload(chat);
   await expect(messageBox(chat)).toBeFocused();
   await expect(reading(chat)).toHaveAttribute("aria-busy", "true");
   await say(chat, "early");
@@ -211,7 +211,7 @@ test("what is written before the store is open is still there", async ({ chat })
   await say(chat, "before");
   await settled(chat);
   await holdStore(chat);
-  await chat.reload();
+  await reload(chat);
   await messageBox(chat).fill("half a thought");
   await chat.evaluate(() => void window.openStore());
   await expect(chat.getByRole("heading", { level: 1 })).toHaveText("before");
