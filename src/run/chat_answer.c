@@ -115,13 +115,15 @@ static enum weir_status say(struct chat_answer *answer, int32_t id, struct weir_
     return status;
 }
 
-/* What was held back, and what is left of a character. */
+/* What was held back, and what is left of a character. A reply that was cut short shows no half of a
+ * mark. */
 static enum weir_status say_rest(struct chat_answer *answer, struct weir_error *err)
 {
     const size_t rest = weir_detokenizer_finish(&answer->detokenizer, answer->text + answer->held);
     enum weir_status status;
     TRY(weir_reply_push(answer->reply, answer->text, answer->held + rest, err));
-    TRY(weir_reply_finish(answer->reply, err));
+    TRY(answer->end == WEIR_CHAT_STOP ? weir_reply_finish(answer->reply, err)
+                                      : weir_reply_cut(answer->reply, err));
 out:
     return status;
 }

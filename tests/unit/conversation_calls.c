@@ -79,6 +79,24 @@ TEST(conversation_calls_are_complete_whatever_the_draws)
     }
 }
 
+/* Nothing but calls is written, wherever a limit cuts them: the beginning of a mark is no content. */
+TEST(conversation_calls_that_are_cut_show_no_marks)
+{
+    struct talk talk;
+    init_wild(&talk, 1, 1);
+    talk_open(&talk);
+    talk_ask(&talk, "Turn the knob.");
+    const uint32_t all = talk.info.reply_tokens;
+    for (uint32_t most = 1; most < all; most++) {
+        talk.options.reply_tokens_max = most;
+        talk_set(&talk);
+        CHECK(weir_chat_undo(talk.chat, "assistant"));
+        CHECK_TEXT(talk_reply(&talk), "");
+        CHECK_INT(talk.info.end, WEIR_CHAT_LENGTH);
+    }
+    talk_close(&talk);
+}
+
 /* With drafts as without. */
 TEST(conversation_calls_do_not_depend_on_drafts)
 {
