@@ -175,6 +175,9 @@ static enum weir_status check_form(const struct profiling *p, struct weir_error 
         return err_set(
             err, WEIR_ERR_ARGUMENT,
             "--by total is printed as table or csv; other forms have all profiles anyway");
+    if (p->options->by.count > 0 && !p->is_total && p->form != &profile_table)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "--by chooses sums of tables; other forms have every op or all sums");
     const bool needs_times = p->form == &profile_trace || p->form == &profile_folded;
     if (needs_times && p->is_dry)
         return err_set(err, WEIR_ERR_ARGUMENT, "-o %s shows when ops ran, but with %s nothing runs",

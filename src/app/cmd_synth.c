@@ -2,6 +2,10 @@
  * weir synth: writes a model of random weights. Knows no shape and no type. */
 #include "app/command.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "app/help.h"
 #include "app/output.h"
 #include "base/err.h"
 
@@ -25,8 +29,11 @@ out:
 void sizes_help(struct output *output)
 {
     const char *const *names = weir_synth_sizes();
-    output_print(output, "\nSizes:");
-    for (size_t i = 0; names[i] != NULL; i++)
-        output_print(output, "%s%s", i == 0 ? " " : ", ", names[i]);
+    char text[512] = "Sizes:";
+    size_t length = strlen(text);
+    for (size_t i = 0; names[i] != NULL && length < sizeof text; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%s", i == 0 ? " " : ", ",
+                                   names[i]);
     output_print(output, "\n");
+    help_print_text(output, text);
 }

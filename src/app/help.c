@@ -6,20 +6,20 @@
 
 enum { HELP_COLUMN = 36, HELP_WIDTH = 100, HELP_NAMES_MAX = 160 };
 
-/* Prints `text` from column `at` on, continued at HELP_COLUMN, and a newline. */
-static void print_wrapped(struct output *output, int at, const char *text)
+/* Prints `text` from column `at` on, its lines from column `left`, and a newline. */
+static void print_wrapped(struct output *output, int left, int at, const char *text)
 {
     int column = at;
     while (*text != 0) {
         const int word = (int)strcspn(text, " ");
-        if (column > HELP_COLUMN && column + 1 + word > HELP_WIDTH) {
+        if (column > left && column + 1 + word > HELP_WIDTH) {
             output_print(output, "\n");
             column = 0;
         }
-        if (column < HELP_COLUMN) {
-            output_print(output, "%*s", HELP_COLUMN - column, "");
-            column = HELP_COLUMN;
-        } else if (column > HELP_COLUMN) {
+        if (column < left) {
+            output_print(output, "%*s", left - column, "");
+            column = left;
+        } else if (column > left) {
             output_print(output, " ");
             column++;
         }
@@ -42,13 +42,18 @@ static void print_flag(struct output *output, const struct flag *flag)
     char help[512];
     snprintf(help, sizeof help, "%s%s%s%s", flag->help, flag->env == NULL ? "" : " [",
              flag->env == NULL ? "" : flag->env, flag->env == NULL ? "" : "]");
-    print_wrapped(output, own_line ? 0 : length, help);
+    print_wrapped(output, HELP_COLUMN, own_line ? 0 : length, help);
+}
+
+void help_print_text(struct output *output, const char *text)
+{
+    print_wrapped(output, 0, 0, text);
 }
 
 void help_print_command(struct output *output, const struct command *command)
 {
-    output_print(output, "Usage: weir %s %s\n\n%s\n", command->name, command->usage,
-                 command->details);
+    output_print(output, "Usage: weir %s %s\n\n", command->name, command->usage);
+    help_print_text(output, command->details);
     const struct flag *section = NULL;
     for (uint32_t i = 0; i < flag_count; i++) {
         const struct flag *flag = &flag_table[i];

@@ -22,8 +22,8 @@ static const struct command commands[] = {
         .run = command_run,
         .usage = "[[-m] FILE] -p TEXT [flags]",
         .summary = "continue a text",
-        .details = "Prints a text and the model's continuation of it as it is generated. Without a "
-                   "model it\ntakes the small one that ships with weir.",
+        .details = "Prints a text and the model's continuation of it as it is generated. "
+                   "Without a model it takes the small one that ships with weir.",
         .familiar_name = "llama-completion",
     },
     {
@@ -34,9 +34,10 @@ static const struct command commands[] = {
         .run = command_chat,
         .usage = "[[-m] FILE] [flags]",
         .summary = "talk with a model",
-        .details = "Holds a conversation with a model: in a terminal with line editing and "
-                   "commands (/help lists\nthem), else with a message on each line of standard "
-                   "input. Without a model it takes the small\none that ships with weir.",
+        .details = "Holds a conversation with a model: in a terminal with line editing "
+                   "and commands (/help lists them), else with a message on each line of "
+                   "standard input. Without a model it takes the small one that ships "
+                   "with weir.",
         .familiar_name = "llama-cli",
     },
     {
@@ -47,9 +48,9 @@ static const struct command commands[] = {
         .run = command_serve,
         .usage = "[[-m] FILE] [flags]",
         .summary = "answer requests over HTTP",
-        .details = "Loads a model and answers requests over HTTP: those of the APIs of OpenAI, of "
-                   "Anthropic and of\nllama-server. Without a model it takes the small one that "
-                   "ships with weir.",
+        .details = "Loads a model and answers requests over HTTP: those of the APIs of "
+                   "OpenAI, of Anthropic and of llama-server. Without a model it takes "
+                   "the small one that ships with weir.",
         .familiar_name = "llama-server",
     },
     {
@@ -60,9 +61,8 @@ static const struct command commands[] = {
         .run = command_inspect,
         .usage = "[[-m] FILE] [--weights] [--plan] [--memory] [flags]",
         .summary = "show what a model file holds, computes and needs",
-        .details =
-            "Prints the metadata of a model, or what the flags ask for, without loading it; of "
-            "the small\nmodel that ships with weir if none is named.",
+        .details = "Prints the metadata of a model, or what the flags ask for, without "
+                   "loading it; of the small model that ships with weir if none is named.",
     },
     {
         .name = "tokenize",
@@ -71,8 +71,8 @@ static const struct command commands[] = {
         .run = command_tokenize,
         .usage = "[[-m] FILE] (-p TEXT | -f FILE | --stdin) [flags]",
         .summary = "show the tokens of a text",
-        .details = "Prints the tokens of a text, one a line: id and text. Without a model they are "
-                   "those of the\nsmall one that ships with weir.",
+        .details = "Prints the tokens of a text, one a line: id and text. Without a model "
+                   "they are those of the small one that ships with weir.",
         .familiar_name = "llama-tokenize",
     },
     {
@@ -82,8 +82,9 @@ static const struct command commands[] = {
         .usage = "[--template FILE | -m FILE] (--request FILE | --client-request FILE)\n"
                  "       weir template --parse FILE [--tools FILE] [--reasoning on|off] [flags]",
         .summary = "make the prompt of a chat, or take a reply apart",
-        .details = "Prints the text that a chat template makes of a conversation, byte for byte; "
-                   "or, as JSON, what\na model's text is: reasoning, content and calls of tools.",
+        .details = "Prints the text that a chat template makes of a conversation, byte "
+                   "for byte; or, as JSON, what a model's text is: reasoning, content and "
+                   "calls of tools.",
     },
     {
         .name = "eval",
@@ -93,9 +94,9 @@ static const struct command commands[] = {
         .run = command_eval,
         .usage = "[[-m] FILE] (-f TEXT | --tokens FILE [--logits FILE] | --kl FILE) [flags]",
         .summary = "measure perplexity, compare models, or write logits",
-        .details = "Prints the perplexity of a text or of token ids, or how far a model is from "
-                   "another, or\nwrites the logits after each given token. Without a model it "
-                   "takes the small\none that ships with weir.",
+        .details = "Prints the perplexity of a text or of token ids, or how far a model "
+                   "is from another, or writes the logits after each given token. Without "
+                   "a model it takes the small one that ships with weir.",
         .familiar_name = "llama-perplexity",
     },
     {
@@ -107,10 +108,10 @@ static const struct command commands[] = {
         .usage = "[[-m] FILE...] [-p N,...] [-n N,...] [-d N,...] [flags]\n"
                  "       weir bench --probe",
         .summary = "measure the speed of models, or of the machine",
-        .details =
-            "Times prompts and generation, in all combinations of what the lists say, and "
-            "prints a row\nfor each: tokens a second, mean and standard deviation. Without a model "
-            "it takes the small\none that ships with weir.",
+        .details = "Times prompts and generation, in all combinations of what the lists "
+                   "say, and prints a row for each: tokens a second, mean and standard "
+                   "deviation. Without a model it takes the small one that ships with "
+                   "weir.",
         .familiar_name = "llama-bench",
     },
     {
@@ -123,11 +124,10 @@ static const struct command commands[] = {
                  "       weir profile --size SIZE [--type TYPE] [--bandwidth X] [flags]\n"
                  "       weir profile --diff OLD NEW [--by X] [--tolerance PERCENT] [-o FORM]",
         .summary = "show where the bytes and the time of a step go",
-        .details =
-            "Runs steps of a model and prints, op by op summed up, the bytes that they "
-            "touch, the time that\nthey take and what the machine could do; or the bytes "
-            "alone, of a model that need not be there. Without a model it takes the\nsmall one "
-            "that ships with weir.",
+        .details = "Runs steps of a model and prints, op by op summed up, the bytes that "
+                   "they touch, the time that they take and what the machine could do; or "
+                   "the bytes alone, of a model that need not be there. Without a model "
+                   "it takes the small one that ships with weir.",
         .help = sizes_help,
     },
     {
@@ -147,9 +147,9 @@ static const struct command commands[] = {
         .run = command_imatrix,
         .usage = "[-m] FILE -f TEXT -o FILE [flags]",
         .summary = "write the importance matrix of a text, for quantizing",
-        .details =
-            "Runs a text through a model and writes, for each column of each matrix, the mean "
-            "square\nof the numbers that met it: weir quantize --imatrix reads it.",
+        .details = "Runs a text through a model and writes, for each column of each "
+                   "matrix, the mean square of the numbers that met it: weir quantize "
+                   "--imatrix reads it.",
         .familiar_name = "llama-imatrix",
     },
     {
@@ -159,7 +159,8 @@ static const struct command commands[] = {
         .run = command_quantize,
         .usage = "IN OUT TYPE [N] [flags]",
         .summary = "write a model with tensors of other types",
-        .details = "Writes the model IN to OUT, its matrices in the types of the mixture TYPE.",
+        .details = "Writes the model IN to OUT, its matrices in the types of the mixture "
+                   "TYPE.",
         .familiar_name = "llama-quantize",
         .help = quantize_help,
     },
@@ -188,7 +189,8 @@ static const struct command commands[] = {
         .run = command_synth,
         .usage = "--size SIZE --type TYPE --out FILE [flags]",
         .summary = "write a made-up model at the shape of a real one",
-        .details = "Writes a GGUF file with the shape of a public model and random weights.",
+        .details = "Writes a GGUF file with the shape of a public model and random "
+                   "weights.",
         .help = sizes_help,
     },
 };

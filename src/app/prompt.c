@@ -72,8 +72,12 @@ enum weir_status prompt_check(const struct options *options, const char *possibl
         if (inputs[i].is_given)
             first = inputs[i].name;
     }
-    return first != NULL ? WEIR_OK
-                         : err_set(err, WEIR_ERR_ARGUMENT, "one of %s is needed", possible);
+    if (first != NULL)
+        return WEIR_OK;
+    if (options->model != NULL && strchr(options->model, ' ') != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "one of %s is needed: \"%s\" is taken for a model",
+                       possible, options->model);
+    return err_set(err, WEIR_ERR_ARGUMENT, "one of %s is needed", possible);
 }
 
 enum weir_status prompt_check_target(const struct options *options, const char *target,

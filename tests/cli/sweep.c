@@ -279,6 +279,8 @@ TEST(sweep_refuses_what_does_not_fit)
                   "-t names 2 numbers of threads, but nothing is run: bytes are the same for all");
     CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--by", "total,kind"),
                   "--by total is one table of all profiles, and stands alone");
+    CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--by", "kind", "-o", "json"),
+                  "--by chooses sums of tables; other forms have every op or all sums");
     CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "--by", "total", "-o", "html"),
                   "--by total is printed as table or csv; other forms have all profiles anyway");
     CHECK_REFUSED(RUN_PROGRAM("profile", "--size", "9B", "-npl", "1,600"),

@@ -270,6 +270,21 @@ TEST(usage_manual_pages_and_help_name_the_same_flags)
     }
 }
 
+/* As wide as a line of the sources: terminals are. A usage is a line of its own. */
+TEST(usage_help_is_at_most_so_wide)
+{
+    enum { WIDTH = 100 };
+    for (int i = 0; i < COMMANDS; i++) {
+        const char *line = RUN_PROGRAM("help", command_names[i])->out;
+        while (*line != 0) {
+            const size_t length = strcspn(line, "\n");
+            if (length > WIDTH)
+                test_fail(__FILE__, __LINE__, "%s: %.*s", command_names[i], (int)length, line);
+            line += length + (line[length] == '\n');
+        }
+    }
+}
+
 /* ---- output that cannot be written ----------------------------------------------------------- */
 
 TEST(usage_full_standard_output_is_an_error)
