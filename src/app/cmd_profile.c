@@ -112,6 +112,7 @@ static enum weir_status open_model(struct profiling *p, struct weir_error *err)
     weir_model_info(p->loaded.model, &info);
     snprintf(p->model, sizeof p->model, "%s %s %s%s", info.architecture, info.size,
              info.is_type_guessed ? "(guessed) " : "", info.file_type);
+    p->report.context_trained = info.context_trained;
 out:
     return status;
 }

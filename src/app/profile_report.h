@@ -22,12 +22,13 @@ struct profile_result {
 struct profile_report {
     struct output *output;
     const struct profile_options *options;
-    const char *model;   /* "qwen35 0.8B Q4_0" */
-    const char *backend; /* NULL: nothing runs */
-    double peak;         /* GB/s; 0: not known */
-    bool is_measured;    /* the peak, on this machine */
-    struct probe probe;  /* what else was measured of it, if is_measured */
-    uint32_t results;    /* printed so far */
+    const char *model;        /* "qwen35 0.8B Q4_0" */
+    uint32_t context_trained; /* tokens; 0: not known */
+    const char *backend;      /* NULL: nothing runs */
+    double peak;              /* GB/s; 0: not known */
+    bool is_measured;         /* the peak, on this machine */
+    struct probe probe;       /* what else was measured of it, if is_measured */
+    uint32_t results;         /* printed so far */
 };
 
 /* One form: what stands before the first result, a result, what stands behind the last. Failures

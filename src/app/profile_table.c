@@ -137,10 +137,13 @@ static void put_crossing(const struct profile_report *report, const struct profi
                          const struct weir_profile_info *info)
 {
     const uint64_t tokens = profile_crossing(result->profile, result->mode);
-    if (tokens > 0)
-        output_print(report->output, "KV reads equal weight reads at %llu tokens%s\n",
-                     (unsigned long long)tokens,
-                     info->shape.sequences > 1 ? " in each sequence" : "");
+    if (tokens == 0)
+        return;
+    output_print(report->output, "KV reads equal weight reads at %llu tokens%s",
+                 (unsigned long long)tokens, info->shape.sequences > 1 ? " in each sequence" : "");
+    if (report->context_trained > 0 && tokens > report->context_trained)
+        output_print(report->output, ", of %u trained", report->context_trained);
+    output_print(report->output, "\n");
 }
 
 static enum weir_status put_advice(const struct profile_report *report,

@@ -393,6 +393,13 @@ TEST(profiling_crossing_is_of_sequences_but_of_no_prompt)
     CHECK(strstr(PROFILE("--size", "9B", "-p", "64", "-ub", "32"), "KV reads") == NULL);
 }
 
+/* Trained on 262144 tokens, both: one has more weights than caches at the end of that. */
+TEST(profiling_crossing_may_lie_beyond_what_is_trained)
+{
+    CHECK(strstr(PROFILE("--size", "9B"), " trained") == NULL);
+    CHECK_HAS(PROFILE("--size", "9B", "--type", "bf16"), " tokens, of 262144 trained\n");
+}
+
 /* A sweep opens the model's plan for each of its points. */
 TEST(profiling_warns_once_of_a_long_context)
 {
