@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Everything that CI does: tools/check.sh [PART...], by default all parts but `arm` and `long`.
-# Prints a line for each part, the end of the log of one that fails, what failed once more behind all
-# parts, and "N passed, N failed, N skipped" last. A part is a function below; lines "N passed, N
-# failed" that it prints are its counts.
+# Prints a line for each part, the end of the log of one that fails, what failed once more behind
+# all parts, and "N passed, N failed, N skipped" last. A part is a function below; lines "N passed,
+# N failed" that it prints are its counts.
 # Logs: build/check/PART.log.
 #
 # shellcheck disable=SC2046,SC2086 # lists of words; the project has no blanks in file names

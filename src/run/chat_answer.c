@@ -115,8 +115,8 @@ static enum weir_status say(struct chat_answer *answer, int32_t id, struct weir_
     return status;
 }
 
-/* What was held back, and what is left of a character. A reply that was cut short shows no half of a
- * mark. */
+/* What was held back, and what is left of a character. A reply that was cut short shows no half
+ * of a mark. */
 static enum weir_status say_rest(struct chat_answer *answer, struct weir_error *err)
 {
     const size_t rest = weir_detokenizer_finish(&answer->detokenizer, answer->text + answer->held);

@@ -79,7 +79,7 @@ TEST(conversation_calls_are_complete_whatever_the_draws)
     }
 }
 
-/* Nothing but calls is written, wherever a limit cuts them: the beginning of a mark is no content. */
+/* Nothing but calls is written, wherever a limit cuts them: half of a mark is no content. */
 TEST(conversation_calls_that_are_cut_show_no_marks)
 {
     struct talk talk;
