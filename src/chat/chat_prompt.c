@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/think_marks.h"
+#include "chat/call_spelling.h"
 #include "text/special.h"
 #include "text/tokenizer.h"
 
@@ -155,36 +156,149 @@ static bool is_control(const struct weir_tokenizer *tokenizer, int32_t id)
     return shown == 0 && length > 0;
 }
 
-/* Goes through the known tokens while they are what stands in the prompt: text where text is, and a
- * control token where the template has written it. */
+/* Known tokens that are gone through beside a prompt. */
+struct walk {
+    const struct weir_prompt *prompt;
+    const struct weir_tokenizer *tokenizer;
+    const int32_t *known;
+    size_t known_count;
+    struct special_scan scan;
+    struct text_range control; /* the next one of the prompt */
+    struct reuse reuse;
+    size_t alike_from; /* from here on prompt and tokens have the same bytes */
+};
+
+static const char *known_piece(const struct walk *walk, size_t token, size_t *length)
+{
+    return weir_tokenizer_piece(walk->tokenizer, walk->known[token], true, length);
+}
+
+/* Has the template written the byte? */
+static bool is_of_template(const struct weir_prompt *prompt, size_t at)
+{
+    size_t begin = 0, end = prompt->trusted_count; /* what lies before ends at or before the byte */
+    while (begin < end) {
+        const size_t middle = begin + (end - begin) / 2;
+        if (prompt->trusted[middle].to <= at)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin < prompt->trusted_count && prompt->trusted[begin].from <= at;
+}
+
+/* The value as the known tokens have it: up to `at` as the prompt, then what is left of the next
+ * token behind its first `same` bytes, and the tokens behind it. False if it does not end. */
+static bool read_spelling(const struct walk *walk, const struct call_value *value, size_t at,
+                          size_t same, struct bytes *out)
+{
+    const size_t close = strlen(value->close);
+    bytes_add(out, walk->prompt->text + value->from, at - value->from);
+    for (size_t token = walk->reuse.tokens; token < walk->known_count; token++) {
+        size_t length;
+        const char *piece = known_piece(walk, token, &length);
+        const uint64_t searched = out->length < close ? 0 : out->length - close;
+        if (length == 0 || is_control(walk->tokenizer, walk->known[token]))
+            break;
+        bytes_add(out, piece + same, length - same);
+        same = 0;
+        if (out->has_failed || out->length > CALL_VALUE_BYTES_MAX)
+            break;
+        const char *end =
+            memmem(out->data + searched, (size_t)(out->length - searched), value->close, close);
+        if (end != NULL) {
+            out->length = (uint64_t)(end - out->data);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Goes on `bytes` behind where the known tokens are, and at `to` in the prompt. What the token
+ * there has behind that must be what the prompt has. */
+static bool walk_on(struct walk *walk, size_t bytes, size_t to)
+{
+    size_t token = walk->reuse.tokens, length;
+    const char *piece = known_piece(walk, token, &length);
+    while (length <= bytes) {
+        bytes -= length;
+        piece = known_piece(walk, ++token, &length);
+    }
+    const size_t rest = length - bytes;
+    if (rest > walk->control.from - to || memcmp(walk->prompt->text + to, piece + bytes, rest) != 0)
+        return false;
+    walk->reuse.tokens = token + 1;
+    walk->reuse.bytes = to + rest;
+    walk->alike_from = to;
+    return true;
+}
+
+/* The next known token, a text, is not what stands here. If they part within a value of a call, and
+ * in its spelling alone, goes on behind it: what the model wrote says the same. The marks around it
+ * must be the template's, or a user's text would be taken for a call. */
+static bool walk_spelling(struct walk *walk, const char *piece, size_t length)
+{
+    const struct weir_prompt *prompt = walk->prompt;
+    const size_t from = walk->reuse.bytes;
+    struct bytes spelling = {0};
+    size_t same = 0;
+    while (same < length && from + same < prompt->length &&
+           piece[same] == prompt->text[from + same])
+        same++;
+    const struct call_value value = call_value_at(prompt->text, prompt->length, from + same);
+    if (value.close == NULL || value.mark < walk->alike_from || value.to > walk->control.from ||
+        !is_of_template(prompt, value.mark) || !is_of_template(prompt, value.to))
+        return false;
+    const bool is_read = read_spelling(walk, &value, from + same, same, &spelling);
+    const struct json_text asked = {prompt->text + value.from, value.to - value.from};
+    const struct json_text known = {spelling.data, (size_t)spelling.length};
+    const bool is_alike = is_read && value.from + known.length >= from + same &&
+                          call_value_alike(&value, asked, known);
+    const size_t bytes = value.from + known.length - from;
+    bytes_release(&spelling);
+    return is_alike && walk_on(walk, bytes, value.to);
+}
+
+/* Goes on behind a token that is what stands in the prompt: text where text is, and a control token
+ * where the template has written it. */
+static bool walk_token(struct walk *walk)
+{
+    size_t length;
+    struct reuse *reuse = &walk->reuse;
+    const char *piece = known_piece(walk, reuse->tokens, &length);
+    const size_t end = reuse->bytes + length;
+    const bool is_here = length > 0 && length <= walk->prompt->length - reuse->bytes &&
+                         memcmp(walk->prompt->text + reuse->bytes, piece, length) == 0;
+    if (!is_control(walk->tokenizer, walk->known[reuse->tokens])) {
+        if (!is_here)
+            return length > 0 && walk_spelling(walk, piece, length);
+        if (end > walk->control.from)
+            return false;
+        reuse->tokens++;
+        reuse->bytes = end;
+        return true;
+    }
+    if (!is_here || walk->control.from != reuse->bytes || walk->control.to != end)
+        return false;
+    reuse->control_tokens = ++reuse->tokens;
+    reuse->bytes = reuse->control_bytes = end;
+    walk->control = next_control(walk->tokenizer, &walk->scan);
+    return true;
+}
+
 static struct reuse match_known(const struct weir_prompt *prompt,
                                 const struct weir_tokenizer *tokenizer, const int32_t *known,
                                 size_t known_count)
 {
-    struct special_scan scan = scan_prompt(prompt);
-    struct text_range control = next_control(tokenizer, &scan);
-    struct reuse reuse = {0};
-    for (; reuse.tokens < known_count; reuse.tokens++) {
-        size_t length;
-        const char *piece = weir_tokenizer_piece(tokenizer, known[reuse.tokens], true, &length);
-        const bool is_here = length > 0 && length <= prompt->length - reuse.bytes &&
-                             memcmp(prompt->text + reuse.bytes, piece, length) == 0;
-        const size_t end = reuse.bytes + length;
-        if (!is_here)
-            break;
-        if (!is_control(tokenizer, known[reuse.tokens])) {
-            if (end > control.from)
-                break;
-            reuse.bytes = end;
-            continue;
-        }
-        if (control.from != reuse.bytes || control.to != end)
-            break;
-        reuse.bytes = reuse.control_bytes = end;
-        reuse.control_tokens = reuse.tokens + 1;
-        control = next_control(tokenizer, &scan);
-    }
-    return reuse;
+    struct walk walk = {.prompt = prompt,
+                        .tokenizer = tokenizer,
+                        .known = known,
+                        .known_count = known_count,
+                        .scan = scan_prompt(prompt)};
+    walk.control = next_control(tokenizer, &walk.scan);
+    while (walk.reuse.tokens < known_count && walk_token(&walk))
+        ;
+    return walk.reuse;
 }
 
 /* What of the known tokens is used: all of them, or those before the difference up to a place where
