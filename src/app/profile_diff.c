@@ -52,6 +52,15 @@ static bool is_worth(const struct diff_row *row, const struct diff_row *all,
                DIFF_SHARE_MIN * (double)cost_by(&all->after, measure);
 }
 
+/* Ops whose times are looked at, and the step itself. */
+static uint32_t count_judged(const struct diff_step *step)
+{
+    uint32_t count = 1;
+    for (uint32_t i = 0; i < step->row_count; i++)
+        count += is_worth(&step->rows[i], &step->all, DIFF_TIME);
+    return count;
+}
+
 uint32_t diff_step_exempt(const struct diff_step *step)
 {
     uint32_t count = 0;
@@ -63,24 +72,63 @@ uint32_t diff_step_exempt(const struct diff_step *step)
     return count;
 }
 
+/* The deviations from its mean beyond which a normal variable lies with this chance, above. */
+static double deviations(double chance)
+{
+    double low = 0, high = 40;
+    for (int i = 0; i < 60; i++) {
+        const double middle = (low + high) / 2;
+        if (erfc(middle / sqrt(2)) / 2 > chance)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Of many changes that are none, some lie outside of their intervals. So that all of `count` lie
+ * within as often as one did, each is as many times as wide (Bonferroni's correction, for medians
+ * that are about normal). */
+static double widening(uint32_t count)
+{
+    return deviations(0.025 / fmax(count, 1)) / deviations(0.025);
+}
+
+/* The least that a time has grown by, in percent, with intervals that many times as wide. */
+static double least_growth(const struct diff_row *row, double times)
+{
+    const struct cost *before = &row->before, *after = &row->after;
+    const double more = (times - 1) / 2;
+    const double high = (double)before->ns_high + more * (double)(before->ns_high - before->ns_low);
+    const double low = (double)after->ns_low - more * (double)(after->ns_high - after->ns_low);
+    return high > 0 ? 100 * (low / high - 1) : INFINITY;
+}
+
 /* Without an interval a time says nothing: it may be any. */
-static bool is_worse_by(const struct diff_row *row, const struct diff_row *all,
+static bool is_slower(const struct diff_row *row, const struct diff_step *step, double tolerance)
+{
+    const struct diff_change change = diff_row_change(row, DIFF_TIME);
+    return change.has_interval && change.low > tolerance &&
+           least_growth(row, widening(step->judged)) > tolerance;
+}
+
+static bool is_worse_by(const struct diff_row *row, const struct diff_step *step,
                         enum diff_measure measure, double tolerance)
 {
-    const struct diff_change change = diff_row_change(row, measure);
-    if (!row->in_old || !row->in_new || (measure == DIFF_TIME && !change.has_interval))
+    if (!row->in_old || !row->in_new || !is_worth(row, &step->all, measure))
         return false;
-    return is_worth(row, all, measure) && change.low > tolerance;
+    return measure == DIFF_TIME ? is_slower(row, step, tolerance)
+                                : diff_row_change(row, measure).low > tolerance;
 }
 
 static void judge(struct profile_diff *diff, const struct diff_step *step, struct diff_row *row)
 {
-    const bool is_slower = is_worse_by(row, &step->all, step->measure, diff->tolerance);
-    if (step->measure == DIFF_TIME && is_slower)
+    const bool is_worse = is_worse_by(row, step, step->measure, diff->tolerance);
+    if (step->measure == DIFF_TIME && is_worse)
         row->worse |= DIFF_SLOWER;
-    if (step->measure == DIFF_INSTRUCTIONS && is_slower)
+    if (step->measure == DIFF_INSTRUCTIONS && is_worse)
         row->worse |= DIFF_MORE_INSTRUCTIONS;
-    if (is_worse_by(row, &step->all, DIFF_BYTES, diff->tolerance))
+    if (is_worse_by(row, step, DIFF_BYTES, diff->tolerance))
         row->worse |= DIFF_MORE_BYTES;
     diff->is_worse |= row->worse != 0;
 }
@@ -243,6 +291,7 @@ static enum weir_status fill_step(struct profile_diff *diff, struct diff_step *s
                                   .in_new = true,
                                   .before = before->cost,
                                   .after = after->cost};
+    step->judged = count_judged(step);
     judge(diff, step, &step->all);
     for (uint32_t i = 0; i < step->row_count; i++)
         judge(diff, step, &step->rows[i]);

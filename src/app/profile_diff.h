@@ -30,6 +30,7 @@ struct diff_step {
     struct diff_row *rows; /* the largest change first */
     uint32_t row_count;
     struct diff_row all;
+    uint32_t judged; /* times that are judged, each by an interval that is widened for all */
 };
 
 struct profile_diff {
