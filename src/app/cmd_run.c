@@ -37,6 +37,7 @@ struct run {
     uint64_t text_capacity;
     char last; /* the last byte that was printed, or 0 */
     bool stopped;
+    bool is_full; /* the context, before the text was over */
 
     uint64_t load_ns, prompt_ns, repack_ns, eval_ns, start_ns;
     bool is_late;          /* weights are repacked behind the first token */
@@ -389,7 +390,8 @@ static enum weir_status generate(struct run *run, struct weir_error *err)
     weir_sampler_accept(run->sampler, batch.ids[0]);
     for (;;) {
         enum weir_status status = put_batch(run, &batch, &left, &is_over, err);
-        if (status != WEIR_OK || is_over || weir_session_position(run->loaded.session) >= context)
+        run->is_full = !is_over && weir_session_position(run->loaded.session) >= context;
+        if (status != WEIR_OK || is_over || run->is_full)
             return status;
         status = generate_batch(run, &batch, left, err);
         if (status != WEIR_OK)
@@ -412,6 +414,11 @@ out:
         enum weir_status end = end_output(run, is_whole, err);
         if (end == WEIR_OK)
             end = keep_end(&run->keep, run->first, &run->said, err);
+        if (run->is_full)
+            log_print(run->log, WEIR_LOG_WARNING,
+                      "warning: the text ends with the context, which holds %u tokens (see "
+                      "--ctx-size)",
+                      weir_engine_context(run->loaded.engine));
         if (run->options->show_timings) {
             print_timings(run);
             speculation_print(&run->speculation, run->log);

@@ -187,6 +187,10 @@ TEST(completion_ends_with_the_context)
     for (const char *at = result->out; *at != 0; at++)
         lines += *at == '\n';
     CHECK_INT(lines, 3);
+    CHECK_HAS(result->err, "the text ends with the context, which holds 26 tokens (see --ctx-size");
+    result = RUN_PROGRAM("run", MODEL, "--tokens", TOKENS, "--ids", "--temp", "0", "--ignore-eos",
+                         "-c", "26", "-n", "3");
+    CHECK(strstr(result->err, "ends with the context") == NULL);
     result = RUN_PROGRAM("run", MODEL, "--tokens", TOKENS, "-c", "23", "--log-disable");
     CHECK_REFUSED(result, "the prompt has 24 tokens, but the context holds 23 (see --ctx-size)");
 }
