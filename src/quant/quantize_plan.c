@@ -322,6 +322,26 @@ static void warn_of_all(const struct quantize_plan *plan, const struct recipe_it
     warn(plan, unweighted, "have no entry in the importance matrix");
 }
 
+static bool names_tensor(const struct recipe_override *pattern, const struct quantize_plan *plan)
+{
+    for (uint64_t i = 0; i < plan->count; i++) {
+        if (regexec(&pattern->pattern, plan->gguf->tensors[i].name, 0, NULL, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void warn_of_patterns(const struct quantize_plan *plan, const struct wishes *wishes)
+{
+    for (uint64_t i = 0; i < wishes->patterns_count; i++) {
+        char line[WEIR_ERROR_TEXT_MAX];
+        snprintf(line, sizeof line, "warning: no tensor has a name as in the pattern %s",
+                 plan->options->tensor_types[i]);
+        if (!names_tensor(&wishes->patterns[i], plan))
+            say(plan, line);
+    }
+}
+
 /* ---- the plan -------------------------------------------------------------------------------- */
 
 static enum weir_status plan_choose(struct quantize_plan *plan, struct wishes *wishes,
@@ -339,6 +359,7 @@ static enum weir_status plan_choose(struct quantize_plan *plan, struct wishes *w
     TRY(recipe_choose(&wishes->request, items, plan->count, err));
     TRY(rows_fill(plan, items, err));
     warn_of_all(plan, items);
+    warn_of_patterns(plan, wishes);
 out:
     mem_free(items);
     return status;

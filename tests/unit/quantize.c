@@ -778,6 +778,11 @@ TEST(quantize_warns)
     options.tensor_types_count = 1;
     gguf_close(quantize(synthesize("warn.gguf", "nano", "f32"), "F16", &options));
     CHECK_TEXT(lines.text, "warning: patterns have no effect where one type is for all\n");
+    lines.text[0] = 0;
+    options.tensor_types = (const char *const[]){"ffn_up=Q8_0", "fnn_up=Q8_0"};
+    options.tensor_types_count = 2;
+    gguf_close(quantize(synthesize("warn.gguf", "tiny", "f32"), "Q4_K_M", &options));
+    CHECK_TEXT(lines.text, "warning: no tensor has a name as in the pattern fnn_up=Q8_0\n");
     options.tensor_types_count = 0;
     options.imatrix = write_importance("warn.imatrix", "blk.0.other.weight");
     gguf_close(quantize(synthesize("warn.gguf", "nano", "f32"), "Q4_K_S", &options));
