@@ -9,10 +9,11 @@ enum { HELP_COLUMN = 36, HELP_WIDTH = 100, HELP_NAMES_MAX = 160 };
 /* Prints `text` from column `at` on, its lines from column `left`, and a newline. */
 static void print_wrapped(struct output *output, int left, int at, const char *text)
 {
+    const int width = output_columns(output, HELP_WIDTH);
     int column = at;
     while (*text != 0) {
         const int word = (int)strcspn(text, " ");
-        if (column > left && column + 1 + word > HELP_WIDTH) {
+        if (column > left && column + 1 + word > width) {
             output_print(output, "\n");
             column = 0;
         }
@@ -72,15 +73,15 @@ void help_print_command(struct output *output, const struct command *command)
 
 void help_print_program(struct output *output, const struct command *commands, size_t count)
 {
-    output_print(output,
-                 "Usage: weir COMMAND [flags]\n"
-                 "       weir help [COMMAND]\n"
-                 "       weir --version\n\n"
-                 "Runs hybrid Gated-DeltaNet language models (Qwen3-Next, Qwen3.5, Qwen3.6) "
-                 "from GGUF files,\nand makes such files.\n\nCommands:\n");
+    output_print(output, "Usage: weir COMMAND [flags]\n"
+                         "       weir help [COMMAND]\n"
+                         "       weir --version\n\n");
+    help_print_text(output, "Runs hybrid Gated-DeltaNet language models (Qwen3-Next, Qwen3.5, "
+                            "Qwen3.6) from GGUF files, and makes such files.");
+    output_print(output, "\nCommands:\n");
     for (size_t i = 0; i < count; i++)
         output_print(output, "  %-10s%s\n", commands[i].name, commands[i].summary);
-    output_print(output, "\n\"weir COMMAND --help\" lists the flags of a command.\n"
-                         "Exit status: 0 success, 1 usage or load error, 3 worse than before "
-                         "(profile --diff),\n130 interrupted.\n");
+    output_print(output, "\n\"weir COMMAND --help\" lists the flags of a command.\n");
+    help_print_text(output, "Exit status: 0 success, 1 usage or load error, 3 worse than before "
+                            "(profile --diff), 130 interrupted.");
 }

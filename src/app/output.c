@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/utf8.h"
 
@@ -75,6 +77,15 @@ static void put_script(struct output *output, const char *data, size_t size)
         begin = i + 1;
     }
     put_bytes(output, data + begin, size - begin);
+}
+
+int output_columns(const struct output *output, int most)
+{
+    struct winsize size;
+    const int file = output->is_file ? -1 : fileno(output->stream);
+    if (file < 0 || isatty(file) == 0 || ioctl(file, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return most;
+    return size.ws_col < most ? size.ws_col : most;
 }
 
 void output_put(struct output *output, const void *data, size_t size)

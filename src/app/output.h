@@ -25,6 +25,8 @@ void output_open_errors(struct output *output);
 /* Until it is called with false, all that is put is JSON in a <script> of HTML: "<", which JSON has
  * in texts alone, is put as an escape, so that no text can end the script. */
 void output_in_script(struct output *output, bool is_script);
+/* Columns of the terminal that the output goes to, at most `most`; `most` if it is none. */
+int output_columns(const struct output *output, int most);
 void output_put(struct output *output, const void *data, size_t size);
 void output_print(struct output *output, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

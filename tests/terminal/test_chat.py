@@ -6,6 +6,7 @@
 
 The terminal is tmux, of a server of its own. Each test has its own folder for files and for the
 history. Answers are those of the model that ships with weir, the most likely ones."""
+import fcntl
 import os
 import pathlib
 import pty
@@ -13,8 +14,10 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 PATIENCE_S = 20  # for what takes much less on an idle machine
@@ -350,6 +353,30 @@ def has_ended(pid):
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return False
+
+
+def help_of(weir, columns):
+    """What weir help says in a terminal of so many columns."""
+    pid, end = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
+        os.execv(weir, ['weir', 'help', 'chat'])
+    said = b''
+    try:
+        while data := os.read(end, 1 << 16):
+            said += data
+    except OSError:
+        pass  # the other end is closed
+    os.waitpid(pid, 0)
+    os.close(end)
+    return said.decode().replace('\r\n', '\n')
+
+
+def test_help_fits_the_terminal(start):
+    narrow, wide = help_of(start.weir, 80), help_of(start.weir, 300)
+    check(max(map(len, narrow.splitlines())) <= 80, 'a line of help that is too long')
+    check(80 < max(map(len, wide.splitlines())) <= 100, 'help is as wide as it is readable')
+    check(narrow.split() == wide.split(), 'the same words')
 
 
 def test_a_terminal_goes_away(start):
