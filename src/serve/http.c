@@ -15,9 +15,6 @@ enum {
     /* Clients keep connections for 4 or 5 s (undici, httpx): theirs shall end first, or a request
      * meets a connection that is just being closed. */
     IDLE_SECONDS = 15,
-    /* The library's for request line, headers, cookies, arguments and what is read ahead: much
-     * above our own limit, as it takes some of them apart. */
-    CONNECTION_BYTES = 1 << 20,
     /* For what is being sent when the server ends. */
     LAST_SECONDS = 1,
     /* Connections beyond ours that the library may count while they are being closed. */
@@ -91,10 +88,10 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *library, co
     struct http_exchange *exchange = *context;
     (void)user;
     (void)library;
-    (void)version;
+    (void)path; /* of the first line, which was read before */
     if (exchange == NULL)
         return MHD_NO;
-    if (!exchange->has_headers && http_exchange_begin(exchange, method, path))
+    if (!exchange->has_headers && http_exchange_begin(exchange, method, version))
         return MHD_YES;
     if (*length > 0) {
         http_exchange_take(exchange, data, *length);

@@ -9,6 +9,7 @@
 #include "serve/http.h"
 #include "serve/http_access.h"
 #include "serve/http_socket.h"
+#include "serve/http_target.h"
 #include "serve/http_watch.h"
 
 struct MHD_Connection;
@@ -37,6 +38,10 @@ struct http_connection {
     struct http_exchange *exchange; /* NULL: between two requests */
 };
 
+/* The library's for request line, headers, cookies, arguments and what is read ahead: much above
+ * our own limits, as it takes some of them apart. */
+enum { CONNECTION_BYTES = 1 << 20 };
+
 /* Why HTTP itself answers, before a handler is asked. */
 enum http_refusal {
     HTTP_ACCEPTED,
@@ -46,6 +51,7 @@ enum http_refusal {
     HTTP_REFUSED_ORIGIN,  /* 403: a page from elsewhere */
     HTTP_REFUSED_PREFIX,  /* 404: not below the prefix */
     HTTP_REFUSED_BODY,    /* 413: too long */
+    HTTP_REFUSED_LINE,    /* 414: the first line is too long */
     HTTP_REFUSED_HEADERS, /* 431: too many, or too long */
     HTTP_REFUSED_MEMORY,  /* 500 */
     HTTP_REFUSED_BODIES,  /* 503: those of others fill the room */
@@ -62,10 +68,12 @@ struct http_exchange {
     struct http_connection *connection;
     struct MHD_Connection *library; /* the same, underneath */
     uint64_t began_ns;
-    char *path; /* without prefix; NULL until the headers are there */
+    struct http_target target;
+    uintptr_t target_begin, target_end; /* where the library has its text: see is_hidden */
+    const char *path; /* of the target, without prefix; "": it is none, or not below the prefix */
     const char *method;
-    bool is_head; /* its method is told as GET */
-    bool is_path_bad;
+    bool is_outside; /* not below the prefix */
+    bool is_head;    /* its method is told as GET */
     bool has_headers;
     bool is_coded; /* see http_is_coded */
     enum http_refusal refusal;
@@ -89,15 +97,15 @@ enum { HTTP_CLIENT_NAME_MAX = 64 };
 /* An address, or that it is a Unix socket. */
 void http_client_name(struct MHD_Connection *library, char out[HTTP_CLIENT_NAME_MAX]);
 
-/* A request's first line has come. NULL: there is no memory. */
+/* A request's first line has come, of which this is what it asks for. NULL: there is no memory. */
 struct http_exchange *http_exchange_open(struct http_connection *connection,
-                                         struct MHD_Connection *library, const char *uri);
+                                         struct MHD_Connection *library, const char *target);
 /* Behind the response, or when the connection is gone. */
 void http_exchange_close(struct http_exchange *exchange);
 
 /* The headers are there. False: it is to be answered at once, as its body may not come. */
-bool http_exchange_begin(struct http_exchange *exchange, const char *method, const char *path);
-/* Whether it is answered without a key. The path is known. */
+bool http_exchange_begin(struct http_exchange *exchange, const char *method, const char *version);
+/* Whether it is answered without a key. */
 bool http_exchange_is_public(const struct http_exchange *exchange);
 /* More of the body. */
 void http_exchange_take(struct http_exchange *exchange, const char *data, size_t length);

@@ -95,7 +95,7 @@ static void refuse(struct http_connection *connection, unsigned status)
 {
     struct http_server *server = connection->server;
     struct http_exchange *exchange = connection->exchange;
-    const char *path = exchange != NULL && exchange->path != NULL ? exchange->path : "";
+    const char *path = exchange != NULL ? exchange->path : "";
     const struct http_error error = {
         status, status == 500 ? "server_error" : "invalid_request_error", message_of(status)};
     struct bytes body = {0};

@@ -48,19 +48,28 @@ static const char *words_large(const struct http_server *server)
 /* ---- the request ----------------------------------------------------------------------------- */
 
 struct http_exchange *http_exchange_open(struct http_connection *connection,
-                                         struct MHD_Connection *library, const char *uri)
+                                         struct MHD_Connection *library, const char *target)
 {
     struct http_server *server = connection->server;
     struct http_exchange *exchange = mem_alloc(1, sizeof *exchange, NULL);
     if (exchange == NULL)
         return NULL;
+    if (http_target_read(&exchange->target, target, NULL) != WEIR_OK) {
+        http_target_release(&exchange->target);
+        mem_free(exchange);
+        return NULL;
+    }
     exchange->server = server;
     exchange->connection = connection;
     exchange->library = library;
     exchange->began_ns = clock_ns();
     exchange->method = "?";
-    /* a zero would hide what stands behind it */
-    exchange->is_path_bad = uri[0] != '/' || strstr(uri, "%00") != NULL;
+    exchange->target_begin = (uintptr_t)target;
+    exchange->target_end = (uintptr_t)target + strlen(target);
+    exchange->path = http_access_path(&server->access, exchange->target.path);
+    exchange->is_outside = exchange->path == NULL;
+    if (exchange->is_outside)
+        exchange->path = "";
     http_watch_set(&server->watch, &connection->watched, server->options.read_timeout_s,
                    words_late(server));
     return exchange;
@@ -190,32 +199,54 @@ static bool is_allowed(struct http_exchange *exchange)
                               http_header(exchange, "X-Api-Key"));
 }
 
-bool http_exchange_begin(struct http_exchange *exchange, const char *method, const char *path)
+/* The library ends method, target and version by zeros where blanks stood, and may be sent zeros.
+ * Whether between the end of a text and what it has found behind, there is more than that one. */
+static bool is_hidden(uintptr_t end, uintptr_t next)
 {
-    const char *inner = http_access_path(&exchange->server->access, path);
+    const uintptr_t gap = next - end; /* of texts that lie elsewhere it would be anything */
+    return gap > 1 && gap <= CONNECTION_BYTES;
+}
+
+static enum http_refusal check_line(const struct http_exchange *exchange, const char *method,
+                                    const char *version)
+{
+    if (exchange->target.is_long)
+        return HTTP_REFUSED_LINE;
+    if (exchange->target.is_bad ||
+        is_hidden((uintptr_t)method + strlen(method), exchange->target_begin) ||
+        is_hidden(exchange->target_end, (uintptr_t)version))
+        return HTTP_REFUSED_PATH;
+    return HTTP_ACCEPTED;
+}
+
+static enum http_refusal check_access(struct http_exchange *exchange)
+{
+    const struct http_access *access = &exchange->server->access;
+    const char *authority = exchange->target.authority;
+    const char *host = authority != NULL ? authority : http_header(exchange, "Host");
+    if (http_access_is_foreign(access, http_header(exchange, "Origin"), host))
+        return HTTP_REFUSED_ORIGIN;
+    if (!is_allowed(exchange))
+        return HTTP_REFUSED_KEY;
+    return exchange->is_outside ? HTTP_REFUSED_PREFIX : HTTP_ACCEPTED;
+}
+
+bool http_exchange_begin(struct http_exchange *exchange, const char *method, const char *version)
+{
     exchange->has_headers = true;
     exchange->is_head = strcmp(method, "HEAD") == 0;
     exchange->method = exchange->is_head ? "GET" : method;
-    exchange->path =
-        mem_copy_text(inner == NULL ? "" : inner, inner == NULL ? 0 : strlen(inner), NULL);
-    enum http_refusal refusal = check_headers(exchange);
-    if (exchange->path == NULL)
-        refusal = HTTP_REFUSED_MEMORY;
-    else if (refusal == HTTP_ACCEPTED && exchange->is_path_bad)
-        refusal = HTTP_REFUSED_PATH;
-    else if (refusal == HTTP_ACCEPTED &&
-             http_access_is_foreign(&exchange->server->access, http_header(exchange, "Origin"),
-                                    http_header(exchange, "Host")))
-        refusal = HTTP_REFUSED_ORIGIN;
-    else if (refusal == HTTP_ACCEPTED && !is_allowed(exchange))
-        refusal = HTTP_REFUSED_KEY;
-    else if (refusal == HTTP_ACCEPTED && inner == NULL)
-        refusal = HTTP_REFUSED_PREFIX;
-    else if (refusal == HTTP_ACCEPTED && is_too_long(exchange))
+    const enum http_refusal of_headers = check_headers(exchange);
+    enum http_refusal refusal = check_line(exchange, method, version);
+    if (refusal == HTTP_ACCEPTED)
+        refusal = of_headers;
+    if (refusal == HTTP_ACCEPTED)
+        refusal = check_access(exchange);
+    if (refusal == HTTP_ACCEPTED && is_too_long(exchange))
         refusal = HTTP_REFUSED_BODY;
     exchange->refusal = refusal;
     const bool is_asked = http_header(exchange, "Expect") != NULL;
-    return refusal == HTTP_ACCEPTED || (refusal != HTTP_REFUSED_FRAMING && !is_asked);
+    return refusal == HTTP_ACCEPTED || (of_headers != HTTP_REFUSED_FRAMING && !is_asked);
 }
 
 /* A client that is still sending might not read an answer, so what is refused is read on. */

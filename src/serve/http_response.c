@@ -23,6 +23,7 @@ static const struct http_error refusals[HTTP_REFUSALS] = {
     [HTTP_REFUSED_ORIGIN] = {403, "permission_error", "Pages of this origin may not ask"},
     [HTTP_REFUSED_PREFIX] = {404, "not_found_error", "File Not Found"},
     [HTTP_REFUSED_BODY] = {413, "invalid_request_error", "The request body is too large"},
+    [HTTP_REFUSED_LINE] = {414, "invalid_request_error", "The request line is too long"},
     [HTTP_REFUSED_HEADERS] = {431, "invalid_request_error", "The request headers are too large"},
     [HTTP_REFUSED_MEMORY] = {500, "server_error", "Out of memory"},
     [HTTP_REFUSED_BODIES] = {503, "unavailable_error", "Too many large requests at once"},
@@ -159,9 +160,8 @@ void http_stream(struct http_exchange *exchange, unsigned status, const char *ty
 static void refuse(struct http_exchange *exchange, enum http_refusal refusal)
 {
     const struct http_options *options = &exchange->server->options;
-    const char *path = exchange->path != NULL ? exchange->path : "";
     struct bytes body = {0};
-    options->put_error(options->user, path, &refusals[refusal], &body);
+    options->put_error(options->user, exchange->path, &refusals[refusal], &body);
     if (refusal == HTTP_REFUSED_KEY)
         http_add_header(exchange, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     if (refusal == HTTP_REFUSED_BODIES)
@@ -229,7 +229,7 @@ static void log_request(const struct http_exchange *exchange)
 {
     const struct http_options *options = &exchange->server->options;
     char name[HTTP_CLIENT_NAME_MAX], status[24] = "no answer";
-    const bool is_known = exchange->path != NULL;
+    const bool is_known = exchange->has_headers;
     if (exchange->status != 0)
         snprintf(status, sizeof status, "%u", exchange->status);
     http_client_name(exchange->library, name);
@@ -252,6 +252,6 @@ void http_exchange_close(struct http_exchange *exchange)
     mem_free(exchange->fields);
     http_exchange_drop_body(exchange);
     bytes_release(&exchange->pending);
-    mem_free(exchange->path);
+    http_target_release(&exchange->target);
     mem_free(exchange);
 }

@@ -10,6 +10,7 @@
 int fuzz_chat_file(const uint8_t *data, size_t size);
 int fuzz_calls(const uint8_t *data, size_t size);
 int fuzz_body(const uint8_t *data, size_t size);
+int fuzz_http_target(const uint8_t *data, size_t size);
 int fuzz_gbnf(const uint8_t *data, size_t size);
 int fuzz_gguf(const uint8_t *data, size_t size);
 int fuzz_imatrix(const uint8_t *data, size_t size);

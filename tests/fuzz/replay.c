@@ -226,6 +226,14 @@ TEST(fuzz_replay_body)
                             sizeof words / sizeof words[0]});
 }
 
+TEST(fuzz_replay_http_target)
+{
+    static const char *const words[] = {"http://", "https://", "/", "?", "%", "%2", "%61",
+                                        "%00",     "[::1]",    ":", "@", ".", "a"};
+    replay(&(struct target){fuzz_http_target, "../fuzz/corpus/http_target", 5, words,
+                            sizeof words / sizeof words[0]});
+}
+
 TEST(fuzz_replay_gbnf)
 {
     static const char *const words[] = {

@@ -283,7 +283,7 @@ TEST(http_limit_framing)
         "POST /echo HTTP/1.1\r\nHost: a\r\nb\x01: c\r\nContent-Length: 3\r\n\r\nabc",
         "GET /open%00/../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET open HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET http://a/open HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http://a@b/open HTTP/1.1\r\nHost: a\r\n\r\n",
     };
     struct http_host host;
     struct http_client client;
