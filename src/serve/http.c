@@ -166,7 +166,7 @@ enum weir_status http_open(struct http_server **out, const struct http_options *
     server->has_is_other_key = pthread_key_create(&server->is_other_key, NULL) == 0;
     if (!server->has_is_other_key)
         TRY(err_set(err, WEIR_ERR_MEMORY, "no room for what threads keep"));
-    TRY(http_watch_open(&server->watch, err));
+    TRY(http_watch_open(&server->watch, http_refuse_words, server, err));
     TRY(start(server, err));
     *out = server;
     return WEIR_OK;

@@ -42,20 +42,24 @@ struct http_connection {
  * our own limits, as it takes some of them apart. */
 enum { CONNECTION_BYTES = 1 << 20 };
 
-/* Why HTTP itself answers, before a handler is asked. */
+/* Why HTTP itself answers, before a handler is asked; http_refuse.c says in which words. */
 enum http_refusal {
     HTTP_ACCEPTED,
+    HTTP_REFUSED_GARBAGE, /* 400: no HTTP */
     HTTP_REFUSED_PATH,    /* 400: the path is none */
     HTTP_REFUSED_FRAMING, /* 400: where the request ends can be read in several ways */
     HTTP_REFUSED_KEY,     /* 401 */
     HTTP_REFUSED_ORIGIN,  /* 403: a page from elsewhere */
     HTTP_REFUSED_PREFIX,  /* 404: not below the prefix */
+    HTTP_REFUSED_LATE,    /* 408: it does not end */
     HTTP_REFUSED_BODY,    /* 413: too long */
     HTTP_REFUSED_LINE,    /* 414: the first line is too long */
     HTTP_REFUSED_HEADERS, /* 431: too many, or too long */
     HTTP_REFUSED_MEMORY,  /* 500 */
-    HTTP_REFUSED_BODIES,  /* 503: those of others fill the room */
     HTTP_REFUSED_SILENCE, /* 500: the handler has not answered */
+    HTTP_REFUSED_FAULT,   /* 500: the library cannot read it */
+    HTTP_REFUSED_BODIES,  /* 503: those of others fill the room */
+    HTTP_REFUSED_VERSION, /* 505 */
     HTTP_REFUSALS
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What the library underneath refuses by itself, as no HTTP: it would send a page of HTML, and of
- * some the head twice. Here its message is heard before, the refusal is said as all others are, and
- * what the library sends meets a closed socket. Knows no API. */
+ * In which words HTTP itself refuses. What the library underneath refuses, as no HTTP, would be a
+ * page of HTML, and of some the head twice: here its message is heard before, the refusal is said
+ * as all others are, and what the library sends meets a closed socket. Knows no API. */
 #include "serve/http_refuse.h"
 
 #include <microhttpd.h>
@@ -52,23 +52,67 @@ static struct http_connection *connection_here(struct http_server *server)
 
 /* ---- what is said ---------------------------------------------------------------------------- */
 
-static const char *message_of(unsigned status)
+static const struct http_error errors[HTTP_REFUSALS] = {
+    [HTTP_REFUSED_GARBAGE] = {400, "invalid_request_error", "The request is no HTTP"},
+    [HTTP_REFUSED_PATH] = {400, "invalid_request_error", "Invalid path"},
+    [HTTP_REFUSED_FRAMING] = {400, "invalid_request_error", "Malformed headers"},
+    [HTTP_REFUSED_KEY] = {401, "authentication_error", "Invalid API Key"},
+    [HTTP_REFUSED_ORIGIN] = {403, "permission_error", "Pages of this origin may not ask"},
+    [HTTP_REFUSED_PREFIX] = {404, "not_found_error", "File Not Found"},
+    [HTTP_REFUSED_LATE] = {408, "invalid_request_error", "The request took too long to arrive"},
+    [HTTP_REFUSED_BODY] = {413, "invalid_request_error", "The request body is too large"},
+    [HTTP_REFUSED_LINE] = {414, "invalid_request_error", "The request line is too long"},
+    [HTTP_REFUSED_HEADERS] = {431, "invalid_request_error", "The request headers are too large"},
+    [HTTP_REFUSED_MEMORY] = {500, "server_error", "Out of memory"},
+    [HTTP_REFUSED_SILENCE] = {500, "server_error", "The request was not answered"},
+    [HTTP_REFUSED_FAULT] = {500, "server_error", "The request cannot be read"},
+    [HTTP_REFUSED_BODIES] = {503, "unavailable_error", "Too many large requests at once"},
+    [HTTP_REFUSED_VERSION] = {505, "invalid_request_error",
+                              "Only HTTP/1.1 and HTTP/1.0 are spoken here"},
+};
+
+const struct http_error *http_refuse_error(enum http_refusal refusal)
 {
-    static const struct {
-        unsigned status;
-        const char *message;
-    } messages[] = {
-        {413, "The request body is too large"},
-        {414, "The request line is too long"},
-        {431, "The request headers are too large"},
-        {500, "The request cannot be read"},
-        {505, "Only HTTP/1.1 and HTTP/1.0 are spoken here"},
-    };
-    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
-        if (messages[i].status == status)
-            return messages[i].message;
+    return &errors[refusal];
+}
+
+/* What the library means by a status. */
+static enum http_refusal refusal_of(unsigned status)
+{
+    static const enum http_refusal refusals[] = {HTTP_REFUSED_BODY, HTTP_REFUSED_LINE,
+                                                 HTTP_REFUSED_HEADERS, HTTP_REFUSED_FAULT,
+                                                 HTTP_REFUSED_VERSION};
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (errors[refusals[i]].status == status)
+            return refusals[i];
     }
-    return "The request is no HTTP";
+    return HTTP_REFUSED_GARBAGE;
+}
+
+/* A whole response, where the library takes none. Of an origin nothing is known yet, so pages get
+ * to read it only where all may. Returns the bytes of its body. */
+static uint64_t put_response(const struct http_server *server, const struct http_error *error,
+                             const char *path, struct bytes *out)
+{
+    struct bytes body = {0};
+    char head[256];
+    server->options.put_error(server->options.user, path, error, &body);
+    snprintf(head, sizeof head,
+             "HTTP/1.1 %u %s\r\nConnection: close\r\n%s"
+             "Content-Type: application/json; charset=utf-8\r\nContent-Length: %llu\r\n\r\n",
+             error->status, MHD_get_reason_phrase_for(error->status),
+             strcmp(server->access.origins, "*") == 0 ? "Access-Control-Allow-Origin: *\r\n" : "",
+             (unsigned long long)body.length);
+    bytes_add_text(out, head);
+    bytes_add(out, body.data, body.length);
+    out->has_failed |= body.has_failed;
+    bytes_release(&body);
+    return body.length;
+}
+
+void http_refuse_words(void *user, unsigned reason, const char *path, struct bytes *out)
+{
+    put_response(user, &errors[reason], path, out);
 }
 
 /* Reads on, until the client has closed or the watch has cut the connection: what lies unread when
@@ -96,29 +140,21 @@ static void refuse(struct http_connection *connection, unsigned status)
     struct http_server *server = connection->server;
     struct http_exchange *exchange = connection->exchange;
     const char *path = exchange != NULL ? exchange->path : "";
-    const struct http_error error = {
-        status, status == 500 ? "server_error" : "invalid_request_error", message_of(status)};
-    struct bytes body = {0};
-    char words[768];
+    struct bytes words = {0};
     if (exchange != NULL && exchange->is_queued)
         return; /* an answer is on its way */
-    server->options.put_error(server->options.user, path, &error, &body);
-    const char *text = body.has_failed ? "" : body.data;
-    const int length = (int)strlen(text);
-    snprintf(words, sizeof words,
-             "HTTP/1.1 %u %s\r\nConnection: close\r\n%s"
-             "Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n%s",
-             status, MHD_get_reason_phrase_for(status),
-             strcmp(server->access.origins, "*") == 0 ? "Access-Control-Allow-Origin: *\r\n" : "",
-             length, text);
-    bytes_release(&body);
-    if (!http_watch_say(&server->watch, &connection->watched, words))
+    const struct http_error *error = &errors[refusal_of(status)];
+    const uint64_t length = put_response(server, error, path, &words);
+    const bool is_said =
+        !words.has_failed && http_watch_say(&server->watch, &connection->watched, words.data);
+    bytes_release(&words);
+    if (!is_said)
         return;
     if (exchange == NULL) {
         tell(connection, status);
     } else {
-        exchange->status = status;
-        exchange->sent = (uint64_t)length;
+        exchange->status = error->status;
+        exchange->sent = length;
     }
     drain(connection->watched.fd);
 }

@@ -20,31 +20,6 @@ enum {
     DROPPED_MAX = 8 << 20, /* of a refused body, so that a client reads the answer behind it */
 };
 
-/* What is said where the library takes no answer: in the middle of a request. */
-#define WORDS(status, reason, cors, type, message)                                                 \
-    "HTTP/1.1 " status " " reason "\r\n"                                                           \
-    "Connection: close\r\n" cors "Content-Type: application/json; charset=utf-8\r\n\r\n"           \
-    "{\"error\":{\"message\":\"" message "\",\"type\":\"" type "\",\"code\":" status "}}"
-
-#define LATE(cors)                                                                                 \
-    WORDS("408", "Request Timeout", cors, "invalid_request_error",                                 \
-          "The request took too long to arrive")
-#define LARGE(cors)                                                                                \
-    WORDS("413", "Content Too Large", cors, "invalid_request_error",                               \
-          "The request body is too large")
-#define ANY_ORIGIN "Access-Control-Allow-Origin: *\r\n"
-
-/* Of an origin nothing is known yet: so pages get to read them only where all may. */
-static const char *words_late(const struct http_server *server)
-{
-    return strcmp(server->access.origins, "*") == 0 ? LATE(ANY_ORIGIN) : LATE("");
-}
-
-static const char *words_large(const struct http_server *server)
-{
-    return strcmp(server->access.origins, "*") == 0 ? LARGE(ANY_ORIGIN) : LARGE("");
-}
-
 /* ---- the request ----------------------------------------------------------------------------- */
 
 struct http_exchange *http_exchange_open(struct http_connection *connection,
@@ -71,7 +46,7 @@ struct http_exchange *http_exchange_open(struct http_connection *connection,
     if (exchange->is_outside)
         exchange->path = "";
     http_watch_set(&server->watch, &connection->watched, server->options.read_timeout_s,
-                   words_late(server));
+                   HTTP_REFUSED_LATE, exchange->path);
     return exchange;
 }
 
@@ -256,7 +231,8 @@ static void drop(struct http_exchange *exchange, size_t length)
     const bool was_short = exchange->dropped <= DROPPED_MAX;
     exchange->dropped += length;
     if (was_short && exchange->dropped > DROPPED_MAX)
-        http_watch_set(&server->watch, &exchange->connection->watched, 0, words_large(server));
+        http_watch_set(&server->watch, &exchange->connection->watched, 0, HTTP_REFUSED_BODY,
+                       exchange->path);
 }
 
 void http_exchange_drop_body(struct http_exchange *exchange)

@@ -13,22 +13,9 @@
 #include "base/clock.h"
 #include "base/log_line.h"
 #include "base/mem.h"
+#include "serve/http_refuse.h"
 
 enum { PIECE_BYTES = 32 << 10 }; /* that a client must take within the write time-out */
-
-static const struct http_error refusals[HTTP_REFUSALS] = {
-    [HTTP_REFUSED_PATH] = {400, "invalid_request_error", "Invalid path"},
-    [HTTP_REFUSED_FRAMING] = {400, "invalid_request_error", "Malformed headers"},
-    [HTTP_REFUSED_KEY] = {401, "authentication_error", "Invalid API Key"},
-    [HTTP_REFUSED_ORIGIN] = {403, "permission_error", "Pages of this origin may not ask"},
-    [HTTP_REFUSED_PREFIX] = {404, "not_found_error", "File Not Found"},
-    [HTTP_REFUSED_BODY] = {413, "invalid_request_error", "The request body is too large"},
-    [HTTP_REFUSED_LINE] = {414, "invalid_request_error", "The request line is too long"},
-    [HTTP_REFUSED_HEADERS] = {431, "invalid_request_error", "The request headers are too large"},
-    [HTTP_REFUSED_MEMORY] = {500, "server_error", "Out of memory"},
-    [HTTP_REFUSED_BODIES] = {503, "unavailable_error", "Too many large requests at once"},
-    [HTTP_REFUSED_SILENCE] = {500, "server_error", "The request was not answered"},
-};
 
 static const char json_type[] = "application/json; charset=utf-8";
 
@@ -79,7 +66,7 @@ static void queue(struct http_exchange *exchange, unsigned status, struct MHD_Re
     exchange->is_queued = MHD_queue_response(exchange->library, status, response) == MHD_YES;
     MHD_destroy_response(response);
     http_watch_set(&server->watch, &exchange->connection->watched, server->options.write_timeout_s,
-                   NULL);
+                   0, NULL);
 }
 
 /* Takes the next piece from the source. The library polls a source that has nothing, so this waits
@@ -111,7 +98,7 @@ static ssize_t read_piece(void *user, uint64_t at, char *out, size_t room)
     if (left == 0 && exchange->more == HTTP_ABORT)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     http_watch_set(&server->watch, &exchange->connection->watched, server->options.write_timeout_s,
-                   NULL);
+                   0, NULL);
     if (left == 0)
         return MHD_CONTENT_READER_END_OF_STREAM;
     const size_t length = left < room ? left : room;
@@ -160,13 +147,14 @@ void http_stream(struct http_exchange *exchange, unsigned status, const char *ty
 static void refuse(struct http_exchange *exchange, enum http_refusal refusal)
 {
     const struct http_options *options = &exchange->server->options;
+    const struct http_error *error = http_refuse_error(refusal);
     struct bytes body = {0};
-    options->put_error(options->user, exchange->path, &refusals[refusal], &body);
+    options->put_error(options->user, exchange->path, error, &body);
     if (refusal == HTTP_REFUSED_KEY)
         http_add_header(exchange, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     if (refusal == HTTP_REFUSED_BODIES)
         http_add_header(exchange, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-    http_reply(exchange, refusals[refusal].status, json_type, body.has_failed ? "" : body.data,
+    http_reply(exchange, error->status, json_type, body.has_failed ? "" : body.data,
                body.has_failed ? 0 : body.length);
     bytes_release(&body);
 }
@@ -242,6 +230,9 @@ static void log_request(const struct http_exchange *exchange)
 
 void http_exchange_close(struct http_exchange *exchange)
 {
+    struct http_watched *watched = &exchange->connection->watched;
+    if (!http_watch_clear(&exchange->server->watch, watched) && watched->reason != 0)
+        exchange->status = http_refuse_error(watched->reason)->status;
     if (exchange->source.close != NULL)
         exchange->source.close(exchange->source.user);
     log_request(exchange);

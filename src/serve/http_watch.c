@@ -14,11 +14,10 @@
  * connection if that was closed before they are read. */
 static const uint64_t linger_ns = 1000000000;
 
-static void cut(struct http_watched *watched)
+static void cut(struct http_watched *watched, const char *words)
 {
-    const char *words = watched->words;
     watched->is_cut = true;
-    watched->words = NULL;
+    watched->path = NULL;
     watched->deadline_ns = 0;
     if (words == NULL) {
         shutdown(watched->fd, SHUT_RDWR);
@@ -30,6 +29,16 @@ static void cut(struct http_watched *watched)
     watched->deadline_ns = clock_ns() + linger_ns;
 }
 
+/* One that was cut and still lingers is told nothing more. */
+static void cut_late(struct http_watch *watch, struct http_watched *watched)
+{
+    struct bytes words = {0};
+    if (watched->reason != 0 && !watched->is_cut)
+        watch->words(watch->user, watched->reason, watched->path, &words);
+    cut(watched, words.has_failed ? NULL : words.data);
+    bytes_release(&words);
+}
+
 /* Cuts what is due; returns the next deadline, 0 if there is none. */
 static uint64_t cut_due(struct http_watch *watch)
 {
@@ -37,7 +46,7 @@ static uint64_t cut_due(struct http_watch *watch)
     uint64_t next = 0;
     for (struct http_watched *w = watch->first; w != NULL; w = w->next) {
         if (w->deadline_ns != 0 && w->deadline_ns <= now)
-            cut(w);
+            cut_late(watch, w);
         if (w->deadline_ns != 0 && (next == 0 || w->deadline_ns < next))
             next = w->deadline_ns;
     }
@@ -65,8 +74,11 @@ static void *watch_run(void *user)
     return NULL;
 }
 
-enum weir_status http_watch_open(struct http_watch *watch, struct weir_error *err)
+enum weir_status http_watch_open(struct http_watch *watch, http_watch_words *words, void *user,
+                                 struct weir_error *err)
 {
+    watch->words = words;
+    watch->user = user;
     if (!condition_open(&watch->changed))
         return err_set(err, WEIR_ERR_MEMORY, "no condition to wait for");
     pthread_mutex_init(&watch->mutex, NULL);
@@ -146,22 +158,24 @@ void http_watch_wait(struct http_watch *watch, uint32_t seconds)
 }
 
 /* One that was cut stays so. */
-static void set_deadline(struct http_watch *watch, struct http_watched *watched, uint32_t seconds)
+static void set_deadline(struct http_watch *watch, struct http_watched *watched, uint32_t seconds,
+                         unsigned reason, const char *path)
 {
     if (watched->is_cut)
         return;
+    watched->reason = reason;
+    watched->path = path;
     watched->deadline_ns = clock_ns() + (uint64_t)seconds * 1000000000u;
     if (watch->wakes_ns == 0 || watched->deadline_ns < watch->wakes_ns)
         pthread_cond_broadcast(&watch->changed);
 }
 
 void http_watch_set(struct http_watch *watch, struct http_watched *watched, uint32_t seconds,
-                    const char *words)
+                    unsigned reason, const char *path)
 {
     pthread_mutex_lock(&watch->mutex);
-    watched->words = watched->is_cut ? NULL : words;
+    set_deadline(watch, watched, seconds, reason, path);
     watched->is_idle = false;
-    set_deadline(watch, watched, seconds);
     pthread_mutex_unlock(&watch->mutex);
 }
 
@@ -169,8 +183,11 @@ bool http_watch_clear(struct http_watch *watch, struct http_watched *watched)
 {
     pthread_mutex_lock(&watch->mutex);
     const bool is_cut = watched->is_cut;
-    if (!is_cut)
+    if (!is_cut) {
         watched->deadline_ns = 0;
+        watched->reason = 0;
+        watched->path = NULL;
+    }
     watched->is_idle = false;
     pthread_mutex_unlock(&watch->mutex);
     return !is_cut;
@@ -181,8 +198,8 @@ bool http_watch_say(struct http_watch *watch, struct http_watched *watched, cons
     pthread_mutex_lock(&watch->mutex);
     const bool was_cut = watched->is_cut;
     if (!was_cut) {
-        watched->words = words;
-        cut(watched);
+        watched->reason = 0;
+        cut(watched, words);
         pthread_cond_broadcast(&watch->changed); /* there is a deadline */
     }
     pthread_mutex_unlock(&watch->mutex);
@@ -192,9 +209,8 @@ bool http_watch_say(struct http_watch *watch, struct http_watched *watched, cons
 void http_watch_idle(struct http_watch *watch, struct http_watched *watched, uint32_t seconds)
 {
     pthread_mutex_lock(&watch->mutex);
-    watched->words = NULL;
     watched->is_idle = true;
-    set_deadline(watch, watched, watch->is_quiet ? 0 : seconds);
+    set_deadline(watch, watched, watch->is_quiet ? 0 : seconds, 0, NULL);
     pthread_mutex_unlock(&watch->mutex);
 }
 
@@ -204,7 +220,7 @@ void http_watch_quiet(struct http_watch *watch)
     watch->is_quiet = true;
     for (struct http_watched *w = watch->first; w != NULL; w = w->next) {
         if (w->is_idle)
-            set_deadline(watch, w, 0);
+            set_deadline(watch, w, 0, 0, NULL);
     }
     pthread_mutex_unlock(&watch->mutex);
 }

@@ -7,19 +7,25 @@
 
 #include <pthread.h>
 
-#include "base/err.h"
+#include "base/bytes.h"
 
 /* One connection; belongs to the caller. */
 struct http_watched {
     struct http_watched *next, *previous;
     int fd;
     uint64_t deadline_ns; /* clock_ns; 0: none */
-    const char *words;    /* sent before it is cut, as far as they go at once; NULL: none */
+    unsigned reason;      /* of which is told before it is cut; 0: nothing is */
+    const char *path;     /* of the request, if there is a reason */
     bool is_idle;         /* between two requests */
     bool is_cut;
 };
 
+/* What is said for a reason, one of the caller's numbers, to who asked for a path. */
+typedef void http_watch_words(void *user, unsigned reason, const char *path, struct bytes *out);
+
 struct http_watch {
+    http_watch_words *words;
+    void *user;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     pthread_t thread;
@@ -31,7 +37,8 @@ struct http_watch {
 };
 
 /* Zeroed to begin. */
-enum weir_status http_watch_open(struct http_watch *watch, struct weir_error *err);
+enum weir_status http_watch_open(struct http_watch *watch, http_watch_words *words, void *user,
+                                 struct weir_error *err);
 /* All connections are gone. */
 void http_watch_close(struct http_watch *watch);
 
@@ -45,12 +52,14 @@ uint32_t http_watch_count(struct http_watch *watch);
 /* Waits until there is none any more, at most so many seconds. */
 void http_watch_wait(struct http_watch *watch, uint32_t seconds);
 
-/* The deadline is so many seconds from now; `words` are static, or NULL. */
+/* The deadline is so many seconds from now. If there is a reason to tell, the path stays until the
+ * next call for this connection. */
 void http_watch_set(struct http_watch *watch, struct http_watched *watched, uint32_t seconds,
-                    const char *words);
-/* It may take as long as it does. False: it was cut. */
+                    unsigned reason, const char *path);
+/* It may take as long as it does. False: it was cut, for the reason that is left in `watched`. */
 bool http_watch_clear(struct http_watch *watch, struct http_watched *watched);
-/* Says so, and nothing more; then it is cut as one that is late. False: it was cut before. */
+/* Says so, and nothing more; then it is cut as one that is late, without another reason. False: it
+ * was cut before. */
 bool http_watch_say(struct http_watch *watch, struct http_watched *watched, const char *words);
 /* Nothing was asked since the last answer. */
 void http_watch_idle(struct http_watch *watch, struct http_watched *watched, uint32_t seconds);
