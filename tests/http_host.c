@@ -185,6 +185,7 @@ void http_host_init(struct http_host *host)
                 .host = "127.0.0.1",
                 .socket_mode = 0600,
                 .prefix = "",
+                .allowed_hosts = "*",
                 .cors_origins = "*",
                 .body_max = 1 << 20,
                 .connections_max = 64,

@@ -140,6 +140,7 @@ static void settle_http(struct http_options *http, const struct serve_options *s
         .prefix = serve->prefix == NULL ? "" : serve->prefix,
         .keys = (const char *const *)serve->key_list.items,
         .keys_count = (uint32_t)serve->key_list.count,
+        .allowed_hosts = serve->allowed_hosts,
         .cors_origins = serve->cors_origins,
         .cors_methods = serve->cors_methods,
         .cors_headers = serve->cors_headers,

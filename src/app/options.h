@@ -98,6 +98,7 @@ struct serve_options {
     const char *keys;          /* with commas; NULL: none */
     const char *key_file;      /* one a line; NULL: none */
     struct text_list key_list; /* of both, by the command */
+    const char *allowed_hosts; /* NULL: see serve/http.h */
     const char *cors_origins, *cors_methods, *cors_headers;
     bool cors_credentials;
     int32_t slots;      /* -1: as many as fit, up to a few */

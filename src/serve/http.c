@@ -163,6 +163,7 @@ enum weir_status http_open(struct http_server **out, const struct http_options *
     TRY(http_access_init(&server->access, options, err));
     TRY(http_socket_open(&server->listening, options->host, options->port, options->reuse_port,
                          options->socket_mode, err));
+    http_access_watch(&server->access, server->listening.is_loopback);
     server->has_is_other_key = pthread_key_create(&server->is_other_key, NULL) == 0;
     if (!server->has_is_other_key)
         TRY(err_set(err, WEIR_ERR_MEMORY, "no room for what threads keep"));

@@ -23,10 +23,13 @@ struct http_options {
     const char *host; /* "127.0.0.1"; what ends with ".sock": a Unix socket */
     uint16_t port;    /* 0: one that is free */
     bool reuse_port;
-    uint32_t socket_mode;     /* permissions of a Unix socket, as 0660 */
-    const char *prefix;       /* before all paths; "": none */
-    const char *const *keys;  /* any of them opens the paths that are not public; borrowed */
-    uint32_t keys_count;      /* 0: all are open */
+    uint32_t socket_mode;    /* permissions of a Unix socket, as 0660 */
+    const char *prefix;      /* before all paths; "": none */
+    const char *const *keys; /* any of them opens the paths that are not public; borrowed */
+    uint32_t keys_count;     /* 0: all are open */
+    /* Names with commas by which requests may call the server, or "*": all. NULL: all, but on
+     * loopback without keys none besides its host and those of origins. */
+    const char *allowed_hosts;
     const char *cors_origins; /* "*", or a list with commas */
     const char *cors_methods, *cors_headers;
     bool cors_credentials;
@@ -37,7 +40,7 @@ struct http_options {
     http_handler *handler;
     bool (*is_public)(void *user, const char *method, const char *path); /* no key needed */
     /* The body of an error, JSON, as clients of the path know it; of a path that could not be read
-     * it is "". */
+     * it is "". Called in any thread. */
     void (*put_error)(void *user, const char *path, const struct http_error *error,
                       struct bytes *out);
     void *user;

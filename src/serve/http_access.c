@@ -2,10 +2,16 @@
  * Keys, prefixes and origins, by texts alone. Knows no connection. */
 #include "serve/http_access.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/mem.h"
+
+struct text_piece {
+    const char *text;
+    size_t length;
+};
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -39,6 +45,17 @@ static enum weir_status copy_prefix(struct http_access *access, const char *pref
     return access->prefix == NULL ? WEIR_ERR_MEMORY : WEIR_OK;
 }
 
+static enum weir_status copy_hosts(struct http_access *access, const struct http_options *options,
+                                   struct weir_error *err)
+{
+    const char *own = options->host == NULL ? "" : options->host, *hosts = options->allowed_hosts;
+    access->own = mem_copy_text(own, strlen(own), err);
+    if (hosts != NULL)
+        access->hosts = mem_copy_text(hosts, strlen(hosts), err);
+    return access->own == NULL || (hosts != NULL && access->hosts == NULL) ? WEIR_ERR_MEMORY
+                                                                           : WEIR_OK;
+}
+
 static enum weir_status copy_cors(struct http_access *access, const struct http_options *options,
                                   struct weir_error *err)
 {
@@ -68,6 +85,7 @@ enum weir_status http_access_init(struct http_access *access, const struct http_
     enum weir_status status;
     TRY(copy_keys(access, options, err));
     TRY(copy_prefix(access, options->prefix == NULL ? "" : options->prefix, err));
+    TRY(copy_hosts(access, options, err));
     TRY(copy_cors(access, options, err));
 out:
     return status;
@@ -77,6 +95,8 @@ void http_access_release(struct http_access *access)
 {
     mem_free(access->keys);
     mem_free(access->prefix);
+    mem_free(access->hosts);
+    mem_free(access->own);
     mem_free(access->origins);
     mem_free(access->methods);
     mem_free(access->headers);
@@ -134,6 +154,87 @@ const char *http_access_path(const struct http_access *access, const char *path)
     if (path[length] == 0)
         return "/";
     return path[length] == '/' ? path + length : NULL;
+}
+
+/* Without a port, and without the dot that ends a full name; "" of what is no host. */
+static struct text_piece name_of(const char *host, size_t length)
+{
+    const char *bracket = memchr(host, ']', length);
+    size_t end = strcspn(host, ":");
+    if (length > 0 && host[0] == '[')
+        end = bracket == NULL ? 0 : (size_t)(bracket - host) + 1;
+    if (end > length)
+        end = length;
+    if (end < length && host[end] != ':')
+        end = 0;
+    if (end > 1 && host[end - 1] == '.')
+        end--;
+    return (struct text_piece){host, end};
+}
+
+static bool is_same(struct text_piece a, struct text_piece b)
+{
+    return a.length == b.length && strncasecmp(a.text, b.text, a.length) == 0;
+}
+
+/* An address that a browser was told is no name that somebody else lets resolve to another one. */
+static bool is_address(struct text_piece name)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    struct in6_addr address;
+    const bool is_six = name.length > 2 && name.text[0] == '[' && name.text[name.length - 1] == ']';
+    const char *begin = is_six ? name.text + 1 : name.text;
+    const size_t length = is_six ? name.length - 2 : name.length;
+    if (length >= sizeof text)
+        return false;
+    memcpy(text, begin, length);
+    return inet_pton(is_six ? AF_INET6 : AF_INET, text, &address) == 1;
+}
+
+/* RFC 6761 6.3: these never leave the machine. */
+static bool is_local(struct text_piece name)
+{
+    static const char local[] = ".localhost";
+    const size_t length = sizeof local - 1;
+    return is_same(name, (struct text_piece){local + 1, length - 1}) ||
+           (name.length > length &&
+            is_same((struct text_piece){name.text + name.length - length, length},
+                    (struct text_piece){local, length}));
+}
+
+/* Of the items, hosts with or without ports, origins of pages too. */
+static bool is_name_listed(const char *list, struct text_piece name)
+{
+    while (*list != 0) {
+        list += strspn(list, ", ");
+        const size_t item = strcspn(list, ", ");
+        const char *scheme = strstr(list, "://");
+        const size_t skipped =
+            scheme != NULL && scheme < list + item ? (size_t)(scheme + 3 - list) : 0;
+        if (item > skipped && is_same(name_of(list + skipped, item - skipped), name))
+            return true;
+        list += item;
+    }
+    return false;
+}
+
+void http_access_watch(struct http_access *access, bool is_loopback)
+{
+    access->is_watched = access->hosts != NULL ? strcmp(access->hosts, "*") != 0
+                                               : is_loopback && access->keys_count == 0;
+}
+
+bool http_access_is_strange(const struct http_access *access, const char *host)
+{
+    if (!access->is_watched || host == NULL)
+        return false;
+    const struct text_piece name = name_of(host, strlen(host));
+    const struct text_piece own = name_of(access->own, strlen(access->own));
+    if (name.length == 0)
+        return true;
+    return !is_address(name) && !is_local(name) && !is_same(name, own) &&
+           !(access->hosts != NULL && is_name_listed(access->hosts, name)) &&
+           !is_name_listed(access->origins, name);
 }
 
 static bool is_listed(const char *list, const char *origin)

@@ -11,6 +11,9 @@ struct http_access {
     uint8_t (*keys)[HTTP_KEY_MAX + 1]; /* [keys_count], zeros behind each */
     uint32_t keys_count;
     char *prefix; /* "/api", or "" */
+    char *hosts;  /* names by which it may be asked, with commas, "*": all; NULL: nobody has said */
+    char *own;    /* the host that it listens on */
+    bool is_watched; /* it is asked by these names, those of origins and addresses alone */
     char *origins, *methods, *headers;
     bool credentials;
 };
@@ -20,6 +23,15 @@ struct http_access {
 enum weir_status http_access_init(struct http_access *access, const struct http_options *options,
                                   struct weir_error *err);
 void http_access_release(struct http_access *access);
+
+/* Once it is known where the server listens. What has loopback alone for a door, and no keys, is
+ * asked by names that are its own: a page of elsewhere may have its name resolve to loopback, and
+ * is then of the same origin for its browser. */
+void http_access_watch(struct http_access *access, bool is_loopback);
+
+/* Whether a request calls the server by a name that is none of its own, with or without a port.
+ * NULL: it names none, which no browser does. */
+bool http_access_is_strange(const struct http_access *access, const char *host);
 
 /* Whether one of the two headers of a request holds a key, or there are none. NULL: not there. The
  * time that it takes does not depend on how much of a key is right, nor of which. */

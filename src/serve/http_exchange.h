@@ -49,6 +49,7 @@ enum http_refusal {
     HTTP_REFUSED_PATH,    /* 400: the path is none */
     HTTP_REFUSED_FRAMING, /* 400: where the request ends can be read in several ways */
     HTTP_REFUSED_KEY,     /* 401 */
+    HTTP_REFUSED_HOST,    /* 403: asked by a name that is none of the server's */
     HTTP_REFUSED_ORIGIN,  /* 403: a page from elsewhere */
     HTTP_REFUSED_PREFIX,  /* 404: not below the prefix */
     HTTP_REFUSED_LATE,    /* 408: it does not end */

@@ -57,6 +57,8 @@ static const struct http_error errors[HTTP_REFUSALS] = {
     [HTTP_REFUSED_PATH] = {400, "invalid_request_error", "Invalid path"},
     [HTTP_REFUSED_FRAMING] = {400, "invalid_request_error", "Malformed headers"},
     [HTTP_REFUSED_KEY] = {401, "authentication_error", "Invalid API Key"},
+    [HTTP_REFUSED_HOST] = {403, "permission_error",
+                           "The name in Host is none of this server: --allowed-hosts allows it"},
     [HTTP_REFUSED_ORIGIN] = {403, "permission_error", "Pages of this origin may not ask"},
     [HTTP_REFUSED_PREFIX] = {404, "not_found_error", "File Not Found"},
     [HTTP_REFUSED_LATE] = {408, "invalid_request_error", "The request took too long to arrive"},

@@ -199,6 +199,8 @@ static enum http_refusal check_access(struct http_exchange *exchange)
     const struct http_access *access = &exchange->server->access;
     const char *authority = exchange->target.authority;
     const char *host = authority != NULL ? authority : http_header(exchange, "Host");
+    if (http_access_is_strange(access, host))
+        return HTTP_REFUSED_HOST;
     if (http_access_is_foreign(access, http_header(exchange, "Origin"), host))
         return HTTP_REFUSED_ORIGIN;
     if (!is_allowed(exchange))

@@ -139,15 +139,22 @@ static enum weir_status bind_host(struct http_socket *listening, const char *hos
     return WEIR_OK;
 }
 
-static uint16_t port_of(int fd)
+/* What the system has made of host and port. */
+static void note_address(struct http_socket *listening)
 {
     struct sockaddr_storage address = {0};
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address;
+    const struct sockaddr_in *four = (const struct sockaddr_in *)&address;
     socklen_t length = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        return 0;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)&address)->sin_port);
+    if (getsockname(listening->fd, (struct sockaddr *)&address, &length) != 0)
+        return;
+    if (address.ss_family == AF_INET6) {
+        listening->port = ntohs(six->sin6_port);
+        listening->is_loopback = IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+    } else {
+        listening->port = ntohs(four->sin_port);
+        listening->is_loopback = ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -174,7 +181,7 @@ enum weir_status http_socket_open(struct http_socket *out, const char *host, uin
         return status;
     }
     if (out->path[0] == 0)
-        out->port = port_of(out->fd);
+        note_address(out);
     return WEIR_OK;
 }
 

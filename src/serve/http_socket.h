@@ -11,6 +11,7 @@ enum { HTTP_SOCKET_PATH_MAX = 108 }; /* of a Unix socket, as Linux has it */
 struct http_socket {
     int fd;
     uint16_t port;                   /* 0: of a Unix socket */
+    bool is_loopback;                /* none of one */
     char path[HTTP_SOCKET_PATH_MAX]; /* of a Unix socket, or "" */
     uint64_t device, inode;          /* of the path, which may be another's by now */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Fuzzes what first lines of requests ask for. A path is one or is empty, whatever it was written
- * as; with all its bytes escaped, and in the form for proxies, it is the same. */
+ * Fuzzes what first lines of requests ask for, and whom. A path is one or is empty, whatever it was
+ * written as; with all its bytes escaped, and in the form for proxies, it is the same. A name is
+ * known or not whatever port stands behind it. */
 #include "fuzz/fuzz.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "serve/http_access.h"
 #include "serve/http_target.h"
 
 static void expect(bool condition)
@@ -35,11 +37,28 @@ static void check_again(const char *path, const char *text, const char *authorit
     http_target_release(&target);
 }
 
+static void check_name(const char *text)
+{
+    struct http_access access = {.keys = NULL};
+    const struct http_options options = {
+        .host = "127.0.0.1", .allowed_hosts = "a, b.c", .cors_origins = "http://[::1]:1"};
+    struct bytes with_port = {0};
+    expect(http_access_init(&access, &options, NULL) == WEIR_OK);
+    http_access_watch(&access, true);
+    bytes_add_text(&with_port, text);
+    bytes_add_text(&with_port, ":80");
+    expect(strchr(text, ':') != NULL || http_access_is_strange(&access, text) ==
+                                            http_access_is_strange(&access, with_port.data));
+    bytes_release(&with_port);
+    http_access_release(&access);
+}
+
 int fuzz_http_target(const uint8_t *data, size_t size)
 {
     struct bytes text = {0}, escaped = {0};
     bytes_add(&text, data, size);
-    struct http_target target = read_text(size == 0 ? "" : text.data);
+    struct http_target target = read_text(text.data);
+    check_name(text.data);
     const bool is_short = strlen(target.path) < HTTP_TARGET_MAX / 4;
     if (!target.is_bad && !target.is_long && is_short) {
         bytes_add_text(&escaped, "HTTP://[::1]:80/");

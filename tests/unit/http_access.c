@@ -163,6 +163,80 @@ TEST(http_access_local_hosts)
     }
 }
 
+/* By which names a server without keys may be asked. */
+TEST(http_access_hosts)
+{
+    static const struct {
+        const char *hosts, *origins, *host; /* of the list, of pages, of the request */
+        bool is_strange;
+    } cases[] = {
+        {NULL, "*", "localhost", false},
+        {NULL, "*", "LocalHost.:8080", false},
+        {NULL, "*", "a.localhost:80", false},
+        {NULL, "*", "127.0.0.1:8080", false},
+        {NULL, "*", "127.9.9.9", false},
+        {NULL, "*", "[::1]:8080", false},
+        {NULL, "*", "192.168.1.2:8080", false}, /* of a forwarder: no name resolves to it */
+        {NULL, "*", "weir.test:8080", false},   /* that of --host */
+        {NULL, "*", NULL, false},
+        {NULL, "*", "evil.example:8080", true},
+        {NULL, "*", "evil.example", true},
+        {NULL, "*", "", true},
+        {NULL, "*", ":80", true},
+        {NULL, "*", "localhost.evil.example", true},
+        {NULL, "*", "evillocalhost", true},
+        {NULL, "*", ".localhost", true},
+        {NULL, "*", "127.0.0.1.evil.example", true},
+        {NULL, "*", "[127.0.0.1]", true},
+        {NULL, "*", "[::1", true},
+        {NULL, "*", "[]", true},
+        {NULL, "*", "[::1]a", true},
+        {NULL, "*", "[a.localhost", true},
+        {NULL, "*", "::1", true},
+        {NULL, "https://a.b:90, http://c", "A.B", false},
+        {NULL, "https://a.b:90, http://c", "c:8080", false},
+        {NULL, "https://a.b:90, http://c", "b", true},
+        {"a.b, c:80", "*", "c", false},
+        {"a.b, c:80", "*", "a.b.", false},
+        {"a.b, c:80", "*", "a", true},
+        {"", "*", "localhost", false},
+        {"", "*", "a", true},
+        {"*", "http://c", "evil.example", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct http_access access;
+        open_access(&access, &(struct http_options){.host = "weir.test",
+                                                    .allowed_hosts = cases[i].hosts,
+                                                    .cors_origins = cases[i].origins});
+        http_access_watch(&access, true);
+        if (http_access_is_strange(&access, cases[i].host) != cases[i].is_strange)
+            test_fail(__FILE__, __LINE__, "case %zu: %s", i, cases[i].host);
+        http_access_release(&access);
+    }
+}
+
+/* Who has a key, or is another machine, may call it as it likes, unless names are listed. */
+TEST(http_access_hosts_by_doors)
+{
+    static const struct {
+        const char *hosts;
+        uint32_t keys_count;
+        bool is_loopback, is_strange;
+    } cases[] = {
+        {NULL, 0, true, true}, {NULL, 1, true, false}, {NULL, 0, false, false},
+        {"b", 1, false, true}, {"*", 0, true, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct http_access access;
+        open_access(&access, &(struct http_options){.allowed_hosts = cases[i].hosts,
+                                                    .keys = keys,
+                                                    .keys_count = cases[i].keys_count});
+        http_access_watch(&access, cases[i].is_loopback);
+        CHECK_INT(http_access_is_strange(&access, "a"), cases[i].is_strange);
+        http_access_release(&access);
+    }
+}
+
 static void init_scenario(void *argument)
 {
     struct http_access access = {.keys = NULL};
@@ -174,7 +248,8 @@ static void init_scenario(void *argument)
 
 TEST(http_access_without_memory)
 {
-    struct http_options options = {.keys = keys, .keys_count = 3, .prefix = "/api"};
+    struct http_options options = {
+        .keys = keys, .keys_count = 3, .prefix = "/api", .allowed_hosts = "a"};
     alloc_test(init_scenario, &options);
 }
 
@@ -316,6 +391,39 @@ TEST(http_access_of_pages)
     CHECK_INT(response.status, 200);
     CHECK(strstr(http_response_header(&response, "Access-Control-Allow-Headers"),
                  "Authorization") != NULL);
+    http_response_release(&response);
+    http_host_close(&host);
+}
+
+/* A page whose name resolves to loopback is of its own origin for a browser, and asks by that name;
+ * a proxy's form says it in the first line. */
+TEST(http_access_of_rebound_pages)
+{
+    static const struct {
+        const char *request;
+        unsigned status;
+    } cases[] = {
+        {"GET /open HTTP/1.1\r\nHost: localhost:80\r\n\r\n", 200},
+        {"GET /open HTTP/1.1\r\nHost: own.example\r\n\r\n", 200},
+        {"GET /open HTTP/1.0\r\n\r\n", 200},
+        {"GET /open HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403},
+        {"POST /echo HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n"
+         "Content-Length: 1\r\n\r\nx",
+         403},
+        {"OPTIONS /echo HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403},
+        {"GET http://evil.example/open HTTP/1.1\r\nHost: localhost\r\n\r\n", 403},
+        {"GET http://localhost/open HTTP/1.1\r\nHost: evil.example\r\n\r\n", 200},
+    };
+    struct http_host host;
+    http_host_init(&host);
+    host.options.allowed_hosts = NULL;
+    host.options.cors_origins = "https://own.example";
+    http_host_open(&host);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_status(host.port, cases[i].request, cases[i].status);
+    CHECK_INT(atomic_load(&host.handled), 4);
+    struct http_response response = http_client_ask(host.port, cases[3].request);
+    CHECK(strstr(response.body.data, "--allowed-hosts") != NULL);
     http_response_release(&response);
     http_host_close(&host);
 }
