@@ -36,13 +36,15 @@ static enum weir_status default_kind(enum weir_draft_kind *kind, const struct op
     return status;
 }
 
-/* What nobody asked for costs nobody a context. */
+/* What nobody asked for costs nobody a context. Where there is no engine without it either, who
+ * opens it says why. */
 static bool fits(const struct weir_model *model, const struct weir_engine_options *with,
                  const struct weir_engine_options *without)
 {
     struct weir_memory more, less;
+    if (weir_memory_estimate(model, without, &less, NULL) != WEIR_OK)
+        return true;
     return weir_memory_estimate(model, with, &more, NULL) == WEIR_OK &&
-           weir_memory_estimate(model, without, &less, NULL) == WEIR_OK &&
            more.context == less.context && (more.available == 0 || more.needed <= more.available);
 }
 

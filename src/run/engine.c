@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/floats.h"
 #include "base/mem.h"
 #include "run/profile.h"
@@ -59,6 +60,10 @@ static enum weir_status engine_fill(struct weir_engine *engine, const struct wei
                        gguf_path(model->gguf));
     TRY(blueprint_open(blueprint, model, &engine->options, err));
     TRY(blueprint_check_fits(blueprint, &engine->options, err));
+    if (blueprint->threads > cpu_count())
+        model_log(model, WEIR_LOG_WARNING,
+                  "%u threads, but %u processors: threads that wait for each other take turns",
+                  blueprint->threads, cpu_count());
     const struct plan_limits *limits = &blueprint->limits;
     const struct backend *backend = blueprint->backend;
     engine->token = mem_alloc(limits->rows, sizeof *engine->token, err);

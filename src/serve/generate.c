@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/digest.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -53,9 +54,11 @@ void generation_close(struct generation *generation)
     if (generation == NULL)
         return;
     unlist(generation);
-    for (uint32_t i = 0; i < generation->response.choices_count; i++)
-        if (generation->response.choices[i].job != NULL)
-            job_close(generation->response.choices[i].job);
+    for (uint32_t i = 0; generation->jobs != NULL && i < generation->response.choices_count; i++)
+        job_close(generation->jobs[i]);
+    mem_free(generation->jobs);
+    if (generation->has_ready)
+        pthread_cond_destroy(&generation->ready);
     if (generation->constraint != NULL)
         constraints_let_go(generation->server->constraints, generation->constraint);
     response_release(&generation->response);
@@ -106,7 +109,7 @@ bool generation_end_reasoning(struct server *server, struct json_text id)
         if (memcmp(id.bytes + sizeof prefix - 1, at->id, ID_LENGTH) != 0)
             continue;
         for (uint32_t i = 0; i < at->response.choices_count; i++)
-            job_end_reasoning(at->response.choices[i].job);
+            job_end_reasoning(at->jobs[i]);
         is_found = true;
     }
     pthread_mutex_unlock(&server->mutex);
@@ -179,7 +182,7 @@ uint64_t generation_salt(const struct generation *generation)
     return generation->salt;
 }
 
-static struct job_options job_options(const struct generation *generation)
+static struct job_options job_options(struct generation *generation)
 {
     const struct request *request = &generation->request;
     const struct server *server = generation->server;
@@ -202,6 +205,7 @@ static struct job_options job_options(const struct generation *generation)
         .no_cache = !request->cache_prompt,
         .wants_progress = request->wants_progress || generation->response.form->begins_late,
         .deadline_ns = generation->deadline_ns,
+        .ready = &generation->ready,
     };
 }
 
@@ -213,6 +217,12 @@ static enum weir_status open_jobs(struct generation *generation, uint32_t *retry
     const uint32_t each = generation->request.choices;
     struct job_options options = job_options(generation);
     enum weir_status status = WEIR_OK;
+    generation->jobs = mem_alloc(response->choices_count, sizeof *generation->jobs, err);
+    if (generation->jobs == NULL)
+        return WEIR_ERR_MEMORY;
+    generation->has_ready = condition_open(&generation->ready);
+    if (!generation->has_ready)
+        return err_set(err, WEIR_ERR_MEMORY, "no condition to wait for");
     for (uint32_t i = 0; i < response->choices_count; i++) {
         struct choice *choice = &response->choices[i];
         const struct prompt_tokens *prompt = &generation->prompts.items[i / each];
@@ -226,7 +236,7 @@ static enum weir_status open_jobs(struct generation *generation, uint32_t *retry
                                generation->request.calls == CALLS_NONE ? NULL
                                                                        : generation->chat.tools,
                                generation->chat.tools_length, generation->chat.in_reasoning, err));
-        TRY(job_open(&choice->job, generation->server->scheduler, &options, retry_s, err));
+        TRY(job_open(&generation->jobs[i], generation->server->scheduler, &options, retry_s, err));
     }
 out:
     return status;

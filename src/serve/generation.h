@@ -17,9 +17,12 @@ struct generation {
     struct weir_constraint *constraint; /* held; NULL: none */
     uint64_t salt;
     uint64_t deadline_ns; /* 0: any time */
-    uint32_t turn;        /* the choice that is waited for first */
-    struct bytes early;   /* what is told before the stream begins */
-    uint64_t spoke_ns;    /* when something was sent last */
+    struct job **jobs;    /* [response.choices_count], of each choice; NULL: not opened */
+    uint32_t turn;        /* the choice whose event came last */
+    pthread_cond_t ready; /* for all jobs together */
+    bool has_ready;
+    struct bytes early; /* what is told before the stream begins */
+    uint64_t spoke_ns;  /* when something was sent last */
     char id[ID_LENGTH + 1];
     bool is_listed; /* in server->running */
     struct generation *next;

@@ -101,7 +101,10 @@ bool http_is_gone(struct http_exchange *exchange)
     if (atomic_load(&exchange->server->is_closing))
         return true;
     /* the end of the stream shows also behind a request that waits to be read */
-    return poll(&poller, 1, 0) > 0 && (poller.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    if (poll(&poller, 1, 0) <= 0 || (poller.revents & (POLLRDHUP | POLLHUP | POLLERR)) == 0)
+        return false;
+    atomic_store(&exchange->is_gone, true);
+    return true;
 }
 
 /* ---- what a request may be ------------------------------------------------------------------- */

@@ -56,6 +56,7 @@ static void queue(struct http_exchange *exchange, unsigned status, struct MHD_Re
 {
     struct http_server *server = exchange->server;
     exchange->status = status;
+    exchange->was_gone = atomic_load(&exchange->is_gone);
     if (response == NULL)
         return;
     add_cors(exchange, response);
@@ -213,13 +214,16 @@ static enum weir_log_level log_level(const struct http_exchange *exchange)
     return is_fine && http_exchange_is_public(exchange) ? WEIR_LOG_TRACE : WEIR_LOG_INFO;
 }
 
+/* As nginx tells a client that has closed before it was answered; what it was told went nowhere. */
+enum { STATUS_GONE = 499 };
+
 static void log_request(const struct http_exchange *exchange)
 {
     const struct http_options *options = &exchange->server->options;
     char name[HTTP_CLIENT_NAME_MAX], status[24] = "no answer";
     const bool is_known = exchange->has_headers;
     if (exchange->status != 0)
-        snprintf(status, sizeof status, "%u", exchange->status);
+        snprintf(status, sizeof status, "%u", exchange->was_gone ? STATUS_GONE : exchange->status);
     http_client_name(exchange->library, name);
     log_line(options->log, options->log_user, log_level(exchange),
              "%s: %s%s%.256s: %s, %llu bytes in %.1f ms", name,

@@ -126,10 +126,13 @@ enum weir_status job_make(struct job **out, const struct job_options *options,
     struct job *job = mem_alloc(1, sizeof *job, err);
     if (job == NULL)
         return WEIR_ERR_MEMORY;
-    if (!condition_open(&job->ready)) {
+    job->ready = options->ready;
+    if (job->ready == NULL && !condition_open(&job->own_ready)) {
         mem_free(job);
         return err_set(err, WEIR_ERR_MEMORY, "no condition to wait for");
     }
+    if (job->ready == NULL)
+        job->ready = &job->own_ready;
     job->options = *options;
     status = copy_options(job, err);
     if (status == WEIR_OK)
@@ -149,7 +152,8 @@ void job_free(struct job *job)
     job_events_close(&job->events);
     mem_free(job->likeliest);
     mem_free(job->chances);
-    pthread_cond_destroy(&job->ready);
+    if (job->ready == &job->own_ready)
+        pthread_cond_destroy(&job->own_ready);
     free_copies(job);
     mem_free(job);
 }

@@ -23,7 +23,8 @@ struct job {
     /* under the scheduler's lock */
     struct job *next; /* that waits behind it */
     struct job_events events;
-    pthread_cond_t ready; /* for its owner: there are events */
+    pthread_cond_t *ready; /* for its owner: there are events; its own one, or that of several */
+    pthread_cond_t own_ready;
     bool is_cancelled;
     bool suffices;       /* it has said all that its owner wants */
     bool ends_reasoning; /* was asked for, and not done yet */

@@ -22,7 +22,6 @@ struct parts {
 struct choice {
     struct response *response;
     uint32_t index;
-    struct job *job;          /* closed by who opened it */
     struct weir_reply *reply; /* takes the text apart; NULL: all is content */
     struct message said;      /* so far */
     struct bytes logprobs;    /* elements of a list: of all tokens, or not told in the stream yet */

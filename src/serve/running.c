@@ -15,7 +15,7 @@ static struct job_event *add_event(struct job *job, enum job_kind kind, uint32_t
     struct job_event *event = job_events_add(&job->events, kind);
     event->slot = slot;
     event->timings = job->timings;
-    pthread_cond_signal(&job->ready);
+    pthread_cond_signal(job->ready);
     return event;
 }
 

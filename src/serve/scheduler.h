@@ -5,6 +5,8 @@
 #ifndef SERVE_SCHEDULER_H
 #define SERVE_SCHEDULER_H
 
+#include <pthread.h>
+
 #include "base/err.h"
 
 struct scheduler;
@@ -64,6 +66,9 @@ struct job_options {
     bool no_cache;       /* the prompt is read from its first token on, and nothing is kept of it */
     bool wants_progress; /* JOB_PROGRESS behind each chunk of the prompt */
     uint64_t deadline_ns; /* clock_ns at which it ends as JOB_TIMEOUT; 0: none */
+    /* Of condition_open, for jobs that one owner waits for together: borrowed until all are closed.
+     * NULL: it is waited for alone. */
+    pthread_cond_t *ready;
 };
 
 enum job_end {
@@ -123,6 +128,10 @@ enum weir_status job_open(struct job **out, struct scheduler *scheduler,
                           struct weir_error *err);
 /* The next event, waiting for it at most until `until_ns` (clock_ns); false if none came. */
 bool job_wait(struct job *job, uint64_t until_ns, struct job_event *event);
+/* Likewise of any of these, which are of one scheduler and share `ready`. They are looked at from
+ * number *which on, and *which becomes the one whose event it is. */
+bool jobs_wait(struct job *const *jobs, uint32_t count, uint32_t *which, uint64_t until_ns,
+               struct job_event *event);
 /* It ends within one step of the engine. From any thread. */
 void job_cancel(struct job *job);
 /* Likewise, as JOB_LENGTH: its owner wants no more of it. From any thread. */

@@ -34,8 +34,10 @@ static enum weir_status enqueue(struct scheduler *scheduler, struct job *job, ui
         (uint64_t)scheduler->options.queue_max + scheduler->options.slots) {
         figures->refused++;
         *retry_s = scheduler_retry(scheduler);
-        return err_set(err, WEIR_ERR_FULL, "all slots are busy, and the queue is full: %u waiting",
-                       figures->waiting);
+        return err_set(err, WEIR_ERR_FULL,
+                       "the queue is full: %u answers run or wait, of at most %u",
+                       figures->waiting + figures->running,
+                       scheduler->options.queue_max + scheduler->options.slots);
     }
     while (*last != NULL)
         last = &(*last)->next;
@@ -84,17 +86,41 @@ static bool take_event(struct job *job, struct job_event *event)
     return is_there;
 }
 
-bool job_wait(struct job *job, uint64_t until_ns, struct job_event *event)
+/* Under the lock: of the first that has one, from *which on. */
+static bool take_any(struct job *const *jobs, uint32_t count, uint32_t *which, bool *is_over,
+                     struct job_event *event)
 {
-    pthread_mutex_t *lock = &job->scheduler->lock;
+    *is_over = true;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t at = (*which + i) % count;
+        if (take_event(jobs[at], event)) {
+            *which = at;
+            return true;
+        }
+        *is_over = *is_over && jobs[at]->is_over;
+    }
+    return false;
+}
+
+bool jobs_wait(struct job *const *jobs, uint32_t count, uint32_t *which, uint64_t until_ns,
+               struct job_event *event)
+{
+    pthread_mutex_t *lock = &jobs[0]->scheduler->lock;
+    bool is_over;
     pthread_mutex_lock(lock);
-    bool is_there = take_event(job, event);
-    while (!is_there && !job->is_over && clock_ns() < until_ns) {
-        condition_wait_until(&job->ready, lock, until_ns);
-        is_there = take_event(job, event);
+    bool is_there = take_any(jobs, count, which, &is_over, event);
+    while (!is_there && !is_over && clock_ns() < until_ns) {
+        condition_wait_until(jobs[0]->ready, lock, until_ns);
+        is_there = take_any(jobs, count, which, &is_over, event);
     }
     pthread_mutex_unlock(lock);
     return is_there;
+}
+
+bool job_wait(struct job *job, uint64_t until_ns, struct job_event *event)
+{
+    uint32_t which = 0;
+    return jobs_wait(&job, 1, &which, until_ns, event);
 }
 
 static void ask(struct job *job, bool *wish)
@@ -128,7 +154,7 @@ void job_close(struct job *job)
     job_cancel(job);
     pthread_mutex_lock(&scheduler->lock);
     while (!job->is_over)
-        pthread_cond_wait(&job->ready, &scheduler->lock);
+        pthread_cond_wait(job->ready, &scheduler->lock);
     pthread_mutex_unlock(&scheduler->lock);
     job_free(job);
 }

@@ -7,60 +7,27 @@
 
 static const uint64_t second_ns = UINT64_C(1000000000);
 static const uint64_t wait_ns = UINT64_C(500000000); /* how soon a client that is gone is noticed */
-static const uint64_t glance_ns = UINT64_C(10000000); /* at one of several jobs */
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-/* An event of any of the jobs that are not over, if there is one now. */
-static struct choice *glance(struct generation *generation, struct job_event *event)
-{
-    struct response *response = &generation->response;
-    for (uint32_t i = 0; i < response->choices_count; i++) {
-        const uint32_t at = (generation->turn + i) % response->choices_count;
-        struct choice *choice = &response->choices[at];
-        if (choice->is_over || !job_wait(choice->job, 0, event))
-            continue;
-        generation->turn = at + 1;
-        return choice;
-    }
-    return NULL;
-}
-
-/* The first choice from the turn on that is not over; there is one. */
-static struct choice *waited_for(struct generation *generation)
-{
-    struct response *response = &generation->response;
-    uint32_t at = generation->turn % response->choices_count;
-    while (response->choices[at].is_over)
-        at = (at + 1) % response->choices_count;
-    return &response->choices[at];
-}
-
-/* The next event of any job, whose choice is returned; NULL if none came until then. One job can be
- * waited for, so of several each gets a short time. */
+/* The next event of any job, whose choice is returned; NULL if none came until then. Each has its
+ * turn, however much others say. */
 static struct choice *next_event(struct generation *generation, uint64_t until_ns,
                                  struct job_event *event)
 {
-    for (;;) {
-        struct choice *choice = glance(generation, event);
-        const uint64_t now = clock_ns();
-        if (choice != NULL || now >= until_ns)
-            return choice;
-        const bool is_alone = generation->response.choices_count == 1;
-        const uint64_t until = is_alone || now + glance_ns > until_ns ? until_ns : now + glance_ns;
-        choice = waited_for(generation);
-        if (job_wait(choice->job, until, event))
-            return choice;
-        generation->turn++;
-    }
+    const uint32_t count = generation->response.choices_count;
+    generation->turn = (generation->turn + 1) % count;
+    return jobs_wait(generation->jobs, count, &generation->turn, until_ns, event)
+               ? &generation->response.choices[generation->turn]
+               : NULL;
 }
 
 /* A limit of the time that an answer may take from its first token on. */
-static void check_time(const struct generation *generation, struct choice *choice)
+static void check_time(const struct generation *generation, const struct choice *choice)
 {
     const int32_t most = generation->request.time_max_ms;
     if (most > 0 && choice->timings.reply_ns / 1000000 >= (uint64_t)most)
-        job_suffice(choice->job);
+        job_suffice(generation->jobs[choice->index]);
 }
 
 static void take(struct generation *generation, struct choice *choice,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "golden/fixture.h"
 
 #define MODEL  test_data("golden/nano-f32.gguf")
@@ -220,6 +221,21 @@ TEST(completion_too_many_threads_are_refused_by_the_library)
     CHECK_INT(result->status, 1);
     CHECK_HAS(result->err, "error: the number of threads");
     CHECK_HAS(result->err, "4096");
+}
+
+/* Each takes memory of its own, and more of them than processors only make a step longer. */
+TEST(completion_more_threads_than_processors_are_told)
+{
+    static const char told[] = " processors: threads that wait for each other take turns";
+    char most[16], more[16];
+    snprintf(most, sizeof most, "%u", cpu_count());
+    snprintf(more, sizeof more, "%u", cpu_count() + 1);
+    const struct program_result *result =
+        RUN_PROGRAM("run", MODEL, "--tokens", TOKENS, "-n", "1", "-t", most);
+    CHECK(strstr(result->err, told) == NULL);
+    result = RUN_PROGRAM("run", MODEL, "--tokens", TOKENS, "-n", "1", "-t", more);
+    CHECK_INT(result->status, 0);
+    CHECK_HAS(result->err, told);
 }
 
 TEST(completion_bad_token_files_are_refused)

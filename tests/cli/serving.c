@@ -323,6 +323,32 @@ static void begin_stream(struct http_client *client, const struct serving *servi
     while (strncmp(line, "data: ", 6) != 0);
 }
 
+/* In the log a client that has gone is none that was answered. */
+TEST(serving_logs_who_has_gone)
+{
+    static const char body[] = "{\"prompt\":\"a\",\"n_predict\":1000000}";
+    struct serving serving = serving_at("gone");
+    struct http_client client;
+    char request[256];
+    SERVING_START(&serving, "--ignore-eos", "--backend", "ref", "-c", "1048576", "-np", "1");
+    snprintf(request, sizeof request,
+             "POST /completion HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s",
+             sizeof body - 1, body);
+    http_client_open_path(&client, serving.socket);
+    http_client_say(&client, request);
+    pause_ms(100);
+    http_client_close(&client);
+    const uint64_t start = clock_ns();
+    while (strstr(serving.said, "POST /completion: ") == NULL) {
+        CHECK(clock_ns() - start < 60000000000);
+        pause_ms(5);
+        serving_read_log(&serving);
+    }
+    CHECK_HAS(serving.said, "POST /completion: 499, ");
+    CHECK_INT(serving_stop(&serving), 0);
+    free(serving.said);
+}
+
 /* A stream that runs is brought to its end. */
 TEST(serving_drains)
 {

@@ -96,6 +96,16 @@ TEST(speculating_is_told)
     }
 }
 
+/* What is wrong is told, and not what follows from it. */
+TEST(speculating_tells_what_is_wrong)
+{
+    const struct program_result *result =
+        RUN_PROGRAM("run", MODEL, "-p", "a", "--backend", "none-such");
+    CHECK_INT(result->status, 1);
+    CHECK_HAS(result->err, "error: backend \"none-such\" is not in this build");
+    CHECK(strstr(result->err, "no drafts") == NULL);
+}
+
 TEST(speculating_refuses)
 {
     const char *model = MODEL, *without = test_data("golden/nano-q4_0.gguf");

@@ -9,6 +9,7 @@
 
 #include "alloc.h"
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/mem.h"
 #include "edited_model.h"
 #include "serve/crew.h"
@@ -125,6 +126,75 @@ TEST(serve_limits_full_context)
         heard_release(&heard);
         heard_release(&expected);
     }
+    crew_close(&crew);
+}
+
+/* Two that want one slot wait while another is free: those that wait are no measure. */
+TEST(serve_limits_queue_says_how_many)
+{
+    struct crew crew;
+    struct job *jobs[3], *none;
+    struct weir_error err = {0};
+    uint32_t retry_s;
+    crew_init(&crew);
+    crew.options.engine.backend = "ref"; /* long jobs are to take long */
+    crew.options.queue_max = 1;
+    crew_open(&crew);
+    struct job_options options = long_job(&crew);
+    options.slot = 0;
+    for (int i = 0; i < 3; i++)
+        jobs[i] = crew_start(&crew, &options);
+    CHECK_INT(job_open(&none, crew.scheduler, &options, &retry_s, &err), WEIR_ERR_FULL);
+    CHECK_TEXT(err.text, "the queue is full: 3 answers run or wait, of at most 3");
+    for (int i = 2; i >= 0; i--)
+        job_close(jobs[i]);
+    crew_close(&crew);
+}
+
+/* Of several jobs with one owner the first event of any is heard, whichever is looked at first, and
+ * when all is said there is nothing to wait for. */
+TEST(serve_limits_jobs_that_are_waited_for_together)
+{
+    enum { JOBS = 3, TOKENS_EACH = 20 };
+    struct crew crew;
+    struct job *jobs[JOBS];
+    struct job_event event;
+    pthread_cond_t ready;
+    uint32_t which = JOBS - 1, counts[JOBS] = {0}, ends = 0;
+    crew_init(&crew);
+    crew.options.slots = 1; /* the others are silent meanwhile */
+    crew_open(&crew);
+    CHECK(condition_open(&ready));
+    struct job_options options;
+    crew_job(&options, some, SOME, TOKENS_EACH);
+    options.sampler.ignore_eos = true;
+    options.ready = &ready;
+    for (int i = 0; i < JOBS; i++)
+        jobs[i] = crew_start(&crew, &options);
+    while (jobs_wait(jobs, JOBS, &which, UINT64_MAX / 2, &event)) {
+        CHECK(which < JOBS);
+        counts[which] += event.kind == JOB_TEXT;
+        ends += event.kind == JOB_END;
+        which++;
+    }
+    CHECK_INT(ends, JOBS);
+    for (int i = 0; i < JOBS; i++) {
+        CHECK_INT(counts[i], TOKENS_EACH);
+        job_close(jobs[i]);
+    }
+    const uint64_t start = clock_ns();
+    jobs[0] = crew_start(&crew, &options);
+    job_close(jobs[0]); /* whose condition it shares with nobody now */
+    options.tokens_max = 600;
+    jobs[0] = crew_start(&crew, &options);
+    await_token(jobs[0]);
+    jobs[1] = crew_start(&crew, &options);
+    which = 0;
+    CHECK(!jobs_wait(&jobs[1], 1, &which, clock_ns() + 1000000, &event));
+    CHECK(clock_ns() - start > 1000000);
+    job_close(jobs[1]);
+    job_close(jobs[0]);
+    pthread_cond_destroy(&ready);
     crew_close(&crew);
 }
 
