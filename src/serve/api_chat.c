@@ -143,6 +143,7 @@ static void chat_over(struct response *response, struct choice *choice)
 
 static void chat_end(struct response *response)
 {
+    const struct job_timings timings = response_timings(response);
     struct bytes *out = response->out;
     if (response->request->wants_usage) {
         event_open(out, NULL);
@@ -151,7 +152,7 @@ static void chat_end(struct response *response)
         put_close(out, ']');
         put_chunk_head(response, out);
         put_usage(response, out);
-        put_timings(out, "timings", &response->choices[0].timings);
+        put_timings(out, "timings", &timings);
         event_end(out);
     }
     bytes_add_text(out, "data: [DONE]\n\n");

@@ -119,16 +119,28 @@ static void put_llama(struct printer out, const struct scheduler_figures *figure
 
 /* ---- weir's ---------------------------------------------------------------------------------- */
 
-static void put_bytes(struct printer out, const struct scheduler_figures *figures)
+/* Returns their sum. */
+static uint64_t put_classes(struct printer out, const char *name, const char *help,
+                            const uint64_t bytes[WEIR_TRAFFIC_CLASSES])
 {
     uint64_t sum = 0;
-    put_head(out, "weir:touched_bytes_total", "counter",
-             "Bytes touched by steps, by class of what they belong to.");
+    put_head(out, name, "counter", help);
     for (int i = 0; i < WEIR_TRAFFIC_CLASSES; i++) {
-        sum += figures->bytes[i];
-        print(out, "weir:touched_bytes_total{class=\"%s\"} %" PRIu64 "\n",
-              weir_traffic_class_name((enum weir_traffic_class)i), figures->bytes[i]);
+        sum += bytes[i];
+        print(out, "%s{class=\"%s\"} %" PRIu64 "\n", name,
+              weir_traffic_class_name((enum weir_traffic_class)i), bytes[i]);
     }
+    return sum;
+}
+
+static void put_bytes(struct printer out, const struct scheduler_figures *figures)
+{
+    const uint64_t sum =
+        put_classes(out, "weir:touched_bytes_total",
+                    "Bytes touched by steps, by class of what they belong to.", figures->bytes);
+    put_classes(out, "weir:reply_touched_bytes_total",
+                "Of them those of answers, without their prompts: the sum of their timings.",
+                figures->reply_bytes);
     put_seconds(out, "weir:step_seconds_total", "Time of all steps.", figures->step_ns);
     put_value(out, "weir:bytes_per_token", "gauge",
               "Bytes touched by token, of prompts or generated.",

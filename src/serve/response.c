@@ -328,6 +328,25 @@ void put_timings(struct bytes *out, const char *key, const struct job_timings *t
     put_close(out, '}');
 }
 
+struct job_timings response_timings(const struct response *response)
+{
+    struct job_timings sum = {0};
+    for (uint32_t i = 0; i < response->choices_count; i++) {
+        const struct job_timings *timings = &response->choices[i].timings;
+        sum.prompt_tokens += timings->prompt_tokens;
+        sum.cached_tokens += timings->cached_tokens;
+        sum.tokens += timings->tokens;
+        sum.wait_ns += timings->wait_ns;
+        sum.prompt_ns += timings->prompt_ns;
+        sum.reply_ns += timings->reply_ns;
+        sum.drafts += timings->drafts;
+        sum.accepted += timings->accepted;
+        for (int k = 0; k < WEIR_TRAFFIC_CLASSES; k++)
+            sum.bytes[k] += timings->bytes[k];
+    }
+    return sum;
+}
+
 struct usage response_usage(const struct response *response)
 {
     struct usage usage = {0};
@@ -379,6 +398,7 @@ void put_finish(const char *finish, struct bytes *out)
 void put_tail(const struct response *response, const char *object, const char *prefix, bool is_last,
               struct bytes *out)
 {
+    const struct job_timings timings = response_timings(response);
     put_integer(out, "created", response->created);
     put_text(out, "model", response->model);
     put_text(out, "system_fingerprint", "weir-" WEIR_VERSION);
@@ -387,7 +407,7 @@ void put_tail(const struct response *response, const char *object, const char *p
         put_usage(response, out);
     put_id(out, "id", prefix, response->seed, 0);
     if (is_last)
-        put_timings(out, "timings", &response->choices[0].timings);
+        put_timings(out, "timings", &timings);
 }
 
 void put_progress(const struct choice *choice, struct bytes *out)

@@ -110,6 +110,8 @@ bool choice_is_cut(const struct choice *choice);
 const char *choice_finish(const struct choice *choice);
 /* The object "timings" of llama-server, with the bytes that the reply has touched. */
 void put_timings(struct bytes *out, const char *key, const struct job_timings *timings);
+/* Sums over the choices, as /metrics has them. */
+struct job_timings response_timings(const struct response *response);
 /* Sums over the choices; prompts that are one and the same count once. */
 struct usage {
     uint64_t prompt, cached, reply, reasoning;

@@ -198,6 +198,7 @@ struct scheduler_figures {
     uint64_t drafts, accepted, rounds_with_drafts;
     uint64_t accepted_at[WEIR_DRAFTS_MAX], made_at[WEIR_DRAFTS_MAX];
     uint64_t bytes[WEIR_TRAFFIC_CLASSES], step_ns; /* of all steps */
+    uint64_t reply_bytes[WEIR_TRAFFIC_CLASSES];    /* of them, what timings of jobs say */
     uint32_t running, waiting;                     /* jobs, now */
     uint64_t held, room;                           /* tokens that slots hold now, and may hold */
     struct weir_cache_stats cache;

@@ -175,12 +175,14 @@ static void count_step(struct scheduler *scheduler, uint64_t ns)
     if (parts >= CUT_ALIGNMENT)
         scheduler->row_ns +=
             (scheduler->row_ns == 0 ? 1 : share) * ((double)ns / (double)rows - scheduler->row_ns);
+    pthread_mutex_lock(&scheduler->lock);
     for (uint32_t i = 0; i < scheduler->options.slots; i++) {
         const struct slot *slot = &scheduler->slots[i];
-        if (slot->phase == SLOT_REPLY && slot->rows > 0)
-            figures_share(slot->job->timings.bytes, &traffic, slot->rows, rows);
+        if (slot->phase != SLOT_REPLY || slot->rows == 0)
+            continue;
+        figures_share(slot->job->timings.bytes, &traffic, slot->rows, rows);
+        figures_share(scheduler->figures.reply_bytes, &traffic, slot->rows, rows);
     }
-    pthread_mutex_lock(&scheduler->lock);
     scheduler->figures.steps++;
     if (scheduler->cache != NULL)
         weir_cache_stats(scheduler->cache, &scheduler->figures.cache);

@@ -580,6 +580,64 @@ TEST(served_metrics_may_be_public)
     }
 }
 
+/* Of all objects "bytes" in a text, and how many there are. */
+static uint64_t sum_bytes(const char *text, uint32_t *count)
+{
+    uint64_t sum = 0;
+    *count = 0;
+    for (const char *at = strstr(text, "\"bytes\":{"); at != NULL; at = strstr(at, "\"bytes\":{")) {
+        const char *end = strchr(at, '}');
+        at = strchr(at, '{');
+        for (at = strchr(at, ':'); at != NULL && at < end; at = strchr(at + 1, ':'))
+            sum += strtoull(at + 1, NULL, 10);
+        at = end;
+        ++*count;
+    }
+    return sum;
+}
+
+static uint64_t sum_metric(const struct served *served, const char *name)
+{
+    struct http_response response = served_ask(served, "GET", "/metrics", NULL, NULL);
+    uint64_t sum = 0;
+    for (const char *at = strstr(response.body.data, name); at != NULL; at = strstr(at, name)) {
+        at = strchr(at, '}') + 2;
+        sum += strtoull(at, NULL, 10);
+    }
+    http_response_release(&response);
+    return sum;
+}
+
+/* What each of several answers says that it touched, what all of them do, and what the server has
+ * counted are one number; with the steps of prompts it is more. */
+TEST(served_bytes_of_answers_add_up)
+{
+    static const struct {
+        const char *path;
+        uint32_t objects;
+    } cases[] = {{"/completion", 2}, {"/v1/completions", 1}};
+    struct served served;
+    uint64_t before = 0;
+    served_init(&served);
+    served.options.metrics = true;
+    served_open(&served);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct http_response response =
+            served_post(&served, cases[i].path,
+                        "{\"prompt\":\"a b c\",\"n\":2,\"max_tokens\":9,\"n_predict\":9}", 200);
+        uint32_t objects;
+        const uint64_t said = sum_bytes(response.body.data, &objects);
+        const uint64_t counted = sum_metric(&served, "\nweir:reply_touched_bytes_total{");
+        CHECK_INT(objects, cases[i].objects);
+        CHECK(said > 0);
+        CHECK_INT(said, counted - before);
+        CHECK(counted < sum_metric(&served, "\nweir:touched_bytes_total{"));
+        before = counted;
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
+
 TEST(served_page_has_a_policy_and_needs_no_key)
 {
     struct served served;
