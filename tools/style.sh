@@ -172,6 +172,12 @@ primitives()
     return $bad
 }
 
+# What every cluster knows: kinds of others, as ServiceMonitor, would have the whole file refused.
+plain_cluster()
+{
+    ! grep -HnE '^apiVersion:' deploy/kubernetes.yaml | grep -vE ': *(v1|apps/v1) *$'
+}
+
 check 'clang-format' layout
 check 'ASCII, no tabs, no blanks at line ends' plain_text
 check 'newline at the end of files' ends_with_newline
@@ -185,5 +191,6 @@ check 'lengths of functions and files' lengths
 check 'levels have the same vector functions' primitives
 check 'links in documents' links
 check 'manual pages' manuals_clean
+check 'deploy/kubernetes.yaml needs nothing that others install' plain_cluster
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
