@@ -99,17 +99,18 @@ static uint64_t put_response(const struct http_server *server, const struct http
     struct bytes body = {0};
     char head[256];
     server->options.put_error(server->options.user, path, error, &body);
+    const uint64_t length = body.length;
     snprintf(head, sizeof head,
              "HTTP/1.1 %u %s\r\nConnection: close\r\n%s"
              "Content-Type: application/json; charset=utf-8\r\nContent-Length: %llu\r\n\r\n",
              error->status, MHD_get_reason_phrase_for(error->status),
              strcmp(server->access.origins, "*") == 0 ? "Access-Control-Allow-Origin: *\r\n" : "",
-             (unsigned long long)body.length);
+             (unsigned long long)length);
     bytes_add_text(out, head);
     bytes_add(out, body.data, body.length);
     out->has_failed |= body.has_failed;
     bytes_release(&body);
-    return body.length;
+    return length;
 }
 
 void http_refuse_words(void *user, unsigned reason, const char *path, struct bytes *out)

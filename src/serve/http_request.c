@@ -111,7 +111,8 @@ bool http_is_gone(struct http_exchange *exchange)
 
 struct header_sums {
     uint64_t bytes;
-    uint32_t count, lengths, codings; /* how many there are, of content-length, transfer-encoding */
+    uint32_t count;
+    uint32_t lengths, codings, hosts; /* Content-Length, Transfer-Encoding, Host */
     bool is_malformed;
     bool is_coded; /* by a Content-Encoding, which may come twice */
 };
@@ -134,6 +135,7 @@ static enum MHD_Result sum_header(void *user, enum MHD_ValueKind kind, const cha
     sums->count++;
     sums->lengths += strcasecmp(name, "Content-Length") == 0;
     sums->codings += strcasecmp(name, "Transfer-Encoding") == 0;
+    sums->hosts += strcasecmp(name, "Host") == 0;
     sums->is_malformed |= !is_token(name, name_length);
     sums->is_coded |= strcasecmp(name, "Content-Encoding") == 0 && value_length > 0 &&
                       strcasecmp(value, "identity") != 0;
@@ -150,7 +152,8 @@ static enum http_refusal check_headers(struct http_exchange *exchange)
     const bool is_chunked = coding != NULL && strcasecmp(coding, "chunked") == 0;
     if (sums.bytes > HEADER_BYTES_MAX || sums.count > HEADERS_MAX)
         return HTTP_REFUSED_HEADERS;
-    if (sums.is_malformed || sums.lengths + sums.codings > 1 || (coding != NULL && !is_chunked))
+    if (sums.is_malformed || sums.lengths + sums.codings > 1 || sums.hosts > 1 ||
+        (coding != NULL && !is_chunked))
         return HTTP_REFUSED_FRAMING;
     return HTTP_ACCEPTED;
 }
