@@ -146,7 +146,6 @@ static void settle_http(struct http_options *http, const struct serve_options *s
         .cors_headers = serve->cors_headers,
         .cors_credentials = serve->cors_credentials,
         .body_max = (uint64_t)serve->body_mib << 20,
-        .connections_max = (uint32_t)serve->connections_max,
         .read_timeout_s = (uint32_t)serve->timeout_s,
         .write_timeout_s = (uint32_t)serve->timeout_s,
     };
@@ -158,6 +157,8 @@ static void settle(struct serve *serve)
     const struct serve_options *flags = &options->serve;
     struct server_options *settings = &serve->settings;
     settle_http(&settings->http, flags);
+    settings->http.connections_max =
+        serve_plan_connections((uint32_t)flags->connections_max, serve->log);
     settings->chat_template = serve->chat_template;
     settings->template_source = weir_template_source(serve->chat_template);
     settings->alias = flags->alias;

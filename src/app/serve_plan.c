@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Slots, context and caches by what is free. Knows not how they are used. */
+ * Slots, context, caches and connections by what is free. Knows not how they are used. */
 #include "app/serve_plan.h"
+
+#include <sys/resource.h>
 
 #include "base/err.h"
 
@@ -9,6 +11,7 @@ enum {
     CONTEXT_USEFUL = 32768, /* tokens: a shorter context is not worth another slot */
     CONTEXT_LEAST = 4096,   /* nor is it worth a cache; llama.cpp's -fit goes as low */
     SHARE = 4,              /* a cache may leave this part of the free memory free */
+    FILES_OTHER = 160,      /* models, logs, snapshots, and connections that are being closed */
 };
 
 static const uint64_t cache_usual = (uint64_t)8192 << 20;
@@ -132,4 +135,27 @@ enum weir_status serve_plan(struct scheduler_options *scheduler, const struct op
     tell(scheduler, &memory, log);
 out:
     return status;
+}
+
+/* A server that may open no further file can accept nobody, and is asked again at once. */
+uint32_t serve_plan_connections(uint32_t wanted, struct log *log)
+{
+    const rlim_t needed = (rlim_t)wanted + FILES_OTHER;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+        return wanted;
+    const struct rlimit raised = {
+        .rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max,
+        .rlim_max = limit.rlim_max,
+    };
+    const rlim_t files = setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
+    if (files >= needed)
+        return wanted;
+    const uint32_t room =
+        files > 2 * FILES_OTHER ? (uint32_t)files - FILES_OTHER : (uint32_t)files / 2;
+    const uint32_t connections = room > 0 ? room : 1;
+    log_print(log, WEIR_LOG_WARNING,
+              "warning: %u connections at most, not %u: the limit of open files is %llu",
+              connections, wanted, (unsigned long long)files);
+    return connections;
 }

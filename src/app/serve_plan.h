@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * How many slots a server has, of how many tokens, and what memory that takes: before any of it is
- * taken. */
+ * How many slots a server has, of how many tokens, what memory that takes, and how many connections
+ * there may be: before any of it is taken. */
 #ifndef APP_SERVE_PLAN_H
 #define APP_SERVE_PLAN_H
 
@@ -17,5 +17,9 @@ enum weir_status serve_plan_divide(struct weir_engine_options *engine,
  * WEIR_ERR_MEMORY if it does not fit. */
 enum weir_status serve_plan(struct scheduler_options *scheduler, const struct options *options,
                             struct log *log, struct weir_error *err);
+
+/* So many connections as wanted, or as the limit of open files, which is raised if it may be, has
+ * room for; then it is told. */
+uint32_t serve_plan_connections(uint32_t wanted, struct log *log);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -30,6 +31,7 @@ struct serving {
     const char *notify;       /* of the service manager; NULL: none */
     int ignored;              /* a signal, as a shell in the background ignores it; 0: none */
     mode_t umask;
+    struct rlimit files; /* that it may open; zeros: as many as the test */
 };
 
 static void pause_ms(uint32_t ms)
@@ -70,6 +72,8 @@ static void serving_start(struct serving *serving, const char *const *words)
     if (serving->process == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
         umask(serving->umask);
+        if (serving->files.rlim_max > 0)
+            setrlimit(RLIMIT_NOFILE, &serving->files);
         signal(SIGINT, SIG_DFL); /* a shell in the background has it ignored */
         signal(SIGHUP, SIG_DFL);
         if (serving->ignored != 0)
@@ -477,6 +481,36 @@ TEST(serving_warns_of_open_doors)
         CHECK_INT(serving_stop(&serving), 0);
         free(serving.said);
     }
+}
+
+static rlim_t files_of(const struct serving *serving)
+{
+    struct rlimit limit;
+    CHECK(prlimit(serving->process, RLIMIT_NOFILE, NULL, &limit) == 0);
+    return limit.rlim_cur;
+}
+
+/* Where no file can be opened any more, a connection cannot be accepted, and would be offered for
+ * ever. */
+TEST(serving_has_files_for_its_connections)
+{
+    static const char told[] = "512: the limit of open files is 400";
+    struct serving serving = serving_at("files");
+    unlink(serving.log);
+    serving.files = (struct rlimit){.rlim_cur = 100, .rlim_max = 1000};
+    SERVING_START(&serving, "-np", "1");
+    CHECK(strstr(serving.said, "the limit of open files") == NULL);
+    CHECK(files_of(&serving) > 512);
+    CHECK_INT(serving_stop(&serving), 0);
+    free(serving.said);
+    serving = serving_at("few-files");
+    unlink(serving.log);
+    serving.files = (struct rlimit){.rlim_cur = 100, .rlim_max = 400};
+    SERVING_START(&serving, "-np", "1");
+    CHECK_HAS(serving.said, told);
+    CHECK_INT(files_of(&serving), 400);
+    CHECK_INT(serving_stop(&serving), 0);
+    free(serving.said);
 }
 
 /* ---- refusals -------------------------------------------------------------------------------- */
