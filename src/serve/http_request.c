@@ -228,6 +228,8 @@ bool http_exchange_begin(struct http_exchange *exchange, const char *method, con
     if (refusal == HTTP_ACCEPTED && is_too_long(exchange))
         refusal = HTTP_REFUSED_BODY;
     exchange->refusal = refusal;
+    if (refusal != HTTP_ACCEPTED) /* a client may wait for that before it sends the body */
+        http_watch_because(&exchange->server->watch, &exchange->connection->watched, refusal);
     const bool is_asked = http_header(exchange, "Expect") != NULL;
     return refusal == HTTP_ACCEPTED || (of_headers != HTTP_REFUSED_FRAMING && !is_asked);
 }
@@ -239,7 +241,7 @@ static void drop(struct http_exchange *exchange, size_t length)
     const bool was_short = exchange->dropped <= DROPPED_MAX;
     exchange->dropped += length;
     if (was_short && exchange->dropped > DROPPED_MAX)
-        http_watch_set(&server->watch, &exchange->connection->watched, 0, HTTP_REFUSED_BODY,
+        http_watch_set(&server->watch, &exchange->connection->watched, 0, exchange->refusal,
                        exchange->path);
 }
 

@@ -179,6 +179,14 @@ void http_watch_set(struct http_watch *watch, struct http_watched *watched, uint
     pthread_mutex_unlock(&watch->mutex);
 }
 
+void http_watch_because(struct http_watch *watch, struct http_watched *watched, unsigned reason)
+{
+    pthread_mutex_lock(&watch->mutex);
+    if (!watched->is_cut)
+        watched->reason = reason;
+    pthread_mutex_unlock(&watch->mutex);
+}
+
 bool http_watch_clear(struct http_watch *watch, struct http_watched *watched)
 {
     pthread_mutex_lock(&watch->mutex);

@@ -56,6 +56,8 @@ void http_watch_wait(struct http_watch *watch, uint32_t seconds);
  * next call for this connection. */
 void http_watch_set(struct http_watch *watch, struct http_watched *watched, uint32_t seconds,
                     unsigned reason, const char *path);
+/* There is another reason to tell, until the next call; deadline and path stay. */
+void http_watch_because(struct http_watch *watch, struct http_watched *watched, unsigned reason);
 /* It may take as long as it does. False: it was cut, for the reason that is left in `watched`. */
 bool http_watch_clear(struct http_watch *watch, struct http_watched *watched);
 /* Says so, and nothing more; then it is cut as one that is late, without another reason. False: it

@@ -388,7 +388,10 @@ static void put_path(void *user, const char *path, const struct http_error *erro
     bytes_add_text(out, text);
 }
 
-/* In the middle of a request too a refusal has the shape that clients of its path know. */
+#define KEY(text) "Host: a\r\nX-Api-Key: k1\r\nContent-Length: " text "\r\n\r\n"
+
+/* In the middle of a request too a refusal has the shape that clients of its path know, and is the
+ * one that is due. */
 TEST(http_limit_words_know_their_path)
 {
     static const struct {
@@ -397,14 +400,20 @@ TEST(http_limit_words_know_their_path)
         const char *expected;
     } cases[] = {
         {"POST /api/a?b HTTP/1.1\r\nHost: a\r\nX: ", 0, "/a: 408"},
-        {"POST http://a/api/%61 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", 2, "/a: 408"},
-        {"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", 2, ": 408"},
-        {"POST /api/a HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 9 << 20, "/a: 413"},
+        {"POST http://a/api/%61 HTTP/1.1\r\n" KEY("3"), 2, "/a: 408"},
+        {"POST /b HTTP/1.1\r\n" KEY("3"), 2, ": 404"},
+        {"POST /api/a HTTP/1.1\r\n" KEY("2000000"), 0, "/a: 413"},
+        {"POST /api/a HTTP/1.1\r\n" KEY("99999999"), 9 << 20, "/a: 413"},
+        {"POST /api/a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", 2, "/a: 401"},
+        {"POST /api/a HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 9 << 20, "/a: 401"},
         {"POST /api/a HTTP/1.1\r\nHost: a\r\nno field\r\n\r\n", 0, "/a: 400"},
     };
     struct http_host host;
     static char body[9 << 20];
+    static const char *const keys[] = {"k1"};
     http_host_init(&host);
+    host.options.keys = keys;
+    host.options.keys_count = 1;
     host.options.read_timeout_s = 1;
     host.options.prefix = "/api";
     host.options.put_error = put_path;
