@@ -767,7 +767,7 @@ struct weir_sampler_options {
     float mirostat_eta;                   /* 0.1 */
     const struct weir_logit_bias *biases; /* read at open only */
     uint32_t biases_count;
-    bool ignore_eos; /* ban every token that ends generation */
+    bool ignore_eos;     /* ban every token that ends generation */
 };
 
 #define WEIR_SEED_RANDOM UINT64_MAX
@@ -983,6 +983,12 @@ WEIR_API enum weir_status weir_grammar_open_gbnf(struct weir_grammar **out, cons
  * nothing, WEIR_ERR_UNSUPPORTED for keywords that cannot be kept, each with the place. */
 WEIR_API enum weir_status weir_grammar_open_schema(struct weir_grammar **out, const char *schema,
                                                    size_t length, struct weir_error *err);
+
+/* The texts that a regular expression matches from their beginning to their end, of what `pattern`
+ * of a schema may be. WEIR_ERR_UNSUPPORTED says which byte is none of that, WEIR_ERR_ARGUMENT that
+ * there is no such text. */
+WEIR_API enum weir_status weir_grammar_open_pattern(struct weir_grammar **out, const char *pattern,
+                                                    size_t length, struct weir_error *err);
 
 struct weir_calls_options {
     bool required;       /* the reply begins with a call; else it may be content alone */

@@ -8,13 +8,18 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-enum { REGEX_DEPTH_MAX = 50 }; /* groups in groups */
+enum {
+    REGEX_DEPTH_MAX = 50,     /* groups in groups */
+    REGEX_WORK_MAX = 1 << 20, /* characters and members of classes, those of copies too */
+};
 
 struct reader {
     struct regex *regex;
     const char *text;
     size_t length, at;
     uint32_t depth;
+    uint32_t work;
+    bool is_whole; /* ^ and $ may be missing */
 };
 
 static enum weir_status refuse(const struct reader *reader, const char *what,
@@ -224,6 +229,8 @@ static enum weir_status read_member(struct reader *reader, struct code_set *set,
     uint32_t first, last;
     enum weir_status status;
     const struct named_set *named = next_named(reader, &others);
+    if (++reader->work > REGEX_WORK_MAX)
+        return refuse(reader, "too long with its repetitions", err);
     if (named != NULL) {
         reader->at += 2;
         return add_named(set, named, others, err);
@@ -436,7 +443,7 @@ static enum weir_status read_sequence(struct reader *reader, uint32_t from, uint
     const bool top = reader->depth == 0;
     uint32_t next;
     enum weir_status status = WEIR_OK;
-    if (top && !take(reader, "^")) {
+    if (top && !take(reader, "^") && !reader->is_whole) {
         TRY(add_node(reader, &next, err));
         TRY(add_anything(reader, from, next, err));
         from = next;
@@ -446,7 +453,7 @@ static enum weir_status read_sequence(struct reader *reader, uint32_t from, uint
         TRY(read_item(reader, from, next, err));
         from = next;
     }
-    if (top && !take(reader, "$"))
+    if (top && !take(reader, "$") && !reader->is_whole)
         TRY(add_anything(reader, from, to, err));
     else
         TRY(add_edge(reader, from, to, REGEX_FREE, err));
@@ -465,18 +472,31 @@ out:
     return status;
 }
 
+static enum weir_status read_all(struct reader *reader, struct weir_error *err)
+{
+    struct regex *regex = reader->regex;
+    enum weir_status status;
+    TRY(add_node(reader, &regex->start, err));
+    TRY(add_node(reader, &regex->end, err));
+    TRY(read_alternatives(reader, regex->start, regex->end, err));
+    if (!at_end(reader))
+        status = refuse(reader, "a ) without its (", err);
+out:
+    return status;
+}
+
 enum weir_status regex_read(struct regex *regex, const char *text, size_t length,
                             struct weir_error *err)
 {
     struct reader reader = {.regex = regex, .text = text, .length = length};
-    enum weir_status status;
-    TRY(add_node(&reader, &regex->start, err));
-    TRY(add_node(&reader, &regex->end, err));
-    TRY(read_alternatives(&reader, regex->start, regex->end, err));
-    if (!at_end(&reader))
-        status = refuse(&reader, "a ) without its (", err);
-out:
-    return status;
+    return read_all(&reader, err);
+}
+
+enum weir_status regex_read_whole(struct regex *regex, const char *text, size_t length,
+                                  struct weir_error *err)
+{
+    struct reader reader = {.regex = regex, .text = text, .length = length, .is_whole = true};
+    return read_all(&reader, err);
 }
 
 void regex_release(struct regex *regex)

@@ -31,6 +31,9 @@ struct regex {
 /* WEIR_ERR_UNSUPPORTED for what is no such expression, with a reason but no place. */
 enum weir_status regex_read(struct regex *regex, const char *text, size_t length,
                             struct weir_error *err);
+/* The same of an expression that the whole text must match, as if it had ^ and $. */
+enum weir_status regex_read_whole(struct regex *regex, const char *text, size_t length,
+                                  struct weir_error *err);
 void regex_release(struct regex *regex);
 
 #endif

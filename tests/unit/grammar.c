@@ -210,6 +210,145 @@ TEST(grammar_matches_long_texts)
     free(text);
 }
 
+/* ---- regular expressions --------------------------------------------------------------------- */
+
+static struct weir_grammar *open_pattern(const char *text)
+{
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    CHECK_OK(weir_grammar_open_pattern(&grammar, text, strlen(text), &err), &err);
+    return grammar;
+}
+
+/* The text as a string of JSON; none of the texts needs an escape. */
+static struct weir_grammar *open_string_schema(const char *pattern)
+{
+    char schema[256], escaped[128];
+    size_t length = 0;
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    for (; *pattern != 0 && length + 2 < sizeof escaped; pattern++) {
+        if (*pattern == '\\')
+            escaped[length++] = '\\';
+        escaped[length++] = *pattern;
+    }
+    snprintf(schema, sizeof schema, "{\"type\":\"string\",\"pattern\":\"^(%.*s)$\"}", (int)length,
+             escaped);
+    CHECK_OK(weir_grammar_open_schema(&grammar, schema, strlen(schema), &err), &err);
+    return grammar;
+}
+
+/* A pattern takes the texts that a string of a schema may be that must match the whole of it. */
+TEST(grammar_patterns_are_those_of_schemas)
+{
+    static const char *const patterns[] = {
+        "",
+        "a",
+        "ab|c",
+        "(ab|c)*",
+        "[a-c]{2,3}",
+        "\\d+",
+        "\\w+@\\w",
+        "a?b+?c*",
+        "(a(b(c)?)?)?",
+        "[^a]",
+        ".{2}",
+        "(\\d{3}-)?\\d",
+        "[\\d.]+%?",
+        "\\u00e9x|x\\u00e9",
+        "yes|no",
+    };
+    static const char *const texts[] = {
+        "",      "a",   "b",     "c",     "ab",        "abc",       "abab",
+        "cab",   "12",  "123-4", "a@b",   "\xc3\xa9x", "x\xc3\xa9", "\xc3\xa9",
+        "12.5%", "yes", "no",    "yesno", "bbbc",      "ye",
+    };
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+        struct weir_grammar *pattern = open_pattern(patterns[i]);
+        struct weir_grammar *schema = open_string_schema(patterns[i]);
+        for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++) {
+            char quoted[32];
+            snprintf(quoted, sizeof quoted, "\"%s", texts[k]);
+            const enum weir_match begins = match(schema, quoted);
+            snprintf(quoted, sizeof quoted, "\"%s\"", texts[k]);
+            const bool is_whole = match(schema, quoted) == WEIR_MATCH_WHOLE;
+            const enum weir_match expected = is_whole ? WEIR_MATCH_WHOLE : begins;
+            if (match(pattern, texts[k]) != expected)
+                test_fail(__FILE__, __LINE__, "%s: %s", patterns[i], texts[k]);
+        }
+        weir_grammar_close(schema);
+        weir_grammar_close(pattern);
+    }
+}
+
+/* With ^ and $ or without, and lines too, which a string of JSON has no bytes for. */
+TEST(grammar_patterns_match_the_whole_text)
+{
+    static const struct {
+        const char *pattern, *text;
+        enum weir_match expected;
+    } cases[] = {
+        {"^a$", "a", WEIR_MATCH_WHOLE},
+        {"^a", "ab", WEIR_MATCH_NOT},
+        {"a$|^b", "b", WEIR_MATCH_WHOLE},
+        {"a$|^b", "ab", WEIR_MATCH_NOT},
+        {"a\\n[\\t\"]", "a\n\"", WEIR_MATCH_WHOLE},
+        {"a\\n[\\t\"]", "a\n", WEIR_MATCH_PREFIX},
+        {"a.b", "a\nb", WEIR_MATCH_NOT},
+        {"(a{0,40}){40}", "aaaa", WEIR_MATCH_WHOLE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct weir_grammar *grammar = open_pattern(cases[i].pattern);
+        if (match(grammar, cases[i].text) != cases[i].expected)
+            test_fail(__FILE__, __LINE__, "%s: %s", cases[i].pattern, cases[i].text);
+        weir_grammar_close(grammar);
+    }
+}
+
+static void check_no_pattern(const char *text, enum weir_status status, const char *expected)
+{
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    CHECK_INT(weir_grammar_open_pattern(&grammar, text, strlen(text), &err), status);
+    CHECK(grammar == NULL);
+    CHECK_TEXT(err.text, expected);
+}
+
+TEST(grammar_pattern_refusals)
+{
+    char long_class[4096];
+    check_no_pattern("(a", WEIR_ERR_UNSUPPORTED, "pattern, byte 3: expected )");
+    check_no_pattern("a)", WEIR_ERR_UNSUPPORTED, "pattern, byte 2: a ) without its (");
+    check_no_pattern("(?=a)", WEIR_ERR_UNSUPPORTED,
+                     "pattern, byte 2: a group that looks around, or has a name");
+    check_no_pattern("a\\1", WEIR_ERR_UNSUPPORTED, "pattern, byte 2: an escape that is not known");
+    check_no_pattern("((a{0,99}){0,99}){0,99}", WEIR_ERR_UNSUPPORTED,
+                     "pattern, byte 4: too many repetitions");
+    check_no_pattern("[]", WEIR_ERR_ARGUMENT, "grammar: no text is ever complete");
+    snprintf(long_class, sizeof long_class, "[%04000d]{1000}", 0);
+    check_no_pattern(long_class, WEIR_ERR_UNSUPPORTED,
+                     "pattern, byte 578: too long with its repetitions");
+}
+
+static void alloc_pattern(void *argument)
+{
+    static const char text[] = "(a[^b]|\\d{2,3})*";
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    (void)argument;
+    const enum weir_status status =
+        weir_grammar_open_pattern(&grammar, text, sizeof text - 1, &err);
+    CHECK_INT(status, alloc_failed() ? WEIR_ERR_MEMORY : WEIR_OK);
+    weir_grammar_close(grammar);
+}
+
+TEST(grammar_pattern_alloc)
+{
+    alloc_test(alloc_pattern, NULL);
+}
+
+/* ---- want of memory -------------------------------------------------------------------------- */
+
 static void alloc_gbnf(void *argument)
 {
     static const char text[] = "root ::= a{2,3} | [^x\\u0444]+ <think> !<[7]>\na ::= \"y\" a?";
