@@ -768,6 +768,9 @@ struct weir_sampler_options {
     const struct weir_logit_bias *biases; /* read at open only */
     uint32_t biases_count;
     bool ignore_eos;     /* ban every token that ends generation */
+    uint32_t tokens_min; /* the same, for so many tokens; and `ends` with them */
+    const int32_t *ends; /* tokens that the caller ends a text at; read at open only */
+    uint32_t ends_count;
 };
 
 #define WEIR_SEED_RANDOM UINT64_MAX

@@ -128,6 +128,9 @@ enum weir_status sampler_open(struct weir_sampler **out, const struct weir_sampl
     TRY(copy_biases(sampler, tokens, err));
     sampler->breakers = tokens->breakers;
     tokens->breakers = (struct dry_breakers){0};
+    sampler->ends = tokens->ends;
+    sampler->ends_count = tokens->ends_count;
+    tokens->ends = NULL;
     *out = sampler;
 out:
     if (status != WEIR_OK)
@@ -140,6 +143,7 @@ void weir_sampler_close(struct weir_sampler *sampler)
     if (sampler == NULL)
         return;
     mem_free(sampler->biases);
+    mem_free(sampler->ends);
     mem_free(sampler->marks);
     mem_free(sampler->dry_lengths);
     dry_breakers_release(&sampler->breakers);
@@ -211,6 +215,9 @@ const struct candidates *sampler_filter(struct weir_sampler *sampler, const floa
     }
     for (uint32_t i = 0; i < guard->banned_count; i++)
         set->logits[guard->banned[i]] = -INFINITY;
+    for (uint64_t i = 0; i < sampler->ends_count && sampler->drawn < sampler->options.tokens_min;
+         i++)
+        set->logits[sampler->ends[i]] = -INFINITY;
     for (uint32_t i = 0; i < sampler->adjusting_count; i++)
         sampler->steps[i](sampler);
     if (!keep_best_allowed(sampler))

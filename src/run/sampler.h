@@ -63,6 +63,8 @@ struct weir_sampler {
 
     struct weir_logit_bias *biases;
     uint64_t biases_count;
+    int32_t *ends; /* banned until tokens_min are drawn */
+    uint64_t ends_count;
     struct dry_breakers breakers;
     struct token_history history;
     struct guard guard;
@@ -79,10 +81,12 @@ struct sampler_tokens {
     struct dry_breakers breakers;
     int32_t *banned; /* because of ignore_eos */
     uint64_t banned_count, banned_capacity;
+    int32_t *ends; /* that tokens_min speaks of */
+    uint64_t ends_count, ends_capacity;
 };
 
-/* weir_sampler_open (sampler_tokens.c) with the tokenizer's part already read. Takes the breakers,
- * on success only, and copies the banned tokens. Checks the options. */
+/* weir_sampler_open (sampler_tokens.c) with the tokenizer's part already read. Takes the breakers
+ * and the ends, on success only, and copies the banned tokens. Checks the options. */
 enum weir_status sampler_open(struct weir_sampler **out, const struct weir_sampler_options *options,
                               uint32_t vocab, uint32_t context, struct sampler_tokens *tokens,
                               struct weir_error *err);

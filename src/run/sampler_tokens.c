@@ -17,6 +17,32 @@ static enum weir_status ban(struct sampler_tokens *tokens, int32_t id, struct we
     return status;
 }
 
+static enum weir_status add_end(struct sampler_tokens *tokens, int32_t id, struct weir_error *err)
+{
+    const enum weir_status status = mem_grow(&tokens->ends, &tokens->ends_capacity,
+                                             tokens->ends_count + 1, sizeof *tokens->ends, err);
+    if (status == WEIR_OK)
+        tokens->ends[tokens->ends_count++] = id;
+    return status;
+}
+
+/* The caller's own, which are of this vocabulary. */
+static enum weir_status add_ends(struct sampler_tokens *tokens,
+                                 const struct weir_sampler_options *options, uint32_t vocab,
+                                 struct weir_error *err)
+{
+    enum weir_status status = WEIR_OK;
+    for (uint32_t i = 0; i < options->ends_count && status == WEIR_OK; i++) {
+        const int32_t id = options->ends[i];
+        if (id < 0 || (uint32_t)id >= vocab)
+            return err_set(err, WEIR_ERR_ARGUMENT,
+                           "a text that ends at token %d: the vocabulary has %u tokens", (int)id,
+                           vocab);
+        status = add_end(tokens, id, err);
+    }
+    return status;
+}
+
 static bool span_ends_with(struct span text, const char *end, size_t length)
 {
     return text.length >= length && memcmp(text.data + text.length - length, end, length) == 0;
@@ -91,8 +117,11 @@ static enum weir_status tokens_read(struct sampler_tokens *tokens,
     }
     for (uint32_t i = 0; i < count && status == WEIR_OK; i++) {
         const int32_t id = (int32_t)i;
-        if (options->ignore_eos && weir_tokenizer_ends_generation(tokenizer, id))
+        const bool is_end = weir_tokenizer_ends_generation(tokenizer, id);
+        if (options->ignore_eos && is_end)
             status = ban(tokens, id, err);
+        if (options->tokens_min > 0 && is_end && status == WEIR_OK)
+            status = add_end(tokens, id, err);
         if (dry && status == WEIR_OK)
             status = read_token(tokens, options, id, tokenizer, err);
     }
@@ -103,6 +132,7 @@ static void tokens_release(struct sampler_tokens *tokens)
 {
     dry_breakers_release(&tokens->breakers);
     mem_free(tokens->banned);
+    mem_free(tokens->ends);
     *tokens = (struct sampler_tokens){0};
 }
 
@@ -118,6 +148,7 @@ enum weir_status weir_sampler_open(struct weir_sampler **out,
     const struct weir_sampler_options *wanted = options != NULL ? options : &defaults;
     enum weir_status status;
     TRY(sampler_options_check(wanted, err));
+    TRY(add_ends(&tokens, wanted, vocab, err));
     TRY(tokens_read(&tokens, wanted, vocab, tokenizer, err));
     TRY(sampler_open(out, wanted, vocab, context, &tokens, err));
     (*out)->guard.tokenizer = tokenizer;

@@ -271,6 +271,44 @@ TEST(sampler_never_picks_banned_tokens)
     }
 }
 
+/* What ends a text is banned for as many tokens as there are to be, and then is not. */
+TEST(sampler_ends_no_text_before_its_least_length)
+{
+    static const int32_t ends[] = {7, 8};
+    for (int greedy = 0; greedy < 2; greedy++) {
+        struct weir_sampler_options options = neutral("kpt");
+        struct weir_sampler *sampler;
+        struct weir_error err = {0};
+        bool is_ended = false;
+        options.temperature = greedy ? 0 : 1;
+        options.ends = ends;
+        options.ends_count = 2;
+        options.tokens_min = 100;
+        CHECK_OK(weir_sampler_open(&sampler, &options, SMALL, CONTEXT, NULL, &err), &err);
+        for (uint32_t i = 0; i < 200; i++) {
+            const int32_t id = weir_sampler_pick(sampler, small_logits);
+            CHECK(i >= options.tokens_min || (id != 7 && id != 8));
+            is_ended = is_ended || id == 7 || id == 8;
+        }
+        CHECK(is_ended);
+        weir_sampler_close(sampler);
+    }
+}
+
+TEST(sampler_ends_are_of_its_vocabulary)
+{
+    for (int32_t id = -1; id <= SMALL; id += SMALL + 1) {
+        struct weir_sampler_options options = neutral("kpt");
+        struct weir_sampler *sampler;
+        struct weir_error err = {0};
+        options.ends = &id;
+        options.ends_count = 1;
+        CHECK_INT(weir_sampler_open(&sampler, &options, SMALL, CONTEXT, NULL, &err),
+                  WEIR_ERR_ARGUMENT);
+        CHECK(sampler == NULL && strstr(err.text, "a text that ends at token ") != NULL);
+    }
+}
+
 /* ---- greedy ---------------------------------------------------------------------------------- */
 
 /* At temperature 0 the chain's filters cannot take the best token away: XTC and typical_p would. */
