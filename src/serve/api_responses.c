@@ -54,18 +54,26 @@ static struct bytes *content_event(struct response *response, const struct choic
 
 /* ---- items ----------------------------------------------------------------------------------- */
 
-static void put_content(enum part part, const char *key, struct json_text text, struct bytes *out)
+static void put_logprobs(const struct bytes *elements, struct bytes *out)
+{
+    put_open(out, "logprobs", '[');
+    if (elements->length > 0)
+        put_json(out, NULL, elements->data, elements->length);
+    put_close(out, ']');
+}
+
+static void put_content(const struct choice *choice, const char *key, struct json_text text,
+                        struct bytes *out)
 {
     put_open(out, key, '{');
-    if (part == PART_REASONING) {
+    if (choice->parts.open == PART_REASONING) {
         put_string(out, "text", text.bytes, text.length);
         put_text(out, "type", "reasoning_text");
     } else {
         put_text(out, "type", "output_text");
         put_open(out, "annotations", '[');
         put_close(out, ']');
-        put_open(out, "logprobs", '[');
-        put_close(out, ']');
+        put_logprobs(&choice->part_logprobs, out);
         put_string(out, "text", text.bytes, text.length);
     }
     put_close(out, '}');
@@ -93,7 +101,7 @@ static void put_item(const struct response *response, const struct choice *choic
         put_text(out, "type", part == PART_REASONING ? "reasoning" : "message");
         put_open(out, "content", '[');
         if (is_done)
-            put_content(part, NULL, item->text, out);
+            put_content(choice, NULL, item->text, out);
         put_close(out, ']');
     }
     if (part == PART_REASONING) {
@@ -110,15 +118,29 @@ static void put_item(const struct response *response, const struct choice *choic
 static void item_open(struct response *response, struct choice *choice, struct json_text name)
 {
     const struct part_end item = {.text = {"", 0}, .name = name};
+    bytes_clear(&choice->part_logprobs);
     struct bytes *out = response_event(response, "response.output_item.added");
     put_integer(out, "output_index", (int64_t)choice->parts.count - 1);
     put_item(response, choice, "item", &item, false, out);
     response_event_end(out);
-    if (choice->parts.open == PART_CALL)
+    if (choice->parts.open == PART_CALL) {
+        bytes_clear(&choice->logprobs); // they are not told of calls
         return;
+    }
     out = content_event(response, choice, "response.content_part.added");
-    put_content(choice->parts.open, "part", item.text, out);
+    put_content(choice, "part", item.text, out);
     response_event_end(out);
+}
+
+/* Tells the tokens of which the text is told now, and keeps them for the whole. */
+static void put_new_logprobs(struct choice *choice, struct bytes *out)
+{
+    put_logprobs(&choice->logprobs, out);
+    if (choice->logprobs.length == 0)
+        return;
+    if (choice->part_logprobs.length > 0)
+        bytes_add_text(&choice->part_logprobs, ",");
+    bytes_add(&choice->part_logprobs, choice->logprobs.data, choice->logprobs.length);
 }
 
 static void item_more(struct response *response, struct choice *choice, struct json_text text)
@@ -131,10 +153,9 @@ static void item_more(struct response *response, struct choice *choice, struct j
     struct bytes *out = part == PART_CALL ? item_event(response, choice, events[part])
                                           : content_event(response, choice, events[part]);
     put_string(out, "delta", text.bytes, text.length);
-    if (part == PART_CONTENT) {
-        put_open(out, "logprobs", '[');
-        put_close(out, ']');
-    }
+    if (part == PART_CONTENT)
+        put_new_logprobs(choice, out);
+    bytes_clear(&choice->logprobs);
     response_event_end(out);
 }
 
@@ -146,13 +167,11 @@ static void put_text_done(struct response *response, struct choice *choice,
         content_event(response, choice,
                       is_reasoning ? "response.reasoning_text.done" : "response.output_text.done");
     put_string(out, "text", end->text.bytes, end->text.length);
-    if (!is_reasoning) {
-        put_open(out, "logprobs", '[');
-        put_close(out, ']');
-    }
+    if (!is_reasoning)
+        put_logprobs(&choice->part_logprobs, out);
     response_event_end(out);
     out = content_event(response, choice, "response.content_part.done");
-    put_content(choice->parts.open, "part", end->text, out);
+    put_content(choice, "part", end->text, out);
     response_event_end(out);
 }
 
@@ -262,6 +281,7 @@ static void responses_whole(struct response *response, struct bytes *out)
 
 const struct form form_responses = {
     .shape = SHAPE_OPENAI,
+    .tells_text = true,
     .keeps_items = true,
     .begin = responses_begin,
     .said = responses_said,

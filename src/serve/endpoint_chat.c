@@ -110,9 +110,10 @@ static enum weir_status fill(struct generation *generation, struct server *serve
     TRY(request_read(request, body.bytes, body.length, REQUEST_CHAT, &server->defaults, err));
     http_free_body(exchange);
     TRY(http_hold(exchange, json_bytes(request->document), err));
-    if (api != &chat_api) { // parts of them are told apart, never by marks in a text
+    if (api != &chat_api) // parts of them are told apart, never by marks in a text
         request->reasoning_format = WEIR_REASONING_APART;
-        request->wants_logprobs = false; // and nothing of their tokens
+    if (api == &messages_api) { // which have no form for them
+        request->wants_logprobs = false;
         request->logprobs = 0;
     }
     generation_set_salt(generation, exchange);

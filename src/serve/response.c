@@ -17,7 +17,8 @@ enum weir_status response_open(struct response *response, uint32_t choices, stru
         return WEIR_ERR_MEMORY;
     response->choices_count = choices;
     for (uint32_t i = 0; i < choices; i++)
-        response->choices[i] = (struct choice){.response = response, .index = i};
+        response->choices[i] =
+            (struct choice){.response = response, .index = i, .places = {.next = TOKEN_TEXT}};
     return WEIR_OK;
 }
 
@@ -29,6 +30,8 @@ void response_release(struct response *response)
         message_release(&choice->said);
         bytes_release(&choice->logprobs);
         token_lists_release(&choice->lists);
+        bytes_release(&choice->part_logprobs);
+        reply_tokens_close(&choice->places);
         bytes_release(&choice->tokens);
         bytes_release(&choice->stop);
         bytes_release(&choice->items);
@@ -44,8 +47,8 @@ static void on_reply(void *user, const struct weir_reply_event *event)
 {
     struct choice *choice = user;
     struct response *response = choice->response;
-    if (event->kind != WEIR_REPLY_REASONING)
-        choice->in_reasoning = false;
+    if (event->kind == WEIR_REPLY_CALL)
+        reply_tokens_end_reasoning(&choice->places);
     if (response->out != NULL && response->form->said != NULL)
         response->form->said(response, choice, event);
     message_add(&choice->said, event);
@@ -55,6 +58,8 @@ enum weir_status response_parse(struct response *response, struct choice *choice
                                 size_t tools_length, bool in_reasoning, struct weir_error *err)
 {
     struct weir_reply_options options;
+    if (in_reasoning && reply_tokens_open(&choice->places, err) != WEIR_OK)
+        return WEIR_ERR_MEMORY;
     weir_reply_options_init(&options);
     options.tools = tools;
     options.tools_length = tools_length;
@@ -63,7 +68,6 @@ enum weir_status response_parse(struct response *response, struct choice *choice
     options.format = response->request->reasoning_format;
     options.event = on_reply;
     options.event_user = choice;
-    choice->in_reasoning = in_reasoning;
     return weir_reply_open(&choice->reply, &options, err);
 }
 
@@ -114,9 +118,12 @@ static void put_token(struct bytes *out, const struct response *response, int32_
 static void add_token(struct response *response, struct choice *choice,
                       const struct job_event *event)
 {
+    size_t length;
+    const char *piece = weir_tokenizer_piece(response->tokenizer, event->id, false, &length);
+    const enum token_place place = reply_tokens_take(&choice->places, piece, length);
     if (response->form->tells_tokens)
         put_integer(&choice->tokens, NULL, event->id);
-    if (!response->request->wants_logprobs)
+    if (!response->request->wants_logprobs || (response->form->tells_text && place != TOKEN_TEXT))
         return;
     if (response->form->tells_lists)
         token_lists_add(&choice->lists, response->tokenizer, event);
@@ -216,7 +223,6 @@ void response_take(struct response *response, struct choice *choice, const struc
     case JOB_TEXT:
         add_token(response, choice, event);
         take_text(response, choice, event->text, event->length);
-        choice->reasoning_tokens += choice->in_reasoning;
         break;
     case JOB_END: end(response, choice, event); break;
     }
@@ -248,6 +254,7 @@ enum weir_status response_check(const struct response *response, struct weir_err
         TRY(message_check(&choice->said, err));
         TRY(bytes_check(&choice->logprobs, err));
         TRY(token_lists_check(&choice->lists, err));
+        TRY(bytes_check(&choice->part_logprobs, err));
         TRY(bytes_check(&choice->tokens, err));
         TRY(bytes_check(&choice->stop, err));
         TRY(bytes_check(&choice->items, err));
@@ -353,7 +360,7 @@ struct usage response_usage(const struct response *response)
     for (uint32_t i = 0; i < response->choices_count; i++) {
         const struct choice *choice = &response->choices[i];
         usage.reply += choice->timings.tokens;
-        usage.reasoning += choice->reasoning_tokens;
+        usage.reasoning += choice->places.reasoning;
         if (i % response->request->choices == 0) {
             usage.prompt += choice->timings.prompt_tokens;
             usage.cached += choice->timings.cached_tokens;

@@ -7,6 +7,7 @@
 #include "base/reply_message.h"
 #include "serve/api_error.h"
 #include "serve/api_request.h"
+#include "serve/reply_tokens.h"
 #include "serve/scheduler.h"
 #include "serve/token_lists.h"
 
@@ -26,12 +27,13 @@ struct choice {
     struct message said;      /* so far */
     struct bytes logprobs;    /* elements of a list: of all tokens, or not told in the stream yet */
     struct token_lists lists; /* the same as lists, of forms that tell those */
-    struct bytes tokens;      /* ids, likewise */
-    const char *prompt;       /* its text, for forms that tell it; borrowed */
+    struct bytes
+        part_logprobs;   /* of all tokens of the open part, of forms that tell them by parts */
+    struct bytes tokens; /* ids, likewise */
+    const char *prompt;  /* its text, for forms that tell it; borrowed */
     size_t prompt_length;
     uint32_t slot;
-    bool in_reasoning;         /* nothing else was said yet */
-    uint32_t reasoning_tokens; /* of them, those that were generated meanwhile */
+    struct reply_tokens places; /* of the tokens so far */
     bool has_started, is_over;
     enum job_end end;
     struct bytes stop;          /* the text that it ended at */
@@ -65,6 +67,7 @@ struct form {
     bool begins_late;     /* with what is known of the prompt, not when the job has its slot */
     bool tells_tokens;    /* by their ids */
     bool tells_lists;     /* choice->lists beside choice->logprobs */
+    bool tells_text;      /* choice->logprobs has tokens of the text alone, not of reasoning */
     bool keeps_items;     /* choice->items, which the stream's functions write, are the whole */
     void (*begin)(struct response *response, struct choice *choice);
     void (*progress)(struct response *response, struct choice *choice); /* of the prompt */

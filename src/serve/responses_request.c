@@ -241,12 +241,28 @@ static void put_format(struct bytes *out, const struct json *root)
     put_close(out, '}');
 }
 
+/* "include": ["message.output_text.logprobs"], and "top_logprobs", which asks for them too. */
+static enum weir_status put_logprobs(struct bytes *out, const struct json *root,
+                                     struct weir_error *err)
+{
+    const struct json *include = request_member(root, "include");
+    const struct json *likeliest = request_member(root, "top_logprobs");
+    bool wants = likeliest != NULL && !json_text_equals(likeliest->text, "0");
+    if (include != NULL && include->kind != JSON_ARRAY)
+        return request_refuse_kind("include", "array", include, err);
+    for (uint32_t i = 0; include != NULL && i < include->count; i++)
+        wants = wants || json_is(&include->items[i], "message.output_text.logprobs");
+    if (wants)
+        put_bool(out, "logprobs", true);
+    return WEIR_OK;
+}
+
 static enum weir_status put_request(struct bytes *out, struct spoken *spoken,
                                     const struct json *root, struct weir_error *err)
 {
-    static const char *const others[] = {"input", "instructions",      "tools",
-                                         "text",  "max_output_tokens", "previous_response_id",
-                                         NULL};
+    static const char *const others[] = {"input",   "instructions",      "tools",
+                                         "text",    "max_output_tokens", "previous_response_id",
+                                         "include", "logprobs",          NULL};
     const struct json *tokens = request_member(root, "max_output_tokens");
     enum weir_status status;
     if (request_member(root, "previous_response_id") != NULL)
@@ -259,6 +275,7 @@ static enum weir_status put_request(struct bytes *out, struct spoken *spoken,
     put_close(out, ']');
     TRY(translate_tools(out, root, is_clients, "parameters", err));
     put_format(out, root);
+    TRY(put_logprobs(out, root, err));
     if (tokens != NULL)
         put_json(out, "max_completion_tokens", tokens->source.bytes, tokens->source.length);
     translate_rest(out, root, others);

@@ -171,6 +171,51 @@ TEST(answers_probabilities_are_also_those_of_the_draw)
     served_close(&served);
 }
 
+/* What the tokens of a list say together. */
+static void add_tokens(struct bytes *out, const struct json *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct json_text token = json_get(&list->items[i], "token")->text;
+        bytes_add(out, token.bytes, token.length);
+        CHECK_INT(json_get(&list->items[i], "top_logprobs")->count, 2);
+    }
+}
+
+/* Of a response they are told of the text alone: not of reasoning, nor of the mark behind it. */
+TEST(answers_responses_have_probabilities_of_their_text)
+{
+    static const char body[] =
+        "{\"input\":\"Hello\",\"max_output_tokens\":60,\"temperature\":0,\"top_logprobs\":2,"
+        "\"include\":[\"message.output_text.logprobs\"],\"thinking_budget_tokens\":6,"
+        "\"chat_template_kwargs\":{\"enable_thinking\":%s}}";
+    static const char *const truths[] = {"true", "false"};
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (int i = 0; i < 2; i++) {
+        struct json_document *document;
+        struct weir_error err = {0};
+        struct bytes told = {0};
+        char text[512];
+        snprintf(text, sizeof text, body, truths[i]);
+        struct http_response response = served_post(&served, "/v1/responses", text, 200);
+        CHECK_OK(json_open(&document, response.body.data, response.body.length, "answer", &err),
+                 &err);
+        const struct json *output = json_get(json_root(document), "output");
+        CHECK_INT(output->count, i == 0 ? 2 : 1);
+        const struct json *content =
+            &json_get(&output->items[output->count - 1], "content")->items[0];
+        const struct json_text said = json_get(content, "text")->text;
+        add_tokens(&told, json_get(content, "logprobs"));
+        CHECK(said.length > 0 && told.length == said.length);
+        CHECK(memcmp(told.data, said.bytes, said.length) == 0);
+        bytes_release(&told);
+        json_close(document);
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
+
 /* ---- languages ------------------------------------------------------------------------------- */
 
 /* Tools and a schema together: calls, or a text of the schema, whatever is drawn; also where that

@@ -238,11 +238,15 @@ static void add_responses(struct account *account, const struct json *root)
     if (json_is(type, "response.output_item.added"))
         add_block(&account->items, item);
     add(&account->items, json_get(root, "delta"));
+    if (json_is(type, "response.output_text.delta"))
+        add_source(&account->logprobs, json_get(root, "logprobs"));
     for (uint32_t i = 0; output != NULL && i < output->count; i++) {
         const struct json *content = json_get(&output->items[i], "content");
         add_block(&account->items, &output->items[i]);
-        if (content != NULL && content->count > 0)
+        if (content != NULL && content->count > 0) {
             add(&account->items, json_get(&content->items[0], "text"));
+            add_source(&account->logprobs, json_get(&content->items[0], "logprobs"));
+        }
         add(&account->items, json_get(&output->items[i], "arguments"));
     }
     const struct json *response = json_get(root, "response");

@@ -321,6 +321,32 @@ test('responses, whole and streamed', async () => {
   assert.equal(text, whole.output_text);
 });
 
+test('logarithms of probabilities of a response', async () => {
+  const options = {
+    model,
+    input: 'Hello, who are you?',
+    max_output_tokens: 60,
+    temperature: 0,
+    include: ['message.output_text.logprobs'],
+    top_logprobs: 2,
+  };
+  const whole = await client.responses.create(options);
+  const [part] = whole.output.at(-1).content;
+  assert.equal(part.logprobs.map(({ token }) => token).join(''), whole.output_text);
+  for (const token of part.logprobs) {
+    assert.equal(token.top_logprobs.length, 2);
+    assert.equal(token.token, token.top_logprobs[0].token); // greedy
+  }
+  const told = [];
+  let done;
+  for await (const event of await client.responses.create({ ...options, stream: true })) {
+    if (event.type === 'response.output_text.delta') told.push(...event.logprobs);
+    if (event.type === 'response.output_text.done') done = event.logprobs;
+  }
+  assert.deepEqual(told, part.logprobs);
+  assert.deepEqual(done, part.logprobs);
+});
+
 test('a call among the items of a response', async () => {
   const flat = { type: 'function', strict: false, ...tools[0].function };
   const options = {
