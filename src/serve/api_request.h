@@ -15,6 +15,7 @@ enum {
     REQUEST_GRAMMAR_BYTES_MAX = 1 << 20,
     REQUEST_CHOICES_MAX = 128,
     REQUEST_VALUES_MAX = 1 << 20, /* of JSON: each takes a hundred bytes, whatever its text does */
+    REQUEST_SCORES_MAX = 1 << 19, /* logprobs of prompts in an answer: some 50 MB of JSON */
     REQUEST_RESPONSE_FIELDS_MAX = 64,
 };
 

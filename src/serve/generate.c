@@ -199,6 +199,7 @@ static struct job_options job_options(struct generation *generation)
         .stops_count = request->stops_count,
         .logprobs = request->logprobs,
         .wants_logprobs = request->wants_logprobs,
+        .wants_prompt = response_tells_prompts(&generation->response),
         .wants_chances = request->wants_logprobs && request->wants_chances,
         .salt = generation->salt,
         .slot = request->slot,
@@ -267,6 +268,27 @@ static bool refuse_context(const struct generation *generation, struct http_exch
     return false;
 }
 
+/* What is told of prompts is bounded: each token has some hundred bytes, and each of the likeliest
+ * ones beside it. */
+static enum weir_status check_scores(const struct generation *generation, struct weir_error *err)
+{
+    const struct request *request = &generation->request;
+    uint64_t tokens = 0;
+    if (!response_tells_prompts(&generation->response))
+        return WEIR_OK;
+    if (request->wants_chances)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "post_sampling_probs cannot be told with echo: a prompt is not drawn");
+    for (uint32_t i = 0; i < generation->prompts.count; i++)
+        tokens += generation->prompts.items[i].count;
+    const uint64_t scores = tokens * request->choices * (1ull + request->logprobs);
+    if (scores <= REQUEST_SCORES_MAX)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT,
+                   "echo with logprobs: %llu logprobs of prompts, at most %d",
+                   (unsigned long long)scores, REQUEST_SCORES_MAX);
+}
+
 static enum weir_status start(struct generation *generation, uint32_t *retry_s,
                               struct weir_error *err)
 {
@@ -282,6 +304,7 @@ static enum weir_status start(struct generation *generation, uint32_t *retry_s,
     if (choices > room)
         return err_set(err, WEIR_ERR_ARGUMENT, "%llu answers, but only %llu run or wait at once",
                        (unsigned long long)choices, (unsigned long long)room);
+    TRY(check_scores(generation, err));
     if (server->options.timeout_s > 0)
         generation->deadline_ns = clock_ns() + server->options.timeout_s * UINT64_C(1000000000);
     TRY(hold_constraint(generation, err));

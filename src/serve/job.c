@@ -6,6 +6,7 @@
 
 #include "base/condition.h"
 #include "base/mem.h"
+#include "serve/prompt_cuts.h"
 
 /* ---- copies ---------------------------------------------------------------------------------- */
 
@@ -134,6 +135,8 @@ enum weir_status job_make(struct job **out, const struct job_options *options,
     if (job->ready == NULL)
         job->ready = &job->own_ready;
     job->options = *options;
+    job->options.no_cache = options->no_cache || options->wants_prompt;
+    job->options.wants_logprobs = options->wants_logprobs || options->wants_prompt;
     status = copy_options(job, err);
     if (status == WEIR_OK)
         status = make_parts(job, engine, tokenizer, piece_max, err);
@@ -156,6 +159,11 @@ void job_free(struct job *job)
         pthread_cond_destroy(&job->own_ready);
     free_copies(job);
     mem_free(job);
+}
+
+uint32_t job_events_wanted(const struct job *job)
+{
+    return WEIR_ROUND_TOKENS_MAX + (job->options.wants_prompt ? CUT_ROWS_FEW : 0);
 }
 
 /* ---- the reply ------------------------------------------------------------------------------- */

@@ -49,6 +49,8 @@ enum weir_status job_make(struct job **out, const struct job_options *options,
                           size_t piece_max, struct weir_error *err);
 void job_free(struct job *job);
 
+/* Events that a step may tell: its slot sits out steps until there is room for them. */
+uint32_t job_events_wanted(const struct job *job);
 /* The rules of the reply, behind its prompt. The constraint is in use until job_release. */
 enum weir_status job_begin_reply(struct job *job, struct weir_error *err);
 void job_release(struct job *job);

@@ -38,14 +38,14 @@ void pick_describe(struct slot *slot, uint32_t vocab, uint32_t row, int32_t id)
                            job->likeliest, job->options.logprobs);
 }
 
-void pick_first(struct slot *slot, uint32_t vocab)
+void pick_first(struct slot *slot, uint32_t vocab, uint32_t row)
 {
     struct weir_sampler *sampler = slot->job->sampler;
-    const int32_t id = weir_sampler_pick(sampler, weir_session_logits(slot->session, 0));
+    const int32_t id = weir_sampler_pick(sampler, weir_session_logits(slot->session, row));
     if (slot->job->options.wants_chances)
         describe_draw(slot, id);
     weir_sampler_accept(sampler, id);
-    pick_describe(slot, vocab, 0, id);
+    pick_describe(slot, vocab, row, id);
 }
 
 static bool is_wanted(const struct slot *slot)
@@ -67,7 +67,7 @@ static void pick_share(void *argument, uint32_t thread)
             continue;
         const bool is_shared = slot->job->options.constraint == NULL;
         if ((is_shared ? number % threads : 0) == thread)
-            pick_first(slot, vocab);
+            pick_first(slot, vocab, 0);
         number += is_shared;
     }
 }

@@ -12,8 +12,8 @@ enum weir_status picks_open(struct scheduler *scheduler, struct weir_error *err)
 /* Chooses, for each slot whose tokens in the step were no round of drafts, from its only row. */
 void picks_take(struct scheduler *scheduler);
 
-/* Chooses from the slot's first row, and describes what is chosen: slot->pick. */
-void pick_first(struct slot *slot, uint32_t vocab);
+/* Chooses from a row of the slot, and describes what is chosen: slot->pick. */
+void pick_first(struct slot *slot, uint32_t vocab, uint32_t row);
 /* Describes a token that was chosen from a row of the slot. */
 void pick_describe(struct slot *slot, uint32_t vocab, uint32_t row, int32_t id);
 

@@ -10,7 +10,8 @@
 
 enum {
     CUT_ALIGNMENT = 64, /* a text that is cut at its multiples has the bits of one that is not */
-    CUT_ROWS_FEW = 16,  /* of a sequence in a step: more may be computed in another way */
+    CUT_ROWS_FEW = 16,  /* of a sequence in a step: more may be computed in another way, so few give
+                           the bits of one after the other */
     CUT_ROWS_MIN = 128, /* with as many at least, some part of any prompt fits into a step */
 };
 

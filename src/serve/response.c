@@ -115,16 +115,10 @@ static void put_token(struct bytes *out, const struct response *response, int32_
         put_float(out, "logprob", logprob < -FLT_MAX ? -FLT_MAX : logprob); // JSON has no infinity
 }
 
-static void add_token(struct response *response, struct choice *choice,
-                      const struct job_event *event)
+/* With the likeliest ones in its place. */
+static void add_logprobs(struct response *response, struct choice *choice,
+                         const struct job_event *event)
 {
-    size_t length;
-    const char *piece = weir_tokenizer_piece(response->tokenizer, event->id, false, &length);
-    const enum token_place place = reply_tokens_take(&choice->places, piece, length);
-    if (response->form->tells_tokens)
-        put_integer(&choice->tokens, NULL, event->id);
-    if (!response->request->wants_logprobs || (response->form->tells_text && place != TOKEN_TEXT))
-        return;
     if (response->form->tells_lists)
         token_lists_add(&choice->lists, response->tokenizer, event);
     put_token(&choice->logprobs, response, event->id, event->logprob);
@@ -139,7 +133,34 @@ static void add_token(struct response *response, struct choice *choice,
     put_close(&choice->logprobs, '}');
 }
 
+static void add_token(struct response *response, struct choice *choice,
+                      const struct job_event *event)
+{
+    size_t length;
+    const char *piece = weir_tokenizer_piece(response->tokenizer, event->id, false, &length);
+    const enum token_place place = reply_tokens_take(&choice->places, piece, length);
+    if (response->form->tells_tokens)
+        put_integer(&choice->tokens, NULL, event->id);
+    if (response->request->wants_logprobs && (!response->form->tells_text || place == TOKEN_TEXT))
+        add_logprobs(response, choice, event);
+}
+
+/* In a stream at once: a prompt may be long. */
+static void add_prompt_token(struct response *response, struct choice *choice,
+                             const struct job_event *event)
+{
+    add_logprobs(response, choice, event);
+    if (response->out != NULL && response->form->text != NULL)
+        response->form->text(response, choice, "", 0);
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
+
+bool response_tells_prompts(const struct response *response)
+{
+    const struct request *request = response->request;
+    return response->form->tells_lists && request->wants_echo && request->wants_logprobs;
+}
 
 bool choice_is_cut(const struct choice *choice)
 {
@@ -162,7 +183,7 @@ static void begin(struct response *response, struct choice *choice)
     if (choice->has_started)
         return;
     choice->has_started = true;
-    if (response->request->wants_echo)
+    if (response->request->wants_echo && !response_tells_prompts(response))
         token_lists_skip(&choice->lists, choice->prompt, choice->prompt_length);
     if (response->out != NULL && response->form->begin != NULL)
         response->form->begin(response, choice);
@@ -214,6 +235,7 @@ void response_take(struct response *response, struct choice *choice, const struc
         begin(response, choice);
     switch (event->kind) {
     case JOB_STARTED: break;
+    case JOB_PROMPT: add_prompt_token(response, choice, event); break;
     case JOB_PROGRESS:
         choice->done = event->done;
         if (response->out != NULL && response->form->progress != NULL &&

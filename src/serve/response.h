@@ -96,6 +96,8 @@ enum weir_status response_parse(struct response *response, struct choice *choice
 void response_take(struct response *response, struct choice *choice, const struct job_event *event,
                    struct bytes *out);
 bool response_is_over(const struct response *response);
+/* Whether the tokens of prompts are told, with their logprobs. */
+bool response_tells_prompts(const struct response *response);
 /* WEIR_ERR_MEMORY if something of it could not be kept. */
 enum weir_status response_check(const struct response *response, struct weir_error *err);
 /* A stream that has failed: what is told in place of the rest. */

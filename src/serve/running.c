@@ -2,6 +2,7 @@
  * A job in its slot: how it begins, what it says, how it ends. Knows not what else is in a step. */
 #include "serve/running.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -164,6 +165,18 @@ static void note_text(struct scheduler *scheduler, struct slot *slot, uint32_t h
         known_text_keep(slot->text, slot->cuts.at[i]);
 }
 
+/* How much of the prompt is read. What is said behind it comes of its last token, which tells
+ * nothing of those before it. */
+static uint32_t prompt_end(const struct slot *slot)
+{
+    const struct job_options *options = &slot->job->options;
+    if (options->tokens_max > 0)
+        return options->count;
+    if (options->wants_prompt)
+        return options->count - 1;
+    return slot->cuts.count > 0 ? slot->cuts.at[slot->cuts.count - 1] : 0;
+}
+
 void running_begin(struct scheduler *scheduler, struct slot *slot, struct job *job)
 {
     const struct job_options *options = &job->options;
@@ -177,15 +190,18 @@ void running_begin(struct scheduler *scheduler, struct slot *slot, struct job *j
     slot->is_paused = false;
     slot->used = ++scheduler->begun;
     slot->cuts = cuts_kept(options->ids, options->count, scheduler->message_begin);
-    slot->end = options->count;
-    if (options->tokens_max == 0)
-        slot->end = slot->cuts.count > 0 ? slot->cuts.at[slot->cuts.count - 1] : 0;
+    slot->end = prompt_end(slot);
     job->timings.prompt_tokens = options->count;
     job->timings.cached_tokens = held;
     job->timings.wait_ns = job->started_ns - job->opened_ns;
     pthread_mutex_lock(&scheduler->lock);
     note_text(scheduler, slot, held);
     add_event(job, JOB_STARTED, slot->id)->done = held;
+    if (options->wants_prompt) {
+        struct job_event *first = add_event(job, JOB_PROMPT, slot->id);
+        first->id = options->ids[0];
+        first->logprob = NAN;
+    }
     show_slot(scheduler, slot);
     scheduler->figures.cached_tokens += held;
     pthread_mutex_unlock(&scheduler->lock);
@@ -194,6 +210,26 @@ void running_begin(struct scheduler *scheduler, struct slot *slot, struct job *j
 }
 
 /* ---- what a token becomes -------------------------------------------------------------------- */
+
+/* Tells the tokens of the prompt that the rows of the step are about: each of the one behind it. */
+static void tell_prompt(struct scheduler *scheduler, struct slot *slot, uint32_t position)
+{
+    struct job *job = slot->job;
+    const uint32_t vocab = weir_engine_vocab(scheduler->engine);
+    for (uint32_t row = 0; row < slot->rows; row++) {
+        const uint32_t at = position - slot->rows + row + 1;
+        if (at == job->options.count)
+            break;
+        pick_describe(slot, vocab, row, job->options.ids[at]);
+        pthread_mutex_lock(&scheduler->lock);
+        struct job_event *event = add_event(job, JOB_PROMPT, slot->id);
+        event->id = slot->pick.id;
+        event->done = at;
+        event->logprob = slot->pick.logprob;
+        job_events_set_likeliest(&job->events, event, job->likeliest, slot->pick.likeliest);
+        pthread_mutex_unlock(&scheduler->lock);
+    }
+}
 
 /* Tells the slot's pick, and what of the text is sure now. `each_ns` is what it took. */
 static void tell_token(struct scheduler *scheduler, struct slot *slot, struct job_said said,
@@ -294,7 +330,8 @@ static void begin_reply(struct scheduler *scheduler, struct slot *slot)
         running_fail(scheduler, slot, &err);
         return;
     }
-    pick_first(slot, weir_engine_vocab(scheduler->engine));
+    pick_first(slot, weir_engine_vocab(scheduler->engine),
+               job->options.wants_prompt ? slot->rows - 1 : 0);
     if (check_constraint(scheduler, slot) && say(scheduler, slot, take_time(job, 1)))
         end_if_full(scheduler, slot);
 }
@@ -351,6 +388,8 @@ void running_take_part(struct scheduler *scheduler, struct slot *slot)
     if (!job->options.no_cache && cuts_keep(&slot->cuts, position))
         slot_keep(scheduler, slot);
     job->timings.prompt_ns = clock_ns() - job->started_ns;
+    if (job->options.wants_prompt)
+        tell_prompt(scheduler, slot, position);
     pthread_mutex_lock(&scheduler->lock);
     scheduler->figures.prompt_tokens += slot->rows;
     if (job->options.wants_progress && job_events_room(&job->events) > WEIR_ROUND_TOKENS_MAX)

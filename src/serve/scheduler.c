@@ -31,7 +31,8 @@ void scheduler_wake(struct scheduler *scheduler)
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
-/* A step has room for all that generate, few of them with drafts, and for a part of a prompt. */
+/* A step has room for all that generate, few of them with drafts, and for a part of a prompt; of
+ * rows of logits also for a few of a prompt of which each is wanted. */
 struct weir_engine_options scheduler_engine_options(const struct scheduler_options *options)
 {
     const bool has_drafts = options->speculator.kind != WEIR_DRAFT_NONE;
@@ -42,7 +43,8 @@ struct weir_engine_options scheduler_engine_options(const struct scheduler_optio
     if (engine.step_rows_max == 0)
         rows = ROWS_MAX;
     engine.sessions_max = options->slots;
-    engine.logits_rows_max = options->slots > rounds ? options->slots : rounds;
+    const uint32_t alone = options->slots + CUT_ROWS_FEW;
+    engine.logits_rows_max = alone > rounds ? alone : rounds;
     engine.step_rows_max = rows + engine.logits_rows_max;
     engine.rewind_max = has_drafts ? drafts + 1 : 0;
     engine.mtp = options->speculator.kind == WEIR_DRAFT_MTP;

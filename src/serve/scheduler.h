@@ -63,6 +63,8 @@ struct job_options {
                             are no drafts then */
     uint64_t salt;       /* texts of another are not looked at: see weir_cache_put */
     int32_t slot;        /* the one to use, or -1: the best */
+    bool wants_prompt;   /* JOB_PROMPT for each token of the prompt, with `logprobs` likeliest ones;
+                            then no_cache and wants_logprobs hold */
     bool no_cache;       /* the prompt is read from its first token on, and nothing is kept of it */
     bool wants_progress; /* JOB_PROGRESS behind each chunk of the prompt */
     uint64_t deadline_ns; /* clock_ns at which it ends as JOB_TIMEOUT; 0: none */
@@ -83,6 +85,7 @@ enum job_end {
 
 enum job_kind {
     JOB_STARTED,  /* it has a slot */
+    JOB_PROMPT,   /* a token of the prompt */
     JOB_PROGRESS, /* some of the prompt was read */
     JOB_TEXT,     /* a token, and the text that is now sure: whole characters, may be none */
     JOB_END,      /* the last; its text is what was held back */
@@ -105,9 +108,9 @@ struct job_timings {
 struct job_event {
     enum job_kind kind;
     uint32_t slot;
-    uint32_t done;                       /* PROGRESS: tokens of the prompt that are held now */
-    int32_t id;                          /* TEXT: the token */
-    float logprob;                       /* of it, if asked for */
+    uint32_t done; /* PROGRESS: tokens of the prompt that are held now; PROMPT: those before it */
+    int32_t id;    /* TEXT, PROMPT: the token */
+    float logprob; /* of it, if asked for; of the first of a prompt NaN */
     const struct job_logprob *likeliest; /* [likeliest_count], best first */
     uint32_t likeliest_count;
     const char *text; /* borrowed, as all pointers, until the next job_wait */

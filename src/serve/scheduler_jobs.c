@@ -79,9 +79,9 @@ enum weir_status job_open(struct job **out, struct scheduler *scheduler,
 /* Under the lock. A slot that waits for room among the events is told when there is. */
 static bool take_event(struct job *job, struct job_event *event)
 {
-    const uint32_t before = job_events_room(&job->events);
+    const uint32_t wanted = job_events_wanted(job), before = job_events_room(&job->events);
     const bool is_there = job_events_take(&job->events, event);
-    if (before < WEIR_ROUND_TOKENS_MAX && job_events_room(&job->events) >= WEIR_ROUND_TOKENS_MAX)
+    if (before < wanted && job_events_room(&job->events) >= wanted)
         scheduler_wake(job->scheduler);
     return is_there;
 }

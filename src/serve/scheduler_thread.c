@@ -137,7 +137,7 @@ static struct wish take_wish(struct scheduler *scheduler, struct slot *slot)
     const struct wish wish = {job->is_cancelled || scheduler->is_cancelling, job->suffices,
                               job->ends_reasoning};
     job->ends_reasoning = job->ends_reasoning && slot->phase != SLOT_REPLY;
-    slot->is_paused = job_events_room(&job->events) < WEIR_ROUND_TOKENS_MAX;
+    slot->is_paused = job_events_room(&job->events) < job_events_wanted(job);
     pthread_mutex_unlock(&scheduler->lock);
     return wish;
 }

@@ -3,6 +3,7 @@
 #include "serve/token_lists.h"
 
 #include <float.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/utf8.h"
@@ -69,13 +70,18 @@ static void put_logprob(struct bytes *out, float logprob)
     put_float(out, NULL, logprob < -FLT_MAX ? -FLT_MAX : logprob); // JSON has no infinity
 }
 
-/* The likeliest tokens by their names, and the one that was chosen. */
+/* The likeliest tokens by their names, and the one that was chosen; of a token that no other is
+ * before, null. */
 static void add_likeliest(struct token_lists *lists, const struct weir_tokenizer *tokenizer,
                           const struct job_event *event)
 {
     struct bytes *out = &lists->likeliest;
     struct bytes name = {0};
     bool is_there = false;
+    if (isnan(event->logprob)) {
+        put_null(out, NULL);
+        return;
+    }
     put_open(out, NULL, '{');
     for (uint32_t i = 0; i < event->likeliest_count || !is_there; i++) {
         const bool is_own = i >= event->likeliest_count;

@@ -34,32 +34,64 @@ static bool begin_round(struct scheduler *scheduler, struct slot *slot, uint32_t
     return false;
 }
 
-/* A part of the prompt of at most `rows` tokens. */
-static bool begin_part(const struct scheduler *scheduler, struct slot *slot, uint32_t rows)
+/* What a step has room for: tokens of prompts, and of them such that are scored. */
+struct room {
+    uint32_t rows, scored;
+};
+
+/* Where a part of a prompt ends of which each row is wanted: they are few in any case, so it has
+ * the same bits wherever it is cut. Its owner may be slower than the steps. */
+static uint32_t scored_end(const struct slot *slot, uint32_t from, const struct room *room)
+{
+    const uint32_t rows = room->rows < room->scored ? room->rows : room->scored;
+    if (slot->is_paused)
+        return from;
+    return slot->end - from < rows ? slot->end : from + rows;
+}
+
+static uint32_t part_end(const struct scheduler *scheduler, const struct slot *slot, uint32_t from,
+                         const struct room *room)
 {
     const struct job_options *options = &slot->job->options;
-    const uint32_t from = weir_session_position(slot->session);
+    if (options->wants_prompt)
+        return scored_end(slot, from, room);
     uint32_t cut = cuts_next(options->ids, slot->end, from, scheduler->message_begin);
     for (uint32_t i = 0; i < slot->cuts.count; i++)
         cut = slot->cuts.at[i] > from && slot->cuts.at[i] < cut ? slot->cuts.at[i] : cut;
-    const uint32_t end = cuts_step_end(from, cut, rows);
+    return cuts_step_end(from, cut, room->rows);
+}
+
+/* A part of the prompt, as far as there is room. */
+static bool begin_part(const struct scheduler *scheduler, struct slot *slot, struct room *room)
+{
+    const struct job_options *options = &slot->job->options;
+    const uint32_t from = weir_session_position(slot->session);
+    const uint32_t end = part_end(scheduler, slot, from, room);
     weir_session_unmark(slot->session);
     slot->tokens = options->ids + from;
     slot->rows = end - from;
     slot->is_last = end == slot->end;
+    room->rows -= slot->rows;
+    room->scored -= options->wants_prompt ? slot->rows : 0;
     return slot->rows > 0;
+}
+
+/* Of which rows of the step the slot wants logits. */
+static enum weir_logits logits_of(const struct slot *slot)
+{
+    const struct job_options *options = &slot->job->options;
+    if (slot->phase == SLOT_REPLY || options->wants_prompt)
+        return WEIR_LOGITS_ALL;
+    return slot->is_last && options->tokens_max > 0 ? WEIR_LOGITS_LAST : WEIR_LOGITS_NONE;
 }
 
 static uint32_t add_item(struct scheduler *scheduler, const struct slot *slot, uint32_t count)
 {
-    const struct job_options *options = &slot->job->options;
-    const enum weir_logits last =
-        slot->is_last && options->tokens_max > 0 ? WEIR_LOGITS_LAST : WEIR_LOGITS_NONE;
     scheduler->items[count] = (struct weir_step_item){
         .session = slot->session,
         .tokens = slot->tokens,
         .count = slot->rows,
-        .logits = slot->phase == SLOT_REPLY ? WEIR_LOGITS_ALL : last,
+        .logits = logits_of(slot),
     };
     return count + 1;
 }
@@ -119,14 +151,14 @@ static void gather_rounds(struct scheduler *scheduler, struct gathered *gathered
 static void gather_parts(struct scheduler *scheduler, struct gathered *gathered)
 {
     const uint32_t slots = scheduler->options.slots;
-    uint32_t rows = part_rows(scheduler, gathered->rounds > 0), next = scheduler->turn;
+    struct room room = {part_rows(scheduler, gathered->rounds > 0), CUT_ROWS_FEW};
+    uint32_t next = scheduler->turn;
     for (uint32_t i = 0; i < slots; i++) {
         struct slot *slot = &scheduler->slots[(scheduler->turn + i) % slots];
-        if (slot->phase != SLOT_PROMPT || !begin_part(scheduler, slot, rows))
+        if (slot->phase != SLOT_PROMPT || !begin_part(scheduler, slot, &room))
             continue;
         if (next == scheduler->turn)
             next = (slot->id + 1) % slots;
-        rows -= slot->rows;
         gathered->items = add_item(scheduler, slot, gathered->items);
     }
     scheduler->turn = next;
@@ -139,11 +171,11 @@ static void gather_parts(struct scheduler *scheduler, struct gathered *gathered)
 static bool is_sound(const struct scheduler *scheduler, const struct slot *slot)
 {
     const uint32_t vocab = weir_engine_vocab(scheduler->engine);
-    const bool is_first = slot->is_last && slot->job->options.tokens_max > 0;
-    const uint32_t rows = slot->phase == SLOT_REPLY ? slot->rows : is_first;
+    const enum weir_logits logits = logits_of(slot);
+    const uint32_t rows = logits == WEIR_LOGITS_ALL ? slot->rows : logits == WEIR_LOGITS_LAST;
     for (uint32_t row = 0; row < rows; row++) {
-        const float *logits = weir_session_logits(slot->session, row);
-        if (logits == NULL || !floats_are_finite(logits, vocab))
+        const float *numbers = weir_session_logits(slot->session, row);
+        if (numbers == NULL || !floats_are_finite(numbers, vocab))
             return false;
     }
     return true;

@@ -2,11 +2,13 @@
  * A scheduler under test and the session that it is compared with. */
 #include "serve/crew.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "serve/likeliest.h"
 #include "serve/prompt_cuts.h"
 
 #define MODEL test_data("../../models/" WEIR_SHIPPED)
@@ -113,6 +115,11 @@ bool heard_take(struct heard *heard, struct job *job, uint64_t until_ns)
     heard->slot = event.slot;
     switch (event.kind) {
     case JOB_STARTED: heard->started++; break;
+    case JOB_PROMPT:
+        CHECK_INT(event.done, heard->prompt_count);
+        CHECK(heard->prompt_count < CREW_CONTEXT);
+        heard->prompt[heard->prompt_count++] = event.logprob;
+        break;
     case JOB_PROGRESS: heard->progress++; break;
     case JOB_TEXT:
         CHECK(heard->count < CREW_SAID_MAX);
@@ -154,6 +161,21 @@ struct heard crew_run(struct crew *crew, const struct job_options *options)
 }
 
 /* ---- what it should -------------------------------------------------------------------------- */
+
+/* One after the other, each of which tells how likely the next one was. */
+static void read_scored(struct crew *crew, const struct job_options *options, struct heard *heard)
+{
+    struct weir_error err = {0};
+    weir_session_reset(crew->lone);
+    heard->prompt[heard->prompt_count++] = NAN;
+    for (uint32_t i = 0; i < options->count; i++) {
+        CHECK_OK(weir_session_eval(crew->lone, options->ids + i, 1, WEIR_LOGITS_LAST, &err), &err);
+        if (i + 1 == options->count)
+            break;
+        likeliest_find(weir_session_logits(crew->lone, 0), CREW_VOCAB, options->ids[i + 1],
+                       &heard->prompt[heard->prompt_count++], NULL, 0);
+    }
+}
 
 static void read_prompt(struct crew *crew, const struct job_options *options)
 {
@@ -220,9 +242,12 @@ struct heard crew_expect(struct crew *crew, const struct job_options *options)
     struct heard heard = {.is_over = true, .end = JOB_LENGTH};
     struct weir_sampler *sampler;
     struct weir_error err = {0};
+    if (options->wants_prompt)
+        read_scored(crew, options, &heard);
     if (options->tokens_max == 0)
         return heard;
-    read_prompt(crew, options);
+    if (!options->wants_prompt)
+        read_prompt(crew, options);
     CHECK_OK(weir_sampler_open(&sampler, &options->sampler, CREW_VOCAB, CREW_CONTEXT,
                                crew->tokenizer, &err),
              &err);
@@ -241,10 +266,22 @@ struct heard crew_expect(struct crew *crew, const struct job_options *options)
     return heard;
 }
 
+static void check_prompt(const struct heard *heard, const struct heard *expected, bool is_part,
+                         const char *what)
+{
+    const size_t bytes = heard->prompt_count * sizeof *heard->prompt;
+    if (heard->prompt_count > expected->prompt_count ||
+        (heard->prompt_count < expected->prompt_count && !is_part) ||
+        (bytes > 0 && memcmp(heard->prompt, expected->prompt, bytes) != 0))
+        test_fail(__FILE__, __LINE__, "%s: %u tokens of the prompt, or how likely they are", what,
+                  heard->prompt_count);
+}
+
 /* One that was cancelled has said a part of it. */
 void crew_check(const struct heard *heard, const struct heard *expected, const char *what)
 {
     const bool is_part = heard->end == JOB_CANCELLED || heard->end == JOB_TIMEOUT;
+    check_prompt(heard, expected, is_part, what);
     for (uint32_t i = 0; i < heard->count && i < expected->count; i++) {
         if (heard->ids[i] != expected->ids[i])
             test_fail(__FILE__, __LINE__, "%s: token %u is %d, expected %d", what, i,

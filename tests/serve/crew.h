@@ -36,6 +36,8 @@ struct heard {
     int32_t ids[CREW_SAID_MAX];
     float logprobs[CREW_SAID_MAX];
     uint32_t count;
+    float prompt[CREW_CONTEXT]; /* logprobs of the prompt's tokens */
+    uint32_t prompt_count;
     struct bytes text;
     uint32_t started, progress; /* events */
     uint32_t slot;

@@ -4,6 +4,7 @@
 #include "alloc.h"
 #include "test.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,17 @@ static void play(struct response *response, struct choice *choice, const struct 
     size_t at = 0;
     uint64_t number = 0;
     response_take(response, choice, &event, out);
+    for (uint32_t i = 0; i < 2 && response_tells_prompts(response); i++) {
+        event = (struct job_event){.kind = JOB_PROMPT,
+                                   .slot = 1,
+                                   .done = i,
+                                   .id = 100 + (int32_t)i,
+                                   .logprob = i == 0 ? NAN : -0.5f,
+                                   .likeliest = likeliest,
+                                   .likeliest_count = 2 * i,
+                                   .timings = timings};
+        response_take(response, choice, &event, out);
+    }
     while (at + 3 < script->text.length) {
         const size_t length = piece_length(script, at, number);
         timings.tokens++;
@@ -360,7 +372,7 @@ static void open_stage(struct stage *stage)
     CHECK_OK(weir_tokenizer_open(&stage->tokenizer, model, &err), &err);
     weir_model_close(model);
     const struct request_defaults defaults = {.tokenizer = stage->tokenizer, .slots = 1};
-    static const char body[] = "{\"n_probs\":2,\"return_tokens\":true}";
+    static const char body[] = "{\"n_probs\":2,\"return_tokens\":true,\"echo\":true}";
     CHECK_OK(request_read(&stage->request, body, sizeof body - 1, REQUEST_NATIVE, &defaults, &err),
              &err);
 }

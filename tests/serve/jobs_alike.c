@@ -76,6 +76,7 @@ static void start(struct trial *trial, struct runner *runner)
     options->salt = draw(draws, 3);
     options->slot = draw(draws, 6) == 0 ? (int32_t)draw(draws, trial->crew.options.slots) : -1;
     options->no_cache = draw(draws, 8) == 0;
+    options->wants_prompt = draw(draws, 6) == 0;
     options->wants_progress = draw(draws, 2) == 0;
     options->wants_logprobs = draw(draws, 4) == 0;
     options->logprobs = options->wants_logprobs ? draw(draws, 4) : 0;
@@ -94,7 +95,7 @@ static void finish(struct trial *trial, struct runner *runner)
     runner->job = NULL;
     CHECK(runner->is_cancelled || runner->heard.end != JOB_CANCELLED);
     crew_check(&runner->heard, &expected, what);
-    if (runner->options.no_cache)
+    if (runner->options.no_cache || runner->options.wants_prompt)
         CHECK_INT(runner->heard.timings.cached_tokens, 0);
     trial->cached += runner->heard.timings.cached_tokens;
     trial->done++;

@@ -321,6 +321,26 @@ test('responses, whole and streamed', async () => {
   assert.equal(text, whole.output_text);
 });
 
+test('a text is scored: its own tokens have logarithms of probabilities', async () => {
+  const options = { model, max_tokens: 0, echo: true, logprobs: 1, temperature: 0 };
+  const scored = await client.completions.create({ ...options, prompt: ['Once upon', 'Once'] });
+  assert.deepEqual(scored.choices.map(({ text }) => text), ['Once upon', 'Once']);
+  const { tokens, token_logprobs, top_logprobs, text_offset } = scored.choices[0].logprobs;
+  assert.equal(tokens.join(''), 'Once upon');
+  assert.equal(token_logprobs[0], null);
+  assert.ok(token_logprobs.slice(1).every((logprob) => logprob <= 0));
+  assert.ok(top_logprobs.slice(1).every((top, i) => tokens[i + 1] in top));
+  assert.equal(text_offset[0], 0);
+  assert.equal(scored.usage.completion_tokens, 0);
+  const told = { text: '', tokens: [] };
+  const stream = await client.completions.create({ ...options, prompt: 'Once upon', stream: true });
+  for await (const { choices } of stream) {
+    told.text += choices[0].text;
+    told.tokens.push(...(choices[0].logprobs?.token_logprobs ?? []));
+  }
+  assert.deepEqual(told, { text: 'Once upon', tokens: token_logprobs });
+});
+
 test('logarithms of probabilities of a response', async () => {
   const options = {
     model,
