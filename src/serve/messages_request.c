@@ -277,11 +277,64 @@ static enum weir_status put_choice(struct bytes *out, const struct json *root,
     return WEIR_OK;
 }
 
+/* What happens on Anthropic's servers alone. */
+static enum weir_status check_others(const struct json *root, struct weir_error *err)
+{
+    static const char *const names[] = {"container", "mcp_servers"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct json *member = request_member(root, names[i]);
+        if (member != NULL && (member->kind != JSON_ARRAY || member->count > 0))
+            return err_set(err, WEIR_ERR_ARGUMENT, "%s is not supported: no tool runs here",
+                           names[i]);
+    }
+    return WEIR_OK;
+}
+
+/* The schema that the answer is held to, as it was called first and as it is called now. */
+static enum weir_status put_format(struct bytes *out, const struct json *root,
+                                   const struct json *config, struct weir_error *err)
+{
+    const struct json *format = request_member(config, "format");
+    const struct json *other = request_member(root, "output_format");
+    if (format != NULL && other != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "Either output_config.format or output_format can be specified, not both");
+    format = format != NULL ? format : other;
+    if (format == NULL)
+        return WEIR_OK;
+    const struct json *schema = request_member(format, "schema");
+    if (!json_is(request_member(format, "type"), "json_schema") || schema == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT, "%s: expected the type json_schema, and a schema",
+                       format == other ? "output_format" : "output_config.format");
+    if (request_member(root, "json_schema") != NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "Either \"json_schema\" or an output format can be specified, but not both");
+    put_json(out, "json_schema", schema->source.bytes, schema->source.length);
+    return WEIR_OK;
+}
+
+static enum weir_status put_output(struct bytes *out, const struct json *root,
+                                   struct weir_error *err)
+{
+    const struct json *config = request_member(root, "output_config");
+    struct json_text effort;
+    enum weir_status status;
+    if (config != NULL && config->kind != JSON_OBJECT)
+        return request_refuse_kind("output_config", "object", config, err);
+    TRY(put_format(out, root, config, err));
+    TRY(request_text(config, "effort", &effort, err));
+    if (effort.bytes != NULL && request_member(root, "reasoning_effort") == NULL)
+        put_string(out, "reasoning_effort", effort.bytes, effort.length);
+out:
+    return status;
+}
+
 static enum weir_status put_request(struct bytes *out, const struct json *root,
                                     struct weir_error *err)
 {
-    static const char *const others[] = {"system",         "messages", "tools", "tool_choice",
-                                         "stop_sequences", "metadata", NULL};
+    static const char *const others[] = {"system",        "messages",       "tools",
+                                         "tool_choice",   "stop_sequences", "metadata",
+                                         "output_config", "output_format",  NULL};
     enum { TOKENS_MAX = 4096 }; // of requests that do not say, though Anthropic's must
     const struct json *stops = request_member(root, "stop_sequences");
     const struct json *tokens = request_member(root, "max_tokens");
@@ -289,6 +342,7 @@ static enum weir_status put_request(struct bytes *out, const struct json *root,
     if (tokens != NULL && tokens->kind == JSON_NUMBER && strtod(tokens->text.bytes, NULL) < 1)
         return err_set(err, WEIR_ERR_ARGUMENT, "Field 'max_tokens': at least 1");
     TRY(translate_choices(root, err));
+    TRY(check_others(root, err));
     put_open(out, NULL, '{');
     put_open(out, "messages", '[');
     TRY(put_system(out, root, err));
@@ -296,6 +350,7 @@ static enum weir_status put_request(struct bytes *out, const struct json *root,
     put_close(out, ']');
     TRY(translate_tools(out, root, is_clients, "input_schema", err));
     TRY(put_choice(out, root, err));
+    TRY(put_output(out, root, err));
     if (stops != NULL)
         put_json(out, "stop", stops->source.bytes, stops->source.length);
     if (tokens == NULL)

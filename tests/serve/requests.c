@@ -365,6 +365,28 @@ TEST(requests_of_anthropic_are_those_of_chats)
          "{\"messages\":[],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\","
          "\"description\":\"d\",\"parameters\":{\"type\":\"object\"}}}],\"parallel_tool_calls\":"
          "false,\"tool_choice\":\"required\",\"max_tokens\":1}"},
+        {"{\"max_tokens\":1,\"messages\":[],\"output_config\":{\"effort\":\"low\",\"format\":{"
+         "\"type\":"
+         "\"json_schema\",\"schema\":{\"type\": \"object\"}}}}",
+         "{\"messages\":[],\"json_schema\":{\"type\": \"object\"},\"reasoning_effort\":\"low\","
+         "\"max_tokens\":1}"},
+        {"{\"max_tokens\":1,\"messages\":[],\"mcp_servers\":[],\"output_format\":{\"type\":"
+         "\"json_schema\",\"schema\":{}}}",
+         "{\"messages\":[],\"json_schema\":{},\"max_tokens\":1,\"mcp_servers\":[]}"},
+        {"{\"messages\":[],\"output_format\":{\"type\":\"text\"}}",
+         "output_format: expected the type json_schema, and a schema"},
+        {"{\"messages\":[],\"output_config\":{\"format\":{\"type\":\"json_schema\"}}}",
+         "output_config.format: expected the type json_schema, and a schema"},
+        {"{\"messages\":[],\"output_config\":{\"format\":{}},\"output_format\":{}}",
+         "Either output_config.format or output_format can be specified, not both"},
+        {"{\"messages\":[],\"json_schema\":{},\"output_format\":{\"type\":\"json_schema\","
+         "\"schema\":{}}}",
+         "Either \"json_schema\" or an output format can be specified, but not both"},
+        {"{\"messages\":[],\"output_config\":7}",
+         "Field 'output_config': type must be object, but is number"},
+        {"{\"messages\":[],\"mcp_servers\":[{}]}",
+         "mcp_servers is not supported: no tool runs here"},
+        {"{\"messages\":[],\"container\":\"c\"}", "container is not supported: no tool runs here"},
         {"{}", "'messages' is required"},
         {"{\"messages\":[],\"n\":2}", "Field 'n': there is one answer"},
         {"{\"messages\":[],\"n_cmpl\":2}", "Field 'n_cmpl': there is one answer"},

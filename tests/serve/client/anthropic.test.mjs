@@ -83,6 +83,30 @@ test('thinking is a block of its own', async () => {
   assert.ok(message.content[0].thinking.length > 0);
 });
 
+test('an output format holds the text to a schema', async () => {
+  const schema = {
+    type: 'object',
+    properties: { a: { type: 'boolean' }, b: { enum: ['p', 'q'] } },
+    required: ['a', 'b'],
+    additionalProperties: false,
+  };
+  const options = {
+    model,
+    messages: question,
+    max_tokens: 100,
+    output_config: { effort: 'low', format: { type: 'json_schema', schema } },
+  };
+  const parsed = (await client.messages.parse(options)).parsed_output;
+  assert.equal(typeof parsed.a, 'boolean');
+  assert.ok(['p', 'q'].includes(parsed.b));
+  const streamed = JSON.parse(textOf(await client.messages.stream(options).finalMessage()));
+  assert.deepEqual(Object.keys(streamed), ['a', 'b']);
+  await assert.rejects(
+    client.messages.create({ ...options, output_config: { format: { type: 'xml' } } }),
+    (error) => error instanceof Anthropic.BadRequestError && /output_config/.test(error.message),
+  );
+});
+
 test('errors have the classes of the client', async () => {
   const bad = new Anthropic({ baseURL: process.env.WEIR_URL, apiKey: 'bad', maxRetries: 0 });
   await assert.rejects(
