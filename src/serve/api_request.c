@@ -290,6 +290,16 @@ static enum weir_status read_stream_options(struct request *request, struct weir
     return request_truth(options, "include_usage", &request->wants_usage, err);
 }
 
+static enum weir_status check_least(const struct request *request, struct weir_error *err)
+{
+    const uint32_t least = request->sampler.tokens_min;
+    if (request->tokens_max < 0 || least <= (uint32_t)request->tokens_max)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT,
+                   "Field 'min_tokens': %u, expected no more than the %d of max_tokens", least,
+                   (int)request->tokens_max);
+}
+
 static enum weir_status read_members(struct request *request, enum request_kind kind,
                                      const struct request_defaults *defaults,
                                      struct weir_error *err)
@@ -303,6 +313,8 @@ static enum weir_status read_members(struct request *request, enum request_kind 
     TRY(read_reasoning_format(request, err));
     TRY(read_thinking(request, err));
     TRY(request_read_stops(request, err));
+    TRY(request_read_ends(request, defaults->tokenizer, err));
+    TRY(check_least(request, err));
     TRY(request_read_biases(request, defaults->tokenizer, err));
     TRY(request_read_samplers(request, err));
     TRY(request_read_breakers(request, err));
@@ -338,6 +350,7 @@ void request_release(struct request *request)
     for (uint64_t i = 0; i < request->texts_count; i++)
         mem_free(request->texts[i]);
     mem_free(request->texts);
+    mem_free(request->ends);
     mem_free(request->biases);
     json_close(request->document);
     *request = (struct request){0};

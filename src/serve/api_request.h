@@ -10,6 +10,7 @@
 enum {
     REQUEST_STOPS_MAX = 64,
     REQUEST_STOP_BYTES_MAX = 1024,
+    REQUEST_ENDS_MAX = 1024,
     REQUEST_LOGPROBS_MAX = 128,
     REQUEST_BIASES_MAX = 1 << 16,
     REQUEST_GRAMMAR_BYTES_MAX = 1 << 20,
@@ -38,7 +39,7 @@ enum request_kind {
     REQUEST_NATIVE, /* "n_probs" alone */
 };
 
-enum language { LANGUAGE_ANY, LANGUAGE_GBNF, LANGUAGE_SCHEMA };
+enum language { LANGUAGE_ANY, LANGUAGE_GBNF, LANGUAGE_SCHEMA, LANGUAGE_PATTERN };
 enum call_choice { CALLS_AUTO, CALLS_REQUIRED, CALLS_NONE };
 
 /* Set to zero to begin. */
@@ -52,6 +53,8 @@ struct request {
     uint64_t texts_count, texts_capacity;
     const char *stops[REQUEST_STOPS_MAX];
     uint32_t stops_count;
+    int32_t *ends; /* tokens that end the text */
+    uint32_t ends_count;
     int32_t tokens_max;  /* -1: any number */
     int32_t time_max_ms; /* 0 or less: any */
     uint32_t choices;    /* "n" */

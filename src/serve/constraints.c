@@ -55,6 +55,7 @@ static enum weir_status open_grammar(struct weir_grammar **out,
     switch (source->kind) {
     case CONSTRAINT_GBNF: return weir_grammar_open_gbnf(out, text.bytes, text.length, err);
     case CONSTRAINT_SCHEMA: return weir_grammar_open_schema(out, text.bytes, text.length, err);
+    case CONSTRAINT_PATTERN: return weir_grammar_open_pattern(out, text.bytes, text.length, err);
     case CONSTRAINT_CALLS: break;
     }
     return weir_grammar_open_calls(out, text.bytes, text.length, &source->calls, err);

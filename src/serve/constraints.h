@@ -8,12 +8,12 @@
 
 struct constraints;
 
-enum constraint_kind { CONSTRAINT_GBNF, CONSTRAINT_SCHEMA, CONSTRAINT_CALLS };
+enum constraint_kind { CONSTRAINT_GBNF, CONSTRAINT_SCHEMA, CONSTRAINT_PATTERN, CONSTRAINT_CALLS };
 
 /* What a constraint is made of. */
 struct constraint_source {
     enum constraint_kind kind;
-    struct json_text text;           /* grammar, schema, or tools */
+    struct json_text text;           /* grammar, schema, expression, or tools */
     struct weir_calls_options calls; /* of CALLS */
 };
 

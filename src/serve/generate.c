@@ -144,12 +144,13 @@ static enum weir_status hold_constraint(struct generation *generation, struct we
     const struct request *request = &generation->request;
     if (generation->chat.tools != NULL && request->calls != CALLS_NONE)
         return hold_calls(generation, err);
-    if (request->language == LANGUAGE_ANY)
-        return WEIR_OK;
-    const struct constraint_source source = {
-        .kind = request->language == LANGUAGE_GBNF ? CONSTRAINT_GBNF : CONSTRAINT_SCHEMA,
-        .text = request->grammar,
-    };
+    struct constraint_source source = {.text = request->grammar};
+    switch (request->language) {
+    case LANGUAGE_ANY: return WEIR_OK;
+    case LANGUAGE_GBNF: source.kind = CONSTRAINT_GBNF; break;
+    case LANGUAGE_SCHEMA: source.kind = CONSTRAINT_SCHEMA; break;
+    case LANGUAGE_PATTERN: source.kind = CONSTRAINT_PATTERN; break;
+    }
     return constraints_hold(generation->server->constraints, &source, &generation->constraint, err);
 }
 
@@ -197,6 +198,8 @@ static struct job_options job_options(struct generation *generation)
         .reasoning_closing = in_reasoning ? server->closing : NULL,
         .stops = request->stops,
         .stops_count = request->stops_count,
+        .ends = request->ends,
+        .ends_count = request->ends_count,
         .logprobs = request->logprobs,
         .wants_logprobs = request->wants_logprobs,
         .wants_prompt = response_tells_prompts(&generation->response),

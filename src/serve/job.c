@@ -29,14 +29,15 @@ static enum weir_status copy_stops(struct job *job, struct weir_error *err)
     return status;
 }
 
-static enum weir_status copy_ids(struct job *job, struct weir_error *err)
+static enum weir_status copy_ids(int32_t **own, const int32_t **ids, uint32_t count,
+                                 struct weir_error *err)
 {
-    const uint32_t count = job->options.count;
-    job->own.ids = mem_alloc(count, sizeof *job->own.ids, err);
-    if (job->own.ids == NULL)
+    *own = mem_alloc(count, sizeof **own, err);
+    if (*own == NULL)
         return WEIR_ERR_MEMORY;
-    memcpy(job->own.ids, job->options.ids, count * sizeof *job->own.ids);
-    job->options.ids = job->own.ids;
+    if (count > 0)
+        memcpy(*own, *ids, count * sizeof **own);
+    *ids = *own;
     return WEIR_OK;
 }
 
@@ -44,7 +45,8 @@ static enum weir_status copy_options(struct job *job, struct weir_error *err)
 {
     struct job_options *options = &job->options;
     enum weir_status status;
-    TRY(copy_ids(job, err));
+    TRY(copy_ids(&job->own.ids, &options->ids, options->count, err));
+    TRY(copy_ids(&job->own.ends, &options->ends, options->ends_count, err));
     TRY(copy_stops(job, err));
     TRY(copy_text(&job->own.behind, options->constraint_behind, err));
     TRY(copy_text(&job->own.mark, options->reasoning_mark, err));
@@ -62,6 +64,7 @@ static void free_copies(struct job *job)
         mem_free(job->own.stops[i]);
     mem_free(job->own.stops);
     mem_free(job->own.ids);
+    mem_free(job->own.ends);
     mem_free(job->own.behind);
     mem_free(job->own.mark);
     mem_free(job->own.closing);
@@ -104,6 +107,8 @@ static enum weir_status make_parts(struct job *job, const struct weir_engine *en
     const uint32_t vocab = weir_engine_vocab(engine);
     enum weir_status status;
     options->logprobs = options->logprobs < vocab ? options->logprobs : vocab;
+    options->sampler.ends = options->ends;
+    options->sampler.ends_count = options->ends_count;
     TRY(weir_sampler_open(&job->sampler, &options->sampler, vocab, weir_engine_context(engine),
                           tokenizer, err));
     TRY(job_text_open(&job->text, tokenizer, piece_max, options->stops, options->stops_count,
@@ -159,6 +164,14 @@ void job_free(struct job *job)
         pthread_cond_destroy(&job->own_ready);
     free_copies(job);
     mem_free(job);
+}
+
+bool job_ends_at(const struct job *job, int32_t id)
+{
+    for (uint32_t i = 0; i < job->options.ends_count; i++)
+        if (job->options.ends[i] == id)
+            return true;
+    return weir_tokenizer_ends_generation(job->text.tokenizer, id);
 }
 
 uint32_t job_events_wanted(const struct job *job)

@@ -13,7 +13,7 @@ struct job {
     struct scheduler *scheduler;
     struct job_options options; /* whose pointers are these copies; the sampler's are gone */
     struct {
-        int32_t *ids;
+        int32_t *ids, *ends;
         char **stops;
         char *behind, *mark, *closing;
     } own;
@@ -49,6 +49,8 @@ enum weir_status job_make(struct job **out, const struct job_options *options,
                           size_t piece_max, struct weir_error *err);
 void job_free(struct job *job);
 
+/* Whether the text ends at a token, which is no part of it. */
+bool job_ends_at(const struct job *job, int32_t id);
 /* Events that a step may tell: its slot sits out steps until there is room for them. */
 uint32_t job_events_wanted(const struct job *job);
 /* The rules of the reply, behind its prompt. The constraint is in use until job_release. */

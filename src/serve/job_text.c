@@ -79,7 +79,7 @@ static void forget_said(struct job_text *text)
     text->said = 0;
 }
 
-struct job_said job_text_push(struct job_text *text, int32_t id)
+struct job_said job_text_push(struct job_text *text, int32_t id, bool may_stop)
 {
     size_t length, used;
     forget_said(text);
@@ -88,7 +88,8 @@ struct job_said job_text_push(struct job_text *text, int32_t id)
     const size_t ready = weir_detokenizer_push(&text->detokenizer, piece, length, begin);
     if (text->is_reasoning)
         text->is_reasoning = !stop_feed(&text->mark, begin, ready, &used);
-    const bool is_found = stop_feed(&text->stop, begin, ready, &used);
+    used = ready;
+    const bool is_found = may_stop && stop_feed(&text->stop, begin, ready, &used);
     const size_t all = text->held + used;
     const size_t kept = is_found ? text->stop.found : stop_held(&text->stop);
     text->said = all - kept;

@@ -32,7 +32,8 @@ enum weir_status job_text_open(struct job_text *text, const struct weir_tokenize
                                const char *mark, struct weir_error *err);
 void job_text_close(struct job_text *text);
 
-struct job_said job_text_push(struct job_text *text, int32_t id);
+/* A text to stop at is looked for in those tokens alone that may stop it. */
+struct job_said job_text_push(struct job_text *text, int32_t id, bool may_stop);
 /* What was held back, and what is left of a character. */
 struct job_said job_text_finish(struct job_text *text);
 

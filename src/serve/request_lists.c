@@ -7,12 +7,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "serve/prompts.h"
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-/* A copy that ends with a zero, and lives as long as the request. */
-static enum weir_status keep_text(struct request *request, const char *name, struct json_text text,
-                                  const char **out, struct weir_error *err)
+enum weir_status request_keep_text(struct request *request, const char *name, struct json_text text,
+                                   const char **out, struct weir_error *err)
 {
     if (memchr(text.bytes, 0, text.length) != NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': a text with a zero in it", name);
@@ -43,7 +43,8 @@ static enum weir_status add_stop(struct request *request, const struct json *val
     if (request->stops_count == REQUEST_STOPS_MAX)
         return err_set(err, WEIR_ERR_ARGUMENT, "Field 'stop': more than %d texts",
                        REQUEST_STOPS_MAX);
-    return keep_text(request, "stop", value->text, &request->stops[request->stops_count++], err);
+    return request_keep_text(request, "stop", value->text, &request->stops[request->stops_count++],
+                             err);
 }
 
 enum weir_status request_read_stops(struct request *request, struct weir_error *err)
@@ -59,6 +60,30 @@ enum weir_status request_read_stops(struct request *request, struct weir_error *
             return status;
     }
     return WEIR_OK;
+}
+
+/* ---- tokens that end the text ------------------------------------------------------------------ */
+
+enum weir_status request_read_ends(struct request *request, const struct weir_tokenizer *tokenizer,
+                                   struct weir_error *err)
+{
+    static const char name[] = "stop_token_ids";
+    const struct json *ends = request_member(request->root, name);
+    enum weir_status status = WEIR_OK;
+    if (ends == NULL)
+        return WEIR_OK;
+    if (ends->kind != JSON_ARRAY)
+        return request_refuse_kind(name, "array", ends, err);
+    if (ends->count > REQUEST_ENDS_MAX)
+        return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': %u tokens, at most %d", name,
+                       ends->count, REQUEST_ENDS_MAX);
+    request->ends = mem_alloc(ends->count, sizeof *request->ends, err);
+    if (request->ends == NULL)
+        return WEIR_ERR_MEMORY;
+    for (uint32_t i = 0; i < ends->count && status == WEIR_OK; i++)
+        status = token_read(&ends->items[i], name, tokenizer, &request->ends[i], err);
+    request->ends_count = ends->count;
+    return status;
 }
 
 /* ---- biases ---------------------------------------------------------------------------------- */
@@ -180,7 +205,8 @@ static enum weir_status read_names(struct request *request, const struct json *n
         const char *text = NULL;
         if (name->kind != JSON_STRING)
             return request_refuse_kind("samplers", "string", name, err);
-        const enum weir_status status = keep_text(request, "samplers", name->text, &text, err);
+        const enum weir_status status =
+            request_keep_text(request, "samplers", name->text, &text, err);
         if (status != WEIR_OK)
             return status;
         struct weir_sampler_options one = request->sampler;
@@ -207,7 +233,8 @@ enum weir_status request_read_samplers(struct request *request, struct weir_erro
     if (samplers->kind != JSON_STRING)
         return request_refuse_kind("samplers", "array or string", samplers, err);
     const char *text = NULL;
-    const enum weir_status status = keep_text(request, "samplers", samplers->text, &text, err);
+    const enum weir_status status =
+        request_keep_text(request, "samplers", samplers->text, &text, err);
     if (status != WEIR_OK)
         return status;
     return weir_sampler_chain_parse(&request->sampler, text, err);
@@ -227,8 +254,8 @@ enum weir_status request_read_breakers(struct request *request, struct weir_erro
     for (uint32_t i = 0; i < breakers->count; i++) {
         if (breakers->items[i].kind != JSON_STRING)
             return request_refuse_kind(name, "string", &breakers->items[i], err);
-        const enum weir_status status = keep_text(request, name, breakers->items[i].text,
-                                                  &request->sampler.dry_breakers[i], err);
+        const enum weir_status status = request_keep_text(request, name, breakers->items[i].text,
+                                                          &request->sampler.dry_breakers[i], err);
         if (status != WEIR_OK)
             return status;
     }
@@ -272,7 +299,7 @@ static enum weir_status read_choice(struct request *request, const char *member,
         return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': expected the name of a function",
                        member);
     request->calls = CALLS_REQUIRED;
-    return keep_text(request, member, name->text, &request->only, err);
+    return request_keep_text(request, member, name->text, &request->only, err);
 }
 
 enum weir_status request_read_tools(struct request *request, struct weir_error *err)
@@ -295,67 +322,7 @@ out:
     return status;
 }
 
-/* ---- the language of the answer -------------------------------------------------------------- */
-
-static enum weir_status set_language(struct request *request, enum language language,
-                                     struct json_text grammar, const char *member,
-                                     struct weir_error *err)
-{
-    if (request->language != LANGUAGE_ANY)
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "Either \"json_schema\" or \"grammar\" can be specified, but not both");
-    if (grammar.length > REQUEST_GRAMMAR_BYTES_MAX)
-        return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': %zu bytes, at most %d", member,
-                       grammar.length, REQUEST_GRAMMAR_BYTES_MAX);
-    request->language = language;
-    request->grammar = grammar;
-    return WEIR_OK;
-}
-
-static enum weir_status read_format(struct request *request, struct weir_error *err)
-{
-    const struct json *format = request_member(request->root, "response_format");
-    if (format == NULL)
-        return WEIR_OK;
-    if (format->kind != JSON_OBJECT)
-        return request_refuse_kind("response_format", "object", format, err);
-    struct json_text type;
-    const enum weir_status status = request_text(format, "type", &type, err);
-    if (status != WEIR_OK || type.bytes == NULL || json_text_equals(type, "text"))
-        return status;
-    const bool is_object = json_text_equals(type, "json_object");
-    if (!is_object && !json_text_equals(type, "json_schema"))
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "response_format type must be one of \"text\", \"json_object\" or "
-                       "\"json_schema\", but got: %.*s",
-                       (int)(type.length < 64 ? type.length : 64), type.bytes);
-    const struct json *holder = is_object ? format : request_member(format, "json_schema");
-    const struct json *schema = request_member(holder, "schema");
-    if (schema == NULL && !is_object)
-        return err_set(err, WEIR_ERR_ARGUMENT, "response_format: json_schema.schema is missing");
-    static const char any_object[] = "{\"type\":\"object\"}";
-    return set_language(request, LANGUAGE_SCHEMA,
-                        schema != NULL ? schema->source
-                                       : (struct json_text){any_object, sizeof any_object - 1},
-                        "response_format", err);
-}
-
-enum weir_status request_read_language(struct request *request, struct weir_error *err)
-{
-    const struct json *schema = request_member(request->root, "json_schema");
-    struct json_text grammar;
-    enum weir_status status;
-    TRY(read_format(request, err));
-    if (schema != NULL)
-        TRY(set_language(request, LANGUAGE_SCHEMA, schema->source, "json_schema", err));
-    TRY(request_text(request->root, "grammar", &grammar, err));
-    if (grammar.length > 0)
-        TRY(set_language(request, LANGUAGE_GBNF, grammar, "grammar", err));
-    if (request->language == LANGUAGE_GBNF && request->calls != CALLS_NONE)
-        TRY(err_set(err, WEIR_ERR_ARGUMENT, "Cannot use custom grammar constraints with tools."));
-out:
-    return status;
-}
+/* ---- what is told ---------------------------------------------------------------------------- */
 
 /* Each stands for a part of the answer, which may be long: a prompt of megabytes is told once. */
 static bool is_new_field(const struct json *names, uint32_t at)

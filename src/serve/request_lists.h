@@ -6,6 +6,11 @@
 
 #include "serve/api_request.h"
 
+/* A copy that ends with a zero, and lives as long as the request; `name` is the member that it is
+ * of. */
+enum weir_status request_keep_text(struct request *request, const char *name, struct json_text text,
+                                   const char **out, struct weir_error *err);
+
 /* Each reads its member of request->root, if it is there. Errors as in request_read. */
 enum weir_status request_read_stops(struct request *request, struct weir_error *err);
 enum weir_status request_read_biases(struct request *request,
@@ -14,6 +19,9 @@ enum weir_status request_read_biases(struct request *request,
 enum weir_status request_read_samplers(struct request *request, struct weir_error *err);
 enum weir_status request_read_breakers(struct request *request, struct weir_error *err);
 enum weir_status request_read_tools(struct request *request, struct weir_error *err);
+enum weir_status request_read_ends(struct request *request, const struct weir_tokenizer *tokenizer,
+                                   struct weir_error *err);
+/* Of several members (request_language.c). */
 enum weir_status request_read_language(struct request *request, struct weir_error *err);
 enum weir_status request_read_response_fields(struct request *request, struct weir_error *err);
 

@@ -254,11 +254,10 @@ static void tell_token(struct scheduler *scheduler, struct slot *slot, struct jo
 }
 
 /* Whether the job ends with a token of which that was said. */
-static bool is_end(const struct scheduler *scheduler, const struct job *job, int32_t id,
-                   struct job_said said, enum job_end *end)
+static bool is_end(const struct job *job, int32_t id, struct job_said said, enum job_end *end)
 {
     *end = JOB_LENGTH;
-    if (weir_tokenizer_ends_generation(scheduler->options.tokenizer, id))
+    if (job_ends_at(job, id))
         *end = JOB_STOP_TOKEN;
     else if (said.stop != NULL)
         *end = JOB_STOP_TEXT;
@@ -274,12 +273,12 @@ static bool say(struct scheduler *scheduler, struct slot *slot, uint64_t each_ns
     const int32_t id = slot->pick.id;
     struct job_said said = {.text = ""};
     enum job_end end;
-    if (!weir_tokenizer_ends_generation(scheduler->options.tokenizer, id))
-        said = job_text_push(&job->text, id);
-    job->timings.tokens++;
+    const bool may_stop = job->timings.tokens++ >= job->options.sampler.tokens_min;
+    if (!job_ends_at(job, id))
+        said = job_text_push(&job->text, id, may_stop);
     job->last = id;
     tell_token(scheduler, slot, said, each_ns);
-    if (!is_end(scheduler, job, id, said, &end))
+    if (!is_end(job, id, said, &end))
         return true;
     running_end(scheduler, slot, end, said.stop);
     return false;

@@ -49,7 +49,8 @@ struct job_options {
     const int32_t *ids; /* [count]: the prompt, at least 1; copied */
     uint32_t count;
     uint32_t tokens_max;                 /* to be generated; 0: the prompt is only read */
-    struct weir_sampler_options sampler; /* its lists are copied */
+    struct weir_sampler_options sampler; /* its lists are copied; `ends` are filled in. Of its first
+                                            tokens_min tokens none ends the text, and no stop does */
     struct weir_constraint *constraint;  /* NULL: none. Borrowed until the job is closed, used on
                                             the scheduler's thread alone meanwhile */
     const char *constraint_behind;       /* see weir_sampler_constrain; NULL: at once */
@@ -57,6 +58,8 @@ struct job_options {
     const char *reasoning_mark, *reasoning_closing; /* see weir_sampler_limit_reasoning; copied */
     const char *const *stops; /* texts that end the job and are not part of its text; copied */
     uint32_t stops_count;
+    const int32_t *ends; /* tokens that end it, besides those that always do; copied */
+    uint32_t ends_count;
     uint32_t logprobs;   /* likeliest tokens to be told with each token; 0: with none... */
     bool wants_logprobs; /* ...but the token's own */
     bool wants_chances;  /* they are those of the draw, behind all samplers, not the model's; there

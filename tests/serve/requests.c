@@ -197,6 +197,30 @@ TEST(requests_are_refused_with_a_reason)
          "Either \"json_schema\" or \"grammar\" can be specified, but not both"},
         {REQUEST_CHAT, "{\"grammar\":\"x\",\"tools\":[{}]}",
          "Cannot use custom grammar constraints with tools."},
+        {REQUEST_CHAT, "{\"guided_regex\":\"x\",\"tools\":[{}]}",
+         "Cannot use custom grammar constraints with tools."},
+        {REQUEST_CHAT, "{\"guided_json\":{},\"structured_outputs\":{\"regex\":\"a\"}}",
+         "Either \"json_schema\" or \"grammar\" can be specified, but not both"},
+        {REQUEST_TEXT, "{\"guided_choice\":\"a\"}",
+         "Field 'guided_choice': type must be array, but is string"},
+        {REQUEST_TEXT, "{\"guided_choice\":[]}",
+         "Field 'guided_choice': there is nothing to choose from"},
+        {REQUEST_TEXT, "{\"structured_outputs\":{\"choice\":[\"a\",1]}}",
+         "Field 'structured_outputs.choice': type must be string, but is number"},
+        {REQUEST_TEXT, "{\"structured_outputs\":\"a\"}",
+         "Field 'structured_outputs': type must be object, but is string"},
+        {REQUEST_TEXT, "{\"structured_outputs\":{\"structural_tag\":\"a\"}}",
+         "Field 'structured_outputs.structural_tag' is not supported"},
+        {REQUEST_TEXT, "{\"guided_whitespace_pattern\":\" \"}",
+         "Field 'guided_whitespace_pattern' is not supported"},
+        {REQUEST_TEXT, "{\"guided_regex\":[]}",
+         "Field 'guided_regex': type must be string, but is array"},
+        {REQUEST_TEXT, "{\"stop_token_ids\":7}",
+         "Field 'stop_token_ids': type must be array, but is number"},
+        {REQUEST_TEXT, "{\"stop_token_ids\":[2048]}",
+         "Field 'stop_token_ids': token 2048, expected 0 to 2047"},
+        {REQUEST_TEXT, "{\"min_tokens\":9,\"max_tokens\":8}",
+         "Field 'min_tokens': 9, expected no more than the 8 of max_tokens"},
         {REQUEST_CHAT, "{\"response_format\":{\"type\":\"json_schema\"}}",
          "response_format: json_schema.schema is missing"},
         {REQUEST_CHAT, "{\"response_format\":{\"type\":\"xml\"}}",
@@ -277,6 +301,11 @@ TEST(requests_can_be_spelled_in_several_ways)
          "{\"json_schema\":{\"type\":\"object\"}}"},
         {"{\"response_format\":{\"type\":\"text\"}}", "{}"},
         {"{\"tools\":[]}", "{\"tools\":[{}],\"parse_tool_calls\":false}"},
+        {"{\"guided_json\":{\"a\":1}}", "{\"json_schema\":{\"a\":1}}"},
+        {"{\"structured_outputs\":{\"json_object\":true}}",
+         "{\"response_format\":{\"type\":\"json_object\"}}"},
+        {"{\"structured_outputs\":{\"json_object\":false,\"structural_tag\":null}}", "{}"},
+        {"{\"guided_choice\":[\"a\"]}", "{\"grammar\":\"root ::= \\\"a\\\"\"}"},
     };
     struct weir_tokenizer *tokenizer = open_tokenizer();
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
@@ -454,7 +483,8 @@ static void read_all(void *argument)
 {
     static const char body[] =
         "{\"stop\":[\"a\",\"b\"],\"logit_bias\":{\"5\":1,\"the\":-2},\"samplers\":[\"top_k\"],"
-        "\"dry_sequence_breakers\":[\"x\"],\"prompt\":[[\"a\",7],\"b\"]}";
+        "\"dry_sequence_breakers\":[\"x\"],\"stop_token_ids\":[5],\"guided_choice\":[\"a\"],"
+        "\"prompt\":[[\"a\",7],\"b\"]}";
     struct request request;
     struct prompts prompts = {0};
     struct weir_error err = {0};
