@@ -320,6 +320,8 @@ static enum weir_status read_members(struct request *request, enum request_kind 
     TRY(request_read_breakers(request, err));
     TRY(request_read_tools(request, err));
     TRY(request_read_language(request, err));
+    if (kind == REQUEST_CHAT)
+        TRY(request_forbid_calls(request, defaults->tokenizer, err));
     TRY(request_read_response_fields(request, err));
     TRY(request_text(request->root, "cache_salt", &request->salt, err));
 out:

@@ -70,7 +70,9 @@ struct request {
     bool reasoning_control;
     bool has_tools;
     enum call_choice calls;
-    const char *only; /* the tool to be called; NULL: any */
+    const char *only;           /* the tool to be called; NULL: any */
+    const struct json *allowed; /* a list of tools with names, no others are; NULL: all */
+    bool forbids_calls;         /* there are tools, and none is to be called */
     bool parallel_calls, parse_calls;
     enum language language;
     struct json_text grammar;           /* of the language */

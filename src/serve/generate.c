@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/think_marks.h"
+#include "serve/request_lists.h"
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
@@ -123,20 +124,30 @@ static enum weir_status hold_calls(struct generation *generation, struct weir_er
     const struct request *request = &generation->request;
     const bool is_auto = request->calls == CALLS_AUTO;
     const bool has_schema = is_auto && request->language == LANGUAGE_SCHEMA;
-    const bool is_free = is_auto && !has_schema;
+    const bool is_free = is_auto && !has_schema && request->allowed == NULL;
+    struct json_text tools = {generation->chat.tools, generation->chat.tools_length};
+    struct bytes allowed = {0};
+    enum weir_status status;
+    if (request->allowed != NULL) {
+        TRY(request_allowed_tools(request, tools.bytes, tools.length, &allowed, err));
+        tools = (struct json_text){allowed.data, (size_t)allowed.length};
+    }
     const struct constraint_source source = {
         .kind = CONSTRAINT_CALLS,
-        .text = {generation->chat.tools, generation->chat.tools_length},
+        .text = tools,
         .calls = {.required = request->calls == CALLS_REQUIRED,
                   .single = !request->parallel_calls,
                   .only = request->only,
                   .content = has_schema ? request->grammar.bytes : NULL,
                   .content_length = has_schema ? request->grammar.length : 0},
     };
-    const enum weir_status status = constraints_hold(generation->server->constraints, &source,
-                                                     &generation->constraint, is_free ? NULL : err);
+    status = constraints_hold(generation->server->constraints, &source, &generation->constraint,
+                              is_free ? NULL : err);
     // Tools of which no grammar can be made may still be called, if they need not be.
-    return is_free && status != WEIR_ERR_MEMORY ? WEIR_OK : status;
+    status = is_free && status != WEIR_ERR_MEMORY ? WEIR_OK : status;
+out:
+    bytes_release(&allowed);
+    return status;
 }
 
 static enum weir_status hold_constraint(struct generation *generation, struct weir_error *err)

@@ -62,7 +62,7 @@ enum weir_status request_read_stops(struct request *request, struct weir_error *
     return WEIR_OK;
 }
 
-/* ---- tokens that end the text ------------------------------------------------------------------ */
+/* ---- tokens that end the text ---------------------------------------------------------------- */
 
 enum weir_status request_read_ends(struct request *request, const struct weir_tokenizer *tokenizer,
                                    struct weir_error *err)
@@ -261,65 +261,6 @@ enum weir_status request_read_breakers(struct request *request, struct weir_erro
     }
     request->sampler.dry_breakers_count = breakers->count;
     return WEIR_OK;
-}
-
-/* ---- tools ----------------------------------------------------------------------------------- */
-
-static enum weir_status read_choice_name(struct request *request, struct json_text name,
-                                         struct weir_error *err)
-{
-    static const struct {
-        const char *name;
-        enum call_choice choice;
-    } choices[] = {{"auto", CALLS_AUTO}, {"required", CALLS_REQUIRED}, {"none", CALLS_NONE}};
-    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
-        if (json_text_equals(name, choices[i].name)) {
-            request->calls = choices[i].choice;
-            return WEIR_OK;
-        }
-    }
-    return err_set(err, WEIR_ERR_ARGUMENT, "Invalid tool_choice: %.*s",
-                   (int)(name.length < 64 ? name.length : 64), name.bytes);
-}
-
-/* {"type": "function", "function": {"name": N}}, and {"name": N} of the old API. */
-static enum weir_status read_choice(struct request *request, const char *member,
-                                    struct weir_error *err)
-{
-    const struct json *choice = request_member(request->root, member);
-    if (choice == NULL)
-        return WEIR_OK;
-    if (choice->kind == JSON_STRING)
-        return read_choice_name(request, choice->text, err);
-    if (choice->kind != JSON_OBJECT)
-        return request_refuse_kind(member, "string or object", choice, err);
-    const struct json *function = request_member(choice, "function");
-    const struct json *name = request_member(function != NULL ? function : choice, "name");
-    if (name == NULL || name->kind != JSON_STRING)
-        return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': expected the name of a function",
-                       member);
-    request->calls = CALLS_REQUIRED;
-    return request_keep_text(request, member, name->text, &request->only, err);
-}
-
-enum weir_status request_read_tools(struct request *request, struct weir_error *err)
-{
-    static const char *const members[] = {"functions", "tools"};
-    enum weir_status status;
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        const struct json *tools = request_member(request->root, members[i]);
-        if (tools != NULL && tools->kind != JSON_ARRAY)
-            return request_refuse_kind(members[i], "array", tools, err);
-        request->has_tools = request->has_tools || (tools != NULL && tools->count > 0);
-    }
-    TRY(read_choice(request, "function_call", err));
-    TRY(read_choice(request, "tool_choice", err));
-    if (request->calls == CALLS_REQUIRED && !request->has_tools)
-        TRY(err_set(err, WEIR_ERR_ARGUMENT, "tool_choice asks for a call, but there are no tools"));
-    if (!request->parse_calls || !request->has_tools)
-        request->calls = CALLS_NONE;
-out:
-    return status;
 }
 
 /* ---- what is told ---------------------------------------------------------------------------- */

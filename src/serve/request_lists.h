@@ -18,11 +18,22 @@ enum weir_status request_read_biases(struct request *request,
                                      struct weir_error *err);
 enum weir_status request_read_samplers(struct request *request, struct weir_error *err);
 enum weir_status request_read_breakers(struct request *request, struct weir_error *err);
+/* (request_tools.c) */
 enum weir_status request_read_tools(struct request *request, struct weir_error *err);
 enum weir_status request_read_ends(struct request *request, const struct weir_tokenizer *tokenizer,
                                    struct weir_error *err);
 /* Of several members (request_language.c). */
 enum weir_status request_read_language(struct request *request, struct weir_error *err);
 enum weir_status request_read_response_fields(struct request *request, struct weir_error *err);
+
+/* Where no call is to be, behind all else: bans the token that calls begin with, if the vocabulary
+ * has one and no language says what the answer is. */
+enum weir_status request_forbid_calls(struct request *request,
+                                      const struct weir_tokenizer *tokenizer,
+                                      struct weir_error *err);
+/* Adds those of the tools, a JSON array, that request->allowed names, as such an array.
+ * WEIR_ERR_ARGUMENT names one that there is not. */
+enum weir_status request_allowed_tools(const struct request *request, const char *tools,
+                                       size_t length, struct bytes *out, struct weir_error *err);
 
 #endif

@@ -257,6 +257,26 @@ static enum weir_status put_logprobs(struct bytes *out, const struct json *root,
     return WEIR_OK;
 }
 
+/* What stands on OpenAI's servers. */
+static enum weir_status check_stored(const struct json *root, struct weir_error *err)
+{
+    static const struct {
+        const char *name, *reason;
+    } members[] = {
+        {"previous_response_id", "responses are not stored"},
+        {"conversation", "conversations are not stored: give what was said as input"},
+        {"prompt", "prompts are not stored: give it as instructions and input"},
+        {"background", "responses are not stored"},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        const struct json *member = request_member(root, members[i].name);
+        if (member != NULL && member->kind != JSON_FALSE)
+            return err_set(err, WEIR_ERR_ARGUMENT, "%s is not supported: %s", members[i].name,
+                           members[i].reason);
+    }
+    return WEIR_OK;
+}
+
 static enum weir_status put_request(struct bytes *out, struct spoken *spoken,
                                     const struct json *root, struct weir_error *err)
 {
@@ -265,9 +285,7 @@ static enum weir_status put_request(struct bytes *out, struct spoken *spoken,
                                          "include", "logprobs",          NULL};
     const struct json *tokens = request_member(root, "max_output_tokens");
     enum weir_status status;
-    if (request_member(root, "previous_response_id") != NULL)
-        return err_set(err, WEIR_ERR_ARGUMENT,
-                       "previous_response_id is not supported: responses are not stored");
+    TRY(check_stored(root, err));
     TRY(translate_choices(root, err));
     put_open(out, NULL, '{');
     put_open(out, "messages", '[');

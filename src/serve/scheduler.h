@@ -49,8 +49,8 @@ struct job_options {
     const int32_t *ids; /* [count]: the prompt, at least 1; copied */
     uint32_t count;
     uint32_t tokens_max;                 /* to be generated; 0: the prompt is only read */
-    struct weir_sampler_options sampler; /* its lists are copied; `ends` are filled in. Of its first
-                                            tokens_min tokens none ends the text, and no stop does */
+    struct weir_sampler_options sampler; /* its lists are copied; `ends` are filled in, and of its
+                                            first tokens_min tokens none is stopped at */
     struct weir_constraint *constraint;  /* NULL: none. Borrowed until the job is closed, used on
                                             the scheduler's thread alone meanwhile */
     const char *constraint_behind;       /* see weir_sampler_constrain; NULL: at once */
