@@ -188,6 +188,25 @@ TEST(requests_are_refused_with_a_reason)
         {REQUEST_CHAT, "{\"stream_options\":true}",
          "Field 'stream_options': type must be object, but is boolean"},
         {REQUEST_CHAT, "{\"reasoning_format\":\"x\"}", "Unknown reasoning format: x"},
+        {REQUEST_TEXT, "{\"stop_token_ids\":7}",
+         "Field 'stop_token_ids': type must be array, but is number"},
+        {REQUEST_TEXT, "{\"stop_token_ids\":[2048]}",
+         "Field 'stop_token_ids': token 2048, expected 0 to 2047"},
+        {REQUEST_TEXT, "{\"min_tokens\":9,\"max_tokens\":8}",
+         "Field 'min_tokens': 9, expected no more than the 8 of max_tokens"},
+    };
+    struct weir_tokenizer *tokenizer = open_tokenizer();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_refused(cases[i].body, cases[i].kind, cases[i].text);
+    weir_tokenizer_close(tokenizer);
+}
+
+TEST(requests_for_calls_and_languages_are_refused_with_a_reason)
+{
+    static const struct {
+        enum request_kind kind;
+        const char *body, *text;
+    } cases[] = {
         {REQUEST_CHAT, "{\"tools\":[{}],\"tool_choice\":\"x\"}", "Invalid tool_choice: x"},
         {REQUEST_CHAT, "{\"tool_choice\":\"required\"}",
          "tool_choice asks for a call, but there are no tools"},
@@ -230,12 +249,6 @@ TEST(requests_are_refused_with_a_reason)
          "Field 'guided_whitespace_pattern' is not supported"},
         {REQUEST_TEXT, "{\"guided_regex\":[]}",
          "Field 'guided_regex': type must be string, but is array"},
-        {REQUEST_TEXT, "{\"stop_token_ids\":7}",
-         "Field 'stop_token_ids': type must be array, but is number"},
-        {REQUEST_TEXT, "{\"stop_token_ids\":[2048]}",
-         "Field 'stop_token_ids': token 2048, expected 0 to 2047"},
-        {REQUEST_TEXT, "{\"min_tokens\":9,\"max_tokens\":8}",
-         "Field 'min_tokens': 9, expected no more than the 8 of max_tokens"},
         {REQUEST_CHAT, "{\"response_format\":{\"type\":\"json_schema\"}}",
          "response_format: json_schema.schema is missing"},
         {REQUEST_CHAT, "{\"response_format\":{\"type\":\"xml\"}}",
