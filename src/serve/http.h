@@ -68,6 +68,7 @@ const char *http_query(struct http_exchange *exchange, const char *name);  /* NU
 const char *http_header(struct http_exchange *exchange, const char *name); /* NULL: not there */
 /* Whether the body is in a coding: the bytes of http_body are then those of the coding. */
 bool http_is_coded(const struct http_exchange *exchange);
+/* Without a mark of UTF-8 before it, which is no part of JSON, but of some programs' files. */
 struct span http_body(const struct http_exchange *exchange);
 /* It is not needed any more. Until the exchange ends it counts among those that are held: for what
  * was made of it. */

@@ -77,7 +77,12 @@ bool http_is_coded(const struct http_exchange *exchange)
 
 struct span http_body(const struct http_exchange *exchange)
 {
-    return (struct span){(const uint8_t *)exchange->body.data, exchange->body.length};
+    static const char mark[] = "\xef\xbb\xbf";
+    const size_t length = sizeof mark - 1;
+    const struct bytes *body = &exchange->body;
+    if (body->length >= length && memcmp(body->data, mark, length) == 0)
+        return (struct span){(const uint8_t *)body->data + length, body->length - length};
+    return (struct span){(const uint8_t *)body->data, body->length};
 }
 
 void http_free_body(struct http_exchange *exchange)

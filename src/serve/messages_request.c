@@ -226,6 +226,8 @@ static enum weir_status put_messages(struct bytes *out, const struct json *root,
         if (!is_own && !json_is(request_member(&messages->items[i], "role"), "user"))
             return err_set(err, WEIR_ERR_ARGUMENT,
                            "messages[%u]: role: expected \"user\" or \"assistant\"", i);
+        if (is_list && content->count == 0 && !is_own)
+            return refuse_block(i, "there are no blocks in its content", err);
         if (!is_list)
             put_json(out, NULL, messages->items[i].source.bytes, messages->items[i].source.length);
         else if (is_own)

@@ -102,6 +102,54 @@ TEST(answers_bodies_have_no_coding)
     served_close(&served);
 }
 
+/* As editors of Windows begin their files; a mark alone is no JSON, nor are two. */
+TEST(answers_bodies_may_begin_with_a_mark_of_utf8)
+{
+    static const struct {
+        const char *body;
+        unsigned status;
+    } cases[] = {
+        {"\xef\xbb\xbf{\"prompt\":\"a\",\"n_predict\":1}", 200},
+        {"\xef\xbb\xbf\xef\xbb\xbf{\"prompt\":\"a\",\"n_predict\":1}", 400},
+        {"\xef\xbb\xbf", 400},
+        {"\xef\xbb", 400},
+        {"{\"prompt\":\"\xef\xbb\xbf\",\"n_predict\":1}", 200},
+    };
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct http_response response =
+            served_post(&served, "/completion", cases[i].body, cases[i].status);
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
+
+/* Reasoning that may take no tokens has none, asked for or not, and none are counted. */
+TEST(answers_of_no_budget_have_no_reasoning)
+{
+    static const char *const rests[] = {
+        "\"thinking_budget_tokens\":0",
+        "\"thinking_budget_tokens\":0,\"chat_template_kwargs\":{\"enable_thinking\":true}",
+        "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":0}",
+    };
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (size_t i = 0; i < sizeof rests / sizeof rests[0]; i++) {
+        char body[256];
+        snprintf(body, sizeof body,
+                 "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":30,%s}",
+                 rests[i]);
+        struct http_response response = served_post(&served, "/v1/chat/completions", body, 200);
+        CHECK(strstr(response.body.data, "\"reasoning_content\"") == NULL);
+        CHECK(strstr(response.body.data, "\"reasoning_tokens\":0}") != NULL);
+        http_response_release(&response);
+    }
+    served_close(&served);
+}
+
 /* Of the assistant, whose calls may be all that it says, but of nobody else. */
 TEST(answers_messages_may_lack_content_of_the_assistant_alone)
 {

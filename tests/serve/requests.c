@@ -453,6 +453,8 @@ TEST(requests_of_anthropic_are_those_of_chats)
          "messages[0]: role: expected \"user\" or \"assistant\""},
         {"{\"messages\":[{\"role\":\"tool\",\"content\":[]}]}",
          "messages[0]: role: expected \"user\" or \"assistant\""},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[]}]}",
+         "messages[0]: there are no blocks in its content"},
         {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"video\"}]}]}",
          "messages[0]: a block that is no text, image or tool_result"},
     };
