@@ -43,10 +43,13 @@ enum weir_status prompt_add_text(struct prompt_tokens *prompt, const char *text,
     size_t count;
     enum weir_status status;
     TRY(weir_tokenizer_encode(tokenizer, text, length, flags, NULL, 0, &count, err));
-    TRY(mem_grow(&prompt->ids, &prompt->capacity, prompt->count + count, sizeof *prompt->ids, err));
-    TRY(weir_tokenizer_encode(tokenizer, text, length, flags, prompt->ids + prompt->count, count,
-                              &count, err));
-    prompt->count += count;
+    if (count > 0) {
+        TRY(mem_grow(&prompt->ids, &prompt->capacity, prompt->count + count, sizeof *prompt->ids,
+                     err));
+        TRY(weir_tokenizer_encode(tokenizer, text, length, flags, prompt->ids + prompt->count,
+                                  count, &count, err));
+        prompt->count += count;
+    }
     if (length > 0)
         bytes_add(&prompt->text, text, length);
 out:

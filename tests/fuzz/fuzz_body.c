@@ -9,6 +9,7 @@
 
 #include "serve/infill.h"
 #include "serve/prompts.h"
+#include "serve/request_lists.h"
 #include "serve/translate.h"
 #include "text/tokenizer.h"
 
@@ -58,6 +59,18 @@ static void check_sampler(const struct weir_sampler_options *sampler)
         weir_sampler_close(opened);
 }
 
+/* Of the tools that there are, those with the names; each name is that of one, or is refused. */
+static void check_allowed(const struct request *request)
+{
+    static const char tools[] = "[{\"function\":{\"name\":\"a\"}},{\"name\":\"b\"}]";
+    struct bytes out = {0};
+    const enum weir_status status =
+        request_allowed_tools(request, tools, sizeof tools - 1, &out, NULL);
+    expect(status == WEIR_ERR_ARGUMENT ||
+           (status == WEIR_OK && json_check(out.data, (size_t)out.length, NULL)));
+    bytes_release(&out);
+}
+
 static void check_request(const struct request *request, uint32_t slots)
 {
     check_sampler(&request->sampler);
@@ -70,7 +83,11 @@ static void check_request(const struct request *request, uint32_t slots)
     for (uint64_t i = 0; i < request->biases_count; i++)
         expect(request->biases[i].id >= 0 && request->biases[i].id < TOKENS);
     expect(request->calls == CALLS_NONE || request->has_tools);
-    expect(request->language == LANGUAGE_ANY || request->grammar.length > 0);
+    expect(request->language == LANGUAGE_ANY || request->grammar.bytes != NULL);
+    for (uint32_t i = 0; i < request->ends_count; i++)
+        expect(request->ends[i] >= 0 && request->ends[i] < TOKENS);
+    if (request->allowed != NULL)
+        check_allowed(request);
 }
 
 static void check_prompts(const struct request *request, const struct weir_tokenizer *tokenizer)
