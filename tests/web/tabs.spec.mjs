@@ -44,35 +44,137 @@ test("what is said, renamed or deleted in one tab is so in the other", async ({ 
   await expect(titles(chat)).toHaveText(["Greetings"]);
 });
 
-test("a reply that comes in one tab is seen and stopped in the other", async ({ chat, mock }) => {
+// In two kinds of places: those where browsers have locks, and plain HTTP, where they do not.
+for (const hasLocks of [true, false]) {
+  test(`a reply of one tab is seen and stopped in the other: ${hasLocks}`, async ({
+    chat,
+    mock,
+  }) => {
+    if (!hasLocks) {
+      await chat.context().addInitScript(() => {
+        Object.defineProperty(navigator, "locks", { value: undefined });
+      });
+      await reload(chat);
+    }
+    await say(chat, "mock:endless");
+    await expect(lastReply(chat)).toContainText("drop after drop");
+    const other = await openOther(chat);
+    // One that has come later, and one that was there all the time.
+    await expect(other.getByRole("button", { name: "Stop" })).toBeVisible();
+    await expect(other.getByRole("button", { name: "Another reply" })).toHaveCount(0);
+    await expect(other.getByRole("button", { name: "A reply comes: mock:endless" })).toBeVisible();
+    await messageBox(other).fill("and I say");
+    await other.keyboard.press("Enter"); // not while the reply comes
+    await expect(messageBox(other)).toHaveValue("and I say");
+    // A name that is given there is not undone by the reply that goes on here.
+    await other.getByRole("button", { name: "Rename: mock:endless" }).click();
+    await other.keyboard.type("Rain");
+    await other.keyboard.press("Enter");
+    await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Rain");
+    await other.getByRole("button", { name: "Stop" }).click();
+    await expect(lastReply(chat)).toContainText("Stopped.");
+    await settled(chat);
+    await settled(other);
+    const text = await lastReply(chat).locator(".markdown").textContent();
+    await expect(lastReply(other).locator(".markdown")).toHaveText(text);
+    expect(mock.requests).toHaveLength(1);
+    await other.getByRole("button", { name: "Another reply" }).click();
+    await expect(chat.getByRole("button", { name: "Stop" })).toBeVisible();
+    await other.close({ runBeforeUnload: true });
+    await settled(chat); // its tab is gone, and the reply with it
+    await reload(chat);
+    await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Rain");
+  });
+}
+
+test("of two tabs that say something at the same time, one is answered", async ({ chat, mock }) => {
+  await holdWords(chat);
+  await say(chat, "hello");
+  await settled(chat);
+  const other = await openOther(chat);
+  const pages = [chat, other];
+  for (const page of pages) {
+    await messageBox(page).fill(`mock:endless ${pages.indexOf(page)}`);
+    await page.evaluate(() => void window.holdWords()); // neither hears that the other begins
+  }
+  await Promise.all(pages.map((page) => page.keyboard.press("Enter")));
+  const refused = (page) => page.getByText("A reply comes in another tab.").count();
+  await expect.poll(async () => (await refused(chat)) + (await refused(other))).toBe(1);
+  const [first, second] = (await refused(chat)) ? [other, chat] : [chat, other];
+  await expect(lastReply(first)).toContainText("drop after drop");
+  // What could not be said is not lost, and can be said when the other has been answered.
+  const late = `mock:endless ${pages.indexOf(second)}`;
+  await expect(messageBox(second)).toHaveValue(late);
+  for (const page of pages) await page.evaluate(() => window.releaseWords());
+  await second.getByRole("button", { name: "Stop" }).click();
+  await settled(second);
+  await messageBox(second).press("Enter");
+  await expect(second.locator("article")).toHaveCount(6);
+  await expect(first.locator(".said").last()).toHaveText(late);
+  expect(mock.requests.map(({ messages }) => messages.length)).toEqual([1, 3, 5]);
+});
+
+test("the second tab is told even where it has heard nothing of the first", async ({
+  chat,
+  mock,
+}) => {
+  await holdWords(chat);
+  await say(chat, "hello");
+  await settled(chat);
+  const other = await openOther(chat);
+  await other.evaluate(() => void window.holdWords());
   await say(chat, "mock:endless");
   await expect(lastReply(chat)).toContainText("drop after drop");
-  const other = await openOther(chat);
-  // One that has come later, and one that was there all the time.
-  await expect(other.getByRole("button", { name: "Stop" })).toBeVisible();
-  await expect(other.getByRole("button", { name: "Another reply" })).toHaveCount(0);
-  await expect(other.getByRole("button", { name: "A reply comes: mock:endless" })).toBeVisible();
-  await messageBox(other).fill("and I say");
-  await other.keyboard.press("Enter"); // not while the reply comes
-  await expect(messageBox(other)).toHaveValue("and I say");
-  // A name that is given there is not undone by the reply that goes on here.
-  await other.getByRole("button", { name: "Rename: mock:endless" }).click();
-  await other.keyboard.type("Rain");
+  await say(other, "mine");
+  await expect(other.getByText("A reply comes in another tab.")).toBeVisible();
+  await expect(messageBox(other)).toHaveValue("mine");
+  await other.getByRole("button", { name: "Edit" }).click();
+  await other.getByRole("textbox", { name: "Your message, changed" }).fill("hello again");
   await other.keyboard.press("Enter");
-  await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Rain");
-  await other.getByRole("button", { name: "Stop" }).click();
-  await expect(lastReply(chat)).toContainText("Stopped.");
-  await settled(chat);
-  await settled(other);
-  const text = await lastReply(chat).locator(".markdown").textContent();
-  await expect(lastReply(other).locator(".markdown")).toHaveText(text);
-  expect(mock.requests).toHaveLength(1);
+  await other.getByRole("button", { name: "Dismiss" }).click();
   await other.getByRole("button", { name: "Another reply" }).click();
+  await expect(other.getByText("A reply comes in another tab.")).toBeVisible();
+  await expect(other.getByRole("textbox", { name: "Your message, changed" })).toHaveValue(
+    "hello again",
+  );
+  expect(mock.requests).toHaveLength(2);
+  // What it has not heard of, it finds where it is kept.
+  await chat.keyboard.press("Escape");
+  await settled(chat);
+  await noLocks(chat);
+  await messageBox(other).press("Enter");
+  await expect(other.getByText("The conversation has gone on in another tab.")).toBeVisible();
+  await expect(other.locator("article")).toHaveCount(4);
+  await expect(messageBox(other)).toHaveValue("mine");
+  await messageBox(other).press("Enter");
+  await expect(other.locator("article")).toHaveCount(6);
+  await settled(other);
+  await other.evaluate(() => window.releaseWords());
+  for (const page of [chat, other]) {
+    await expect(page.locator(".said")).toHaveText(["hello", "mock:endless", "mine"]);
+  }
+  expect(mock.requests).toHaveLength(3);
+});
+
+test("a reply whose tab has died has ended in the other", async ({ chat }) => {
+  await say(chat, "hello");
+  await settled(chat);
+  const other = await openOther(chat);
+  await say(other, "mock:endless");
+  await expect(lastReply(other)).toContainText("drop after drop");
   await expect(chat.getByRole("button", { name: "Stop" })).toBeVisible();
-  await other.close({ runBeforeUnload: true });
-  await settled(chat); // its tab is gone, and the reply with it
-  await reload(chat);
-  await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Rain");
+  // Closed, a page says and keeps something yet; one whose process dies does not.
+  await other.evaluate(() => {
+    BroadcastChannel.prototype.postMessage = () => {};
+    IDBObjectStore.prototype.put = () => {
+      throw new DOMException("dead", "AbortError");
+    };
+  });
+  await other.close();
+  await settled(chat);
+  await expect(lastReply(chat)).toContainText("Stopped.");
+  await say(chat, "mock:again");
+  await expect(lastReply(chat)).toContainText("Reply number 1.");
 });
 
 test("deleting a conversation ends its reply in the other tab", async ({ chat, mock }) => {
@@ -86,6 +188,12 @@ test("deleting a conversation ends its reply in the other tab", async ({ chat, m
   await expect(reading(chat)).toHaveAttribute("aria-busy", "false");
   await expect(titles(chat)).toHaveCount(0);
 });
+
+// Until no tab holds a lock.
+async function noLocks(page) {
+  const held = () => page.evaluate(async () => (await navigator.locks.query()).held.length);
+  await expect.poll(held).toBe(0);
+}
 
 // What tabs hear is counted, and kept from them while the test says so.
 async function holdWords(page) {

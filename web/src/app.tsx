@@ -109,7 +109,6 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
   const rates = useRates(state);
   const { current } = store;
   const run = state.runs.get(state.currentId ?? "") ?? null;
-  const isBusy = store.isBusy(state.currentId);
   // Stable: what is drawn of a message does not depend on it.
   const openSettings = useRef((focus: "key" | null) => setSettings({ focus })).current;
   const closeSide = useRef(() => {
@@ -153,7 +152,7 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
       <Sidebar
         conversations={state.conversations}
         currentId={state.currentId}
-        running={[...state.runs.keys(), ...state.elsewhere].join(" ")}
+        running={[...state.runs.keys(), ...state.elsewhere.keys()].join(" ")}
         isLoaded={state.isLoaded}
         store={store}
         close={closeSide}
@@ -170,7 +169,7 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
         <Thread
           conversation={current}
           progress={run?.progress ?? null}
-          isBusy={isBusy}
+          isBusy={store.isBusy(state.currentId)}
           server={state.server}
           failure={state.serverFailure}
           chat={chat}
@@ -185,7 +184,7 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
         />
         <Composer
           area={area}
-          isRunning={isBusy}
+          isRunning={store.isClaimed(state.currentId)}
           send={(text) => chat.send(text)}
           stop={() => chat.stop(state.currentId)}
         />

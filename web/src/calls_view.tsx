@@ -42,8 +42,8 @@ function ResultsForm({ message, chat }: ResultsProps) {
     setResults(results.map((result, other) => (other === index ? text : result)));
   const send = (event: Event) => {
     event.preventDefault();
-    focusAround(event.currentTarget as Element);
-    chat.sendResults(message, results);
+    const form = event.currentTarget as Element;
+    chat.sendResults(message, results, () => focusAround(form));
   };
   return (
     <form class="results" onSubmit={send}>

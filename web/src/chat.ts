@@ -5,7 +5,7 @@ import { addChunk, readProgress } from "./reply";
 import { chatRequest } from "./request";
 import { failureOf, streamChat } from "./server";
 import type { Run, Store } from "./store";
-import type { AssistantMessage, Conversation, Message, Timings } from "./types";
+import type { AssistantMessage, Message, Timings } from "./types";
 import { newId, newReply } from "./types";
 
 const ratesMax = 60; // points of the curve
@@ -47,39 +47,36 @@ function spoken(message: AssistantMessage): string {
 export class Chat {
   constructor(private readonly store: Store) {}
 
-  send(text: string): void {
+  // Resolves to false where another tab came before, and the message is not said.
+  async send(text: string): Promise<boolean> {
     const message: Message = { role: "user", id: newId(), content: text };
-    const current = this.store.current;
-    if (current === null) {
-      const created = this.store.create(titleOf(text), [message]);
-      void this.reply(created.id);
-    } else {
-      this.replyTo(current, [...current.messages, message]);
-    }
+    const { current } = this.store;
+    if (current) return this.replyTo(current.id, [...current.messages, message]);
+    const { id, messages } = this.store.create(titleOf(text), [message]);
+    return this.replyTo(id, messages);
   }
 
-  // Another reply in place of the last one, or of one that failed.
-  again(): void {
-    const current = this.store.current;
+  // Another reply in place of the last one, or of one that failed. Here and below, `before` is called
+  // when it is sure that there will be a reply, and all is still as it was.
+  again(before: () => void): void {
+    const { current } = this.store;
     if (!current) return;
-    const last = current.messages.at(-1);
-    this.replyTo(
-      current,
-      last?.role === "assistant" ? current.messages.slice(0, -1) : current.messages,
-    );
+    const { id, messages } = current;
+    const isReplaced = messages.at(-1)?.role === "assistant";
+    void this.replyTo(id, isReplaced ? messages.slice(0, -1) : messages, before);
   }
 
   // What was said last is said otherwise; what followed goes.
-  edit(messageId: string, text: string): void {
+  edit(messageId: string, text: string, before: () => void): void {
     const current = this.store.current;
     const index = current?.messages.findIndex(({ id }) => id === messageId) ?? -1;
     if (!current || index < 0) return;
     const message: Message = { role: "user", id: newId(), content: text };
-    this.replyTo(current, [...current.messages.slice(0, index), message]);
+    void this.replyTo(current.id, [...current.messages.slice(0, index), message], before);
   }
 
   // The template tells results apart by their order alone: it is that of the calls.
-  sendResults(message: AssistantMessage, results: string[]): void {
+  sendResults(message: AssistantMessage, results: string[], before: () => void): void {
     const current = this.store.current;
     if (!current) return;
     const said = message.calls.map((call, index): Message => ({
@@ -89,31 +86,26 @@ export class Chat {
       name: call.name,
       content: results[index] ?? "",
     }));
-    this.replyTo(current, [...current.messages, ...said]);
+    void this.replyTo(current.id, [...current.messages, ...said], before);
   }
 
   stop(id: string | null): void {
     if (id !== null) this.store.stop(id);
   }
 
-  private replyTo(conversation: Conversation, messages: Message[]): void {
-    if (this.store.isBusy(conversation.id)) return;
-    this.store.setMessages(conversation.id, messages);
-    void this.reply(conversation.id);
+  private async replyTo(id: string, asked: Message[], before?: () => void): Promise<boolean> {
+    const run = await this.store.claim(id);
+    if (!run) return false;
+    before?.();
+    void this.reply(id, asked, run);
+    return true;
   }
 
-  private async reply(id: string): Promise<void> {
+  private async reply(id: string, asked: Message[], run: Run): Promise<void> {
     const { store } = this;
-    const asked = store.find(id)?.messages ?? [];
-    const run: Run = {
-      controller: new AbortController(),
-      progress: null,
-      rates: [],
-      since: null,
-    };
     let message = newReply();
     store.setMessages(id, [...asked, message]);
-    store.setRun(id, run);
+    store.begin(id, run);
     store.announce("The model is answering.");
     try {
       const request = chatRequest(asked, store.state.settings);
@@ -133,7 +125,7 @@ export class Chat {
     store.setReply(id, message);
     const conversation = store.find(id); // null: it was deleted meanwhile
     if (conversation) store.setMessages(id, conversation.messages);
-    store.setRun(id, null);
+    store.end(id, run);
     if (store.state.currentId === id) store.announce(spoken(message));
     else if (conversation) store.announce(`A reply has come: ${conversation.title}`);
   }

@@ -9,7 +9,7 @@ const height_max = 240; // pixels; then it scrolls
 interface ComposerProps {
   area: RefObject<HTMLTextAreaElement | null>;
   isRunning: boolean;
-  send: (text: string) => void;
+  send: (text: string) => Promise<boolean>;
   stop: () => void;
 }
 
@@ -24,7 +24,9 @@ export function Composer({ area, isRunning, send, stop }: ComposerProps) {
   const submit = (event: Event) => {
     event.preventDefault();
     if (isRunning || text.trim() === "") return;
-    send(text);
+    void send(text).then((isSaid) => {
+      if (!isSaid) setText((since) => [text, since].filter(Boolean).join("\n"));
+    });
     setText("");
     area.current?.focus(); // the button that had it goes
   };

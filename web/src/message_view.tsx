@@ -39,8 +39,7 @@ function Editor({ message, isBusy, chat, close }: EditorProps) {
   const save = (event: Event) => {
     event.preventDefault();
     if (isBusy || text.trim() === "") return;
-    leave();
-    chat.edit(message.id, text);
+    chat.edit(message.id, text, leave);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") {
@@ -159,8 +158,8 @@ function AssistantView(props: MessageProps & { message: AssistantMessage }) {
   const ending = hasEnded && message.finish ? endings[message.finish] : null;
   const mayRetry = isLast && !isBusy;
   const again = (event: MouseEvent) => {
-    focusAround(event.currentTarget as Element);
-    chat.again();
+    const button = event.currentTarget as Element;
+    chat.again(() => focusAround(button));
   };
   return (
     <>

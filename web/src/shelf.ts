@@ -5,6 +5,7 @@ import type { Conversation } from "./types";
 
 export interface Shelf {
   all(): Promise<Conversation[]>;
+  get(id: string): Promise<Conversation | null>; // as what was put or removed before has left it
   put(conversations: Conversation[]): Promise<void>; // all of them or none
   remove(id: string): Promise<void>;
 }
@@ -51,6 +52,10 @@ export async function openShelf(): Promise<Shelf | null> {
       const store = database.transaction(table).objectStore(table);
       const records: unknown[] = await finished(store.getAll());
       return records.map(readConversation).filter((conversation) => conversation !== null);
+    },
+    get: async (id) => {
+      const store = database.transaction(table).objectStore(table);
+      return readConversation(await finished(store.get(id)));
     },
     put: (conversations) =>
       change((store) => {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The state of the page: conversations, settings, what is running. Changes go through here, and
 // who listens is told, at most 25 times a second while a reply comes. So are other tabs, which have
-// the same conversations: a reply is of the tab where it comes until it ends. Knows no screen.
+// the same conversations: a reply is of the tab where it comes until it ends, by a lock where the
+// browser has them. Knows no screen.
+import { hasLocks, type Release, takeLock, whenFree } from "./locks";
 import { loadKey, loadSettings, saveKey, saveSettings } from "./preferences";
 import type { ServerFacts } from "./server";
 import { failureOf, readFacts } from "./server";
@@ -11,6 +13,8 @@ import type { AssistantMessage, Conversation, Failure, Message, Settings } from 
 import { newId } from "./types";
 
 export interface Run {
+  name: string; // among all tabs
+  releases: Release[]; // of what no other tab may have while the reply comes
   controller: AbortController;
   progress: { processed: number; total: number } | null; // of the prompt
   rates: number[]; // tokens a second, of the last stretches of tokens
@@ -26,8 +30,9 @@ export interface State {
   isLoaded: boolean;
   conversations: Conversation[]; // the newest first
   currentId: string | null; // null: one that has no message yet
+  claims: ReadonlyMap<string, Run>; // by conversation: replies that begin if no other tab objects
   runs: ReadonlyMap<string, Run>; // by conversation
-  elsewhere: ReadonlySet<string>; // conversations whose reply comes in another tab
+  elsewhere: ReadonlyMap<string, string>; // by conversation: names of runs in other tabs
   settings: Settings;
   key: string;
   server: ServerFacts | null;
@@ -48,6 +53,34 @@ function ended(conversation: Conversation): Conversation {
   return { ...conversation, messages };
 }
 
+function newRun(): Run {
+  return {
+    name: newId(),
+    releases: [],
+    controller: new AbortController(),
+    progress: null,
+    rates: [],
+    since: null,
+  };
+}
+
+async function free(run: Run): Promise<void> {
+  await Promise.all(run.releases.map((release) => release()));
+}
+
+// A copy of a map where the name has the value, or with null none.
+function withEntry<T>(map: ReadonlyMap<string, T>, name: string, value: T | null): Map<string, T> {
+  const copy = new Map(map);
+  if (value === null) copy.delete(name);
+  else copy.set(name, value);
+  return copy;
+}
+
+// A conversation's lock is for who wants to reply in it; a run's is for who waits for its end, and
+// thus is never in the way of who wants to reply next.
+const replyLock = (id: string) => `weir.reply/${id}`;
+const runLock = (name: string) => `weir.run/${name}`;
+
 const paint_ms = 40;
 const announce_ms = 5000; // then it is not found a second time by who reads the page to its end
 const save_ms = 2000;
@@ -59,8 +92,9 @@ export class Store {
     isLoaded: false,
     conversations: [],
     currentId: null,
+    claims: new Map(),
     runs: new Map(),
-    elsewhere: new Set(),
+    elsewhere: new Map(),
     settings: loadSettings(),
     key: loadKey(),
     server: null,
@@ -76,6 +110,8 @@ export class Store {
   private restored = new Set<string>(); // of them, in this tab
   private wantedId = ""; // to be opened when it is read
   private shelf: Shelf | null = null; // until it is open
+  private written = Promise.resolve(); // what is to be kept has been, or cannot be
+  private freed = Promise.resolve(); // runs that have ended hold nothing any more
 
   constructor(private readonly tabs: Tabs) {
     tabs.listen((word) => this.hear(word));
@@ -157,8 +193,14 @@ export class Store {
     return this.state.conversations.find((conversation) => conversation.id === id) ?? null;
   }
 
+  // Whether a reply comes, here or in another tab.
   isBusy(id: string | null): boolean {
     return id !== null && (this.state.runs.has(id) || this.state.elsewhere.has(id));
+  }
+
+  // Whether one is about to, too.
+  isClaimed(id: string | null): boolean {
+    return this.isBusy(id) || (id !== null && this.state.claims.has(id));
   }
 
   open(id: string | null): void {
@@ -175,7 +217,10 @@ export class Store {
 
   setMessages(id: string, messages: Message[]): void {
     const conversation = this.find(id);
-    if (conversation) this.replace({ ...conversation, messages, updated: Date.now() });
+    if (!conversation) return;
+    // Always later, whatever the clock says: tabs tell by it which of them has heard of more.
+    const updated = Math.max(Date.now(), conversation.updated + 1);
+    this.replace({ ...conversation, messages, updated });
   }
 
   // The last message while it grows: painted soon, kept now and then.
@@ -190,21 +235,46 @@ export class Store {
     if (conversation && Date.now() - (this.saved.get(id) ?? 0) > save_ms) this.keep([conversation]);
   }
 
-  setRun(id: string, run: Run | null): void {
-    const runs = new Map(this.state.runs);
-    if (run) runs.set(id, run);
-    else runs.delete(id);
-    this.change({ runs }, run === null);
-    this.tabs.say({ kind: run ? "began" : "ended", id });
+  // The right to reply in a conversation, to begin with. Null where another tab has it, or where what
+  // is shown here is not all of the conversation; which of them, is told.
+  async claim(id: string): Promise<Run | null> {
+    const seen = this.find(id)?.updated;
+    if (seen === undefined || this.isClaimed(id)) return null;
+    const run = newRun();
+    this.change({ claims: withEntry(this.state.claims, id, run) });
+    const obstacle = await this.findObstacle(id, seen, run);
+    if (obstacle === null) return run;
+    await free(run);
+    this.change({ claims: withEntry(this.state.claims, id, null) });
+    if (obstacle !== "") this.notify(obstacle);
+    return null;
+  }
+
+  begin(id: string, run: Run): void {
+    this.change({
+      claims: withEntry(this.state.claims, id, null),
+      runs: withEntry(this.state.runs, id, run),
+    });
+    this.tabs.say({ kind: "began", id, run: run.name });
+  }
+
+  // Other tabs hear of it when they can read what this one has kept.
+  end(id: string, run: Run): void {
+    this.change({ runs: withEntry(this.state.runs, id, null) });
+    const { freed, written } = this;
+    this.freed = freed
+      .then(() => written)
+      .then(() => free(run))
+      .then(() => this.tabs.say({ kind: "ended", id, run: run.name }));
   }
 
   stop(id: string): void {
-    this.state.runs.get(id)?.controller.abort();
-    if (!this.state.elsewhere.has(id)) return;
-    // At once: that tab may have died, and would never say that its reply has ended.
+    (this.state.runs.get(id) ?? this.state.claims.get(id))?.controller.abort();
+    const run = this.state.elsewhere.get(id);
+    if (run === undefined) return;
     this.tabs.say({ kind: "stop", id });
-    this.setElsewhere(id, false);
-    this.take(this.state.conversations.filter((other) => other.id === id).map(ended));
+    // Without locks nobody can tell whether that tab has died, and will never say that it has ended.
+    if (!hasLocks) this.endElsewhere(id, run);
   }
 
   rename(id: string, title: string): void {
@@ -237,7 +307,7 @@ export class Store {
     for (const [id, run] of this.state.runs) {
       const conversation = this.find(id);
       if (conversation) this.keep([ended(conversation)]);
-      this.tabs.say({ kind: "ended", id });
+      this.tabs.say({ kind: "ended", id, run: run.name });
       run.controller.abort();
     }
   }
@@ -292,7 +362,8 @@ export class Store {
   private keep(conversations: Conversation[]): void {
     for (const { id } of conversations) this.saved.set(id, Date.now());
     this.tabs.say({ kind: "kept", conversations });
-    this.shelf?.put(conversations).catch((error: unknown) => {
+    if (!this.shelf) return;
+    this.written = this.shelf.put(conversations).catch((error: unknown) => {
       const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
       this.notify(
         isFull
@@ -302,11 +373,33 @@ export class Store {
     });
   }
 
-  private setElsewhere(id: string, isThere: boolean): void {
-    const elsewhere = new Set(this.state.elsewhere);
-    if (isThere) elsewhere.add(id);
-    else elsewhere.delete(id);
-    this.change({ elsewhere });
+  // Takes the locks of a run; null where nothing is in its way, "" where that has been told already.
+  // What the tab before has kept is read, since its words may still be under way.
+  private async findObstacle(id: string, seen: number, run: Run): Promise<string | null> {
+    await this.freed;
+    for (const name of [replyLock(id), runLock(run.name)]) {
+      const release = await takeLock(name);
+      if (!release) return "A reply comes in another tab.";
+      run.releases.push(release);
+    }
+    const kept = (await this.shelf?.get(id).catch(() => null)) ?? null;
+    const shown = this.find(id);
+    if (!shown) return ""; // deleted meanwhile
+    if (kept && kept.updated > shown.updated) this.take([kept]);
+    const hasGoneOn = this.find(id)?.updated !== seen;
+    return hasGoneOn ? "The conversation has gone on in another tab." : null;
+  }
+
+  private beginElsewhere(id: string, run: string): void {
+    if (this.state.elsewhere.get(id) === run) return;
+    this.change({ elsewhere: withEntry(this.state.elsewhere, id, run) });
+    void whenFree(runLock(run)).then(() => this.endElsewhere(id, run)); // its tab may die
+  }
+
+  private endElsewhere(id: string, run: string): void {
+    if (this.state.elsewhere.get(id) !== run) return;
+    this.change({ elsewhere: withEntry(this.state.elsewhere, id, null) });
+    this.take(this.state.conversations.filter((other) => other.id === id).map(ended));
   }
 
   // Of a conversation whose reply comes here, another tab can change the name alone.
@@ -315,16 +408,25 @@ export class Store {
     return mine ? { ...mine, title: theirs.title } : theirs;
   }
 
+  // Words may come late. Said before that tab has heard of a removal, they take none back; and what
+  // is older than what is here has perhaps been put over it.
+  private hearKept(conversations: Conversation[]): void {
+    const kept = conversations.filter(({ id }) => !this.removed.has(id));
+    const isLate = ({ id, updated }: Conversation) => (this.find(id)?.updated ?? 0) > updated;
+    const mine = kept.filter(isLate).flatMap(({ id }) => this.find(id) ?? []);
+    this.take(kept.map((theirs) => this.merged(theirs)).filter((theirs) => !isLate(theirs)));
+    if (mine.length > 0) this.keep(mine);
+  }
+
   private hear(word: Word): void {
     switch (word.kind) {
       case "came":
-        for (const id of this.state.runs.keys()) this.tabs.say({ kind: "began", id });
+        for (const [id, { name }] of this.state.runs) {
+          this.tabs.say({ kind: "began", id, run: name });
+        }
         return;
-      case "kept": {
-        // Said before that tab has heard of a removal, it takes none back.
-        const kept = word.conversations.filter(({ id }) => !this.removed.has(id));
-        return this.take(kept.map((theirs) => this.merged(theirs)));
-      }
+      case "kept":
+        return this.hearKept(word.conversations);
       case "removed":
         this.drop(word.id);
         // With what this tab has put on the shelf before it heard.
@@ -340,9 +442,9 @@ export class Store {
         return;
       }
       case "began":
-        return this.setElsewhere(word.id, true);
+        return this.beginElsewhere(word.id, word.run);
       case "ended":
-        return this.setElsewhere(word.id, false);
+        return this.endElsewhere(word.id, word.run);
       case "stop":
         return this.state.runs.get(word.id)?.controller.abort();
     }

@@ -9,8 +9,8 @@ export type Word =
   | { kind: "removed"; id: string }
   | { kind: "restored"; id: string } // it was removed, and is kept again
   | { kind: "cleared"; id: string } // the answer to that: this tab has nothing more to remove
-  | { kind: "began"; id: string } // a reply, in the tab that says so
-  | { kind: "ended"; id: string }
+  | { kind: "began"; id: string; run: string } // a reply, in the tab that says so
+  | { kind: "ended"; id: string; run: string }
   | { kind: "stop"; id: string }; // to the tab where the reply comes
 
 export interface Tabs {
@@ -19,7 +19,7 @@ export interface Tabs {
 }
 
 // Says which form words have: pages of another form do not hear them.
-const channelName = "weir.tabs/2";
+const channelName = "weir.tabs/3";
 
 export function openTabs(): Tabs {
   try {
