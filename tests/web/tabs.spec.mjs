@@ -260,6 +260,66 @@ test("what is deleted and taken back stays, however late a tab hears of it", asy
   }
 });
 
+// By the tab that has said something meanwhile, or by the one that has deleted it.
+for (const isSpeaker of [true, false]) {
+  test(`what is said where a deletion is not heard of can be had back: ${isSpeaker}`, async ({
+    chat,
+  }) => {
+    await holdWords(chat);
+    await say(chat, "hello");
+    await settled(chat);
+    const other = await openOther(chat);
+    await chat.evaluate(() => void window.holdWords());
+    await other.getByRole("button", { name: "Delete: hello" }).click();
+    await expect(titles(other)).toHaveCount(0);
+    await say(chat, "mock:again");
+    await expect(lastReply(chat)).toContainText("Reply number 1.");
+    await settled(chat);
+    await messageBox(chat).fill("half a thought");
+    await chat.evaluate(() => window.releaseWords());
+    await expect(chat.getByText('"hello" was deleted in another tab.')).toBeVisible();
+    await expect(titles(chat)).toHaveCount(0);
+    await expect(messageBox(chat)).toHaveValue("half a thought");
+    const [first, second] = isSpeaker ? [chat, other] : [other, chat];
+    await first.getByRole("button", { name: "Undo" }).click();
+    await expect(first.locator(".said")).toHaveText(["hello", "mock:again"]);
+    await expect(titles(second)).toHaveText(["hello"]);
+    await say(first, "mock:again, please");
+    await expect(lastReply(first)).toContainText("Reply number 1.");
+    await settled(first);
+    await noLocks(first);
+    await first.close();
+    // It is back already: all of it stays.
+    await second.getByRole("button", { name: "Undo" }).click();
+    const said = ["hello", "mock:again", "mock:again, please"];
+    await expect(second.locator(".said")).toHaveText(said);
+    await reload(second);
+    await expect(second.locator(".said")).toHaveText(said);
+  });
+}
+
+test("a tab that has not heard of a message takes it from nobody", async ({ chat }) => {
+  await holdWords(chat);
+  await say(chat, "hello");
+  await settled(chat);
+  const other = await openOther(chat);
+  await other.evaluate(() => void window.holdWords());
+  await say(chat, "mock:again");
+  await settled(chat);
+  await noLocks(chat);
+  await other.getByRole("button", { name: "Rename: hello" }).click();
+  await other.keyboard.type("Greetings");
+  await chat.evaluate(() => void (window.heard = []));
+  await other.keyboard.press("Enter");
+  await expect.poll(() => chat.evaluate(() => window.heard)).toEqual(["kept"]);
+  await other.evaluate(() => window.releaseWords());
+  for (const page of [chat, other]) {
+    await expect(page.locator(".said")).toHaveText(["hello", "mock:again"]);
+    await reload(page);
+    await expect(page.locator(".said")).toHaveText(["hello", "mock:again"]);
+  }
+});
+
 test("settings and the key are those of both tabs", async ({ chat, mock }) => {
   const other = await openOther(chat);
   await other.getByRole("button", { name: "Settings", exact: true }).click();

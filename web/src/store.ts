@@ -106,7 +106,8 @@ export class Store {
   private paintTimer: ReturnType<typeof setTimeout> | null = null;
   private searches = 0;
   private saved = new Map<string, number>(); // when, by conversation
-  private removed = new Set<string>(); // perhaps while they are read, or others keep them
+  // As they were here, if they were; perhaps removed while they are read, or others keep them.
+  private removed = new Map<string, Conversation | null>();
   private restored = new Set<string>(); // of them, in this tab
   private wantedId = ""; // to be opened when it is read
   private shelf: Shelf | null = null; // until it is open
@@ -151,7 +152,7 @@ export class Store {
     if (!shelf || !kept) return without();
     this.shelf = shelf;
     const said = this.state.conversations;
-    const known = new Set([...this.removed, ...said.map(({ id }) => id)]);
+    const known = new Set([...this.removed.keys(), ...said.map(({ id }) => id)]);
     this.take(kept.filter(({ id }) => !known.has(id)));
     if (this.state.notice?.text === notKept) this.change({ notice: null });
     if (said.length > 0) this.keep(said);
@@ -289,10 +290,7 @@ export class Store {
     this.drop(id);
     void this.shelf?.remove(id).catch(() => {});
     this.tabs.say({ kind: "removed", id });
-    this.notify(`Deleted "${conversation.title}".`, () => {
-      this.replace(ended(conversation));
-      this.change({ currentId: id, notice: null });
-    });
+    this.offerBack(conversation, `Deleted "${conversation.title}".`);
   }
 
   add(conversations: Conversation[]): void {
@@ -333,10 +331,10 @@ export class Store {
 
   // Puts a conversation in the place of the one with its identity, or of one that was removed.
   private replace(conversation: Conversation): void {
-    const { id } = conversation;
+    const { id, updated } = conversation;
     if (this.removed.delete(id)) {
       this.restored.add(id);
-      this.tabs.say({ kind: "restored", id });
+      this.tabs.say({ kind: "restored", id, updated });
     }
     this.take([conversation]);
     this.keep([conversation]);
@@ -351,11 +349,20 @@ export class Store {
 
   private drop(id: string): void {
     this.state.runs.get(id)?.controller.abort();
-    this.removed.add(id);
+    this.removed.set(id, this.find(id) ?? this.removed.get(id) ?? null);
     this.saved.delete(id);
     this.change({
       conversations: this.state.conversations.filter((other) => other.id !== id),
       currentId: this.state.currentId === id ? null : this.state.currentId,
+    });
+  }
+
+  private offerBack(conversation: Conversation, text: string): void {
+    const { id } = conversation;
+    this.notify(text, () => {
+      // Another tab may have taken it back, and it may have gone on.
+      if (this.removed.has(id)) this.replace(ended(conversation));
+      this.change({ currentId: id, notice: null });
     });
   }
 
@@ -418,6 +425,29 @@ export class Store {
     if (mine.length > 0) this.keep(mine);
   }
 
+  private hearRemoved(id: string): void {
+    const conversation = this.find(id);
+    const isSeen = this.state.currentId === id || this.state.runs.has(id);
+    this.drop(id);
+    // With what this tab has put on the shelf before it heard.
+    void this.shelf?.remove(id).catch(() => {});
+    // Perhaps of what has just been said here that tab knows nothing.
+    if (conversation && isSeen) {
+      this.offerBack(conversation, `"${conversation.title}" was deleted in another tab.`);
+    }
+  }
+
+  // Has this tab heard more of it than the one that takes it back, all of that comes back.
+  private hearRestored(id: string, updated: number): void {
+    const mine = this.removed.get(id);
+    this.removed.delete(id);
+    if (mine && mine.updated > updated) {
+      this.take([ended(mine)]);
+      this.keep([ended(mine)]);
+    }
+    this.tabs.say({ kind: "cleared", id });
+  }
+
   private hear(word: Word): void {
     switch (word.kind) {
       case "came":
@@ -428,13 +458,9 @@ export class Store {
       case "kept":
         return this.hearKept(word.conversations);
       case "removed":
-        this.drop(word.id);
-        // With what this tab has put on the shelf before it heard.
-        void this.shelf?.remove(word.id).catch(() => {});
-        return;
+        return this.hearRemoved(word.id);
       case "restored":
-        this.removed.delete(word.id);
-        return this.tabs.say({ kind: "cleared", id: word.id });
+        return this.hearRestored(word.id, word.updated);
       case "cleared": {
         // Perhaps behind what was put there when it was restored.
         const conversation = this.restored.has(word.id) ? this.find(word.id) : null;

@@ -7,7 +7,7 @@ export type Word =
   | { kind: "came" } // this tab; it wants to hear what has begun
   | { kind: "kept"; conversations: Conversation[] }
   | { kind: "removed"; id: string }
-  | { kind: "restored"; id: string } // it was removed, and is kept again
+  | { kind: "restored"; id: string; updated: number } // it was removed, and is kept again, as of then
   | { kind: "cleared"; id: string } // the answer to that: this tab has nothing more to remove
   | { kind: "began"; id: string; run: string } // a reply, in the tab that says so
   | { kind: "ended"; id: string; run: string }
