@@ -137,6 +137,7 @@ test("the second tab is told even where it has heard nothing of the first", asyn
   await expect(other.getByRole("textbox", { name: "Your message, changed" })).toHaveValue(
     "hello again",
   );
+  await other.getByRole("button", { name: "Cancel" }).click();
   expect(mock.requests).toHaveLength(2);
   // What it has not heard of, it finds where it is kept.
   await chat.keyboard.press("Escape");
@@ -258,6 +259,20 @@ test("what is deleted and taken back stays, however late a tab hears of it", asy
     await expect(reading(page)).toHaveAttribute("aria-busy", "false");
     await expect(titles(page)).toHaveText(["hello"]);
   }
+});
+
+test("a message that is being changed stays so when another tab tells news", async ({ chat }) => {
+  await say(chat, "hello");
+  await settled(chat);
+  const other = await openOther(chat);
+  await other.getByRole("button", { name: "Edit" }).click();
+  const editor = other.getByRole("textbox", { name: "Your message, changed" });
+  await editor.fill("half a thought");
+  await chat.getByRole("button", { name: "Rename: hello" }).click();
+  await chat.keyboard.type("Greetings");
+  await chat.keyboard.press("Enter");
+  await expect(other.getByRole("heading", { level: 1 })).toHaveText("Greetings");
+  await expect(editor).toHaveValue("half a thought");
 });
 
 // By the tab that has said something meanwhile, or by the one that has deleted it.

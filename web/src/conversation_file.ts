@@ -32,7 +32,7 @@ const finishes: readonly unknown[] = ["stop", "length", "tool_calls", "stopped"]
 function readAssistant(from: Record<string, unknown>): AssistantMessage {
   return {
     role: "assistant",
-    id: newId(),
+    id: text(from.id) || newId(),
     content: text(from.content),
     reasoning: text(from.reasoning),
     reasoningMs: amount(from.reasoningMs) ?? 0,
@@ -48,11 +48,11 @@ function readMessage(value: unknown): Message | null {
   const from = fields(value);
   switch (from.role) {
     case "user":
-      return { role: "user", id: newId(), content: text(from.content) };
+      return { role: "user", id: text(from.id) || newId(), content: text(from.content) };
     case "tool":
       return {
         role: "tool",
-        id: newId(),
+        id: text(from.id) || newId(),
         callId: text(from.callId),
         name: text(from.name),
         content: text(from.content),
@@ -91,6 +91,7 @@ export function importText(source: string): Conversation[] {
   return list(fields(value).conversations).map((entry, index) => {
     const conversation = readConversation(entry);
     if (conversation === null) throw new Error(`Conversation ${index + 1} of the file is damaged.`);
-    return { ...conversation, id: newId() };
+    const messages = conversation.messages.map((message) => ({ ...message, id: newId() }));
+    return { ...conversation, id: newId(), messages };
   });
 }
