@@ -201,9 +201,16 @@ part_web()
         # A dot for each test, and behind them what failed, with what was expected and received.
         tests/web/run.sh --reporter=dot || status=1
         tests/web/serve.sh build/weir "$logs/web-serve.log" --reporter=dot || status=1
+        if command -v firefox-esr; then
+            node --test-reporter=tap tests/web/firefox.mjs || status=1
+        else
+            echo 'no firefox-esr to open the page with, too'
+            echo '0 passed, 0 failed, 1 skipped'
+        fi
     } >"$logs/web-pages.log" 2>&1
     tail -n 200 "$logs/web-pages.log"
     awk '/^ +[0-9]+ (passed|flaky)/ { passed += $1 } /^ +[0-9]+ failed/ { failed += $1 }
+        /^# pass / { passed += $3 } /^# (fail|cancelled) / { failed += $3 }
         END { print passed + 0 " passed, " failed + 0 " failed" }' "$logs/web-pages.log"
     return $status
 }
@@ -487,7 +494,7 @@ run_part()
 tell_faults()
 {
     echo "$1:"
-    grep -hE 'FAIL|[Ee]rror|WARNING: |Expected|Received|^  [0-9]+\) ' "$logs/$1.log" |
+    grep -hE 'FAIL|[Ee]rror|WARNING: |Expected|Received|^  [0-9]+\) |^not ok ' "$logs/$1.log" |
         cut -c 1-160 | head -n 12 | sed 's/^ */    /'
 }
 

@@ -35,6 +35,7 @@ check  python3-numpy      the same
 check  valgrind           counts instructions
 check  git                the commit in the version
 check  chromium-headless-shell  opens the pages of weir profile and weir serve
+check  firefox-esr        opens the page of weir serve, too
 check  tmux               a terminal for weir chat
 check  curl               asks weir serve, as docs/server.md does
 check  mawk|gawk          the scripts under tools
