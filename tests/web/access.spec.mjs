@@ -153,6 +153,38 @@ test("a whole conversation is had by keys alone, and the focus is never lost", a
   expect(mock.requests).toHaveLength(7);
 });
 
+// The key is dispatched as browsers do while an input method composes, and as Safari does behind it.
+for (const [name, init] of [
+  ["while it composes", { isComposing: true }],
+  ["behind it", { keyCode: 229 }],
+]) {
+  test(`keys of an input method are its own: ${name}`, async ({ chat, mock }) => {
+    const press = (box, key) =>
+      box.dispatchEvent("keydown", { key, bubbles: true, cancelable: true, ...init });
+    await say(chat, "mock:endless");
+    await expect(lastReply(chat)).toContainText("drop after drop");
+    await messageBox(chat).fill("a word");
+    await press(messageBox(chat), "Escape");
+    await chat.getByRole("button", { name: "Rename: mock:endless" }).click();
+    const field = chat.getByRole("textbox", { name: "New name" });
+    await field.fill("Rain");
+    for (const key of ["Enter", "Escape"]) await press(field, key);
+    await expect(field).toBeFocused();
+    await field.press("Enter");
+    await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Rain");
+    await expect(chat.getByRole("button", { name: "Stop" })).toBeVisible();
+    await chat.getByRole("button", { name: "Stop" }).click();
+    await settled(chat);
+    await press(messageBox(chat), "Enter");
+    await chat.getByRole("button", { name: "Edit" }).click();
+    const editor = chat.getByRole("textbox", { name: "Your message, changed" });
+    for (const key of ["Enter", "Escape"]) await press(editor, key);
+    await expect(editor).toHaveValue("mock:endless");
+    await expect(messageBox(chat)).toHaveValue("a word");
+    expect(mock.requests).toHaveLength(1);
+  });
+}
+
 test("a conversation is told in its order, with what each part is", async ({ chat }) => {
   await say(chat, "hello");
   await settled(chat);

@@ -5,6 +5,7 @@ import { BillPanel } from "./bill_panel";
 import type { Chat } from "./chat";
 import { Composer } from "./composer";
 import { Icon } from "./icons";
+import { isComposing } from "./keys";
 import { SettingsDialog } from "./settings_dialog";
 import { Sidebar } from "./sidebar";
 import type { Notice, Run, State, Store } from "./store";
@@ -119,7 +120,8 @@ export function App({ store, chat }: { store: Store; chat: Chat }) {
   useEffect(() => store.listen(() => draw(0)), []);
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+      if (event.key !== "Escape" || isComposing(event)) return;
+      if (document.querySelector("dialog[open]")) return;
       if (isSideOpen) closeSide();
       else chat.stop(store.state.currentId);
     };

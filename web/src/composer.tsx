@@ -3,6 +3,7 @@
 import type { RefObject } from "preact";
 import { useLayoutEffect, useState } from "preact/hooks";
 import { Icon, StopIcon } from "./icons";
+import { isComposing } from "./keys";
 
 const height_max = 240; // pixels; then it scrolls
 
@@ -35,8 +36,7 @@ export function Composer({ area, isRunning, send, stop }: ComposerProps) {
     area.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    // While an input method composes, Enter is its own.
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+    if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) submit(event);
   };
   return (
     <form class="composer" onSubmit={submit}>

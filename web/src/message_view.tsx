@@ -7,6 +7,7 @@ import type { Chat } from "./chat";
 import { CopyButton } from "./copy_button";
 import { focusAround } from "./focus";
 import { Icon } from "./icons";
+import { isComposing } from "./keys";
 import { Markdown } from "./markdown";
 import { memo } from "./memo";
 import type { AssistantMessage, Failure, Message, ToolMessage, UserMessage } from "./types";
@@ -42,11 +43,12 @@ function Editor({ message, isBusy, chat, close }: EditorProps) {
     chat.edit(message.id, text, leave);
   };
   const onKeyDown = (event: KeyboardEvent) => {
+    if (isComposing(event)) return;
     if (event.key === "Escape") {
       event.stopPropagation();
       leave();
     }
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) save(event);
+    if (event.key === "Enter" && !event.shiftKey) save(event);
   };
   return (
     <form class="editor" onSubmit={save}>

@@ -4,6 +4,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { exportText, importText } from "./conversation_file";
 import { focusBeside } from "./focus";
 import { Icon } from "./icons";
+import { isComposing } from "./keys";
 import { memo } from "./memo";
 import type { Store } from "./store";
 import type { Conversation } from "./types";
@@ -27,7 +28,10 @@ interface RenamerProps {
 function Renamer({ before, rename }: RenamerProps) {
   const [title, setTitle] = useState(before);
   const field = useRef<HTMLInputElement>(null);
-  useLayoutEffect(() => field.current?.select(), []);
+  useLayoutEffect(() => {
+    field.current?.focus(); // by selection alone, not all browsers move it
+    field.current?.select();
+  }, []);
   const isDone = useRef(false); // removal of the field blurs it, too
   const finish = (name: string, byKey: boolean) => {
     if (isDone.current) return;
@@ -43,6 +47,7 @@ function Renamer({ before, rename }: RenamerProps) {
       onInput={(event) => setTitle(event.currentTarget.value)}
       onBlur={() => finish(title, false)}
       onKeyDown={(event) => {
+        if (isComposing(event)) return;
         if (event.key === "Enter") {
           event.preventDefault(); // else it goes on to the button that gets the focus
           finish(title, true);
