@@ -175,6 +175,21 @@ static void mtp_close(void *state)
     mem_free(mtp);
 }
 
+/* The block's first step waits for its memory to be cleared, which takes as long as some tokens of a
+ * small model. So the engine's first is taken here, and not in the middle of a text; but not where
+ * weights are late for the sake of the first token. If it fails, so will the first draft. */
+static void warm_up(const struct mtp *mtp)
+{
+    struct weir_session *session = mtp->session;
+    const struct weir_engine *engine = session->engine;
+    const uint32_t held = session->mtp_position;
+    const int32_t any = 0;
+    if (engine->mtp_count > 0 || engine->loader.late != NULL)
+        return;
+    weir_session_mtp_eval(session, &any, mtp->hidden, 1, WEIR_LOGITS_LAST, NULL);
+    session->mtp_position = held;
+}
+
 enum weir_status draft_mtp_open(void **state, struct weir_session *session, float p_min,
                                 struct weir_error *err)
 {
@@ -195,6 +210,7 @@ enum weir_status draft_mtp_open(void **state, struct weir_session *session, floa
     mtp->has_gap = true;
     mtp->position = weir_session_position(session);
     mtp->is_lost = mtp->position > 0;
+    warm_up(mtp);
     *state = mtp;
     return WEIR_OK;
 }

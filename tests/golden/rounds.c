@@ -451,6 +451,27 @@ TEST(rounds_are_told_what_was_evaluated)
     fixture_close(&fixture);
 }
 
+/* The block takes its first step when the first speculator of its engine is opened, and the session
+ * is as it was. */
+TEST(rounds_first_draft_is_no_first_step)
+{
+    const struct weir_speculator_options speculation = of_kind(WEIR_DRAFT_MTP, 3);
+    struct weir_speculator *first, *second;
+    struct weir_engine_options options;
+    struct fixture fixture;
+    engine_options(&options, "cpu");
+    fixture_open(&fixture, test_data(models[0]), &options);
+    CHECK_INT(fixture.engine->mtp_count, 0);
+    open_speculator(&first, &fixture, &speculation);
+    open_speculator(&second, &fixture, &speculation);
+    CHECK_INT(fixture.engine->mtp_count, 1);
+    CHECK_INT(weir_session_position(fixture.session), 0);
+    CHECK_INT(weir_session_mtp_position(fixture.session), 0);
+    weir_speculator_close(second);
+    weir_speculator_close(first);
+    fixture_close(&fixture);
+}
+
 /* ---- company --------------------------------------------------------------------------------- */
 
 enum { SESSIONS = 3 };
