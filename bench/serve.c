@@ -30,6 +30,7 @@ static double processor_seconds(void)
 
 static struct job *start(struct scheduler *scheduler, uint32_t number)
 {
+    const uint32_t vocab = weir_engine_vocab(scheduler_engine(scheduler));
     int32_t ids[PROMPT];
     struct job_options options = {
         .ids = ids, .count = PROMPT, .tokens_max = TOKENS, .slot = -1, .reasoning_budget = -1};
@@ -37,7 +38,7 @@ static struct job *start(struct scheduler *scheduler, uint32_t number)
     struct job *job;
     uint32_t retry_s;
     for (uint32_t i = 0; i < PROMPT; i++)
-        ids[i] = (int32_t)(rng_bits(1, number, i) % 10000);
+        ids[i] = (int32_t)(rng_bits(1, number, i) % (vocab < 10000 ? vocab : 10000));
     weir_sampler_options_init(&options.sampler);
     options.sampler.seed = number;
     options.sampler.ignore_eos = true;
