@@ -40,58 +40,10 @@ void draft_length_init(struct draft_length *length)
 
 /* ---- times ----------------------------------------------------------------------------------- */
 
-static void times_add(struct draft_times *times, double ns)
-{
-    times->ns[times->count++ % DRAFT_LENGTH_TIMES] = ns;
-}
-
-/* The lower quartile, since what disturbs a time makes it longer; 0 if there is none. */
-static double times_usual(const struct draft_times *times)
-{
-    double sorted[DRAFT_LENGTH_TIMES] = {0};
-    const uint32_t count = times->count < DRAFT_LENGTH_TIMES ? times->count : DRAFT_LENGTH_TIMES;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = i;
-        for (; at > 0 && sorted[at - 1] > times->ns[i]; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = times->ns[i];
-    }
-    return count == 0 ? 0 : sorted[(count - 1) / 4];
-}
-
-/* Of a step of so many drafts. One that was never measured lies on the line through its neighbours,
- * behind the last on that through the last two. That of no drafts is known. */
-static double step_ns(const struct draft_length *length, uint32_t drafts)
-{
-    uint32_t low = 0, before = 0, high = drafts;
-    for (uint32_t i = 1; i <= drafts; i++) {
-        if (length->step[i].count > 0) {
-            before = low;
-            low = i;
-        }
-    }
-    const double low_ns = times_usual(&length->step[low]);
-    if (low == drafts)
-        return low_ns;
-    while (high < WEIR_DRAFTS_MAX && length->step[high].count == 0)
-        high++;
-    const bool is_between = length->step[high].count > 0;
-    const uint32_t other = is_between ? high : before;
-    if (other == low)
-        return low_ns;
-    const double slope = (times_usual(&length->step[other]) - low_ns) / ((double)other - low);
-    return slope > 0 ? low_ns + slope * (drafts - low) : low_ns;
-}
-
 /* Of a step without drafts, which takes no longer than one with drafts. */
 static double plain_ns(const struct draft_length *length)
 {
-    double shortest = times_usual(&length->step[0]);
-    for (uint32_t drafts = 1; drafts <= WEIR_DRAFTS_MAX; drafts++) {
-        const double ns = times_usual(&length->step[drafts]);
-        shortest = ns > 0 && ns < shortest ? ns : shortest;
-    }
-    return shortest;
+    return usual_ns_least(length->step, WEIR_DRAFTS_MAX);
 }
 
 static double least(double a, double b)
@@ -104,8 +56,9 @@ static double least(double a, double b)
 static double round_ns(const struct draft_length *length, uint32_t drafts)
 {
     const double plain = plain_ns(length);
-    const double step = least(step_ns(length, drafts), together * plain * (drafts + 1));
-    return step + drafts * least(times_usual(&length->draft), plain);
+    const double step =
+        least(usual_ns_at(length->step, drafts, WEIR_DRAFTS_MAX), together * plain * (drafts + 1));
+    return step + drafts * least(usual_ns(&length->draft), plain);
 }
 
 /* ---- the choice ------------------------------------------------------------------------------ */
@@ -255,14 +208,14 @@ static void learn_choice(struct draft_length *length, uint32_t wanted)
  * high. */
 static void learn_times(struct draft_length *length, const struct draft_round *round)
 {
-    struct draft_times *step = &length->step[round->drafts];
+    struct usual *step = &length->step[round->drafts];
     const double before = round_ns(length, round->drafts);
     const bool is_second = round->drafts > 0 && step->count == 1;
     length->is_timed = round->step_ns > 0;
     if (length->is_timed)
-        times_add(step, (double)round->step_ns);
+        usual_add(step, (double)round->step_ns);
     if (round->drafts > 0)
-        times_add(&length->draft, (double)round->draft_ns / round->drafts);
+        usual_add(&length->draft, (double)round->draft_ns / round->drafts);
     const double now = round_ns(length, round->drafts);
     if (is_second && now < before)
         length->lost -= before - now;

@@ -4,21 +4,13 @@
 #ifndef RUN_DRAFT_LENGTH_H
 #define RUN_DRAFT_LENGTH_H
 
+#include "base/usual.h"
 #include "weir.h"
 
-/* Of each kind, for their lower quartile. */
-enum { DRAFT_LENGTH_TIMES = 5 };
-
-/* The last times of one kind. */
-struct draft_times {
-    double ns[DRAFT_LENGTH_TIMES];
-    uint32_t count; /* all that were given; ns[count % DRAFT_LENGTH_TIMES] is the oldest */
-};
-
 struct draft_length {
-    struct draft_times step[WEIR_ROUND_TOKENS_MAX]; /* by drafts */
-    struct draft_times draft;                       /* of one draft */
-    double accepted[WEIR_DRAFTS_MAX]; /* how often a draft is, if those before it were */
+    struct usual step[WEIR_ROUND_TOKENS_MAX]; /* by drafts */
+    struct usual draft;                       /* of one draft */
+    double accepted[WEIR_DRAFTS_MAX];         /* how often a draft is, if those before it were */
     uint32_t tried[WEIR_DRAFTS_MAX];
     uint64_t rounds, tokens;
     double lost;       /* ns that rounds took more than the same tokens one by one; < 0: gained */
