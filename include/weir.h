@@ -1107,6 +1107,14 @@ WEIR_API enum weir_status weir_speculator_draft(struct weir_speculator *speculat
                                                 uint32_t most, const int32_t **tokens,
                                                 uint32_t *count, struct weir_error *err);
 
+/* The same with so many drafts, or as many as there are and room is for: for who steps several
+ * sessions together, and so knows better what a draft takes and is worth there. The speculator's
+ * own choices take no notice of such a round. */
+WEIR_API enum weir_status weir_speculator_draft_exactly(struct weir_speculator *speculator,
+                                                        int32_t last, uint32_t drafts,
+                                                        const int32_t **tokens, uint32_t *count,
+                                                        struct weir_error *err);
+
 /* Ends the round behind a step of its tokens with WEIR_LOGITS_ALL and before any other step of the
  * engine: chooses *count tokens for out[WEIR_ROUND_TOKENS_MAX], which the sampler accepts; the last
  * is the `last` of the next round, and the session holds all before it. One that ends generation is

@@ -21,6 +21,7 @@ struct weir_speculator {
     int32_t tokens[WEIR_ROUND_TOKENS_MAX];
     uint32_t rows;
     uint32_t wanted;
+    bool is_chosen;    /* how many drafts it has was chosen here */
     uint32_t position; /* of the session when it began */
     uint64_t draft_ns;
     struct weir_speculator_info info;
@@ -256,18 +257,15 @@ static enum weir_status make_drafts(struct weir_speculator *speculator, int32_t 
     return WEIR_OK;
 }
 
-enum weir_status weir_speculator_draft(struct weir_speculator *speculator, int32_t last,
-                                       uint32_t most, const int32_t **tokens, uint32_t *count,
-                                       struct weir_error *err)
+/* Begins a round that wants speculator->wanted drafts. */
+static enum weir_status begin_round(struct weir_speculator *speculator, int32_t last,
+                                    const int32_t **tokens, uint32_t *count, struct weir_error *err)
 {
     struct weir_session *session = speculator->session;
     const uint64_t begin = clock_ns();
     uint32_t drafts = 0;
     enum weir_status status = WEIR_OK;
-    if (most == 0)
-        return err_set(err, WEIR_ERR_ARGUMENT, "a round of no tokens, expected at least 1");
     speculator->rows = 0;
-    speculator->wanted = choose_wanted(speculator, most);
     speculator->tokens[0] = last;
     if (speculator->wanted > 0)
         TRY(make_drafts(speculator, last, &drafts, err));
@@ -282,6 +280,27 @@ enum weir_status weir_speculator_draft(struct weir_speculator *speculator, int32
     *count = speculator->rows;
 out:
     return status;
+}
+
+enum weir_status weir_speculator_draft(struct weir_speculator *speculator, int32_t last,
+                                       uint32_t most, const int32_t **tokens, uint32_t *count,
+                                       struct weir_error *err)
+{
+    if (most == 0)
+        return err_set(err, WEIR_ERR_ARGUMENT, "a round of no tokens, expected at least 1");
+    speculator->wanted = choose_wanted(speculator, most);
+    speculator->is_chosen = true;
+    return begin_round(speculator, last, tokens, count, err);
+}
+
+enum weir_status weir_speculator_draft_exactly(struct weir_speculator *speculator, int32_t last,
+                                               uint32_t drafts, const int32_t **tokens,
+                                               uint32_t *count, struct weir_error *err)
+{
+    const uint32_t most = drafts < WEIR_DRAFTS_MAX ? drafts : WEIR_DRAFTS_MAX;
+    speculator->wanted = drafts_limit(speculator, most + 1);
+    speculator->is_chosen = false;
+    return begin_round(speculator, last, tokens, count, err);
 }
 
 static enum weir_status check_round(const struct weir_speculator *speculator,
@@ -317,7 +336,8 @@ static uint32_t choose_tokens(const struct weir_speculator *speculator,
 static void count_round(struct weir_speculator *speculator, const struct draft_round *round)
 {
     struct weir_speculator_info *info = &speculator->info;
-    draft_length_learn(&speculator->length, speculator->wanted, round);
+    if (speculator->is_chosen)
+        draft_length_learn(&speculator->length, speculator->wanted, round);
     info->rounds++;
     info->tokens += round->accepted + 1;
     info->drafts += round->drafts;

@@ -451,6 +451,47 @@ TEST(rounds_are_told_what_was_evaluated)
     fixture_close(&fixture);
 }
 
+/* As many drafts as were asked for, and as there is room for; and the text is the same. */
+TEST(rounds_have_as_many_drafts_as_told)
+{
+    const struct weir_speculator_options speculation = of_kind(WEIR_DRAFT_MTP, 4);
+    const struct weir_sampler_options sampling = warm(5);
+    struct weir_engine_options options;
+    struct weir_speculator *speculator;
+    struct weir_error err = {0};
+    struct fixture fixture;
+    static struct truth truth;
+    engine_options(&options, "cpu");
+    fixture_open(&fixture, test_data(models[1]), &options);
+    make_prompt(&truth, fixture.vocab, 11);
+    generate(&truth, &fixture, &sampling, TEXT_MAX);
+    open_speculator(&speculator, &fixture, &speculation);
+    struct weir_sampler *sampler = open_sampler(&sampling, &fixture);
+    weir_session_reset(fixture.session);
+    CHECK_OK(weir_speculator_prompt(speculator, truth.tokens, PROMPT - 1, WEIR_LOGITS_NONE, &err),
+             &err);
+    int32_t out[WEIR_ROUND_TOKENS_MAX] = {truth.tokens[PROMPT - 1]};
+    uint32_t count = 1;
+    for (uint32_t at = PROMPT, round = 0; at < truth.count; round++) {
+        const uint32_t told = (uint32_t)(rng_bits(test_seed(), 12, round) % 7);
+        const uint32_t room = CONTEXT - weir_session_position(fixture.session) - 1;
+        const uint32_t most = told < 4 ? told : 4;
+        const int32_t *tokens;
+        uint32_t rows;
+        CHECK_OK(
+            weir_speculator_draft_exactly(speculator, out[count - 1], told, &tokens, &rows, &err),
+            &err);
+        CHECK_INT(rows, 1 + (most < room ? most : room));
+        CHECK_OK(weir_session_eval(fixture.session, tokens, rows, WEIR_LOGITS_ALL, &err), &err);
+        CHECK_OK(weir_speculator_accept(speculator, sampler, 0, out, &count, &err), &err);
+        for (uint32_t i = 0; i < count && at < truth.count; i++)
+            CHECK_INT(out[i], truth.tokens[at++]);
+    }
+    weir_sampler_close(sampler);
+    weir_speculator_close(speculator);
+    fixture_close(&fixture);
+}
+
 /* The block takes its first step when the first speculator of its engine is opened, and the session
  * is as it was. */
 TEST(rounds_first_draft_is_no_first_step)
