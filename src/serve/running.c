@@ -188,6 +188,7 @@ void running_begin(struct scheduler *scheduler, struct slot *slot, struct job *j
     slot->job = job;
     slot->phase = SLOT_PROMPT;
     slot->is_paused = false;
+    slot->member = (struct company_member){.tried = 0};
     slot->used = ++scheduler->begun;
     slot->cuts = cuts_kept(options->ids, options->count, scheduler->message_begin);
     slot->end = prompt_end(slot);
@@ -348,6 +349,7 @@ static void take_drafts(struct scheduler *scheduler, struct slot *slot, uint64_t
         running_fail(scheduler, slot, &err);
         return;
     }
+    company_hear(&scheduler->company, &slot->member, slot->rows - 1, count - 1);
     job->timings.drafts += slot->rows - 1;
     job->timings.accepted += count - 1;
     pthread_mutex_lock(&scheduler->lock);

@@ -117,6 +117,7 @@ enum weir_status scheduler_open(struct scheduler **out, const struct scheduler_o
     if (scheduler == NULL)
         return WEIR_ERR_MEMORY;
     scheduler->options = *options;
+    company_init(&scheduler->company);
     scheduler->piece_max = weir_tokenizer_piece_max(options->tokenizer);
     scheduler->message_begin = weir_tokenizer_find(options->tokenizer, begin, sizeof begin - 1);
     TRY(open_engine(scheduler, err));

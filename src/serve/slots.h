@@ -5,6 +5,7 @@
 #ifndef SERVE_SLOTS_H
 #define SERVE_SLOTS_H
 
+#include "serve/company.h"
 #include "serve/job.h"
 #include "serve/known_texts.h"
 #include "serve/prompt_cuts.h"
@@ -29,6 +30,7 @@ struct slot {
     struct weir_session *session;
     struct weir_session *draft_session; /* of a model that drafts; NULL: none */
     struct weir_speculator *speculator; /* NULL: no drafts */
+    struct company_member member;       /* what became of the drafts of its job */
     struct weir_checkpoint *checkpoints[SLOT_CHECKPOINTS];
     uint64_t salt;    /* of what the session holds */
     uint32_t kept;    /* the cache has its state there, or somewhere before nothing is lost */
@@ -45,9 +47,10 @@ struct slot {
     bool is_paused;          /* its owner does not take events */
     /* of the step that is going on */
     const int32_t *tokens;
-    uint32_t rows; /* 0: none */
-    bool is_last;  /* of the prompt */
-    bool is_round; /* with drafts */
+    uint32_t rows;   /* 0: none */
+    bool is_last;    /* of the prompt */
+    uint32_t drafts; /* that company_choose gave it */
+    bool is_round;   /* with drafts */
     struct slot_pick pick;
 };
 

@@ -14,24 +14,39 @@ static const double step_ns_aim = 5e8; /* within which a job can be cancelled */
 
 /* ---- what goes into a step ------------------------------------------------------------------- */
 
-/* Tokens of the reply, up to `rows` with drafts. */
-static bool begin_round(struct scheduler *scheduler, struct slot *slot, uint32_t rows)
+/* Drafts that are of use to the slot. */
+static uint32_t drafts_most(const struct scheduler *scheduler, const struct slot *slot)
 {
-    struct job *job = slot->job;
-    struct weir_error err = {0};
+    const struct job *job = slot->job;
+    const uint32_t most = scheduler->options.speculator.drafts_max;
     const uint32_t left = job->options.tokens_max - job->timings.tokens;
-    slot->is_round = rows > 1 && slot->speculator != NULL && !job->options.wants_chances;
+    if (slot->speculator == NULL || job->options.wants_chances)
+        return 0;
+    return left - 1 < most ? left - 1 : most;
+}
+
+/* A token of the reply, and drafts: of a slot that is alone as many as its speculator likes, else
+ * slot->drafts. */
+static bool begin_round(struct scheduler *scheduler, struct slot *slot, bool is_alone)
+{
+    const struct job *job = slot->job;
+    const uint32_t most = drafts_most(scheduler, slot);
+    struct weir_error err = {0};
+    enum weir_status status = WEIR_OK;
+    slot->is_round = is_alone ? most > 0 : slot->drafts > 0;
     slot->tokens = &job->last;
     slot->rows = 1;
-    if (!slot->is_round) {
+    if (!slot->is_round)
         weir_session_unmark(slot->session);
-        return true;
-    }
-    if (weir_speculator_draft(slot->speculator, job->last, left < rows ? left : rows, &slot->tokens,
-                              &slot->rows, &err) == WEIR_OK)
-        return true;
-    running_fail(scheduler, slot, &err);
-    return false;
+    else if (is_alone)
+        status = weir_speculator_draft(slot->speculator, job->last, 1 + most, &slot->tokens,
+                                       &slot->rows, &err);
+    else
+        status = weir_speculator_draft_exactly(slot->speculator, job->last, slot->drafts,
+                                               &slot->tokens, &slot->rows, &err);
+    if (status != WEIR_OK)
+        running_fail(scheduler, slot, &err);
+    return status == WEIR_OK;
 }
 
 /* What a step has room for: tokens of prompts, and of them such that are scored. */
@@ -110,10 +125,13 @@ static uint32_t part_rows(const struct scheduler *scheduler, bool is_beside)
 /* What goes into a step. */
 struct gathered {
     uint32_t items;
-    uint32_t rounds; /* of them, those of slots that generate */
-    uint32_t ready;  /* slots that do */
-    bool is_alone;   /* one slot has a job */
-    bool is_choice;  /* nobody has a job but these: they share the step as they like */
+    uint32_t rounds;   /* of them, those of slots that generate */
+    uint32_t ready;    /* slots that do */
+    uint32_t drafts;   /* in company */
+    uint64_t draft_ns; /* that these took */
+    bool is_alone;     /* one slot has a job */
+    bool is_choice;    /* nobody has a job but these: they share the step as they like */
+    struct company_way way;
 };
 
 static bool is_ready(const struct slot *slot)
@@ -121,29 +139,59 @@ static bool is_ready(const struct slot *slot)
     return slot->phase == SLOT_REPLY && !slot->is_paused;
 }
 
-/* Those that generate, so many of them in turn. With prompts beside them there are no drafts. */
-static void gather_rounds(struct scheduler *scheduler, struct gathered *gathered)
+/* Who generates, and in which company. */
+static void count_ready(struct scheduler *scheduler, struct gathered *gathered)
 {
-    const uint32_t slots = scheduler->options.slots, first = scheduler->round;
     uint32_t busy = 0;
-    for (uint32_t i = 0; i < slots; i++) {
+    for (uint32_t i = 0; i < scheduler->options.slots; i++) {
         struct slot *slot = &scheduler->slots[i];
         slot->rows = 0;
+        slot->drafts = 0;
         busy += slot->job != NULL;
         gathered->ready += is_ready(slot);
     }
-    struct company_way way = company_choose(&scheduler->company, gathered->ready);
     gathered->is_choice = busy == gathered->ready;
+    gathered->is_alone = gathered->is_choice && busy == 1;
+}
+
+/* How they share the step. With prompts beside them there are no drafts. */
+static void choose_way(struct scheduler *scheduler, struct gathered *gathered)
+{
+    struct company_seat seats[COMPANY_FEW];
+    struct slot *seated[COMPANY_FEW];
+    uint32_t count = 0;
+    gathered->way = (struct company_way){.slots = gathered->ready};
     if (!gathered->is_choice)
-        way = (struct company_way){gathered->ready, 1};
-    gathered->is_alone = busy == 1;
-    for (uint32_t i = 0; i < slots && gathered->items < way.slots; i++) {
+        return;
+    for (uint32_t i = 0; i < scheduler->options.slots && count < COMPANY_FEW; i++) {
+        struct slot *slot = &scheduler->slots[i];
+        if (!is_ready(slot))
+            continue;
+        seats[count] = (struct company_seat){&slot->member, drafts_most(scheduler, slot), 0};
+        seated[count++] = slot;
+    }
+    gathered->way = company_choose(&scheduler->company, gathered->ready, seats);
+    for (uint32_t i = 0; i < count; i++)
+        seated[i]->drafts = seats[i].drafts;
+}
+
+/* Those that generate, so many of them in turn. */
+static void gather_rounds(struct scheduler *scheduler, struct gathered *gathered)
+{
+    const uint32_t slots = scheduler->options.slots, first = scheduler->round;
+    count_ready(scheduler, gathered);
+    choose_way(scheduler, gathered);
+    const uint64_t begin = clock_ns();
+    for (uint32_t i = 0; i < slots && gathered->items < gathered->way.slots; i++) {
         struct slot *slot = &scheduler->slots[(first + i) % slots];
-        if (!is_ready(slot) || !begin_round(scheduler, slot, way.rows))
+        if (!is_ready(slot) || !begin_round(scheduler, slot, gathered->is_alone))
             continue;
         gathered->items = add_item(scheduler, slot, gathered->items);
+        gathered->drafts += slot->rows - 1;
         scheduler->round = (slot->id + 1) % slots;
     }
+    if (gathered->way.drafts > 0)
+        gathered->draft_ns = clock_ns() - begin;
     gathered->rounds = gathered->items;
 }
 
@@ -266,6 +314,11 @@ bool turn_take(struct scheduler *scheduler)
         count_step(scheduler, ns);
     const uint32_t tokens = take_results(scheduler, gathered.is_alone ? ns : 0);
     if (gathered.is_choice)
-        company_learn(&scheduler->company, gathered.ready, tokens, clock_ns() - begin);
+        company_learn(&scheduler->company, &gathered.way,
+                      &(struct company_turn){.slots = gathered.ready,
+                                             .drafts = gathered.drafts,
+                                             .tokens = tokens,
+                                             .ns = clock_ns() - begin,
+                                             .draft_ns = gathered.draft_ns});
     return true;
 }

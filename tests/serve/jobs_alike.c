@@ -182,6 +182,11 @@ TEST(serve_alike_mtp)
     run_trial(3, "cpu", 2, WEIR_DRAFT_MTP, 100);
 }
 
+TEST(serve_alike_five_slots_mtp)
+{
+    run_trial(7, "cpu", 5, WEIR_DRAFT_MTP, 120);
+}
+
 TEST(serve_alike_ngrams)
 {
     run_trial(4, "cpu", 2, WEIR_DRAFT_NGRAM, 100);
