@@ -216,6 +216,12 @@ static void learn_loss(struct company *company, const struct company_turn *turn)
         company->lost = -gain_turns * plain;
 }
 
+static bool is_gain(const struct company *company, const struct company_turn *turn)
+{
+    const double plain = plain_ns(company, turn->slots) * turn->tokens / turn->slots;
+    return plain > worth * turn_ns(company, turn->slots, turn->drafts);
+}
+
 /* Trials get rarer. Behind one that was a gain comes another at once: the text may have changed. */
 static void learn_trial(struct company *company, const struct company_way *way,
                         const struct company_turn *turn)
@@ -223,7 +229,7 @@ static void learn_trial(struct company *company, const struct company_way *way,
     if (way->drafts > 0 && turn->drafts == 0)
         return; /* nothing could be drafted: still due */
     company->trials++;
-    if (turn->drafts > 0 && turn->tokens == turn->slots + turn->drafts)
+    if (turn->drafts > 0 && is_gain(company, turn))
         return;
     company->waited = 0;
     if (company->interval < INTERVAL_LAST)

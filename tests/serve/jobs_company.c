@@ -183,6 +183,17 @@ TEST(serve_company_is_near_the_best)
     }
 }
 
+/* Drafts that are right may still take longer than the tokens that they save. */
+TEST(serve_company_right_drafts_are_no_loss)
+{
+    const double shares[] = {0.3, 0.6, 1};
+    for (int i = 0; i < ROWS * DRAFTS * 3; i++) {
+        const struct machine machine = machine_of(i / 3, shares[i % 3]);
+        for (uint32_t slots = 2; slots <= COMPANY_FEW; slots++)
+            CHECK(speed(&machine, slots, MOST, 200) >= 0.98);
+    }
+}
+
 /* Drafts go to who has use for them, wherever he sits and since when. */
 TEST(serve_company_gives_drafts_to_who_uses_them)
 {
