@@ -231,14 +231,15 @@ static bool ends_generation(const struct weir_speculator *speculator, int32_t id
     return tokenizer != NULL && weir_tokenizer_ends_generation(tokenizer, id);
 }
 
-/* Drafts behind one that ends generation are of no use, nor are fewer than are asked for. */
+/* Drafts behind one that ends generation are of no use, nor are fewer than are asked for, unless a
+ * caller has said how many. */
 static uint32_t useful_drafts(const struct weir_speculator *speculator, const int32_t *drafts,
                               uint32_t count)
 {
     uint32_t useful = 0;
     while (useful < count && (useful == 0 || !ends_generation(speculator, drafts[useful - 1])))
         useful++;
-    return useful < speculator->options.drafts_min ? 0 : useful;
+    return speculator->is_chosen && useful < speculator->options.drafts_min ? 0 : useful;
 }
 
 /* Drafts are a help and no need: a source that fails is asked no more, and the text goes on. */

@@ -454,7 +454,7 @@ TEST(rounds_are_told_what_was_evaluated)
 /* As many drafts as were asked for, and as there is room for; and the text is the same. */
 TEST(rounds_have_as_many_drafts_as_told)
 {
-    const struct weir_speculator_options speculation = of_kind(WEIR_DRAFT_MTP, 4);
+    struct weir_speculator_options speculation = of_kind(WEIR_DRAFT_MTP, 4);
     const struct weir_sampler_options sampling = warm(5);
     struct weir_engine_options options;
     struct weir_speculator *speculator;
@@ -463,6 +463,7 @@ TEST(rounds_have_as_many_drafts_as_told)
     static struct truth truth;
     engine_options(&options, "cpu");
     fixture_open(&fixture, test_data(models[1]), &options);
+    speculation.drafts_min = 2; /* is for who chooses himself */
     make_prompt(&truth, fixture.vocab, 11);
     generate(&truth, &fixture, &sampling, TEXT_MAX);
     open_speculator(&speculator, &fixture, &speculation);
