@@ -95,6 +95,42 @@ test('a required call of a tool has the arguments of its schema', async () => {
   checkArguments(choice.message.tool_calls[0].function.arguments);
 });
 
+test('of two tools one is allowed, in a chat and in a response', async () => {
+  const { function: lamp } = tools[0];
+  const bell = { name: 'ring', parameters: { type: 'object', properties: {} } };
+  const content = 'Make the lamp in the church grey.';
+  const chat = await client.chat.completions.create({
+    model,
+    messages: [{ role: 'user', content }],
+    tools: [lamp, bell].map((each) => ({ type: 'function', function: each })),
+    tool_choice: {
+      type: 'allowed_tools',
+      allowed_tools: { mode: 'required', tools: [{ type: 'function', function: { name: 'ring' } }] },
+    },
+    max_tokens: 100,
+  });
+  assert.ok(chat.choices[0].message.tool_calls.every((call) => call.function.name === 'ring'));
+  const response = await client.responses.create({
+    model,
+    input: content,
+    tools: [lamp, bell].map((each) => ({ type: 'function', strict: false, ...each })),
+    tool_choice: {
+      type: 'allowed_tools',
+      mode: 'required',
+      tools: [{ type: 'function', name: 'ring' }],
+    },
+    max_output_tokens: 100,
+  });
+  const calls = response.output.filter((item) => item.type === 'function_call');
+  assert.ok(calls.length > 0 && calls.every((call) => call.name === 'ring'));
+});
+
+test('a choice of texts, as clients of vLLM ask for it', async () => {
+  const options = { model, messages: question, max_tokens: 20, guided_choice: ['yes', 'no'] };
+  const { choices } = await client.chat.completions.create(options);
+  assert.ok(['yes', 'no'].includes(choices[0].message.content));
+});
+
 test('a named tool, streamed, and its result sent back', async () => {
   const messages = [{ role: 'user', content: 'Make the lamp in the church grey.' }];
   const stream = client.chat.completions.stream({
