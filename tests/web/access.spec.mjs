@@ -263,6 +263,34 @@ test("the list of a small screen takes the focus and gives it back", async ({ ch
   await expect(messageBox(chat)).toBeFocused();
 });
 
+test("what is deleted on a small screen can be had back", async ({ chat }) => {
+  await chat.setViewportSize({ width: 320, height: 640 });
+  const list = chat.getByRole("navigation", { name: "Conversations" });
+  const button = chat.getByRole("button", { name: "Conversations" });
+  const long = "a question whose first line is long enough to be cut where it is a title";
+  for (const text of [long, "second"]) {
+    if (text === "second") {
+      await button.click();
+      await chat.getByRole("button", { name: "New conversation" }).click();
+    }
+    await say(chat, text);
+    await settled(chat);
+  }
+  await button.click();
+  await list.getByRole("button", { name: /^a question/ }).hover();
+  await list.getByRole("button", { name: "Delete: a question" }).click();
+  await expect(list.getByRole("button", { name: "second", exact: true })).toBeFocused();
+  await chat.getByRole("button", { name: "Undo" }).click();
+  await expect(list.locator(".title")).toHaveText(["second", /^a question/]);
+  await list.getByRole("button", { name: "Delete: a question" }).click();
+  await expect(list).toBeHidden();
+  await expect(messageBox(chat)).toBeFocused();
+  const undo = chat.getByRole("button", { name: "Undo" });
+  expect((await undo.boundingBox()).height).toBeLessThan(40); // in one line
+  await undo.click();
+  await expect(chat.getByRole("heading", { level: 1 })).toHaveText(/^a question/);
+});
+
 test("nothing moves for those who do not want it", async ({ chat }) => {
   const running = () =>
     chat.evaluate(() => document.getAnimations().filter((it) => it.playState === "running").length);

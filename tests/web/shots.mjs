@@ -54,7 +54,7 @@ async function shoot(browser, size, colorScheme) {
   await shot("refused");
   await page.getByRole("textbox", { name: "Message", exact: true }).fill("mock:endless");
   await page.keyboard.press("Enter");
-  await page.locator(".curve").waitFor();
+  await page.locator(".curve").waitFor({ state: "attached" }); // unseen where the bill is folded
   await shot("running");
   await context.close();
   await mock.close();

@@ -2,7 +2,14 @@
 // Parts of the page without a browser: tests/web/run.sh unit.spec
 import { readFileSync } from "node:fs";
 import { expect, test } from "@playwright/test";
-import { billOf, formatBytes, formatCount, formatSeconds, formatShare } from "../../web/src/bill";
+import {
+  billOf,
+  formatBytes,
+  formatCount,
+  formatParameters,
+  formatSeconds,
+  formatShare,
+} from "../../web/src/bill";
 import { exportText, importText, readConversation } from "../../web/src/conversation_file";
 import { addChunk, readTimings } from "../../web/src/reply";
 import { chatRequest, readTools } from "../../web/src/request";
@@ -160,6 +167,12 @@ test("a bill is of a token, and says nothing that was not measured", () => {
 });
 
 test("figures are told with three digits", () => {
+  expect([12, 21_400_000, 79_674_391_296, 2.5e12].map(formatParameters)).toEqual([
+    "12",
+    "21.4 M",
+    "79.7 B",
+    "2500 B",
+  ]);
   expect([0, 7, 999, 1000, 41_234_000, 999_499_999, 999_500_000, 2.5e15].map(formatBytes)).toEqual([
     "0 B",
     "7 B",

@@ -59,15 +59,23 @@ export function formatNumber(value: number): string {
 }
 
 // In powers of 1000, as weir's own reports are.
-export function formatBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let value = bytes;
+function formatScaled(amount: number, units: readonly string[]): string {
+  let value = amount;
   let unit = 0;
   while (value >= 999.5 && unit < units.length - 1) {
     value /= 1000;
     unit++;
   }
-  return `${unit === 0 ? Math.round(value) : formatNumber(value)} ${units[unit]}`;
+  return `${unit === 0 ? Math.round(value) : formatNumber(value)} ${units[unit]}`.trimEnd();
+}
+
+export function formatBytes(bytes: number): string {
+  return formatScaled(bytes, ["B", "kB", "MB", "GB", "TB"]);
+}
+
+// As models are called by them: 0.8 B is 800 M.
+export function formatParameters(parameters: number): string {
+  return formatScaled(parameters, ["", "k", "M", "B"]);
 }
 
 // A share is never told as 0 or 100 percent unless it is.

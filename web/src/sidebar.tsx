@@ -99,8 +99,8 @@ function EntryView({ id, title, isCurrent, isRunning, store, close }: EntryProps
     close();
   };
   const remove = (button: Element) => {
-    // The one that is open leaves the focus to the message.
-    if (!isCurrent && !focusBeside(button.closest("li"), ".title")) close();
+    // The one that is open leaves the focus to the message, which a small screen has behind the list.
+    if (isCurrent || !focusBeside(button.closest("li"), ".title")) close();
     store.remove(id);
   };
   return (

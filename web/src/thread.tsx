@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The messages of a conversation, scrolled to where the reply grows unless the reader has gone up.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { formatBytes, formatCount, formatNumber } from "./bill";
+import { formatBytes, formatCount, formatParameters } from "./bill";
 import type { Chat } from "./chat";
 import { Icon } from "./icons";
 import { MessageView } from "./message_view";
@@ -13,7 +13,7 @@ const near_px = 60; // the end is in sight
 
 function Welcome({ server, failure }: { server: ServerFacts | null; failure: Failure | null }) {
   const facts: string[] = [];
-  if (server?.parameters) facts.push(`${formatNumber(server.parameters / 1e6)} M parameters`);
+  if (server?.parameters) facts.push(`${formatParameters(server.parameters)} parameters`);
   if (server?.bytes) facts.push(formatBytes(server.bytes));
   if (server?.context) facts.push(`${formatCount(server.context)} tokens of context`);
   return (
@@ -25,7 +25,8 @@ function Welcome({ server, failure }: { server: ServerFacts | null; failure: Fai
       {server ? (
         <>
           <h2>{server.model}</h2>
-          <p>{facts.join(" \u00b7 ")}</p>
+          {/* No figure is parted from its unit. */}
+          <p>{facts.map((fact) => fact.replaceAll(" ", "\u00a0")).join("\u00a0\u00b7 ")}</p>
           <p>Conversations are kept in this browser, and go to no other machine than the server.</p>
         </>
       ) : (
