@@ -63,6 +63,7 @@ static enum weir_status command_clear(struct conversation *c, const char *argume
     (void)argument;
     (void)err;
     weir_chat_clear(c->chat);
+    chat_session_outdate(c);
     bytes_clear(&c->files);
     conversation_say(c, "All is forgotten but the system message.");
     return WEIR_OK;
@@ -74,6 +75,7 @@ static enum weir_status command_undo(struct conversation *c, const char *argumen
     (void)argument;
     if (!weir_chat_undo(c->chat, "user"))
         return err_set(err, WEIR_ERR_ARGUMENT, "there is no message to take back");
+    chat_session_outdate(c);
     conversation_say(c, "Taken back: your last message, and what followed it.");
     return WEIR_OK;
 }
@@ -92,8 +94,10 @@ static enum weir_status command_regen(struct conversation *c, const char *argume
         TRY(err_set(err, WEIR_ERR_ARGUMENT, "there is no message to answer"));
     TRY(weir_chat_save(c->chat, bytes_sink, &before, err));
     TRY(bytes_check(&before, err));
-    if (state.is_answered)
+    if (state.is_answered) {
         weir_chat_undo(c->chat, "assistant");
+        chat_session_outdate(c);
+    }
     status = conversation_answer(c, err);
     if (!c->is_answered)
         weir_chat_load(c->chat, before.data, (size_t)before.length, NULL);

@@ -3,6 +3,10 @@
  * in them. */
 #include "app/chat_session.h"
 
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "app/chat_file.h"
 #include "app/conversation.h"
 #include "app/prompt.h"
@@ -51,7 +55,7 @@ void chat_session_load_state(struct conversation *c)
 {
     const struct chat_session *session = &c->session;
     struct weir_error why = {0};
-    if (session->goes_on &&
+    if (session->goes_on && file_exists(session->state.data) &&
         weir_session_load(c->loaded.session, session->state.data, &why) != WEIR_OK)
         conversation_say(c, "The conversation will be read again: %s", why.text);
 }
@@ -70,22 +74,42 @@ enum weir_status chat_session_tell(struct conversation *c, struct weir_error *er
     if (!session->goes_on)
         return WEIR_OK;
     const enum weir_status status = chat_state_take(&state, c->chat, err);
+    const char *const ending = state.messages == 1 ? "" : "s";
     if (status == WEIR_OK && held > 0)
-        conversation_say(c, "%s goes on: %u messages, of which %u tokens are held.", session->path,
-                         state.messages, held);
+        conversation_say(c, "%s goes on: %u message%s, of which %u token%s held.", session->path,
+                         state.messages, ending, held, held == 1 ? " is" : "s are");
     else if (status == WEIR_OK)
-        conversation_say(c, "%s goes on: %u messages, to be read again.", session->path,
-                         state.messages);
+        conversation_say(c, "%s goes on: %u message%s%s.", session->path, state.messages, ending,
+                         state.messages > 0 ? ", to be read again" : "");
     chat_state_release(&state);
     return status;
 }
 
-enum weir_status chat_session_save(const struct conversation *c, struct weir_error *err)
+void chat_session_outdate(struct conversation *c)
+{
+    c->session.is_outdated = true;
+}
+
+/* Writes the messages. Text that they have no more must not stay beside them. */
+static enum weir_status save_messages(struct conversation *c, struct weir_error *err)
+{
+    struct chat_session *session = &c->session;
+    const enum weir_status status = chat_file_save(c->chat, session->path, err);
+    if (status != WEIR_OK || !session->is_outdated)
+        return status;
+    session->is_outdated = false;
+    if (unlink(session->state.data) != 0 && errno != ENOENT)
+        log_print(c->log, WEIR_LOG_WARNING, "warning: %s: still holds what was taken back: %s",
+                  session->state.data, strerror(errno));
+    return WEIR_OK;
+}
+
+enum weir_status chat_session_save(struct conversation *c, struct weir_error *err)
 {
     struct weir_error why = {0};
     if (c->session.path == NULL)
         return WEIR_OK;
-    const enum weir_status status = chat_file_save(c->chat, c->session.path, &why);
+    const enum weir_status status = save_messages(c, &why);
     if (status == WEIR_OK || !c->terminal.is_edited)
         return status == WEIR_OK ? WEIR_OK : err_set(err, status, "%s", why.text);
     log_print(c->log, WEIR_LOG_WARNING, "warning: not saved: %s", why.text);
@@ -98,10 +122,13 @@ enum weir_status chat_session_keep(struct conversation *c, struct weir_error *er
     struct weir_error why = {0};
     if (session->path == NULL || c->chat == NULL)
         return WEIR_OK;
-    const enum weir_status status = chat_file_save(c->chat, session->path, err);
+    const bool is_outdated = session->is_outdated;
+    const enum weir_status status = save_messages(c, err);
     if (status != WEIR_OK)
         return status;
-    weir_chat_settle(c->chat, NULL); /* where it cannot, the file is of less use */
+    const bool is_settled = weir_chat_settle(c->chat, NULL) == WEIR_OK;
+    if (is_outdated && !is_settled)
+        return WEIR_OK; /* the session may hold what was taken back, as the file did */
     if (weir_session_position(c->loaded.session) > 0 &&
         weir_session_save(c->loaded.session, session->state.data, &why) != WEIR_OK)
         log_print(c->log, WEIR_LOG_WARNING,
@@ -132,6 +159,7 @@ enum weir_status chat_session_import(struct conversation *c, const char *path,
     if (!file_lock_is(&c->session.lock, path))
         TRY(file_lock_check(path, err));
     TRY(chat_file_load(c->chat, path, err));
+    chat_session_outdate(c);
     c->places_count = 0; /* what they will take is known when they are read */
 out:
     return status;

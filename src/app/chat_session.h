@@ -14,6 +14,7 @@ struct chat_session {
     struct bytes state;    /* the path of the model's state, beside it */
     struct file_lock lock; /* of the messages */
     bool goes_on;          /* the file was there */
+    bool is_outdated;      /* the file of the state may hold what the messages have no more */
 };
 
 /* Holds the file of --session, if there is one, until it is closed; before a model is loaded. */
@@ -31,8 +32,11 @@ enum weir_status chat_session_load(struct conversation *conversation, struct wei
 /* A line about what was loaded. */
 enum weir_status chat_session_tell(struct conversation *conversation, struct weir_error *err);
 
+/* Messages were taken back or replaced: when they are saved, a state with the old ones goes. */
+void chat_session_outdate(struct conversation *conversation);
+
 /* Behind each answer. A person is told what fails, and has the answer; the end tries again. */
-enum weir_status chat_session_save(const struct conversation *conversation, struct weir_error *err);
+enum weir_status chat_session_save(struct conversation *conversation, struct weir_error *err);
 /* At the end: the messages, and the state beside them. */
 enum weir_status chat_session_keep(struct conversation *conversation, struct weir_error *err);
 

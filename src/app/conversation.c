@@ -201,7 +201,7 @@ static enum weir_status open_chat(struct conversation *c, struct weir_error *err
     TRY(chat_session_load(c, err));
     TRY(conversation_place(c, weir_session_position(c->loaded.session), err));
     if (c->session.goes_on && c->settings.system != NULL)
-        TRY(weir_chat_set(c->chat, &c->settings, err));
+        TRY(conversation_set_system(c, c->settings.system, err));
     warn_of_free_calls(c);
 out:
     c->settings.system = NULL;
@@ -272,6 +272,8 @@ enum weir_status conversation_set_system(struct conversation *c, const char *tex
     c->settings.system = text;
     const enum weir_status status = conversation_set(c, err);
     c->settings.system = NULL;
+    if (status == WEIR_OK)
+        chat_session_outdate(c);
     return status;
 }
 

@@ -188,7 +188,7 @@ TEST(chatting_a_session_goes_on)
     CHECK(line != NULL);
     CHECK_INT(sscanf(line, "Prompts: %u tokens: %u held", &all, &held), 2);
     CHECK(held > all / 2);
-    /* without the state, or with another one, the same is read again */
+    /* without the state, or with another one, the same is read again, and it is said */
     for (int i = 0; i < 2; i++) {
         write_text(path, saved);
         if (i == 0)
@@ -198,10 +198,47 @@ TEST(chatting_a_session_goes_on)
         result = CHAT("And who is not?\n", "--session", path);
         CHECK_ENDED(result, 0);
         CHECK_TEXT(result->out, whole + strlen(whole) - strlen(result->out));
-        CHECK_HAS(result->err, "The conversation will be read again: ");
+        CHECK_HAS(result->err, i == 0 ? " messages, to be read again."
+                                      : "The conversation will be read again: ");
     }
     free(saved);
     free(whole);
+}
+
+/* What was taken back is on no disk any more, neither as text nor as tokens. */
+TEST(chatting_a_session_forgets)
+{
+    const char *path = test_scratch("forgets.json"), *state = test_scratch("forgets.json.state");
+    const char *other = test_scratch("forgets.other.json");
+    const char *const told = "Ida lives in the old house.\n";
+    char load[4400], held[128];
+    unlink(path);
+    unlink(state);
+    write_text(other, "{\"format\": \"weir.chat/1\", \"messages\": []}");
+    snprintf(load, sizeof load, "/load %s\n", other);
+    CHECK_ENDED(CHAT("What is red?\n", "--session", path), 0);
+    const struct program_result *result = CHAT("", "--session", path);
+    const char *line = strstr(result->err, " goes on: ");
+    CHECK(line != NULL);
+    snprintf(held, sizeof held, "%.*s", (int)strcspn(line, "\n"), line);
+    const char *const inputs[] = {"/clear\n", "/undo\n", load};
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        char input[4500];
+        unlink(path);
+        CHECK_ENDED(CHAT(told, "--session", path), 0);
+        CHECK_INT(access(state, F_OK), 0);
+        CHECK_ENDED(CHAT(inputs[i], "--session", path), 0);
+        CHECK(access(state, F_OK) != 0);
+        result = CHAT("", "--session", path);
+        CHECK_HAS(result->err, " goes on: 0 messages.");
+        CHECK(strstr(result->err, "read again") == NULL);
+        /* what is said behind it is held, and it alone */
+        CHECK_ENDED(CHAT(told, "--session", path), 0);
+        snprintf(input, sizeof input, "%sWhat is red?\n", inputs[i]);
+        CHECK_ENDED(CHAT(input, "--session", path), 0);
+        result = CHAT("", "--session", path);
+        CHECK_HAS(result->err, held);
+    }
 }
 
 /* The state is of no use, or cannot be written: the messages are kept all the same. */
