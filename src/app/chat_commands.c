@@ -9,6 +9,7 @@
 #include "app/chat_figures.h"
 #include "app/chat_file.h"
 #include "app/conversation.h"
+#include "app/home_path.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -41,6 +42,8 @@ bool chat_command_is(const char *line, size_t length)
     size_t end = 1;
     if (length < 2 || line[0] != '/')
         return false;
+    if (line[1] == '?')
+        end = 2;
     while (end < length && is_letter(line[end]))
         end++;
     return end > 1 && (end == length || line[end] == ' ' || line[end] == '\t');
@@ -231,7 +234,8 @@ static enum weir_status add_file(struct conversation *c, const char *path, struc
     if (length > 0 && text[length - 1] != '\n')
         bytes_add_text(&c->files, "\n");
     mem_free(text);
-    conversation_say(c, "%s: %zu bytes, for the next message.", path, length);
+    conversation_say(c, "%s: %zu byte%s, for the next message.", path, length,
+                     length == 1 ? "" : "s");
     return bytes_check(&c->files, err);
 }
 
@@ -351,12 +355,21 @@ static enum weir_status show_model(struct conversation *c, const char *argument,
     return WEIR_OK;
 }
 
-/* A command behind a command: its word, and what needs something behind that. */
+/* A command behind a command: its word, and what it needs behind that; NULL: nothing. */
 struct subcommand {
     const char *word;
-    bool has_argument;
+    const char *argument;
     chat_command_fn *run;
 };
+
+static void list_subcommands(struct conversation *c, const char *name,
+                             const struct subcommand *commands, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        conversation_say(c, "  /%s %s%s%s", name, commands[i].word,
+                         commands[i].argument != NULL ? " " : "",
+                         commands[i].argument != NULL ? commands[i].argument : "");
+}
 
 static enum weir_status run_subcommand(struct conversation *c, const char *name,
                                        const struct subcommand *commands, size_t count,
@@ -364,11 +377,21 @@ static enum weir_status run_subcommand(struct conversation *c, const char *name,
 {
     const size_t length = strcspn(text, " \t");
     const char *argument = skip_blanks(text + length);
+    if (text[0] == 0) {
+        list_subcommands(c, name, commands, count);
+        return WEIR_OK;
+    }
     for (size_t i = 0; i < count; i++) {
         const struct subcommand *command = &commands[i];
-        if (strlen(command->word) == length && memcmp(command->word, text, length) == 0 &&
-            command->has_argument == (argument[0] != 0))
-            return command->run(c, argument, err);
+        if (strlen(command->word) != length || memcmp(command->word, text, length) != 0)
+            continue;
+        if (command->argument != NULL && argument[0] == 0)
+            return err_set(err, WEIR_ERR_ARGUMENT, "/%s %s: needs %s", name, command->word,
+                           command->argument);
+        if (command->argument == NULL && argument[0] != 0)
+            return err_set(err, WEIR_ERR_ARGUMENT, "/%s %s: nothing stands behind it", name,
+                           command->word);
+        return command->run(c, argument, err);
     }
     return err_set(err, WEIR_ERR_ARGUMENT,
                    "/%s: '%s' is nothing that it knows; /help lists what it does", name, text);
@@ -378,10 +401,10 @@ static enum weir_status command_set(struct conversation *c, const char *argument
                                     struct weir_error *err)
 {
     static const struct subcommand words[] = {
-        {"parameter", true, set_parameter},
-        {"system", true, command_system},
-        {"think", false, set_reasoning}, /* "" is on */
-        {"nothink", false, command_nothink},
+        {"parameter", "NAME VALUE", set_parameter},
+        {"system", "TEXT", command_system},
+        {"think", NULL, set_reasoning}, /* "" is on */
+        {"nothink", NULL, command_nothink},
     };
     return run_subcommand(c, "set", words, sizeof words / sizeof words[0], argument, err);
 }
@@ -390,8 +413,8 @@ static enum weir_status command_show(struct conversation *c, const char *argumen
                                      struct weir_error *err)
 {
     static const struct subcommand words[] = {
-        {"info", false, show_model},
-        {"system", false, command_system}, /* without a text it shows it */
+        {"info", NULL, show_model},
+        {"system", NULL, command_system}, /* without a text it shows it */
     };
     return run_subcommand(c, "show", words, sizeof words / sizeof words[0], argument, err);
 }
@@ -402,6 +425,7 @@ static chat_command_fn command_help;
 
 static const struct chat_command commands[] = {
     {"help", NULL, false, command_help, "this list"},
+    {"?", NULL, false, command_help, NULL},
     {"exit", NULL, false, command_exit, "ends, as do /quit, /bye, Ctrl+D and an idle Ctrl+C"},
     {"quit", NULL, false, command_exit, NULL},
     {"bye", NULL, false, command_exit, NULL},
@@ -419,8 +443,8 @@ static const struct chat_command commands[] = {
     {"stats", NULL, false, command_stats,
      "tokens, how fast they came, and the bytes that one moved"},
     {"ctx", NULL, false, command_ctx, "how much of the context is left"},
-    {"set", "WHAT", false, command_set, "parameter NAME VALUE, system TEXT, think, nothink"},
-    {"show", "WHAT", false, command_show, "info (of the model), system"},
+    {"set", "WHAT", true, command_set, "parameter NAME VALUE, system TEXT, think, nothink"},
+    {"show", "WHAT", true, command_show, "info (of the model), system"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -467,6 +491,21 @@ bool chat_command_complete(const char *line, size_t *begin, struct completion *o
     return *begin == 0 || out->count > 0;
 }
 
+/* Paths begin with a tilde here as in a shell. */
+static enum weir_status run_with_file(struct conversation *conversation,
+                                      const struct chat_command *command, const char *argument,
+                                      struct weir_error *err)
+{
+    struct bytes path = {0};
+    enum weir_status status;
+    home_path_add(&path, argument, strlen(argument));
+    TRY(bytes_check(&path, err));
+    status = command->run(conversation, path.length > 0 ? path.data : "", err);
+out:
+    bytes_release(&path);
+    return status;
+}
+
 enum weir_status chat_command_run(struct conversation *conversation, const char *line,
                                   struct weir_error *err)
 {
@@ -482,7 +521,8 @@ enum weir_status chat_command_run(struct conversation *conversation, const char 
         if (command->argument != NULL && !command->is_optional && argument[0] == 0)
             return err_set(err, WEIR_ERR_ARGUMENT, "/%s: needs %s", command->name,
                            command->argument);
-        return command->run(conversation, argument, err);
+        return takes_file(command) ? run_with_file(conversation, command, argument, err)
+                                   : command->run(conversation, argument, err);
     }
     return err_set(err, WEIR_ERR_ARGUMENT, "/%.*s: no such command; /help lists them", (int)length,
                    name);

@@ -10,7 +10,7 @@
 
 struct conversation;
 
-/* A slash and letters, then nothing or a blank: "/help", but not "/usr/bin". */
+/* A slash and letters, or "/?", then nothing or a blank: "/help", but not "/usr/bin". */
 bool chat_command_is(const char *line, size_t length);
 
 /* A terminal_complete_fn: names of commands, and of the files that some of them take. */

@@ -8,6 +8,11 @@
 
 enum { COLUMNS = 80 };
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 void chat_figures_model(struct conversation *c)
 {
     struct weir_model_info info;
@@ -75,8 +80,7 @@ static void show_bill(struct conversation *c)
     }
     const double floor_ms = profile_floor_ms(bytes, bill.peak);
     conversation_say(c, "            %.2f GB/s, %.1f%% of the %.2f GB/s that %u thread%s can read",
-                     rate, 100 * rate / bill.peak, bill.peak, bill.threads,
-                     bill.threads == 1 ? "" : "s");
+                     rate, 100 * rate / bill.peak, bill.peak, bill.threads, plural(bill.threads));
     conversation_say(c, "            %.2f ms at that rate; it took %.2f times as long", floor_ms,
                      bill.ns / 1e6 / floor_ms);
 }
@@ -87,12 +91,12 @@ void chat_figures_stats(struct conversation *c)
     const struct weir_speculator_info *rounds = &c->last.rounds;
     const uint64_t read = totals->prompt_tokens - totals->reused_tokens;
     conversation_say(c, "Answers:    %u", totals->replies);
-    conversation_say(c, "Prompts:    %llu tokens: %llu held already, %llu read, %.1f t/s",
-                     (unsigned long long)totals->prompt_tokens,
+    conversation_say(c, "Prompts:    %llu token%s: %llu held already, %llu read, %.1f t/s",
+                     (unsigned long long)totals->prompt_tokens, plural(totals->prompt_tokens),
                      (unsigned long long)totals->reused_tokens, (unsigned long long)read,
                      conversation_rate(read, totals->prompt_ns));
-    conversation_say(c, "Generation: %llu tokens, %.1f t/s",
-                     (unsigned long long)totals->reply_tokens,
+    conversation_say(c, "Generation: %llu token%s, %.1f t/s",
+                     (unsigned long long)totals->reply_tokens, plural(totals->reply_tokens),
                      conversation_rate(totals->reply_tokens, totals->reply_ns));
     if (rounds->drafts > 0)
         conversation_say(c, "Drafts:     %llu, of which %llu were right",

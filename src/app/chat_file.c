@@ -3,6 +3,8 @@
  * Knows no session. */
 #include "app/chat_file.h"
 
+#include <string.h>
+
 #include "base/file.h"
 #include "base/mem.h"
 
@@ -36,10 +38,11 @@ enum weir_status chat_file_messages(const struct json *root, const char *name,
 {
     const struct json *found = json_get(root, "messages");
     if (!json_is(json_get(root, "format"), format) || found == NULL)
-        return err_set(err, WEIR_ERR_FORMAT,
-                       "%s: no conversation: an object with \"format\": \"%s\" and \"messages\" "
-                       "is expected",
-                       name, format);
+        return err_set(
+            err, WEIR_ERR_FORMAT,
+            "%s: no conversation of weir chat: an object with \"format\": \"%s\" and \"messages\" "
+            "is expected",
+            name, format);
     *messages = found->source;
     return WEIR_OK;
 }
@@ -51,12 +54,21 @@ struct chat_file {
     struct json_text messages; /* a JSON value */
 };
 
+/* A conversation that is damaged has a place where it is. */
+static bool begins_as_object(const char *text)
+{
+    return text[strspn(text, " \t\r\n")] == '{';
+}
+
 static enum weir_status open_file(struct chat_file *file, const char *path, struct weir_error *err)
 {
     size_t size;
     enum weir_status status;
     TRY(file_read_all(path, file_bytes_max, &file->data, &size, err));
-    TRY(json_open(&file->document, (const char *)file->data, size, path, err));
+    const char *text = (const char *)file->data; /* with a zero behind it */
+    if (!begins_as_object(text))
+        return err_set(err, WEIR_ERR_FORMAT, "%s: no conversation of weir chat", path);
+    TRY(json_open(&file->document, text, size, path, err));
     status = chat_file_messages(json_root(file->document), path, &file->messages, err);
 out:
     return status;

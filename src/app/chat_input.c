@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/chat_commands.h"
+#include "app/interrupt.h"
 
 static const char quote[] = "\"\"\"";
 enum { QUOTE = sizeof quote - 1 };
@@ -76,7 +77,10 @@ enum weir_status chat_input_read(struct chat_input *input, const char *prompt,
             terminal_read(input->terminal, more_prompt, &line, &length);
         if (next == TERMINAL_END)
             break; /* the next read finds it again */
-        *event = next;
+        /* an empty line of a message that has others: there is something to drop */
+        const bool is_dropped =
+            next == TERMINAL_INTERRUPTED && input->terminal->is_edited && interrupt_forgive();
+        *event = is_dropped ? TERMINAL_DISCARDED : next;
         if (next != TERMINAL_LINE)
             return WEIR_OK;
         is_whole =

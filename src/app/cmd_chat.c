@@ -62,19 +62,23 @@ static enum weir_status forgive(struct conversation *c, enum weir_status status,
 static enum weir_status answer(struct conversation *c, const char *text, size_t length,
                                struct weir_error *err)
 {
+    const char *const taken_back =
+        c->files.length > 0 ? "the message and the files before it are" : "the message is";
+    struct weir_error why = {0};
     enum weir_status status = conversation_add(c, text, length, err);
     if (status != WEIR_OK)
         return status;
     status = chat_session_save(c, err); /* the program may be killed before there is an answer */
     if (status == WEIR_OK)
-        status = conversation_answer(c, err);
+        status = conversation_answer(c, &why);
     const bool is_refused = status != WEIR_OK && status != WEIR_ERR_CANCELLED &&
                             output_failed(&c->output, NULL) == WEIR_OK;
     if (is_refused && !c->is_answered) {
         weir_chat_undo(c->chat, "user");
         chat_session_save(c, NULL); /* the first error is told */
+        return err_set(err, status, "%s (%s taken back)", why.text, taken_back);
     }
-    return status;
+    return why.status == WEIR_OK ? status : err_set(err, status, "%s", why.text);
 }
 
 static bool is_blank(const struct bytes *text)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "app/home_path.h"
+
 void completion_release(struct completion *completion)
 {
     bytes_release(&completion->names);
@@ -43,6 +45,15 @@ static bool is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+static bool leads_to_folder(const struct bytes *path)
+{
+    struct bytes whole = {0};
+    home_path_add(&whole, path->data, path->length);
+    const bool result = bytes_check(&whole, NULL) == WEIR_OK && is_folder(whole.data);
+    bytes_release(&whole);
+    return result;
+}
+
 static void add_file(struct completion *completion, const char *begin, size_t folder,
                      const char *name)
 {
@@ -53,7 +64,7 @@ static void add_file(struct completion *completion, const char *begin, size_t fo
         return;
     bytes_add(&path, begin, folder);
     bytes_add_text(&path, name);
-    if (bytes_check(&path, NULL) == WEIR_OK && is_folder(path.data))
+    if (bytes_check(&path, NULL) == WEIR_OK && leads_to_folder(&path))
         bytes_add_text(&path, "/");
     if (bytes_check(&path, NULL) == WEIR_OK)
         completion_add(completion, begin, path.data);
@@ -66,7 +77,7 @@ void completion_add_files(struct completion *completion, const char *begin)
     const size_t length = slash != NULL ? (size_t)(slash - begin) + 1 : 0;
     struct bytes folder = {0};
     struct dirent **entries;
-    bytes_add(&folder, begin, length);
+    home_path_add(&folder, begin, length);
     if (length == 0)
         bytes_add_text(&folder, ".");
     const int count = bytes_check(&folder, NULL) == WEIR_OK

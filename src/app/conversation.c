@@ -108,6 +108,13 @@ static bool may_proceed(void *user)
     return !interrupt_requested() && output_failed(&c->output, NULL) == WEIR_OK;
 }
 
+/* A reader, and a file, need nothing twice, as clients of a server may. */
+static enum weir_reasoning_format reasoning_format(const struct options *options)
+{
+    const enum weir_reasoning_format format = options_reasoning_format(options);
+    return format == WEIR_REASONING_BOTH ? WEIR_REASONING_APART : format;
+}
+
 static void settle_options(struct conversation *c)
 {
     const struct options *options = c->options;
@@ -116,7 +123,7 @@ static void settle_options(struct conversation *c)
     settings->variables = options->chat.variables;
     settings->reasoning = (enum weir_switch)options->reasoning;
     settings->reasoning_preserve = options->chat.reasoning_preserve;
-    settings->reasoning_format = options_reasoning_format(options);
+    settings->reasoning_format = reasoning_format(options);
     settings->reasoning_budget = options->chat.reasoning_budget;
     settings->reasoning_closing = options->chat.reasoning_closing;
     settings->grammar = c->grammar;

@@ -328,9 +328,10 @@ enum weir_status blueprint_check_fits(const struct blueprint *blueprint,
         options->load == WEIR_LOAD_MAP && !options->no_repack && memory->weights > memory->mapped;
     return err_set(
         err, WEIR_ERR_MEMORY,
-        "a context of %u tokens in %u sessions needs %llu MiB, %llu of them for weights, "
+        "a context of %u tokens in %u session%s needs %llu MiB, %llu of them for weights, "
         "but only %llu MiB are free%s",
-        memory->context, blueprint->limits.slots, (unsigned long long)(memory->needed >> 20),
+        memory->context, blueprint->limits.slots, blueprint->limits.slots == 1 ? "" : "s",
+        (unsigned long long)(memory->needed >> 20),
         (unsigned long long)((memory->weights - memory->mapped) >> 20),
         (unsigned long long)(memory->available >> 20),
         is_packed ? "; --no-repack leaves weights in the file" : "");

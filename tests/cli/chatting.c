@@ -540,7 +540,8 @@ TEST(chatting_takes_templates)
                   ->err,
               "; --chat-template names another, as chatml");
     write_text(path, "{{ raise_exception('No such turns.') }}");
-    CHECK_REFUSED(CHAT("Hello\n", "--chat-template-file", path, "--log-disable"), "No such turns.");
+    CHECK_REFUSED(CHAT("Hello\n", "--chat-template-file", path, "--log-disable"),
+                  "No such turns. (the message is taken back)");
 }
 
 /* With the same seed a conversation says the same, be it of one program or of two. */
@@ -654,7 +655,8 @@ TEST(chatting_refuses)
     write_text(path, "{\"messages\": []}");
     result = CHAT("Hello\n", "--session", path);
     CHECK_ENDED(result, 1);
-    CHECK_HAS(result->err, "no conversation: an object with \"format\": \"weir.chat/1\"");
+    CHECK_HAS(result->err,
+              "no conversation of weir chat: an object with \"format\": \"weir.chat/1\"");
     CHECK_TEXT(result->out, "");
 }
 

@@ -417,6 +417,24 @@ def test_several_lines(start):
     check('"one\\ntwo"' in saved and '"\\n/help\\nthree"' in saved, saved)
 
 
+def test_dropped_lines(start):
+    t = start('--reasoning', 'off', '-n', '4')
+    t.wait_idle()
+    for first, second in (('a \\', 'b \\'), ('"""', 'b')):
+        before = len(re.findall(r'(?m)^> ', t.screen()))
+        for line in (first, second):
+            t.type(line)
+            t.key('Enter')
+            t.wait('the prompt for more', lambda s, line=line: s.endswith(line + '\n... '))
+        t.key('C-c')
+        t.wait_idle(before + 1)
+    t.say('/save dropped.json')
+    saved = (t.folder / 'dropped.json').read_text()
+    check('"role"' not in saved, saved)
+    t.key('C-c')
+    check(t.status() == 130, 'exit status of Ctrl+C at an empty prompt', t)
+
+
 def test_going_back(start):
     t = start('--reasoning', 'off')
     t.wait_idle()
