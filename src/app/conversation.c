@@ -104,7 +104,9 @@ static void on_event(void *user, const struct weir_reply_event *event)
 /* Nobody reads on behind a failure of the output. */
 static bool may_proceed(void *user)
 {
-    const struct conversation *c = user;
+    struct conversation *c = user;
+    if (!c->stops.has_begun)
+        c->stops = (struct conversation_stops){c->stops.asked_ns, interrupt_stopped_ns(), true};
     return !interrupt_requested() && output_failed(&c->output, NULL) == WEIR_OK;
 }
 
@@ -413,10 +415,21 @@ static bool forgive(const struct conversation *c)
     return c->terminal.is_edited && interrupt_forgive();
 }
 
+/* Time that Ctrl+Z took was neither reading nor writing. */
+static void leave_stops_out(const struct conversation *c, struct weir_chat_info *info)
+{
+    const uint64_t end_ns = interrupt_stopped_ns();
+    const uint64_t begun_ns = c->stops.has_begun ? c->stops.begun_ns : end_ns;
+    const uint64_t of_prompt = begun_ns - c->stops.asked_ns, of_reply = end_ns - begun_ns;
+    info->prompt_ns -= of_prompt < info->prompt_ns ? of_prompt : 0;
+    info->reply_ns -= of_reply < info->reply_ns ? of_reply : 0;
+}
+
 static enum weir_status answer_once(struct conversation *c, struct weir_error *err)
 {
     struct weir_error inner = {0};
     answer_begin(&c->answer);
+    c->stops = (struct conversation_stops){.asked_ns = interrupt_stopped_ns()};
     struct weir_chat_info info;
     enum weir_status status = weir_chat_reply(c->chat, &info, &inner);
     const enum weir_status end = answer_end(&c->answer, err);
@@ -430,6 +443,7 @@ static enum weir_status answer_once(struct conversation *c, struct weir_error *e
     if (status != WEIR_OK)
         return err_set(err, status, "%s", inner.text);
     c->is_answered = true;
+    leave_stops_out(c, &info);
     c->last = info;
     count_reply(c);
     status = conversation_place(c, info.context_tokens, err);

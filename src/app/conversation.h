@@ -24,6 +24,12 @@ struct conversation_place {
     uint32_t messages, context_tokens; /* up to the answer */
 };
 
+/* What interrupt_stopped_ns was when an answer was asked for, and when it began. */
+struct conversation_stops {
+    uint64_t asked_ns, begun_ns;
+    bool has_begun;
+};
+
 /* Set to zero to begin. */
 struct conversation {
     const struct options *options;
@@ -46,6 +52,7 @@ struct conversation {
     struct bytes files; /* to stand before the next message */
     struct weir_chat_info last;
     struct conversation_totals totals;
+    struct conversation_stops stops;
     struct conversation_place *places; /* of answers, as far as they were not taken back */
     uint64_t places_count, places_capacity;
     bool is_answered; /* the last message that was asked to be, or the first of its rounds */

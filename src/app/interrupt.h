@@ -4,6 +4,8 @@
 #define APP_INTERRUPT_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <termios.h>
 
 /* From now on the first of SIGTERM, SIGINT and SIGHUP only raises a mark, and the second, whichever
  * it is, ends the program; those that a terminal sends stay ignored if they were. And a write to a
@@ -17,12 +19,18 @@ bool interrupt_requested(void);
  * signal by which others end the program: that stays. */
 bool interrupt_forgive(void);
 
-/* While it is held, Ctrl+Z raises a mark in place of stopping the program, so that it can leave the
- * terminal in order. */
-void interrupt_hold_stop(bool is_held);
-bool interrupt_stop_asked(void);
-/* Stops the program until it is told to go on; nothing is asked any more. */
-void interrupt_stop(void);
+/* A terminal in which keys are read as they are pressed. */
+struct interrupt_terminal {
+    struct termios plain, edited;     /* as other programs have it, and as this one does */
+    const char *to_plain, *to_edited; /* what else it is sent; static */
+};
+
+/* From now on a signal that ends the program at once, or Ctrl+Z, leaves the terminal plain first,
+ * and when the program goes on it is edited again; NULL: no more. It is that of standard input, and
+ * a copy is kept. */
+void interrupt_hold_terminal(const struct interrupt_terminal *terminal);
+/* The time that Ctrl+Z has taken since the program began, while a terminal was held. */
+uint64_t interrupt_stopped_ns(void);
 /* Whether it was stopped and went on since this was asked last. */
 bool interrupt_went_on(void);
 

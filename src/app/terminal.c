@@ -12,7 +12,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "app/interrupt.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/utf8.h"
@@ -48,30 +47,22 @@ static bool knows_pastes(void)
 }
 
 /* Keys come as they are pressed, and what is pasted between two marks, if the terminal knows of
- * that; or as other programs have them. */
-static void prepare(struct terminal *terminal, bool is_edited)
+ * that. It may be otherwise than libedit knows. */
+static void prepare(struct terminal *terminal)
 {
-    if (knows_pastes())
-        fputs(is_edited ? "\033[?2004h" : "\033[?2004l", stdout);
+    fputs(terminal->modes.to_edited, stdout);
     fflush(stdout);
-    el_set(terminal->editor, EL_PREP_TERM, 0); /* it may be otherwise than libedit knows */
-    if (is_edited)
-        el_set(terminal->editor, EL_PREP_TERM, 1);
+    el_set(terminal->editor, EL_PREP_TERM, 0);
+    el_set(terminal->editor, EL_PREP_TERM, 1);
 }
 
-/* Ctrl+Z leaves the terminal to the shell as that had it. Behind any stop the line is edited as
- * before, and stands there again. */
+/* Behind a stop the line is edited as before, and stands there again. */
 static void look_at_stops(struct terminal *terminal)
 {
-    const bool is_asked = interrupt_stop_asked();
-    if (is_asked) {
-        prepare(terminal, false);
-        interrupt_stop();
-    }
-    if (interrupt_went_on() || is_asked) {
-        prepare(terminal, true);
-        el_set(terminal->editor, EL_REFRESH);
-    }
+    if (!interrupt_went_on())
+        return;
+    prepare(terminal);
+    el_set(terminal->editor, EL_REFRESH);
 }
 
 /* False: a signal came before input did. It may have come to another thread, or between a look and
@@ -238,11 +229,25 @@ static void bind_keys(EditLine *editor)
         el_set(editor, EL_BIND, keys[i][0], keys[i][1], NULL);
 }
 
+/* Takes the terminal until it is closed: what is typed while an answer comes is for the next line,
+ * and must not be echoed into the answer, nor cut at its ends of lines. */
+static void hold(struct terminal *terminal)
+{
+    struct interrupt_terminal *modes = &terminal->modes;
+    const bool has_marks = knows_pastes();
+    modes->to_edited = has_marks ? "\033[?2004h" : "";
+    modes->to_plain = has_marks ? "\033[?2004l" : "";
+    prepare(terminal);
+    tcgetattr(STDIN_FILENO, &modes->edited);
+    interrupt_hold_terminal(modes);
+}
+
 static enum weir_status open_editor(struct terminal *terminal, struct weir_error *err)
 {
     const enum weir_status status = line_history_open(&terminal->past, err);
     if (status != WEIR_OK)
         return status;
+    tcgetattr(STDIN_FILENO, &terminal->modes.plain);
     terminal->editor = el_init("weir", stdin, stdout, stderr);
     if (terminal->editor == NULL)
         return err_set(err, WEIR_ERR_MEMORY, "no memory for the line editor");
@@ -254,6 +259,7 @@ static enum weir_status open_editor(struct terminal *terminal, struct weir_error
     bind_keys(terminal->editor);
     el_source(terminal->editor, NULL);
     look_at_size(terminal);
+    hold(terminal);
     return WEIR_OK;
 }
 
@@ -287,8 +293,13 @@ enum weir_status terminal_open(struct terminal *terminal, enum weir_switch color
 
 void terminal_close(struct terminal *terminal)
 {
-    if (terminal->editor != NULL)
+    if (terminal->editor != NULL) {
+        interrupt_hold_terminal(NULL);
         el_end(terminal->editor);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal->modes.plain);
+        fputs(terminal->modes.to_plain, stdout);
+        fflush(stdout);
+    }
     line_history_close(&terminal->past);
     free(terminal->line);
     *terminal = (struct terminal){.is_edited = false};
@@ -316,11 +327,10 @@ static enum terminal_event read_edited(struct terminal *terminal, const char *pr
     int count = 0;
     terminal->is_interrupted = terminal->had_text = false;
     set_prompt(terminal, prompt);
-    interrupt_hold_stop(true);
-    prepare(terminal, true);
+    if (interrupt_went_on())
+        prepare(terminal);
     *line = el_gets(terminal->editor, &count);
-    prepare(terminal, false);
-    interrupt_hold_stop(false);
+    el_set(terminal->editor, EL_PREP_TERM, 1); /* libedit has left it as others have it */
     if (*line == NULL || terminal->is_interrupted) {
         fputs("\n", stdout);
         return end_of_line(terminal);

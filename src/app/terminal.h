@@ -4,6 +4,7 @@
 #define APP_TERMINAL_H
 
 #include "app/complete.h"
+#include "app/interrupt.h"
 #include "app/line_history.h"
 #include "app/typed.h"
 #include "base/bytes.h"
@@ -26,13 +27,15 @@ struct terminal {
     terminal_complete_fn *complete; /* NULL: a tab is a tab */
     char prompt[TERMINAL_PROMPT_MAX];
     bool is_interrupted, had_text; /* of the line that is being typed */
+    struct interrupt_terminal modes;
     struct typed typed;
     uint32_t columns, rows;
     char *line; /* of getline */
     size_t line_capacity;
 };
 
-/* WEIR_AUTO colours a terminal, unless the environment has NO_COLOR. */
+/* WEIR_AUTO colours a terminal, unless the environment has NO_COLOR. From here to its end what is
+ * typed or pasted is shown by terminal_read alone: what comes earlier waits for it. */
 enum weir_status terminal_open(struct terminal *terminal, enum weir_switch colors,
                                struct weir_error *err);
 void terminal_close(struct terminal *terminal);

@@ -254,6 +254,56 @@ def test_stopped_and_gone_on(start):
     t.wait_text('\n icanon\n')
 
 
+def test_stopped_while_it_answers(start):
+    """The terminal is the shell's meanwhile, and the time is nobody's."""
+    t = start('--reasoning', 'off', '--ignore-eos', '--backend', 'ref', '-n', '500', shell=True)
+    t.wait_idle()
+    t.type('Tell me a long story.')
+    t.key('Enter')
+    t.wait('some of an answer', lambda s: len(s.split('long story.')[-1]) > 40)
+    t.key('C-z')
+    t.wait('the shell', lambda s: re.search(r'Stopped[^$]*\$ ?\Z', s))
+    t.type('stty -a | grep -o " icanon"; stty -a | grep -o " echo "')
+    t.key('Enter')
+    t.wait_text('\n icanon\n echo')
+    time.sleep(3)
+    t.type('fg')
+    t.key('Enter')
+    t.wait('more of the answer', lambda s: len(s.split('\n$ fg\n')[-1]) > 200)
+    t.type('typed')
+    text = t.wait('the next line', lambda s: s.endswith('\n> typed') and s)
+    check(text.count('typed') == 1, 'what was typed stands in one place', t)
+    rate = float(re.search(r'Generation: ([\d.]+) t/s', text)[1])
+    t.key('C-u')
+    t.say('/regen')
+    other = float(re.findall(r'Generation: ([\d.]+) t/s', t.screen())[-1])
+    check(rate > other / 3, f'{rate} t/s with a stop, {other} without', t)
+
+
+def test_typed_ahead(start):
+    t = start('--reasoning', 'off', '--ignore-eos', '--backend', 'ref', '-n', '600', shell=True)
+    t.wait_idle()
+    t.type('Tell me a long story.')
+    t.key('Enter')
+    t.wait('some of an answer', lambda s: len(s.split('long story.')[-1]) > 40)
+    t.paste('one\n/help\nthree')
+    t.type(' four')
+    text = t.wait('the next line', lambda s: s.endswith('\nthree four') and s)
+    check(text.endswith('\n> one\n/help\nthree four'), 'one message that is edited', t)
+    check(text.count('three') == 1 and '^[' not in text, 'nothing in the answer', t)
+    t.key('C-u')
+    t.say('/save ahead.json')
+    check((t.folder / 'ahead.json').read_text().count('"role"') == 2, 'no other message', t)
+    t.type('Tell me another one.')
+    t.key('Enter')
+    t.wait('some of an answer', lambda s: len(s.split('another one.')[-1]) > 40)
+    t.key('C-\\')
+    t.wait('the shell', lambda s: re.search(r'Quit[^$]*\$ ?\Z', s))
+    t.type('stty -a | grep -o " icanon"; stty -a | grep -o " echo "')
+    t.key('Enter')
+    t.wait_text('\n icanon\n echo')
+
+
 def test_pasted_lines(start):
     t = start('--reasoning', 'off', '-n', '4')
     t.wait_idle()
