@@ -27,7 +27,7 @@ void chat_figures_model(struct conversation *c)
 
 void chat_figures_context(struct conversation *c)
 {
-    conversation_say(c, "Context:    %u of %u tokens are left behind the last answer.",
+    conversation_say(c, "Context:    %u of %u tokens are left behind what was read and said.",
                      conversation_context_left(c), weir_engine_context(c->loaded.engine));
 }
 

@@ -433,12 +433,13 @@ static enum weir_status answer_once(struct conversation *c, struct weir_error *e
     struct weir_chat_info info;
     enum weir_status status = weir_chat_reply(c->chat, &info, &inner);
     const enum weir_status end = answer_end(&c->answer, err);
+    log_progress_end(c->log);
     if (end != WEIR_OK)
         return end;
     if (status == WEIR_ERR_CANCELLED && forgive(c)) {
         c->last.end = WEIR_CHAT_STOPPED;
-        conversation_say(c, "[stopped before it began; /regen asks again, /undo takes back]\n");
-        return WEIR_OK;
+        conversation_say(c, "[stopped before it began; /regen goes on, /undo takes back]\n");
+        return conversation_place(c, weir_session_position(c->loaded.session), err);
     }
     if (status != WEIR_OK)
         return err_set(err, status, "%s", inner.text);

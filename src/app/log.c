@@ -46,7 +46,7 @@ enum weir_status log_open(struct log *log, const struct log_options *options,
     return WEIR_OK;
 }
 
-static void progress_clear(struct log *log)
+void log_progress_end(struct log *log)
 {
     if (log->progress[0] != 0)
         fputs("\r\033[K", stderr);
@@ -55,7 +55,7 @@ static void progress_clear(struct log *log)
 
 void log_close(struct log *log)
 {
-    progress_clear(log);
+    log_progress_end(log);
     if (log->file != NULL)
         fclose(log->file);
     log->file = NULL;
@@ -92,7 +92,7 @@ void log_sink(void *user, enum weir_log_level level, const char *line)
     struct log *log = user;
     if ((int)level > log->options.level || is_repeated(log, level, line))
         return;
-    progress_clear(log);
+    log_progress_end(log);
     const bool color =
         log->options.colors == WEIR_ON || (log->options.colors == WEIR_AUTO && log->terminal);
     if (!log->info_muted || level != WEIR_LOG_INFO)
@@ -113,7 +113,7 @@ void log_print(struct log *log, enum weir_log_level level, const char *format, .
 
 void log_error(struct log *log, const char *text)
 {
-    progress_clear(log);
+    log_progress_end(log);
     fprintf(stderr, "error: %s\n", text);
     if (log->file != NULL)
         fprintf(log->file, "error: %s\n", text);
@@ -132,7 +132,7 @@ void log_progress_show(struct log *log, enum weir_stage stage, uint64_t done, ui
                  100.0 * (double)done / (double)total);
     if (strcmp(line, log->progress) == 0)
         return;
-    progress_clear(log);
+    log_progress_end(log);
     fputs(line, stderr);
     memcpy(log->progress, line, sizeof line);
 }

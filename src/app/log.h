@@ -42,5 +42,7 @@ void log_error(struct log *log, const char *text);
  * answer is false once the user has interrupted, but for a step that is to be finished. */
 bool log_progress(void *user, enum weir_stage stage, uint64_t done, uint64_t total);
 void log_progress_show(struct log *log, enum weir_stage stage, uint64_t done, uint64_t total);
+/* Takes the line away, where a stage ends before its time. */
+void log_progress_end(struct log *log);
 
 #endif

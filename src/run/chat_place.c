@@ -6,6 +6,8 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "run/session_checkpoint.h"
+#include "run/speculate.h"
 
 enum { FEW = 16 }; /* tokens that take about as long as one: not worth a step or a checkpoint */
 
@@ -151,6 +153,35 @@ static uint32_t find_message(const struct chat_place *place, const int32_t *ids,
     return end > 0 ? end - 1 : 0;
 }
 
+/* A step that is cancelled half-way leaves nothing, so the state before it is kept: in the place of
+ * what the checkpoint at the end of the steps would replace anyway. */
+static void keep_step(void *user, const int32_t *tokens, uint32_t count)
+{
+    struct chat_place *place = user;
+    const uint32_t position = place->session->position;
+    (void)tokens;
+    (void)count;
+    if (place->count == 0 || position >= place->step_end)
+        return;
+    if (place->step == NULL)
+        place->step = place->checkpoints[least_useful(place, position)];
+    weir_checkpoint_take(place->step);
+}
+
+static enum weir_status evaluate(struct chat_place *place, struct weir_speculator *speculator,
+                                 const int32_t *ids, uint32_t end, enum weir_logits logits,
+                                 struct weir_error *err)
+{
+    const uint32_t position = place->session->position;
+    place->step = NULL;
+    place->step_end = end;
+    const enum weir_status status = speculator_prompt(speculator, ids + position, end - position,
+                                                      logits, keep_step, place, err);
+    if (status == WEIR_OK && place->step != NULL)
+        place->step->is_valid = false; /* it saves nothing any more */
+    return status;
+}
+
 /* Evaluates up to `end`, if that is behind the session's position, and keeps the state there. */
 static enum weir_status advance(struct chat_place *place, struct weir_speculator *speculator,
                                 const int32_t *ids, uint32_t end, struct weir_error *err)
@@ -158,8 +189,7 @@ static enum weir_status advance(struct chat_place *place, struct weir_speculator
     const uint32_t position = place->session->position;
     enum weir_status status = WEIR_OK;
     if (end > position)
-        status = weir_speculator_prompt(speculator, ids + position, end - position,
-                                        WEIR_LOGITS_NONE, err);
+        status = evaluate(place, speculator, ids, end, WEIR_LOGITS_NONE, err);
     if (status == WEIR_OK && end >= position)
         take_checkpoint(place);
     return status;
@@ -182,9 +212,10 @@ enum weir_status chat_place_go(struct chat_place *place, struct weir_speculator 
     if (question > *reused + FEW)
         TRY(advance(place, speculator, ids, question, err));
     TRY(advance(place, speculator, ids, reply, err));
-    TRY(weir_speculator_prompt(speculator, ids + session->position, count - session->position,
-                               WEIR_LOGITS_LAST, err));
+    TRY(evaluate(place, speculator, ids, count, WEIR_LOGITS_LAST, err));
 out:
+    if (status == WEIR_ERR_CANCELLED)
+        chat_place_seek(place, count);
     return status;
 }
 

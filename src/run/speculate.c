@@ -183,6 +183,29 @@ static void tell_taken(void *user, const int32_t *tokens, uint32_t count)
         speculator->source->taken(speculator->source_state, tokens, count);
 }
 
+/* Who is told of a step behind the source of drafts. */
+struct listener {
+    struct weir_speculator *speculator;
+    session_stepped_fn *stepped;
+    void *user;
+};
+
+static void tell_both(void *user, const int32_t *tokens, uint32_t count)
+{
+    const struct listener *listener = user;
+    tell_taken(listener->speculator, tokens, count);
+    listener->stepped(listener->user, tokens, count);
+}
+
+enum weir_status speculator_prompt(struct weir_speculator *speculator, const int32_t *tokens,
+                                   uint32_t count, enum weir_logits logits,
+                                   session_stepped_fn *stepped, void *user, struct weir_error *err)
+{
+    struct listener listener = {speculator, stepped, user};
+    weir_session_unmark(speculator->session);
+    return session_eval(speculator->session, tokens, count, logits, tell_both, &listener, err);
+}
+
 enum weir_status weir_speculator_prompt(struct weir_speculator *speculator, const int32_t *tokens,
                                         uint32_t count, enum weir_logits logits,
                                         struct weir_error *err)

@@ -25,6 +25,11 @@ enum weir_status speculator_open(struct weir_speculator **out, struct weir_sessi
                                  const struct draft_source *source, void *state,
                                  struct weir_error *err);
 
+/* weir_speculator_prompt with somebody else to tell of each step, too. */
+enum weir_status speculator_prompt(struct weir_speculator *speculator, const int32_t *tokens,
+                                   uint32_t count, enum weir_logits logits,
+                                   session_stepped_fn *stepped, void *user, struct weir_error *err);
+
 /* By the block of multi-token prediction: `session` is of an engine that has it. */
 extern const struct draft_source draft_mtp;
 enum weir_status draft_mtp_open(void **state, struct weir_session *session, float p_min,

@@ -270,6 +270,51 @@ TEST(conversation_ends_in_failure_and_nothing_is_lost)
     talk_close(&talk);
 }
 
+/* A prompt of many steps, each try of which is cut short: none is computed twice, and in the end it
+ * says what it says in one go. */
+TEST(conversation_ends_between_steps_and_goes_on)
+{
+    enum { CALLS = 1 << 20 };
+    static const enum weir_draft_kind kinds[] = {WEIR_DRAFT_NONE, WEIR_DRAFT_MTP};
+    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
+        struct bytes text = {0};
+        struct talk talk;
+        char said[SAID_MAX];
+        talk_init(&talk);
+        talk.engine_options.step_rows_max = 64;
+        talk.options.speculator.kind = kinds[kind];
+        talk.options.reply_tokens_max = 8;
+        talk_open(&talk);
+        for (int i = 0; i < 40; i++)
+            bytes_add_text(&text, "Ida lives in the old house and likes rice. ");
+        bytes_add_text(&text, question);
+        talk.calls_left = CALLS;
+        snprintf(said, sizeof said, "%s", talk_ask(&talk, text.data));
+        const uint32_t tokens = talk.info.prompt_tokens, calls = CALLS - talk.calls_left;
+        CHECK(tokens > 5 * 64);
+        weir_chat_clear(talk.chat);
+        talk.calls_left = 0;
+        talk_ask(&talk, "Who are you?"); /* from where the long one begins nothing is left */
+        weir_chat_clear(talk.chat);
+        struct weir_error err = {0};
+        CHECK_OK(weir_chat_add(talk.chat, "user", text.data, text.length, &err), &err);
+        for (uint32_t position = 0; position < tokens - 3 * 64;) {
+            err = (struct weir_error){0};
+            talk.calls_left = 3 * calls / (tokens / 64) / 2; /* a step and a part of another */
+            CHECK_INT(talk_try(&talk, &err), WEIR_ERR_CANCELLED);
+            CHECK(weir_session_position(talk.session) > position);
+            position = weir_session_position(talk.session);
+        }
+        const uint32_t position = weir_session_position(talk.session);
+        talk.calls_left = 0;
+        talk_reply(&talk);
+        CHECK_INT(talk.info.reused_tokens, position);
+        CHECK_TEXT(talk.said.data, said);
+        bytes_release(&text);
+        talk_close(&talk);
+    }
+}
+
 TEST(conversation_ends_in_refusals)
 {
     struct talk talk;
