@@ -4,6 +4,7 @@
 #include "app/complete.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,12 +89,35 @@ TEST(complete_paths)
     CHECK(chdir(before) == 0);
 }
 
+/* A tilde before a slash is the folder that the environment names, and stays as it was typed. */
+TEST(complete_paths_behind_a_tilde)
+{
+    struct completion found = {.count = 0};
+    const char *folder = test_scratch("complete.home"), *home = getenv("HOME");
+    char *before = home != NULL ? strdup(home) : NULL;
+    mkdir(folder, 0700);
+    make(folder, "old", true);
+    make(folder, "~two", false);
+    CHECK(setenv("HOME", folder, 1) == 0);
+    completion_add_files(&found, "~/");
+    check_found(&found, "~/old/|~/~two|~/");
+    completion_add_files(&found, "~/o");
+    check_found(&found, "~/old/|~/old/");
+    CHECK(unsetenv("HOME") == 0);
+    completion_add_files(&found, "~/");
+    check_found(&found, "");
+    if (before != NULL)
+        CHECK(setenv("HOME", before, 1) == 0);
+    free(before);
+}
+
 /* What there is no memory for fails, or is not found. */
 static void complete_all(void *argument)
 {
     struct completion found = {.count = 0};
     add_all(&found, argument);
     completion_add_files(&found, "/us");
+    completion_add_files(&found, "~/");
     const bool has_failed = found.names.has_failed || found.common.has_failed;
     CHECK(alloc_failed() || !has_failed);
     completion_release(&found);
