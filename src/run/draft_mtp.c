@@ -175,8 +175,8 @@ static void mtp_close(void *state)
     mem_free(mtp);
 }
 
-/* The block's first step waits for its memory to be cleared, as long as a small model takes for some
- * tokens. So the engine's first is taken here, and not in the middle of a text; but not where
+/* The block's first step waits for its memory to be cleared, as long as a small model takes for
+ * some tokens. So the engine's first is taken here, and not in the middle of a text; but not where
  * weights are late for the sake of the first token. If it fails, so will the first draft. */
 static void warm_up(const struct mtp *mtp)
 {
