@@ -5,46 +5,72 @@
 #include <string.h>
 
 #include "chat/marks.h"
-#include "json/json.h"
+#include "chat/value_types.h"
 
 enum { VALUES_MAX = 1 << 16 }; /* of JSON, which take more memory than their text */
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-/* Where the last mark begins that ends at or before `end`; `end` if there is none. */
-static size_t find_last(const char *text, size_t end, const char *mark)
+/* Where the last mark begins that ends at or before `to`, and does not begin before `from`; `to` if
+ * there is none. */
+static size_t find_last(struct json_text text, size_t from, size_t to, const char *mark)
 {
     const size_t length = strlen(mark);
-    for (size_t at = end; at >= length; at--) {
-        if (memcmp(text + at - length, mark, length) == 0)
+    for (size_t at = to; at >= from + length; at--) {
+        if (memcmp(text.bytes + at - length, mark, length) == 0)
             return at - length;
     }
-    return end;
+    return to;
 }
 
-/* The value behind the last opening before `at`, if it reaches so far. */
-static struct call_value value_behind(const char *text, size_t length, size_t at, const char *open,
-                                      const char *close)
+/* The name that a mark ends with, from `at` on. */
+static bool read_name(struct json_text text, size_t at, struct json_text *name)
 {
-    const size_t mark = find_last(text, at, open);
-    if (mark == at)
+    *name = (struct json_text){text.bytes + at, 0};
+    return mark_name((struct rest){text.bytes + at, text.length - at, true}, &name->length) ==
+           MARK_WHOLE;
+}
+
+/* The value between an opening and its end; none if it does not reach from before `at` to there. */
+static struct call_value value_between(struct json_text text, size_t mark, size_t from, size_t at,
+                                       const char *close)
+{
+    const size_t rest = text.length - from, length = strlen(close);
+    const size_t searched =
+        rest < CALL_VALUE_BYTES_MAX + length ? rest : CALL_VALUE_BYTES_MAX + length;
+    const char *end = memmem(text.bytes + from, searched, close, length);
+    const size_t to = end == NULL ? 0 : (size_t)(end - text.bytes);
+    return (struct call_value){
+        .mark = mark, .from = from, .to = to, .close = from <= at && at <= to ? close : NULL};
+}
+
+static struct call_value parameter_at(struct json_text text, size_t from, size_t at)
+{
+    const size_t mark = find_last(text, from, at, MARK_PARAMETER);
+    struct json_text name;
+    if (mark == at || !read_name(text, mark + strlen(MARK_PARAMETER), &name))
         return (struct call_value){.close = NULL};
-    size_t from = mark + strlen(open), name;
-    if (strcmp(open, MARK_PARAMETER) == 0) {
-        if (mark_name((struct rest){text + from, length - from, true}, &name) != MARK_WHOLE)
-            return (struct call_value){.close = NULL};
-        from += name + 1;
-    }
-    const char *end = memmem(text + from, length - from, close, strlen(close));
-    const size_t to = end == NULL ? 0 : (size_t)(end - text);
-    return (struct call_value){mark, from, to, from <= at && at <= to ? close : NULL};
+    const size_t begin = (size_t)(name.bytes - text.bytes) + name.length + 1;
+    struct call_value value = value_between(text, mark, begin, at, MARK_PARAMETER_END);
+    value.name = name;
+    return value;
 }
 
-struct call_value call_value_at(const char *text, size_t length, size_t at)
+struct call_value call_value_at(struct json_text text, size_t from, size_t at)
 {
-    const struct call_value value =
-        value_behind(text, length, at, MARK_PARAMETER, MARK_PARAMETER_END);
-    return value.close != NULL ? value : value_behind(text, length, at, MARK_CALL, MARK_CALL_END);
+    const struct call_value parameter = parameter_at(text, from, at);
+    if (parameter.close != NULL)
+        return parameter;
+    const size_t mark = find_last(text, from, at, MARK_CALL);
+    return mark == at ? (struct call_value){.close = NULL}
+                      : value_between(text, mark, mark + strlen(MARK_CALL), at, MARK_CALL_END);
+}
+
+bool call_function_at(struct json_text text, size_t from, size_t to, struct json_text *name,
+                      size_t *mark)
+{
+    *mark = find_last(text, from, to, MARK_FUNCTION);
+    return *mark < to && read_name(text, *mark + strlen(MARK_FUNCTION), name);
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */
@@ -70,10 +96,16 @@ static bool is_alike_json(struct json_text a, struct json_text b)
     return is_alike;
 }
 
-bool call_value_alike(const struct call_value *value, struct json_text a, struct json_text b)
+bool call_value_alike(const struct call_value *value, unsigned types, struct json_text a,
+                      struct json_text b)
 {
     if (a.length > CALL_VALUE_BYTES_MAX || b.length > CALL_VALUE_BYTES_MAX)
         return false;
-    const bool is_parameter = strcmp(value->close, MARK_PARAMETER_END) == 0;
-    return (is_parameter && json_text_compare(inner(a), inner(b)) == 0) || is_alike_json(a, b);
+    if (value->name.bytes == NULL)
+        return is_alike_json(a, b);
+    a = inner(a);
+    b = inner(b);
+    return json_text_compare(a, b) == 0 ||
+           (value_is_json(types, a.bytes, a.length) && value_is_json(types, b.bytes, b.length) &&
+            is_alike_json(a, b));
 }

@@ -8,8 +8,12 @@
 #include "base/mem.h"
 #include "base/think_marks.h"
 #include "chat/call_spelling.h"
+#include "chat/value_types.h"
 #include "text/special.h"
 #include "text/tokenizer.h"
+
+/* Values that are replayed in another spelling: each is looked for at some length. */
+enum { RESPELLED_MAX = 1024 };
 
 struct weir_prompt {
     char *text; /* valid UTF-8 */
@@ -165,7 +169,10 @@ struct walk {
     struct special_scan scan;
     struct text_range control; /* the next one of the prompt */
     struct reuse reuse;
-    size_t alike_from; /* from here on prompt and tokens have the same bytes */
+    size_t alike_from;           /* from here on prompt and tokens have the same bytes */
+    struct json_text function;   /* the last that the template calls before that */
+    struct json_document *tools; /* NULL: not read yet, or there are none */
+    uint32_t respelled;          /* values */
 };
 
 static const char *known_piece(const struct walk *walk, size_t token, size_t *length)
@@ -233,6 +240,26 @@ static bool walk_on(struct walk *walk, size_t bytes, size_t to)
     return true;
 }
 
+/* What a parameter's text may be by the tool that is called; of an unknown one it is a string. */
+static unsigned types_of(struct walk *walk, struct json_text text, const struct call_value *value)
+{
+    const struct weir_prompt *prompt = walk->prompt;
+    struct weir_error err = {0};
+    struct json_text name;
+    size_t mark;
+    if (call_function_at(text, walk->alike_from, value->mark, &name, &mark) &&
+        is_of_template(prompt, mark))
+        walk->function = name;
+    if (walk->tools == NULL && prompt->tools.length > 0 &&
+        json_open(&walk->tools, prompt->tools.data, (size_t)prompt->tools.length, "tools", &err) !=
+            WEIR_OK)
+        return VALUE_STRING;
+    if (walk->tools == NULL || walk->function.bytes == NULL || value->name.bytes == NULL)
+        return VALUE_STRING;
+    const struct json *parameters = tools_parameters(json_root(walk->tools), walk->function);
+    return value_types(parameters, value->name, NULL);
+}
+
 /* The next known token, a text, is not what stands here. If they part within a value of a call, and
  * in its spelling alone, goes on behind it: what the model wrote says the same. The marks around it
  * must be the template's, or a user's text would be taken for a call. */
@@ -245,15 +272,18 @@ static bool walk_spelling(struct walk *walk, const char *piece, size_t length)
     while (same < length && from + same < prompt->length &&
            piece[same] == prompt->text[from + same])
         same++;
-    const struct call_value value = call_value_at(prompt->text, prompt->length, from + same);
-    if (value.close == NULL || value.mark < walk->alike_from || value.to > walk->control.from ||
-        !is_of_template(prompt, value.mark) || !is_of_template(prompt, value.to))
+    const struct json_text text = {prompt->text, walk->control.from};
+    if (from + same > text.length || walk->respelled++ == RESPELLED_MAX)
+        return false;
+    const struct call_value value = call_value_at(text, walk->alike_from, from + same);
+    if (value.close == NULL || !is_of_template(prompt, value.mark) ||
+        !is_of_template(prompt, value.to))
         return false;
     const bool is_read = read_spelling(walk, &value, from + same, same, &spelling);
     const struct json_text asked = {prompt->text + value.from, value.to - value.from};
     const struct json_text known = {spelling.data, (size_t)spelling.length};
     const bool is_alike = is_read && value.from + known.length >= from + same &&
-                          call_value_alike(&value, asked, known);
+                          call_value_alike(&value, types_of(walk, text, &value), asked, known);
     const size_t bytes = value.from + known.length - from;
     bytes_release(&spelling);
     return is_alike && walk_on(walk, bytes, value.to);
@@ -298,6 +328,7 @@ static struct reuse match_known(const struct weir_prompt *prompt,
     walk.control = next_control(tokenizer, &walk.scan);
     while (walk.reuse.tokens < known_count && walk_token(&walk))
         ;
+    json_close(walk.tools);
     return walk.reuse;
 }
 

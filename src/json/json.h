@@ -87,8 +87,8 @@ bool json_text_equals(struct json_text text, const char *other);
 /* The order of their bytes: less than, equal to or greater than 0. */
 int json_text_compare(struct json_text a, struct json_text b);
 
-/* Do both mean the same? Members may stand in another order, and numbers of up to 15 characters be
- * written otherwise (1.0 and 1). An object in which a key has two values is like none. */
+/* Do both mean the same? Members may stand in another order, and numbers of up to 15 characters,
+ * but no zeros, be written otherwise (1.0 and 1). Of keys that stand twice it may deny it. */
 bool json_alike(const struct json *a, const struct json *b);
 
 /* "an object": how an error calls a kind. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Compares values that were read. Knows not how they are read. */
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "json/json.h"
 
@@ -17,8 +17,10 @@ static bool same_number(struct json_text a, struct json_text b)
 {
     if (same_text(a, b))
         return true;
-    return a.length <= DIGITS_MAX && b.length <= DIGITS_MAX &&
-           strtod(a.bytes, NULL) == strtod(b.bytes, NULL);
+    if (a.length > DIGITS_MAX || b.length > DIGITS_MAX)
+        return false;
+    const double first = strtod(a.bytes, NULL), second = strtod(b.bytes, NULL);
+    return first == second && isnormal(first); /* beyond the range of doubles all are alike */
 }
 
 static bool same_items(const struct json *a, const struct json *b)

@@ -105,12 +105,28 @@ static bool is_called(const struct json *tool, struct json_text name)
     return own != NULL && json_text_compare(own->text, name) == 0;
 }
 
-static const struct json *find_tool(const struct json *tools, struct json_text name)
+static bool is_any_called(const struct json *tools, struct json_text name)
 {
     for (uint32_t i = 0; i < tools->count; i++)
         if (is_called(&tools->items[i], name))
-            return &tools->items[i];
-    return NULL;
+            return true;
+    return false;
+}
+
+/* Each is one of the tools, and there are no more of them. */
+static enum weir_status check_allowed(const struct json *allowed, const struct json *tools,
+                                      struct weir_error *err)
+{
+    if (allowed->count > tools->count)
+        return err_set(err, WEIR_ERR_ARGUMENT, "tool_choice: %u allowed_tools of %u tools",
+                       allowed->count, tools->count);
+    for (uint32_t i = 0; i < allowed->count; i++) {
+        const struct json_text name = name_of(&allowed->items[i])->text;
+        if (!is_any_called(tools, name))
+            return err_set(err, WEIR_ERR_ARGUMENT, "tool_choice: there is no tool '%.*s'",
+                           (int)(name.length < 64 ? name.length : 64), name.bytes);
+    }
+    return WEIR_OK;
 }
 
 enum weir_status request_allowed_tools(const struct request *request, const char *tools,
@@ -120,14 +136,12 @@ enum weir_status request_allowed_tools(const struct request *request, const char
     enum weir_status status;
     TRY(json_open(&document, tools, length, "tools", err));
     const struct json *all = json_root(document);
-    for (uint32_t i = 0; i < request->allowed->count; i++) {
-        const struct json_text name = name_of(&request->allowed->items[i])->text;
-        const struct json *tool = find_tool(all, name);
-        if (tool == NULL)
-            TRY(err_set(err, WEIR_ERR_ARGUMENT, "tool_choice: there is no tool '%.*s'",
-                        (int)(name.length < 64 ? name.length : 64), name.bytes));
-        bytes_add_text(out, i == 0 ? "[" : ",");
-        bytes_add(out, tool->source.bytes, tool->source.length);
+    TRY(check_allowed(request->allowed, all, err));
+    for (uint32_t i = 0; i < all->count; i++) {
+        if (!is_any_called(request->allowed, name_of(&all->items[i])->text))
+            continue;
+        bytes_add_text(out, out->length == 0 ? "[" : ",");
+        bytes_add(out, all->items[i].source.bytes, all->items[i].source.length);
     }
     bytes_add_text(out, "]");
     status = bytes_check(out, err);

@@ -51,7 +51,7 @@ TEST(tool_choice_allows_some_tools)
          "\"name\":\"ring\"},{\"type\":\"function\",\"name\":\"send\"}]},",
          "\"tool_choice\":{\"type\":\"allowed_tools\",\"mode\":\"%s\",\"tools\":[{\"type\":"
          "\"function\","
-         "\"name\":\"ring\"}]},"},
+         "\"name\":\"ring\"},{\"name\":\"ring\"}]},"},
         {"\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"%s\",\"tools\":"
          "[{"
          "\"type\":\"function\",\"function\":{\"name\":\"send\"}},{\"type\":\"function\","
@@ -86,6 +86,13 @@ TEST(tool_choice_allows_some_tools)
             "\"function\",\"name\":\"other\"}]}",
             400);
     CHECK(strstr(refused.body.data, "tool_choice: there is no tool 'other'") != NULL);
+    http_response_release(&refused);
+    refused =
+        ask(&served, false,
+            "\"tool_choice\":{\"type\":\"allowed_tools\",\"mode\":\"auto\",\"tools\":[{\"name\":"
+            "\"ring\"},{\"name\":\"ring\"},{\"name\":\"ring\"},{\"name\":\"ring\"}]}",
+            400);
+    CHECK(strstr(refused.body.data, "tool_choice: 4 allowed_tools of 3 tools") != NULL);
     http_response_release(&refused);
     served_close(&served);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "chat/chat_prompt.h"
 #include "chat_cases.h"
 #include "toy_vocab.h"
 
@@ -23,6 +24,10 @@ static const char said[] = "<|im_start|>{{ v }}<|im_end|>\nbehind";
 struct spelling {
     const char *source, *value;
 };
+
+/* What the parameter of the function f may be, by default anything but a string. */
+static const char no_string[] = "{\"type\": [\"number\", \"boolean\", \"array\", \"object\"]}";
+static const char *schema = no_string;
 
 static struct weir_tokenizer *open_toy(void)
 {
@@ -48,7 +53,11 @@ static struct weir_prompt *render(const struct spelling *spelling)
     struct weir_prompt *prompt =
         chat_cases_render(chat_template, (struct json_text){request.data, (size_t)request.length});
     weir_template_close(chat_template);
-    bytes_release(&request);
+    bytes_clear(&request);
+    bytes_add_text(&request, "[{\"name\": \"f\", \"parameters\": {\"properties\": {\"key\": ");
+    bytes_add_text(&request, schema);
+    bytes_add_text(&request, "}}}]");
+    chat_prompt_set_tools(prompt, &request);
     return prompt;
 }
 
@@ -154,7 +163,10 @@ TEST(call_spelling_of_another_meaning_is_the_prompts)
         {"{\"a\": 1}", "{\"a\": 1, \"b\": 1}"},
         {"{\"a\": 1, \"b\": 2}", "{\"a\": 1, \"a\": 1}"},
         {"{\"a\": 1, \"a\": 1}", "{\"a\": 1, \"b\": 2}"},
+        {"{\"a\": 1, \"a\": 2}", "{\"a\": 2, \"a\": 1}"},
         {"9007199254740993", "9007199254740992"},
+        {"1e400", "9e999"},
+        {"[1e-400]", "[0]"},
         {"\"a\"", "\"\\u0061\""},
         {"[1", "[1 "},
         {"x", "x\nx"},
@@ -167,6 +179,26 @@ TEST(call_spelling_of_another_meaning_is_the_prompts)
             test_fail(__FILE__, __LINE__, "%s and %s", rows[i].asked, rows[i].written);
         CHECK(is_replayed(&asked, &asked));
     }
+}
+
+/* A version, or what a file is to hold: as the schema says, or where none says otherwise. */
+TEST(call_spelling_of_a_string_is_itself)
+{
+    static const char *const schemas[] = {"{\"type\": \"string\"}", "{\"enum\": [\"1.1\", \"x\"]}"};
+    for (int i = 0; i < 2; i++) {
+        schema = schemas[i];
+        CHECK(!is_replayed(&(struct spelling){with_newlines, "1.10"},
+                           &(struct spelling){with_newlines, "1.1"}));
+        CHECK(!is_replayed(&(struct spelling){with_newlines, "{\"a\": 1}"},
+                           &(struct spelling){with_newlines, "{\"a\":1}"}));
+        CHECK(
+            is_replayed(&(struct spelling){with_newlines, "1.1"}, &(struct spelling){bare, "1.1"}));
+    }
+    schema = no_string;
+    static const char unknown[] =
+        "<|im_start|><tool_call>\n<function=g>\n<parameter=key>\n{{ v }}\n"
+        "</parameter>\n</function>\n</tool_call><|im_end|>";
+    CHECK(!is_replayed(&(struct spelling){unknown, "1.10"}, &(struct spelling){unknown, "1.1"}));
 }
 
 /* What a user says of a call is text. */
@@ -184,11 +216,12 @@ TEST(call_spelling_of_a_user_is_as_it_is)
 /* Several values of a call, each in another spelling; and the text behind is looked at as ever. */
 TEST(call_spelling_of_several_values)
 {
-    static const char asked[] = "<|im_start|><tool_call>\n<function=f>\n<parameter=a>\n[1,2]\n"
-                                "</parameter>\n<parameter=b>\n{{ v }}\n</parameter>\n</function>\n"
-                                "</tool_call><|im_end|>\nbehind";
-    static const char written[] = "<|im_start|><tool_call>\n<function=f>\n<parameter=a>\n[1, 2]"
-                                  "</parameter>\n<parameter=b>\n{{ v }}\n\n</parameter>\n"
+    static const char asked[] =
+        "<|im_start|><tool_call>\n<function=f>\n<parameter=key>\n[1,2]\n"
+        "</parameter>\n<parameter=key>\n{{ v }}\n</parameter>\n</function>\n"
+        "</tool_call><|im_end|>\nbehind";
+    static const char written[] = "<|im_start|><tool_call>\n<function=f>\n<parameter=key>\n[1, 2]"
+                                  "</parameter>\n<parameter=key>\n{{ v }}\n\n</parameter>\n"
                                   "</function>\n</tool_call><|im_end|>\nbehind";
     CHECK(is_replayed(&(struct spelling){asked, "7"}, &(struct spelling){written, " 7.0"}));
     CHECK(!is_replayed(&(struct spelling){asked, "7"}, &(struct spelling){written, " 8"}));
