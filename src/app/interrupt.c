@@ -50,12 +50,13 @@ static void enter_terminal(void)
 
 static void on_signal(int number);
 
-/* A read from a terminal must return for what ends the program, and an answer that is being written
- * must not notice that it was stopped. */
+/* A read of lines must return for what ends the program. Where keys are waited for by poll, which
+ * returns in any case, nothing else should: a part of an answer that cannot be written would end
+ * the program, where only the answer was to end. */
 static void handle(int number, void (*handler)(int))
 {
-    struct sigaction action = {.sa_handler = handler,
-                               .sa_flags = handler == on_signal ? 0 : SA_RESTART};
+    const bool returns = handler == on_signal && !is_terminal_held;
+    struct sigaction action = {.sa_handler = handler, .sa_flags = returns ? 0 : SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, NULL);
 }
@@ -144,6 +145,7 @@ bool interrupt_forgive(void)
 
 void interrupt_hold_terminal(const struct interrupt_terminal *terminal)
 {
+    static const int of_ends[] = {SIGTERM, SIGINT, SIGHUP};
     static const int of_faults[] = {SIGQUIT, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     const bool is_held = terminal != NULL;
     is_terminal_held = 0;
@@ -151,6 +153,10 @@ void interrupt_hold_terminal(const struct interrupt_terminal *terminal)
         held = *terminal;
     is_terminal_held = is_held;
     went_on = 0;
+    for (size_t i = 0; i < sizeof of_ends / sizeof of_ends[0]; i++) {
+        if (is_handled_by(of_ends[i], on_signal))
+            handle(of_ends[i], on_signal); /* restarts what it comes upon, or no more */
+    }
     handle(SIGCONT, is_held ? on_continue : SIG_DFL);
     if (!is_handled_by(SIGTSTP, SIG_IGN)) /* a shell without control of jobs has it so */
         handle(SIGTSTP, is_held ? on_stop : SIG_DFL);

@@ -87,6 +87,11 @@ class Terminal:
     def wait_text(self, text):
         self.wait(repr(text), lambda s: text in s)
 
+    def wait_answer(self, question):
+        """Until some of it is there, to a message that ends so."""
+        self.wait('some of an answer', lambda s: len(s.rpartition(question + '\n')[2]) > 40
+                  and question + '\n' in s)
+
     def type(self, text):
         self.tmux('send-keys', '-l', '--', text)
 
@@ -260,7 +265,7 @@ def test_stopped_while_it_answers(start):
     t.wait_idle()
     t.type('Tell me a long story.')
     t.key('Enter')
-    t.wait('some of an answer', lambda s: len(s.split('long story.')[-1]) > 40)
+    t.wait_answer('long story.')
     t.key('C-z')
     t.wait('the shell', lambda s: re.search(r'Stopped[^$]*\$ ?\Z', s))
     t.type('stty -a | grep -o " icanon"; stty -a | grep -o " echo "')
@@ -285,7 +290,7 @@ def test_typed_ahead(start):
     t.wait_idle()
     t.type('Tell me a long story.')
     t.key('Enter')
-    t.wait('some of an answer', lambda s: len(s.split('long story.')[-1]) > 40)
+    t.wait_answer('long story.')
     t.paste('one\n/help\nthree')
     t.type(' four')
     text = t.wait('the next line', lambda s: s.endswith('\nthree four') and s)
@@ -296,7 +301,7 @@ def test_typed_ahead(start):
     check((t.folder / 'ahead.json').read_text().count('"role"') == 2, 'no other message', t)
     t.type('Tell me another one.')
     t.key('Enter')
-    t.wait('some of an answer', lambda s: len(s.split('another one.')[-1]) > 40)
+    t.wait_answer('another one.')
     t.key('C-\\')
     t.wait('the shell', lambda s: re.search(r'Quit[^$]*\$ ?\Z', s))
     t.type('stty -a | grep -o " icanon"; stty -a | grep -o " echo "')
@@ -526,7 +531,7 @@ def test_interruptions(start):
     t.wait_idle()
     t.type('Tell me a long story.')
     t.key('Enter')
-    t.wait('some of an answer', lambda s: len(s.split('long story.')[-1]) > 40)
+    t.wait_answer('long story.')
     t.key('C-c')
     t.wait_idle(2)
     check('[stopped]' in t.screen(), 'the answer is stopped', t)
