@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -149,8 +150,10 @@ void interrupt_hold_terminal(const struct interrupt_terminal *terminal)
     static const int of_faults[] = {SIGQUIT, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     const bool is_held = terminal != NULL;
     is_terminal_held = 0;
+    atomic_signal_fence(memory_order_seq_cst); /* the others are no volatile stores */
     if (is_held)
         held = *terminal;
+    atomic_signal_fence(memory_order_seq_cst);
     is_terminal_held = is_held;
     went_on = 0;
     for (size_t i = 0; i < sizeof of_ends / sizeof of_ends[0]; i++) {
