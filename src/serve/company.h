@@ -67,7 +67,8 @@ struct company_way {
     bool is_trial;
 };
 
-/* Of `slots` that are ready, the first COMPANY_FEW of which have seats. */
+/* Of `slots` that are ready; up to COMPANY_FEW of them have a seat each. Those of more are neither
+ * read nor written, so `seats` may be NULL for them. */
 struct company_way company_choose(const struct company *company, uint32_t slots,
                                   struct company_seat *seats);
 
