@@ -7,9 +7,11 @@
  * number is taken with which most tokens come a second.
  *
  * What is not tried is not known, so now and then a draft goes to who had none for longest. What
- * turns with drafts took more than their tokens would have without is kept as an account: no turn
- * begins that could overdraw it. So the whole can never be slower than without drafts by more than
- * loss_share of it and loss_turns turns, whatever is drafted. */
+ * turns with drafts took more than their tokens would have without is kept as an account, by usual
+ * times: no turn begins that could overdraw it. So the whole is slower than without drafts by no
+ * more than loss_share of it and loss_turns turns, and by what cannot be known before: what a
+ * draft, a search without one, or a number of rows takes the first two times, since one time alone
+ * may have been disturbed, and what one turn takes beyond gain_turns. */
 #include "serve/company.h"
 
 #include <stddef.h>
@@ -68,14 +70,41 @@ static double turn_ns(const struct company *company, uint32_t slots, uint32_t dr
     return least(turn, alone) + drafts * draft_ns(company, plain);
 }
 
-/* ---- few: the choice ------------------------------------------------------------------------- */
+/* ---- few: the account ------------------------------------------------------------------------ */
 
-/* Whether all of so many drafts could be refused without overdrawing the account. */
+/* What was measured twice is booked as it is, however long; else as far as it is believed. */
+static double booked_ns(const struct usual *usual, double believed)
+{
+    return usual->count > 1 ? usual_ns(usual) : believed;
+}
+
+/* A whole turn, as turn_ns. */
+static double booked_turn_ns(const struct company *company, uint32_t slots, uint32_t drafts)
+{
+    const double draft = draft_ns(company, plain_ns(company, slots));
+    const double believed = turn_ns(company, slots, drafts) - drafts * draft;
+    return booked_ns(&company->kinds[slots].turn[drafts], believed) +
+           drafts * booked_ns(&company->draft, draft);
+}
+
+/* A search for drafts that finds none. */
+static double booked_search_ns(const struct company *company, double plain)
+{
+    return booked_ns(&company->search, least(usual_ns(&company->search), plain));
+}
+
+/* Whether all of so many drafts could be refused, or not be found, without overdrawing the account.
+ * What takes more than it can ever hold is tried when it is full. */
 static bool is_covered(const struct company *company, uint32_t slots, uint32_t drafts)
 {
     const double plain = plain_ns(company, slots);
-    return company->lost + turn_ns(company, slots, drafts) - plain <= loss_turns * plain;
+    const double refused = booked_turn_ns(company, slots, drafts) - plain;
+    const double missing = booked_search_ns(company, plain);
+    const double more = least(refused > missing ? refused : missing, gain_turns * plain);
+    return company->lost + more <= loss_turns * plain;
 }
+
+/* ---- few: the choice ------------------------------------------------------------------------- */
 
 /* Rows that there is room for; of what was never measured no more than twice the most that was. */
 static uint32_t drafts_room(const struct company *company, uint32_t slots)
@@ -201,16 +230,16 @@ void company_hear(struct company *company, struct company_member *member, uint32
         member->drafted = accepted == drafts ? 0 : company->turns + 1;
 }
 
-/* By the usual times: a disturbed turn is no loss that drafts are to blame for. Drafts that were
- * given up cost their time alone. */
-static void learn_loss(struct company *company, const struct company_turn *turn)
+/* By the usual times: a disturbed turn is no loss that drafts are to blame for. */
+static void learn_loss(struct company *company, const struct company_way *way,
+                       const struct company_turn *turn)
 {
     const double plain = plain_ns(company, turn->slots);
     if (turn->drafts > 0)
         company->lost +=
-            turn_ns(company, turn->slots, turn->drafts) - plain * turn->tokens / turn->slots;
-    else
-        company->lost += least((double)turn->draft_ns, plain);
+            booked_turn_ns(company, turn->slots, turn->drafts) - plain * turn->tokens / turn->slots;
+    else if (way->drafts > 0)
+        company->lost += booked_search_ns(company, plain);
     company->lost -= loss_share * plain;
     if (company->lost < -gain_turns * plain)
         company->lost = -gain_turns * plain;
@@ -253,7 +282,9 @@ static void learn_few(struct company *company, const struct company_way *way,
     usual_add(&kind->turn[turn->drafts], (double)(turn->ns - turn->draft_ns));
     if (turn->drafts > 0)
         usual_add(&company->draft, (double)turn->draft_ns / turn->drafts);
-    learn_loss(company, turn);
+    else if (way->drafts > 0)
+        usual_add(&company->search, (double)turn->draft_ns);
+    learn_loss(company, way, turn);
     company->turns++;
     company->waited++;
     if (way->is_trial)

@@ -43,6 +43,7 @@ struct company {
     struct company_crowd crowds[COMPANY_MAX + 1];
     struct company_member fellows; /* all that generated: what is thought of a new one */
     struct usual draft;            /* one */
+    struct usual search;           /* for drafts, where none was found */
     double lost;       /* ns that turns took more than the same tokens without drafts, less what may
                           be lost; < 0: gained */
     uint64_t turns;    /* of few */

@@ -15,9 +15,10 @@
 enum { MOST = 3, SEEDS = 10 };
 
 /* Times in turns without drafts: what each further row adds, one draft; how much longer a time may
- * be; and how likely a draft of each slot is accepted, if those before it were. */
+ * be; a search; and how likely a draft of each slot is accepted, if those before it were. */
 struct machine {
     double row, draft, jitter;
+    double search; /* where no draft is ever found; else 0 */
     double share[COMPANY_FEW];
 };
 
@@ -65,19 +66,21 @@ static void run_turn(struct run *run)
     const double unit = 1e6;
     struct company_seat seats[COMPANY_FEW];
     struct company_turn turn = {.slots = run->slots};
+    uint32_t wanted = 0;
     for (uint32_t i = 0; i < run->slots; i++)
         seats[i] = (struct company_seat){&run->members[i], run->most, 77};
     const struct company_way way = company_choose(&run->company, run->slots, seats);
     for (uint32_t i = 0; i < run->slots; i++) {
         CHECK(seats[i].drafts <= run->most);
-        turn.drafts += seats[i].drafts;
-        turn.tokens += run_round(run, i, seats[i].drafts);
+        wanted += seats[i].drafts;
+        turn.tokens += run_round(run, i, machine->search > 0 ? 0 : seats[i].drafts);
     }
+    turn.drafts = machine->search > 0 ? 0 : wanted;
     CHECK_INT(way.slots, run->slots);
-    CHECK_INT(way.drafts, turn.drafts);
+    CHECK_INT(way.drafts, wanted);
     CHECK(run->slots + way.drafts <= COMPANY_ROWS);
     const double slower = 1 + machine->jitter * draw(run);
-    const double draft = machine->draft * turn.drafts;
+    const double draft = machine->draft * turn.drafts + (wanted > 0 ? machine->search : 0);
     const double all = (1 + machine->row * turn.drafts) * slower + draft;
     turn.draft_ns = (uint64_t)(draft * unit);
     turn.ns = (uint64_t)(all * unit);
@@ -87,7 +90,7 @@ static void run_turn(struct run *run)
     run->plain += (double)turn.tokens / run->slots * slower;
     run->tokens += turn.tokens;
     run->drafts += turn.drafts;
-    run->turns_with_drafts += turn.drafts > 0;
+    run->turns_with_drafts += wanted > 0;
 }
 
 static void run_turns(struct run *run, uint32_t turns)
@@ -139,6 +142,34 @@ TEST(serve_company_refused_drafts_cost_little)
                     CHECK(run.drafts <= 2000 / 64 + 16);
             }
         }
+    }
+}
+
+/* What takes turns is made twice to be measured; after that the account holds to the turn, and yet
+ * it goes on trying. */
+TEST(serve_company_expensive_drafts_cost_little)
+{
+    const struct {
+        uint32_t slots;
+        struct machine machine;
+    } cases[] = {
+        {2, {.draft = 3}}, {2, {.draft = 5}},  {2, {.draft = 30}}, {8, {.row = 1}},
+        {8, {.row = 2}},   {2, {.search = 3}}, {8, {.search = 3}}, {8, {.search = 30}},
+    };
+    enum { TURNS = 10000 };
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof cases[0]); i++) {
+        struct machine machine = cases[i / 2].machine;
+        struct run run;
+        for (uint32_t slot = 0; slot < COMPANY_FEW; slot++)
+            machine.share[slot] = i % 2 == 0 ? 0 : 0.5;
+        run_begin(&run, &machine, cases[i / 2].slots, 1);
+        const double one = machine.row + machine.draft + machine.search;
+        const double beyond = one > 16 ? one - 16 : 0;
+        for (uint32_t turn = 1; turn <= TURNS; turn++) {
+            run_turn(&run);
+            CHECK(run.spent - run.plain <= 1.1 + 2 * one + beyond + 0.01 * turn);
+        }
+        CHECK(run.turns_with_drafts >= TURNS * 0.005 / one);
     }
 }
 
