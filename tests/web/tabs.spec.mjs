@@ -313,6 +313,31 @@ for (const isSpeaker of [true, false]) {
   });
 }
 
+test("a name given before a reply is heard of stays while the reply comes", async ({ chat }) => {
+  await holdWords(chat);
+  await say(chat, "hello");
+  await settled(chat);
+  const other = await openOther(chat);
+  await other.evaluate(() => void window.holdWords());
+  await say(chat, "mock:endless");
+  await expect(lastReply(chat)).toContainText("drop after drop");
+  await other.getByRole("button", { name: "Rename: hello" }).click();
+  await other.keyboard.type("Greetings");
+  await chat.evaluate(() => void (window.heard = []));
+  await other.keyboard.press("Enter");
+  await expect.poll(() => chat.evaluate(() => window.heard)).toEqual(["kept"]);
+  await expect(chat.getByRole("heading", { level: 1 })).toHaveText("Greetings");
+  await other.evaluate(() => window.releaseWords());
+  await expect(other.locator(".said")).toHaveText(["hello", "mock:endless"]);
+  await expect(titles(other)).toHaveText(["Greetings"]);
+  await chat.getByRole("button", { name: "Stop" }).click();
+  for (const page of [chat, other]) {
+    await settled(page);
+    await reload(page);
+    await expect(titles(page)).toHaveText(["Greetings"]);
+  }
+});
+
 test("a tab that has not heard of a message takes it from nobody", async ({ chat }) => {
   await holdWords(chat);
   await say(chat, "hello");

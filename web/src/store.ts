@@ -420,8 +420,9 @@ export class Store {
   private hearKept(conversations: Conversation[]): void {
     const kept = conversations.filter(({ id }) => !this.removed.has(id));
     const isLate = ({ id, updated }: Conversation) => (this.find(id)?.updated ?? 0) > updated;
-    const mine = kept.filter(isLate).flatMap(({ id }) => this.find(id) ?? []);
+    const late = kept.filter(isLate).map(({ id }) => id);
     this.take(kept.map((theirs) => this.merged(theirs)).filter((theirs) => !isLate(theirs)));
+    const mine = late.flatMap((id) => this.find(id) ?? []); // with the names that were taken
     if (mine.length > 0) this.keep(mine);
   }
 
