@@ -75,6 +75,7 @@ struct request {
     bool forbids_calls;         /* there are tools, and none is to be called */
     bool parallel_calls, parse_calls;
     enum language language;
+    char language_of[64];               /* the member that says it */
     struct json_text grammar;           /* of the language */
     const struct json *response_fields; /* NULL: all */
     struct json_text salt;              /* "cache_salt"; of length 0: none */

@@ -12,10 +12,12 @@ static enum weir_status set_language(struct request *request, enum language lang
 {
     if (request->language != LANGUAGE_ANY)
         return err_set(err, WEIR_ERR_ARGUMENT,
-                       "Either \"json_schema\" or \"grammar\" can be specified, but not both");
+                       "Either \"%s\" or \"%s\" can be specified, but not both",
+                       request->language_of, member);
     if (grammar.length > REQUEST_GRAMMAR_BYTES_MAX)
         return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s': %zu bytes, at most %d", member,
                        grammar.length, REQUEST_GRAMMAR_BYTES_MAX);
+    snprintf(request->language_of, sizeof request->language_of, "%s", member);
     request->language = language;
     request->grammar = grammar;
     return WEIR_OK;
@@ -61,6 +63,7 @@ enum guided {
     GUIDED_CHOICE,  /* texts, of which the answer is one */
     GUIDED_REGEX,   /* that matches the whole answer */
     GUIDED_GRAMMAR, /* GBNF */
+    GUIDED_MET,     /* that there is no other way when this one fails: there never is */
     GUIDED_NONE,    /* how that is written: it cannot be wished for here */
 };
 
@@ -76,6 +79,7 @@ static const struct guided_member guided_members[] = {
     {"regex", GUIDED_REGEX},
     {"grammar", GUIDED_GRAMMAR},
     {"structural_tag", GUIDED_NONE},
+    {"disable_fallback", GUIDED_MET},
     {"whitespace_pattern", GUIDED_NONE},
     {"disable_any_whitespace", GUIDED_NONE},
     {"disable_additional_properties", GUIDED_NONE},
@@ -151,6 +155,7 @@ static enum weir_status set_guided(struct request *request, enum guided kind,
         if (value->kind != JSON_TRUE)
             return request_refuse_kind(member, "boolean", value, err);
         return set_language(request, LANGUAGE_SCHEMA, object, member, err);
+    case GUIDED_MET: return WEIR_OK;
     case GUIDED_NONE: break;
     }
     if (value->kind == JSON_FALSE)
@@ -158,14 +163,39 @@ static enum weir_status set_guided(struct request *request, enum guided kind,
     return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s' is not supported", member);
 }
 
+static const char outer[] = "structured_outputs";
+enum { GUIDED_MEMBERS = sizeof guided_members / sizeof guided_members[0] };
+
+static bool is_guided_member(struct json_text name)
+{
+    for (size_t i = 0; i < GUIDED_MEMBERS; i++) {
+        if (json_text_equals(name, guided_members[i].name))
+            return true;
+    }
+    return false;
+}
+
+/* An answer that is free for the sake of a slip of the pen helps nobody. */
+static enum weir_status refuse_unknown(const struct json *outputs, struct weir_error *err)
+{
+    for (uint32_t i = 0; i < outputs->count; i++) {
+        const struct json_text name = outputs->keys[i];
+        if (outputs->items[i].kind != JSON_NULL && !is_guided_member(name))
+            return err_set(err, WEIR_ERR_ARGUMENT, "Field '%s.%.*s' is not supported", outer,
+                           (int)(name.length < 64 ? name.length : 64), name.bytes);
+    }
+    return WEIR_OK;
+}
+
 static enum weir_status read_guided(struct request *request, struct weir_error *err)
 {
-    static const char outer[] = "structured_outputs";
     const struct json *outputs = request_member(request->root, outer);
     enum weir_status status = WEIR_OK;
     if (outputs != NULL && outputs->kind != JSON_OBJECT)
         return request_refuse_kind(outer, "object", outputs, err);
-    for (size_t i = 0; i < sizeof guided_members / sizeof guided_members[0]; i++) {
+    if (outputs != NULL)
+        TRY(refuse_unknown(outputs, err));
+    for (size_t i = 0; i < GUIDED_MEMBERS; i++) {
         const struct guided_member *member = &guided_members[i];
         char name[64];
         snprintf(name, sizeof name, "guided_%s", member->name);

@@ -234,7 +234,13 @@ TEST(requests_for_calls_and_languages_are_refused_with_a_reason)
         {REQUEST_CHAT, "{\"guided_regex\":\"x\",\"tools\":[{}]}",
          "Cannot use custom grammar constraints with tools."},
         {REQUEST_CHAT, "{\"guided_json\":{},\"structured_outputs\":{\"regex\":\"a\"}}",
-         "Either \"json_schema\" or \"grammar\" can be specified, but not both"},
+         "Either \"guided_json\" or \"structured_outputs.regex\" can be specified, but not both"},
+        {REQUEST_TEXT, "{\"guided_regex\":\"a\",\"guided_choice\":[\"a\"]}",
+         "Either \"guided_choice\" or \"guided_regex\" can be specified, but not both"},
+        {REQUEST_TEXT, "{\"structured_outputs\":{\"choices\":[\"yes\"]}}",
+         "Field 'structured_outputs.choices' is not supported"},
+        {REQUEST_TEXT, "{\"structured_outputs\":{\"choice\":[\"yes\"],\"\":1}}",
+         "Field 'structured_outputs.' is not supported"},
         {REQUEST_TEXT, "{\"guided_choice\":\"a\"}",
          "Field 'guided_choice': type must be array, but is string"},
         {REQUEST_TEXT, "{\"guided_choice\":[]}",
@@ -333,6 +339,7 @@ TEST(requests_can_be_spelled_in_several_ways)
         {"{\"structured_outputs\":{\"json_object\":true}}",
          "{\"response_format\":{\"type\":\"json_object\"}}"},
         {"{\"structured_outputs\":{\"json_object\":false,\"structural_tag\":null}}", "{}"},
+        {"{\"structured_outputs\":{\"disable_fallback\":false,\"choices\":null}}", "{}"},
         {"{\"guided_choice\":[\"a\"]}", "{\"grammar\":\"root ::= \\\"a\\\"\"}"},
     };
     struct weir_tokenizer *tokenizer = open_tokenizer();
