@@ -10,8 +10,8 @@
  * turns with drafts took more than their tokens would have without is kept as an account, by usual
  * times: no turn begins that could overdraw it. So the whole is slower than without drafts by no
  * more than loss_share of it and loss_turns turns, and by what cannot be known before: what a
- * draft, a search without one, or a number of rows takes the first two times, since one time alone
- * may have been disturbed, and what one turn takes beyond gain_turns. */
+ * draft, a search without one, or a turn of so many slots and drafts takes the first two times,
+ * since one time alone may have been disturbed, and what one trial takes beyond gain_turns. */
 #include "serve/company.h"
 
 #include <stddef.h>
