@@ -97,10 +97,7 @@ TEST(chat_manners_of_other_files)
     const char *path = test_scratch("manners.other");
     char load[4400], text[4400];
     snprintf(load, sizeof load, "/load %s\n", path);
-    static const char *const others[] = {"a-host\n", "",
-                                         "\x7f"
-                                         "ELF",
-                                         "[]"};
+    static const char *const others[] = {"a-host\n", "", "\177ELF", "[]"};
     snprintf(text, sizeof text, "%s: no conversation of weir chat", path);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         write_text(path, others[i]);
