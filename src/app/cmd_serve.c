@@ -25,7 +25,6 @@
 #include "serve/server.h"
 
 enum {
-    DRAIN_SECONDS = 5,
     LARGE_BLOCK_BYTES = 1 << 20,
 };
 
@@ -271,8 +270,12 @@ enum weir_status command_serve(const struct call *call, struct weir_error *err)
     notify_manager("READY=1");
     wait_for_signal();
     notify_manager("STOPPING=1");
-    tell(&serve, WEIR_LOG_INFO, "ending: requests have 5 s to complete; a second signal ends now");
-    server_drain(serve.server, DRAIN_SECONDS);
+    const uint32_t drain_s = (uint32_t)serve.options->serve.drain_s;
+    char line[96];
+    snprintf(line, sizeof line, "ending: requests have %u s to complete; a second signal ends now",
+             drain_s);
+    tell(&serve, WEIR_LOG_INFO, line);
+    server_drain(serve.server, drain_s);
 out:
     server_close(serve.server);
     weir_template_close(serve.chat_template);

@@ -35,6 +35,7 @@ void options_init(struct options *options)
                   .cache_ram = (uint64_t)8192 << 20,
                   .ping_s = 30,
                   .timeout_s = 60,
+                  .drain_s = 5,
                   .body_mib = 100,
                   .connections_max = 512,
                   .queue_max = 256,

@@ -106,6 +106,7 @@ struct serve_options {
     int32_t ping_s;     /* 0 and less: none */
     int32_t timeout_s;  /* for a request to arrive, for a client to take what is sent */
     int32_t request_s;  /* for an answer to be complete; 0: any time */
+    int32_t drain_s;    /* the same when the program is ended */
     int32_t body_mib, connections_max, queue_max;
     bool metrics, metrics_public, props, slots_shown, page, access_log;
     bool cache_prompt, prefill_assistant;

@@ -44,6 +44,11 @@ unsigned api_error_status(enum api_error error)
     return errors[error].status;
 }
 
+const char *api_error_type(enum api_error error)
+{
+    return errors[error].type;
+}
+
 static void put_openai(struct bytes *out, const struct refusal *refusal)
 {
     put_open(out, NULL, '{');

@@ -33,6 +33,7 @@ struct refusal {
 /* Which kind of error a failed call of the library or the scheduler is. */
 enum api_error api_error_from(enum weir_status status);
 unsigned api_error_status(enum api_error error);
+const char *api_error_type(enum api_error error); /* of OpenAI and llama-server; static */
 
 /* The object of an error, as the body of a response or in an event. */
 void put_refusal(struct bytes *out, enum api_shape shape, const struct refusal *refusal);

@@ -274,6 +274,15 @@ static void responses_over(struct response *response, struct choice *choice)
     response_event_end(out);
 }
 
+static void responses_failed(struct response *response, const struct refusal *refusal)
+{
+    struct bytes *out = response_event(response, "error");
+    put_text(out, "code", api_error_type(refusal->error));
+    put_text(out, "message", refusal->text);
+    put_null(out, "param");
+    response_event_end(out);
+}
+
 static void responses_whole(struct response *response, struct bytes *out)
 {
     put_response(response, NULL, out);
@@ -286,6 +295,7 @@ const struct form form_responses = {
     .begin = responses_begin,
     .said = responses_said,
     .over = responses_over,
+    .failed = responses_failed,
     .whole = responses_whole,
     .ping = ":\n\n",
 };

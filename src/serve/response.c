@@ -260,9 +260,15 @@ bool response_is_over(const struct response *response)
     return true;
 }
 
-void response_put_failure(const struct response *response, struct bytes *out)
+void response_put_failure(struct response *response, struct bytes *out)
 {
     const struct refusal refusal = {.error = response->failure, .text = response->err.text};
+    if (response->form->failed != NULL) {
+        response->out = out;
+        response->form->failed(response, &refusal);
+        response->out = NULL;
+        return;
+    }
     event_open(out, response->form->shape == SHAPE_ANTHROPIC ? "error" : NULL);
     put_refusal(out, response->form->shape, &refusal);
     event_close(out);

@@ -78,6 +78,8 @@ struct form {
                  const struct weir_reply_event *event); /* of one that is: before choice->said */
     void (*over)(struct response *response, struct choice *choice);
     void (*end)(struct response *response); /* all choices are over */
+    /* A stream that has failed, in place of the rest; NULL: as the body of an error. */
+    void (*failed)(struct response *response, const struct refusal *refusal);
     void (*whole)(struct response *response, struct bytes *out);
     const char *ping; /* what is sent in silence */
 };
@@ -101,7 +103,7 @@ bool response_tells_prompts(const struct response *response);
 /* WEIR_ERR_MEMORY if something of it could not be kept. */
 enum weir_status response_check(const struct response *response, struct weir_error *err);
 /* A stream that has failed: what is told in place of the rest. */
-void response_put_failure(const struct response *response, struct bytes *out);
+void response_put_failure(struct response *response, struct bytes *out);
 
 /* ---- what forms share ------------------------------------------------------------------------ */
 

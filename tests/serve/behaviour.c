@@ -259,6 +259,33 @@ TEST(served_what_runs_is_told_that_the_server_ends)
     served_close(&served);
 }
 
+/* The events of a response have their number and their type, the last one too. */
+TEST(served_a_response_that_fails_ends_in_an_event)
+{
+    struct served served;
+    struct http_client client;
+    char line[512], last[512] = "", begin[128];
+    int number = 0, before = 0;
+    open_small(&served);
+    served_open(&served);
+    send_post(&client, &served, "/v1/responses",
+              "{\"input\":\"Hi\",\"stream\":true,\"ignore_eos\":true}");
+    CHECK(find_line(&client, "data: {\"type\":\"response.output_item.added\"", line, sizeof line));
+    server_drain(served.server, 0);
+    while (find_line(&client, "data: {\"type\":", line, sizeof line)) {
+        before = number;
+        CHECK_INT(sscanf(strstr(line, "\"sequence_number\":"), "\"sequence_number\":%d", &number),
+                  1);
+        CHECK(before == 0 || number == before + 1);
+        snprintf(last, sizeof last, "%s", line);
+    }
+    snprintf(begin, sizeof begin, "data: {\"type\":\"error\",\"sequence_number\":%d,", number);
+    CHECK(strncmp(last, begin, strlen(begin)) == 0);
+    CHECK(strstr(last, "\"code\":\"unavailable_error\",\"message\":") != NULL);
+    http_client_close(&client);
+    served_close(&served);
+}
+
 /* The time that a request gives its answer is a length; that of the server is an error, and told as
  * one: with a status where nothing was told yet, else by an event. */
 TEST(served_an_answer_ends_when_its_time_is_up)
