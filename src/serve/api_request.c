@@ -173,7 +173,8 @@ out:
 }
 
 /* -1 and 2^32 - 1, which llama-server writes for it, are a random seed. One of 32 bits is taken
- * then, so that clients can give back the one that they are told. */
+ * then, so that clients can give back the one that they are told. Others are integers of 64 bits,
+ * which beyond 2^53 are as near as doubles are. */
 static enum weir_status read_seed(struct request *request, uint64_t fallback,
                                   struct weir_error *err)
 {
@@ -181,11 +182,11 @@ static enum weir_status read_seed(struct request *request, uint64_t fallback,
     double seed = fallback == WEIR_SEED_RANDOM ? random : (double)fallback;
     const bool is_own = request_member(request->root, "seed") == NULL;
     const enum weir_status status =
-        read_count(request, "seed", -1, 9007199254740992.0, &seed, err); // 2^53
-    const bool is_random = seed < 0 || seed == random;
+        read_count(request, "seed", -9223372036854775808.0, 9223372036854774784.0, &seed, err);
+    const bool is_random = seed == -1 || seed == random;
     request->sampler.seed = is_random ? rng_system_seed() & 0x7fffffff
                             : is_own  ? fallback
-                                      : (uint64_t)seed;
+                                      : (uint64_t)(int64_t)seed;
     return status;
 }
 

@@ -360,6 +360,12 @@ TEST(requests_have_a_seed_that_can_be_repeated)
         request_release(&other);
         request_release(&one);
     }
+    struct request large = read_body("{\"seed\":4611686018427387904}", REQUEST_CHAT);
+    CHECK(large.sampler.seed == UINT64_C(1) << 62);
+    request_release(&large);
+    struct request negative = read_body("{\"seed\":-5}", REQUEST_CHAT);
+    CHECK(negative.sampler.seed == UINT64_MAX - 4);
+    request_release(&negative);
     struct request request = read_body("{\"seed\":77}", REQUEST_CHAT);
     CHECK_INT(request.sampler.seed, 77);
     request_release(&request);
