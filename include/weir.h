@@ -657,9 +657,9 @@ WEIR_API void weir_cache_stats(const struct weir_cache *cache, struct weir_cache
 
 /* Floats of a row of the block's logits; 0 without the block. With options->mtp_vocab they are
  * those of the first so many tokens alone, rounded up to a multiple of 32 or to the vocabulary, and
- * the same to the bit: most of a draft's bytes are those of the head, and the ids of a tokenizer
- * made by merges begin with the frequent tokens. The other tokens are then never drafted; the model
- * itself chooses among all. */
+ * in steps of up to 16 tokens the same to the bit: most of a draft's bytes are those of the head,
+ * and the ids of a tokenizer made by merges begin with the frequent tokens. The other tokens are
+ * then never drafted; the model itself chooses among all. */
 WEIR_API uint32_t weir_engine_mtp_vocab(const struct weir_engine *engine);
 
 /* Adds to *sum what a weir_session_mtp_eval of `count` tokens touches where the block holds

@@ -184,6 +184,9 @@ static const struct {
     {CPU_AVX512_VNNI, WORD_7C, 1u << 11, XCR0_AVX512, CPU_AVX512},
     {CPU_AVX_VNNI, WORD_7_1A, 1u << 4, XCR0_AVX, CPU_AVX2},
     {CPU_AVX512_BF16, WORD_7_1A, 1u << 5, XCR0_AVX512, CPU_AVX512},
+    /* no bit says so: AMD's processors are quick, which SSE4A tells; Intel's start such a product
+     * every other cycle, and two of F32 in each */
+    {CPU_QUICK_BF16, WORD_MORE_C, 1u << 6, 0, CPU_AVX512_BF16},
     {CPU_AMX_INT8, WORD_7D, 1u << 24 | 1u << 25, XCR0_AMX, 0},
     {CPU_AMX_BF16, WORD_7D, 1u << 24 | 1u << 22, XCR0_AMX, 0},
 };

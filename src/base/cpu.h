@@ -58,6 +58,7 @@ enum cpu_feature {
     CPU_LZCNT = 4096,
     CPU_RDTSCP = 8192,
     CPU_TSC_INVARIANT = 16384, /* and RDTSCP: the counter never stops nor changes its rate */
+    CPU_QUICK_BF16 = 32768,    /* products of AVX512_BF16 as often as those of F32, twice as long */
 };
 
 /* What LDTILECFG loads: the shape of each tile register (Intel SDM volume 1, 18.2). */

@@ -116,7 +116,8 @@ static const char *model_of(const char *size, const char *type, uint32_t vocab)
 /* ---- to the bit ------------------------------------------------------------------------------ */
 
 /* As the backend holds it, as it lies in the file, and first the one and then the other; each type
- * by the best level, and by another one in turn. */
+ * by the best level, and by another one in turn. Both heads have more than 512 rows: fewer of BF16
+ * would meet many rows of activations unrounded (cpu/kernels/kernel_product.c). */
 TEST(short_head_is_the_beginning_in_every_type)
 {
     const char *const *types = weir_synth_types();
@@ -124,14 +125,14 @@ TEST(short_head_is_the_beginning_in_every_type)
         const char *model = model_of("tiny", types[i], 1024);
         struct weir_engine_options options;
         block_options(&options, ENGINES - 1);
-        check_part(model, &options, 96, 96);
+        check_part(model, &options, 544, 544);
         options.no_repack = true;
-        check_part(model, &options, 96, 96);
+        check_part(model, &options, 544, 544);
         options.no_repack = false;
         options.repack_late = true;
-        check_part(model, &options, 96, 96);
+        check_part(model, &options, 544, 544);
         block_options(&options, i % ENGINES);
-        check_part(model, &options, 65, 96);
+        check_part(model, &options, 513, 544);
     }
 }
 

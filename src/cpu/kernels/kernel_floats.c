@@ -16,13 +16,13 @@ enum {
     PANEL_GROUPS = LANES == 16 ? 2 : 1,
     PANEL_ROWS = PANEL_GROUPS * PACK_ROWS,
     PANEL_VECTORS = PANEL_ROWS / LANES,
-    PANEL_COLUMNS = 128 * 2 / PANEL_GROUPS, /* 16 KiB: half the first cache */
+    PANEL_STEPS = 128 * 2 / PANEL_GROUPS, /* 16 KiB: half the first cache */
     X_ROWS = LANES == 16  ? 12
              : LANES == 8 ? 6
                           : 4,
-    /* rows and columns of activations that stay in the second cache, or others of that product */
+    /* rows and steps of activations that stay in the second cache, or others of that product */
     NEAR_ROWS = 132,
-    NEAR_COLUMNS = 768,
+    NEAR_STEPS = 768,
 };
 
 /* ---- packed ---------------------------------------------------------------------------------- */
@@ -142,56 +142,39 @@ static void multiply_directly(const struct product *product, const struct meetin
 
 /* ---- panels ---------------------------------------------------------------------------------- */
 
-_Static_assert(NEAR_ROWS % X_ROWS == 0 && NEAR_COLUMNS % PANEL_COLUMNS == 0, "whole tiles");
-_Static_assert(NEAR_ROWS *NEAR_COLUMNS * sizeof(float) <= PRODUCT_SCRATCH_BYTES,
+_Static_assert(NEAR_ROWS % X_ROWS == 0 && NEAR_STEPS % PANEL_STEPS == 0, "whole tiles");
+_Static_assert(NEAR_ROWS *NEAR_STEPS * sizeof(float) <= PRODUCT_SCRATCH_BYTES,
                "activations that meet a panel");
 
-/* Columns [first, first + count) of PANEL_GROUPS groups. */
+/* Steps [first, first + count) of PANEL_GROUPS groups. A step is 32 bits of each row: a float of
+ * one column, or two numbers of BF16, of two. */
 struct panel {
-    float (*columns)[PANEL_ROWS];
+    float (*steps)[PANEL_ROWS];
     uint32_t first, count;
     uint32_t kept; /* rows of the matrix that it has */
 };
 
-/* Columns of X_ROWS rows of activations. */
-typedef float x_column[X_ROWS];
+/* A step of X_ROWS rows of activations. */
+typedef float x_step[X_ROWS];
 
-/* A group that the matrix has not is zeros. */
-static void fill_panel(const struct product *product, uint32_t row, const struct panel *panel)
-{
-    const uint32_t bytes = element_bytes(product->dtype);
-    for (uint32_t v = 0; v < PANEL_VECTORS; v++) {
-        const bool has = v * LANES / PACK_ROWS * PACK_ROWS < panel->kept;
-        const struct group group = group_at(product, row + v * LANES);
-        const uint8_t *from =
-            group.data + (uint64_t)panel->first * PACK_ROWS * bytes + v * LANES % PACK_ROWS * bytes;
-        for (uint32_t i = 0; i < panel->count; i++, from += (uint64_t)PACK_ROWS * bytes)
-            vf_store(panel->columns[i] + v * LANES, !has                          ? vf_set(0.0f)
-                                                    : product->dtype == DTYPE_F16 ? load_f16(from)
-                                                    : product->dtype == DTYPE_BF16
-                                                        ? load_bf16(from)
-                                                        : load_f32(from));
-    }
-}
+typedef void fill_fn(const struct product *product, uint32_t row, const struct panel *panel);
+typedef void fill_x_fn(const struct meeting *m, uint32_t first, uint32_t steps, uint32_t width,
+                       uint32_t t, x_step *to);
+typedef void tile_fn(const struct panel *panel, x_step *x, float *const *out, uint32_t count);
 
-/* Columns [first, first + columns) of all rows, tile after tile. The last row fills the last
- * tile. */
-static void fill_tiles(const struct meeting *m, uint32_t count, uint32_t first, uint32_t columns,
-                       x_column *to)
-{
-    for (uint32_t at = 0; at < count; at += X_ROWS, to += columns) {
-        for (uint32_t t = 0; t < X_ROWS; t++) {
-            const float *x = m[least_of(at + t, count - 1)].x + first;
-            for (uint32_t i = 0; i < columns; i++)
-                to[i][t] = x[i];
-        }
-    }
-}
+/* What the steps are. */
+struct form {
+    uint32_t columns;  /* of a step */
+    fill_fn *fill;     /* a panel; a group that the matrix has not is zeros */
+    fill_x_fn *fill_x; /* row `t` of a tile of activations */
+    tile_fn *multiply; /* a panel with a tile, `count` rows of which have a result */
+};
 
-/* Panels of a group are added up in the result. `rows` is a constant where this is compiled; of
- * them `count` have a result. */
-INLINE void multiply_tile(const struct panel *panel, x_column *x, float *const *out, uint32_t rows,
-                          uint32_t count)
+typedef vf step_fn(vf sum, const float *w, const float *x);
+
+/* Panels of a group are added up in the result. `rows` is a constant where this is compiled. */
+INLINE void multiply_tile(step_fn *step, const struct panel *panel, x_step *x, float *const *out,
+                          uint32_t rows, uint32_t count)
 {
     vf sum[X_ROWS][PANEL_VECTORS];
     UNROLL
@@ -203,15 +186,11 @@ INLINE void multiply_tile(const struct panel *panel, x_column *x, float *const *
                                                        : vf_load_some(out[t] + v * LANES, kept);
     }
     for (uint32_t i = 0; i < panel->count; i++) {
-        vf weights[PANEL_VECTORS];
-        UNROLL
-        for (uint32_t v = 0; v < PANEL_VECTORS; v++)
-            weights[v] = vf_load(panel->columns[i] + v * LANES);
         UNROLL
         for (uint32_t t = 0; t < rows; t++) {
             UNROLL
             for (uint32_t v = 0; v < PANEL_VECTORS; v++)
-                sum[t][v] = vf_fma(weights[v], vf_set(x[i][t]), sum[t][v]);
+                sum[t][v] = step(sum[t][v], panel->steps[i] + v * LANES, &x[i][t]);
         }
     }
     UNROLL
@@ -225,58 +204,112 @@ INLINE void multiply_tile(const struct panel *panel, x_column *x, float *const *
     }
 }
 
-/* A panel with all rows of activations, which are `pitch` columns from tile to tile. */
-static void multiply_tiles(const struct panel *panel, x_column *x, uint32_t pitch,
-                           const struct meeting *meetings, uint32_t row, uint32_t count)
+/* ---- panels of floats ------------------------------------------------------------------------ */
+
+INLINE vf step_float(vf sum, const float *w, const float *x)
+{
+    return vf_fma(vf_load(w), vf_set(*x), sum);
+}
+
+static void fill_floats(const struct product *product, uint32_t row, const struct panel *panel)
+{
+    const uint32_t bytes = element_bytes(product->dtype);
+    for (uint32_t v = 0; v < PANEL_VECTORS; v++) {
+        const bool has = v * LANES / PACK_ROWS * PACK_ROWS < panel->kept;
+        const struct group group = group_at(product, row + v * LANES);
+        const uint8_t *from =
+            group.data + (uint64_t)panel->first * PACK_ROWS * bytes + v * LANES % PACK_ROWS * bytes;
+        for (uint32_t i = 0; i < panel->count; i++, from += (uint64_t)PACK_ROWS * bytes)
+            vf_store(panel->steps[i] + v * LANES, !has                           ? vf_set(0.0f)
+                                                  : product->dtype == DTYPE_F16  ? load_f16(from)
+                                                  : product->dtype == DTYPE_BF16 ? load_bf16(from)
+                                                                                 : load_f32(from));
+    }
+}
+
+static void fill_x_floats(const struct meeting *m, uint32_t first, uint32_t steps, uint32_t width,
+                          uint32_t t, x_step *to)
+{
+    (void)width;
+    for (uint32_t i = 0; i < steps; i++)
+        to[i][t] = m->x[first + i];
+}
+
+static void multiply_tile_of_floats(const struct panel *panel, x_step *x, float *const *out,
+                                    uint32_t count)
+{
+    if (count > X_ROWS / 2)
+        multiply_tile(step_float, panel, x, out, X_ROWS, count);
+    else
+        multiply_tile(step_float, panel, x, out, X_ROWS / 2, count);
+}
+
+static const struct form floats = {1, fill_floats, fill_x_floats, multiply_tile_of_floats};
+
+/* ---- products by panels ---------------------------------------------------------------------- */
+
+/* Steps [first, first + steps) of all rows, tile after tile. The last row fills the last tile. */
+static void fill_tiles(const struct form *form, const struct meeting *m, uint32_t count,
+                       uint32_t first, uint32_t steps, uint32_t width, x_step *to)
+{
+    for (uint32_t at = 0; at < count; at += X_ROWS, to += steps) {
+        for (uint32_t t = 0; t < X_ROWS; t++)
+            form->fill_x(&m[least_of(at + t, count - 1)], first, steps, width, t, to);
+    }
+}
+
+/* A panel with all rows of activations, which are `pitch` steps from tile to tile. */
+static void multiply_tiles(const struct form *form, const struct panel *panel, x_step *x,
+                           uint32_t pitch, const struct meeting *meetings, uint32_t row,
+                           uint32_t count)
 {
     for (uint32_t at = 0; at < count; at += X_ROWS, x += pitch) {
         const uint32_t rows = least_of(X_ROWS, count - at);
         float *out[X_ROWS];
         for (uint32_t t = 0; t < X_ROWS; t++)
             out[t] = meetings[at + least_of(t, rows - 1)].out + row;
-        if (rows > X_ROWS / 2)
-            multiply_tile(panel, x, out, X_ROWS, rows);
-        else
-            multiply_tile(panel, x, out, X_ROWS / 2, rows);
+        form->multiply(panel, x, out, rows);
     }
 }
 
-/* Columns of the groups from `row` on with all rows of activations. A panel stays in the first
- * cache while all of them meet it, the part of the result in the second while panels are added. */
-static void multiply_groups(const struct product *product, uint32_t row, uint32_t first,
-                            uint32_t columns, const struct meeting *meetings, uint32_t count)
+/* Steps of the groups from `row` on with all rows of activations. A panel stays in the first cache
+ * while all of them meet it, the part of the result in the second while panels are added. */
+static void multiply_groups(const struct form *form, const struct product *product, uint32_t row,
+                            uint32_t first, uint32_t steps, const struct meeting *meetings,
+                            uint32_t count)
 {
-    _Alignas(64) float unpacked[PANEL_COLUMNS][PANEL_ROWS];
-    x_column *x = (x_column *)(void *)product->scratch;
-    for (uint32_t at = 0; at < columns; at += PANEL_COLUMNS) {
+    _Alignas(64) float unpacked[PANEL_STEPS][PANEL_ROWS];
+    x_step *x = (x_step *)(void *)product->scratch;
+    for (uint32_t at = 0; at < steps; at += PANEL_STEPS) {
         const struct panel panel = {
-            .columns = unpacked,
+            .steps = unpacked,
             .first = first + at,
-            .count = least_of(PANEL_COLUMNS, columns - at),
+            .count = least_of(PANEL_STEPS, steps - at),
             .kept = least_of(PANEL_ROWS, product->last - row),
         };
-        fill_panel(product, row, &panel);
-        multiply_tiles(&panel, x + at, columns, meetings, row, count);
+        form->fill(product, row, &panel);
+        multiply_tiles(form, &panel, x + at, steps, meetings, row, count);
     }
 }
 
 /* Few rows of activations are laid out whole, and stay for the calls that follow with other rows of
  * the matrix. */
-static void multiply_by_panels(const struct product *product, const struct meeting *meetings,
-                               uint32_t count)
+static void multiply_by_panels(const struct form *form, const struct product *product,
+                               const struct meeting *meetings, uint32_t count)
 {
+    const uint32_t width = (product->width + form->columns - 1) / form->columns; /* in steps */
     const uint64_t rows_laid = (count + X_ROWS - 1) / X_ROWS * X_ROWS;
-    const bool is_whole = rows_laid * product->width <= NEAR_ROWS * NEAR_COLUMNS;
-    const uint32_t near = is_whole ? product->width : NEAR_COLUMNS;
+    const bool is_whole = rows_laid * width <= NEAR_ROWS * NEAR_STEPS;
+    const uint32_t near = is_whole ? width : NEAR_STEPS;
     for (uint32_t at = 0; at < count; at += NEAR_ROWS) {
         const uint32_t rows = least_of(NEAR_ROWS, count - at);
-        for (uint32_t first = 0; first < product->width; first += near) {
-            const uint32_t columns = least_of(near, product->width - first);
+        for (uint32_t first = 0; first < width; first += near) {
+            const uint32_t steps = least_of(near, width - first);
             if (!is_whole || !product->is_further)
-                fill_tiles(meetings + at, rows, first, columns,
-                           (x_column *)(void *)product->scratch);
+                fill_tiles(form, meetings + at, rows, first, steps, product->width,
+                           (x_step *)(void *)product->scratch);
             for (uint32_t row = product->first; row < product->last; row += PANEL_ROWS)
-                multiply_groups(product, row, first, columns, meetings + at, rows);
+                multiply_groups(form, product, row, first, steps, meetings + at, rows);
         }
     }
 }
@@ -287,8 +320,66 @@ void KERNEL(multiply_floats)(const struct product *product, const struct meeting
     if (count <= FEW_ROWS)
         multiply_directly(product, meetings, count);
     else
-        multiply_by_panels(product, meetings, count);
+        multiply_by_panels(&floats, product, meetings, count);
 }
+
+/* ---- panels of halves ------------------------------------------------------------------------ */
+
+#if defined(SIMD_HALVES)
+
+INLINE vf step_halves(vf sum, const float *w, const float *x)
+{
+    int32_t pair;
+    memcpy(&pair, x, sizeof pair);
+    return halves_dot(sum, vi_load(w), pair);
+}
+
+/* A vector is two columns of a group, which lie end to end; behind the last one is a 0. */
+static void fill_halves(const struct product *product, uint32_t row, const struct panel *panel)
+{
+    for (uint32_t g = 0; g < PANEL_GROUPS; g++) {
+        const struct group group = group_at(product, row + g * PACK_ROWS);
+        for (uint32_t i = 0; i < panel->count; i++) {
+            const uint32_t column = 2 * (panel->first + i);
+            const uint32_t halves = least_of(2, group.columns - column) * PACK_ROWS;
+            const uint8_t *from = group.data + (uint64_t)column * PACK_ROWS * sizeof(uint16_t);
+            const bool has = g * PACK_ROWS < panel->kept;
+            vi_store(panel->steps[i] + g * PACK_ROWS,
+                     has ? halves_of_columns(from, halves) : vi_set(0));
+        }
+    }
+}
+
+static void fill_x_halves(const struct meeting *m, uint32_t first, uint32_t steps, uint32_t width,
+                          uint32_t t, x_step *to)
+{
+    for (uint32_t i = 0; i < steps; i += LANES) {
+        const uint32_t column = 2 * (first + i);
+        _Alignas(64) float pairs[LANES];
+        vi_store(pairs, halves_of_floats(m->x + column, least_of(2 * LANES, width - column)));
+        for (uint32_t k = 0; k < least_of(LANES, steps - i); k++)
+            memcpy(&to[i + k][t], &pairs[k], sizeof pairs[k]);
+    }
+}
+
+static void multiply_tile_of_halves(const struct panel *panel, x_step *x, float *const *out,
+                                    uint32_t count)
+{
+    if (count > X_ROWS / 2)
+        multiply_tile(step_halves, panel, x, out, X_ROWS, count);
+    else
+        multiply_tile(step_halves, panel, x, out, X_ROWS / 2, count);
+}
+
+static const struct form halves = {2, fill_halves, fill_x_halves, multiply_tile_of_halves};
+
+void KERNEL(multiply_halves)(const struct product *product, const struct meeting *meetings,
+                             uint32_t count)
+{
+    multiply_by_panels(&halves, product, meetings, count);
+}
+
+#endif
 
 /* ---- as in the file -------------------------------------------------------------------------- */
 

@@ -78,15 +78,22 @@ static struct product product_of(const struct cpu_call *call, const struct part 
     return product;
 }
 
-#if defined(HAS_TILES)
-/* True if sequences with many rows go on tiles: not floats that BF16 is too coarse for, and nothing
- * of BF16 with few rows. Routers and gates are among them: a choice hangs on the last digits there,
- * and they may have been F32 in the file. */
-static bool is_tiled(const struct cpu_call *call, enum dtype dtype)
+/* How sequences with many rows are multiplied (EXACT_ROWS); NULL: as others. Not in BF16 are floats
+ * that it is too coarse for, and matrices of BF16 with few rows: routers and gates are among these,
+ * a choice hangs on the last digits there, and they may have been F32 in the file. */
+static product_fn *way_of_many(const struct cpu_call *call, enum dtype dtype)
 {
     enum { FEW_ROWS = 512 };
-    return pack_has_codes(dtype) || (way_of(call, dtype) == KERNEL(multiply_floats) &&
-                                     dtype == DTYPE_BF16 && call->at[0].rows > FEW_ROWS);
+    const bool is_bf16 = way_of(call, dtype) == KERNEL(multiply_floats) && dtype == DTYPE_BF16 &&
+                         call->at[0].rows > FEW_ROWS;
+#if defined(HAS_TILES)
+    return is_bf16 || pack_has_codes(dtype) ? KERNEL(multiply_tiles) : NULL;
+#elif defined(SIMD_HALVES)
+    return is_bf16 ? KERNEL(multiply_halves) : NULL;
+#else
+    (void)is_bf16;
+    return NULL;
+#endif
 }
 
 /* Rows of the op that are the sequence's: of the head, those whose logits are wanted. It is their
@@ -107,7 +114,6 @@ static void rows_of_seq(const struct cpu_call *call, const struct step_seq *seq,
     *first = from;
     *last = to;
 }
-#endif
 
 /* Rows [first, last) by one way of multiplying. */
 static void multiply_rows(const struct cpu_call *call, const struct product *product,
@@ -129,10 +135,10 @@ void KERNEL(matmul)(const struct cpu_call *call, const struct part *part)
     struct product product = product_of(call, part, y->groups * y->width);
     product.is_further = part->is_further && part->row_end - part->row <= EXACT_ROWS;
     product_fn *const exact = way_of(call, product.dtype);
+    product_fn *const many = way_of_many(call, product.dtype);
     uint64_t begun = part->row; /* rows before it are done */
-#if defined(HAS_TILES)
-    const bool has_tiles = is_tiled(call, product.dtype);
-    for (uint32_t s = 0; has_tiles && s < call->step->seqs; s++) {
+    for (uint32_t s = 0; many != NULL && s < call->step->seqs; s++) {
+        struct product other = product;
         uint64_t first, last;
         rows_of_seq(call, &call->step->seq[s], &first, &last);
         const bool is_exact = last - first <= EXACT_ROWS;
@@ -140,11 +146,11 @@ void KERNEL(matmul)(const struct cpu_call *call, const struct part *part)
         last = last > part->row_end ? part->row_end : last;
         if (is_exact || last <= first)
             continue;
+        other.is_further = false; /* several sequences take the same memory in turn */
         multiply_rows(call, &product, begun, first, exact);
-        multiply_rows(call, &product, first, last, KERNEL(multiply_tiles));
+        multiply_rows(call, &other, first, last, many);
         begun = last;
     }
-#endif
     multiply_rows(call, &product, begun, part->row_end, exact);
 }
 
@@ -204,7 +210,8 @@ static void multiply_gathered(const struct cpu_call *call, const struct product 
 /* All rows of an expert at a time, whatever the routing: the matrix is unpacked once. */
 void KERNEL(expert_matmul)(const struct cpu_call *call, const struct part *part)
 {
-    const enum dtype dtype = call->at[0].dtype;
+    product_fn *const exact = way_of(call, call->at[0].dtype);
+    product_fn *const many = way_of_many(call, call->at[0].dtype);
     struct product product, next = {0};
     for (uint32_t i = part->expert; i < part->expert_end; i++) {
         const struct gathered_expert *of = &call->gathered.experts[i];
@@ -213,13 +220,8 @@ void KERNEL(expert_matmul)(const struct cpu_call *call, const struct part *part)
             next = expert_product(call, part, of[1].expert);
             prefetch_part(call, &next);
         }
-#if defined(HAS_TILES)
-        if (is_tiled(call, dtype)) {
-            multiply_gathered(call, &product, of, ROWS_EXACT, way_of(call, dtype));
-            multiply_gathered(call, &product, of, ROWS_MANY, KERNEL(multiply_tiles));
-            continue;
-        }
-#endif
-        multiply_gathered(call, &product, of, ROWS_ALL, way_of(call, dtype));
+        multiply_gathered(call, &product, of, many == NULL ? ROWS_ALL : ROWS_EXACT, exact);
+        if (many != NULL)
+            multiply_gathered(call, &product, of, ROWS_MANY, many);
     }
 }

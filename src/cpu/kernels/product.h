@@ -30,7 +30,7 @@ struct product {
 
 /* Rows of activations that are worked on at once while a vector of weights is in a register. A
  * result is made in the same way whatever the tile, the other rows, and the part of the matrix; on
- * tiles of AMX in another, see EXACT_ROWS. */
+ * tiles of AMX and of halves in another, see EXACT_ROWS. */
 enum { TILE = LANES == 16 ? 8 : 4 };
 
 /* Packed codes (cpu/pack.h); `first` is a multiple of PACK_ROWS, in the next one too. */
@@ -47,6 +47,8 @@ product_fn KERNEL(multiply_floats);
 product_fn KERNEL(multiply_plain);
 /* Packed codes or BF16, rounded to BF16: of levels with tiles (tile.h). */
 product_fn KERNEL(multiply_tiles);
+/* Packed BF16, activations rounded to it: of levels with products of halves (SIMD_HALVES). */
+product_fn KERNEL(multiply_halves);
 
 /* Numbers of one group that a vector from `lane` on has, of `kept`. */
 static inline uint32_t kept_lanes(uint32_t kept, uint32_t lane)

@@ -290,4 +290,34 @@ static inline vi vi_dot_signed(vi sum, vi w, int32_t x)
 {
     return vi_dot(sum, w, x);
 }
+
+/* ---- halves: pairs of BF16 ------------------------------------------------------------------- */
+
+#if defined(__AVX512BF16__)
+#define SIMD_HALVES
+
+/* The columns of 16 rows at `p` and those behind them, `count` numbers, as pairs; others are 0. */
+static inline vi halves_of_columns(const void *p, uint32_t count)
+{
+    const vi order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
+                                      23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __mmask32 mask = count < 32 ? (1u << count) - 1 : 0xffffffff;
+    return _mm512_permutexvar_epi16(order, _mm512_maskz_loadu_epi16(mask, p));
+}
+
+/* `count` numbers, rounded to the nearest, ties to even; denormal ones, and those behind, are 0. */
+static inline vi halves_of_floats(const float *p, uint32_t count)
+{
+    const vf low = vf_load_some(p, count < LANES ? count : LANES);
+    const vf high = count > LANES ? vf_load_some(p + LANES, count - LANES) : vf_set(0.0f);
+    return (vi)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* sum += the products of each lane's pair with x: the second numbers', then the first ones', each
+ * rounded; denormal numbers count as 0. */
+static inline vf halves_dot(vf sum, vi w, int32_t x)
+{
+    return _mm512_dpbf16_ps(sum, (__m512bh)w, (__m512bh)_mm512_set1_epi32(x));
+}
+#endif
 #endif
