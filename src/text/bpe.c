@@ -59,10 +59,36 @@ static void pair_add(struct bpe *bpe, int32_t left, int32_t right, uint64_t merg
         *slot = (struct bpe_slot){key, merge};
 }
 
-/* Adds one merge; false if it is none. `text` has room for the merge's bytes. Vocabularies mostly
+/* Merges that have been read, to be added; their slots are on the way from memory. */
+struct waiting_merges {
+    struct waiting_merge {
+        int32_t left, right;
+        uint64_t merge;
+    } list[16];
+    uint32_t count; /* of all that have been read */
+};
+
+enum { WAITING_MAX = sizeof((struct waiting_merges){0}.list) / sizeof(struct waiting_merge) };
+
+static void add_waiting(struct bpe *bpe, const struct waiting_merges *waiting, uint32_t number)
+{
+    const struct waiting_merge *merge = &waiting->list[number % WAITING_MAX];
+    pair_add(bpe, merge->left, merge->right, merge->merge);
+}
+
+static void let_wait(struct bpe *bpe, struct waiting_merges *waiting, struct waiting_merge merge)
+{
+    const uint64_t hash = pair_hash(bpe, pair_key(merge.left, merge.right));
+    __builtin_prefetch(&bpe->slots[hash >> bpe->shift], 1);
+    if (waiting->count >= WAITING_MAX)
+        add_waiting(bpe, waiting, waiting->count);
+    waiting->list[waiting->count++ % WAITING_MAX] = merge;
+}
+
+/* Reads one merge; false if it is none. `text` has room for the merge's bytes. Vocabularies mostly
  * have the products in the order of the merges: *next is the token behind the last product. */
-static bool add_merge(struct bpe *bpe, const struct vocabulary *vocabulary, struct span merge,
-                      uint32_t rank, uint8_t *text, uint32_t *next)
+static bool read_merge(struct waiting_merge *out, const struct vocabulary *vocabulary,
+                       struct span merge, uint32_t rank, uint8_t *text, uint32_t *next)
 {
     const uint8_t *space = merge.length < 3 ? NULL : memchr(merge.data + 1, ' ', merge.length - 1);
     if (space == NULL)
@@ -76,10 +102,8 @@ static bool add_merge(struct bpe *bpe, const struct vocabulary *vocabulary, stru
     const int32_t product =
         vocabulary_find_near(vocabulary, text, left_length + right_length, *next);
     *next = (uint32_t)product + 1;
-    if (left < 0 || right < 0 || product < 0)
-        return false;
-    pair_add(bpe, left, right, (uint64_t)rank << 32 | (uint32_t)product);
-    return true;
+    *out = (struct waiting_merge){left, right, (uint64_t)rank << 32 | (uint32_t)product};
+    return left >= 0 && right >= 0 && product >= 0;
 }
 
 static enum weir_status add_merges(struct bpe *bpe, const struct vocabulary *vocabulary,
@@ -93,9 +117,18 @@ static enum weir_status add_merges(struct bpe *bpe, const struct vocabulary *voc
     if (text == NULL)
         return WEIR_ERR_MEMORY;
     *skipped = 0;
+    struct waiting_merges waiting = {.count = 0};
     uint32_t next = 0;
-    for (uint32_t rank = 0; rank < merges_count; rank++)
-        *skipped += !add_merge(bpe, vocabulary, merges[rank], rank, text, &next);
+    for (uint32_t rank = 0; rank < merges_count; rank++) {
+        struct waiting_merge merge;
+        if (read_merge(&merge, vocabulary, merges[rank], rank, text, &next))
+            let_wait(bpe, &waiting, merge);
+        else
+            (*skipped)++;
+    }
+    for (uint32_t i = waiting.count < WAITING_MAX ? 0 : waiting.count - WAITING_MAX;
+         i < waiting.count; i++)
+        add_waiting(bpe, &waiting, i);
     mem_free(text);
     return WEIR_OK;
 }

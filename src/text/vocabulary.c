@@ -123,17 +123,38 @@ int32_t vocabulary_find_near(const struct vocabulary *vocabulary, const uint8_t 
     return vocabulary_find(vocabulary, text, length);
 }
 
-static void vocabulary_add(struct vocabulary *vocabulary, uint32_t id)
+static uint64_t hash_of(const struct vocabulary *vocabulary, uint32_t id)
+{
+    const struct span text = vocabulary_text(vocabulary, (int32_t)id);
+    return bytes_hash(text.data, text.length, vocabulary->seed);
+}
+
+static void vocabulary_add(struct vocabulary *vocabulary, uint32_t id, uint64_t hash)
 {
     const struct span text = vocabulary_text(vocabulary, (int32_t)id);
     if (text.length == 0)
         return;
-    const uint64_t hash = bytes_hash(text.data, text.length, vocabulary->seed);
     struct vocabulary_slot *slot = find_slot(vocabulary, text.data, text.length, hash);
     if (slot->id_plus_1 == 0)
         *slot = (struct vocabulary_slot){id + 1, (uint32_t)(hash >> 32)};
     else
         vocabulary->has_twins = true;
+}
+
+/* Slots are asked for some tokens before they are needed: nearly every one is a line, and many a
+ * page, that nobody has touched. */
+static void index_texts(struct vocabulary *vocabulary)
+{
+    enum { AHEAD = 16 };
+    uint64_t hashes[AHEAD];
+    for (uint32_t id = 0; id < vocabulary->count + AHEAD; id++) {
+        if (id >= AHEAD)
+            vocabulary_add(vocabulary, id - AHEAD, hashes[id % AHEAD]);
+        if (id >= vocabulary->count)
+            continue;
+        hashes[id % AHEAD] = hash_of(vocabulary, id);
+        __builtin_prefetch(&vocabulary->slots[hashes[id % AHEAD] & vocabulary->slots_mask], 1);
+    }
 }
 
 /* ---- building -------------------------------------------------------------------------------- */
@@ -191,8 +212,8 @@ enum weir_status vocabulary_init(struct vocabulary *vocabulary, const struct spa
         end += (uint32_t)length;
         vocabulary->types[id] = (uint8_t)type;
         vocabulary->offsets[id + 1] = end;
-        vocabulary_add(vocabulary, id);
     }
+    index_texts(vocabulary);
     return WEIR_OK;
 }
 
