@@ -246,9 +246,19 @@ static uint8_t *pack_fields(const struct packing *packing, const uint8_t *const 
     return to;
 }
 
+/* Asks for bytes [at, at + bytes) of the rows of the next group, which lie `pitch` bytes apart from
+ * `next` on: read side by side they are too many streams for the processor to look ahead in. */
+static inline void fetch_next(const uint8_t *next, uint64_t pitch, uint64_t at, uint64_t bytes)
+{
+    for (uint32_t row = 0; row < PACK_ROWS; row++) {
+        for (uint64_t i = 0; i < bytes; i += PACK_LINE)
+            __builtin_prefetch(next + row * pitch + at + i, 0, 2);
+    }
+}
+
 /* Some blocks at a time, which stay in the first cache from their fields to their codes. */
-static void pack_blocks(enum dtype dtype, const uint8_t *const from[PACK_ROWS], uint32_t width,
-                        uint8_t *to)
+static void pack_blocks(enum dtype dtype, const uint8_t *const from[PACK_ROWS], const uint8_t *next,
+                        uint32_t width, uint8_t *to)
 {
     enum { COLUMNS = 512 };
     const struct packing *packing = &packings[dtype];
@@ -259,6 +269,8 @@ static void pack_blocks(enum dtype dtype, const uint8_t *const from[PACK_ROWS], 
     memcpy(part, from, sizeof part);
     for (uint32_t b = 0; b < blocks; b += some) {
         const uint32_t count = blocks - b < some ? blocks - b : some;
+        fetch_next(next, dtype_row_bytes(dtype, width), (uint64_t)b * info->block_bytes,
+                   count * info->block_bytes);
         for (uint32_t i = 0; i < count; i++)
             fields = pack_fields(packing, part, i * info->block_bytes, fields);
         packing->pack(part, count, codes);
@@ -297,11 +309,13 @@ static inline void turn_singles(const uint8_t *const from[SIDE], uint64_t at, ui
 }
 
 /* Floats of `bytes` bytes: column after column, of all rows. */
-static void pack_floats(uint32_t bytes, const uint8_t *const from[PACK_ROWS], uint32_t width,
-                        uint8_t *to)
+static void pack_floats(uint32_t bytes, const uint8_t *const from[PACK_ROWS], const uint8_t *next,
+                        uint32_t width, uint8_t *to)
 {
     const uint32_t side = 16 / bytes, whole = width - width % side;
     for (uint32_t i = 0; i < whole; i += side) {
+        if (i * bytes % PACK_LINE == 0)
+            fetch_next(next, (uint64_t)width * bytes, (uint64_t)i * bytes, 1);
         for (uint32_t row = 0; row < PACK_ROWS; row += side) {
             uint8_t *square = to + ((uint64_t)i * PACK_ROWS + row) * bytes;
             if (bytes == 2)
@@ -324,11 +338,11 @@ void pack_group(enum dtype dtype, const uint8_t *from, uint32_t rows, uint32_t w
     for (uint32_t i = 0; i < PACK_ROWS; i++)
         row[i] = from + (i < rows ? i : rows - 1) * row_bytes;
     if (!dtype_is_float(dtype)) {
-        pack_blocks(dtype, row, width, to);
+        pack_blocks(dtype, row, from + PACK_ROWS * row_bytes, width, to);
         return;
     }
     const uint64_t used = PACK_ROWS * row_bytes;
-    pack_floats(dtype_info(dtype)->block_bytes, row, width, to);
+    pack_floats(dtype_info(dtype)->block_bytes, row, from + PACK_ROWS * row_bytes, width, to);
     memset(to + used, 0, pack_group_bytes(dtype, width) - used);
 }
 
