@@ -14,6 +14,7 @@ enum {
     READ_CHUNK = 8 << 20,
     POPULATE_CHUNK = 32 << 20,
     COPY_MAX = 1 << 18,   /* bytes of a weight that is copied out of the map; see copied_bytes */
+    PAGE_BYTES = 4096,    /* whole ones for each thread; larger pages are shared */
     HOLD_CHUNK = 1 << 20, /* of the file's pages that a thread keeps while it holds */
 };
 
@@ -87,6 +88,31 @@ static bool is_narrowed(const struct weight *weight)
     return weight->dtype != weight->tensor->dtype;
 }
 
+struct populating {
+    const uint8_t *data;
+    uint64_t bytes;
+    uint32_t threads;
+};
+
+static void populate_share(void *argument, uint32_t thread)
+{
+    const struct populating *populating = argument;
+    uint64_t first, last;
+    backend_share(populating->bytes, PAGE_BYTES, thread, populating->threads, &first, &last);
+    if (first < last)
+        file_map_populate(populating->data + first, last - first);
+}
+
+/* Entering pages into the map takes longer than reading them from memory, so threads share it. */
+static void populate(const struct loading *loading, const uint8_t *data, uint64_t bytes)
+{
+    struct populating populating = {data, bytes, loading->task->threads.count};
+    if (loading->pool == NULL)
+        file_map_populate(data, bytes);
+    else
+        pool_run(loading->pool, populate_share, &populating);
+}
+
 /* Takes a weight where it is mapped. If there is room for all of them its pages are brought in now,
  * so that the first token does not wait for the disk. */
 static enum weir_status map_tensor(struct loading *loading, const uint8_t *data, uint64_t bytes,
@@ -97,7 +123,7 @@ static enum weir_status map_tensor(struct loading *loading, const uint8_t *data,
         const uint64_t left = bytes - at;
         const uint64_t part = left < POPULATE_CHUNK ? left : POPULATE_CHUNK;
         if (is_roomy)
-            file_map_populate(data + at, part);
+            populate(loading, data + at, part);
         status = report(loading, part, err);
     }
     return status;
@@ -227,6 +253,12 @@ static void put_late(struct loading *loading, uint32_t number, uint8_t *to)
     loading->loader->form[number] = WEIGHT_LATE;
 }
 
+static bool can_wait(const struct loading *loading, uint32_t number)
+{
+    return loading->is_late && loading->task->held[number] > 0 &&
+           !is_narrowed(&loading->task->weights->list[number]);
+}
+
 /* Takes weight `number`, at *block if it is copied, which then moves behind it. */
 static enum weir_status load_weight(struct loading *loading, uint32_t number, bool is_roomy,
                                     uint8_t **block, struct weir_error *err)
@@ -236,7 +268,7 @@ static enum weir_status load_weight(struct loading *loading, uint32_t number, bo
     const uint64_t held = loading->task->held[number];
     const bool is_read = loading->options->load == WEIR_LOAD_READ;
     const uint64_t copied = copied_bytes(weight, held, loading->holds, loading->options->load);
-    const bool is_late = loading->is_late && held > 0 && !is_narrowed(weight);
+    const bool is_late = can_wait(loading, number);
     uint8_t *to = *block;
     *block += size_align(copied, LOADER_ALIGNMENT);
     if (is_late)
@@ -258,6 +290,8 @@ static enum weir_status load_weight(struct loading *loading, uint32_t number, bo
     return is_read ? read_tensor(loading, tensor, to, err) : copy_tensor(loading, tensor, to, err);
 }
 
+/* What is late lies behind the rest: between its matrices each small weight would have a huge page
+ * of its own, and the first token wait until these are cleared. */
 static enum weir_status load_weights(struct loading *loading, struct weir_error *err)
 {
     struct loader *loader = loading->loader;
@@ -276,9 +310,11 @@ static enum weir_status load_weights(struct loading *loading, struct weir_error 
     }
     uint8_t *block = loader->block;
     enum weir_status status = WEIR_OK;
-    for (uint32_t i = 0; i < loading->task->weights->count && status == WEIR_OK; i++) {
-        if (loading->task->used[i])
-            status = load_weight(loading, i, is_roomy, &block, err);
+    for (int late = 0; late <= loading->is_late; late++) {
+        for (uint32_t i = 0; i < loading->task->weights->count && status == WEIR_OK; i++) {
+            if (loading->task->used[i] && can_wait(loading, i) == late)
+                status = load_weight(loading, i, is_roomy, &block, err);
+        }
     }
     return status;
 }
