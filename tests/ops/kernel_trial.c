@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/rng.h"
 #include "cpu/attend.h"
 #include "cpu/pack.h"
 #include "cpu/scratch.h"
 #include "format/codec.h"
+#include "ops/tile_traps.h"
 #include "plan/phases.h"
 #include "quant/encode.h"
 #include "ref/ref.h"
@@ -625,6 +627,9 @@ static void check_around(const struct trial *t, struct trial_result *result)
         fault(result, "writes beyond its scratch");
     if (!is_intact(&t->quants) || !is_intact(&t->packed))
         fault(result, "writes beyond packed matrix or 8 bits");
+    const char *invalid = tile_traps_fault();
+    if (invalid != NULL)
+        fault(result, invalid);
 }
 
 static void compare_with_whole(const struct trial *t, struct trial_result *result, const char *text)
@@ -791,6 +796,19 @@ static void run_unpacked(struct trial *t, const struct kernels *kernels)
     t->call.is_repacked = false;
 }
 
+/* ---- bits ------------------------------------------------------------------------------------ */
+
+/* FNV-1a, 64 bits, of what the kernel left. */
+static uint64_t digest_of(const struct trial *t)
+{
+    uint64_t digest = 0xcbf29ce484222325;
+    for (uint32_t i = 0; i < op_operands(t->op); i++) {
+        for (uint64_t at = 0; t->at[i].is_written && at < t->at[i].memory.bytes; at++)
+            digest = (digest ^ t->at[i].whole[at]) * 0x100000001b3;
+    }
+    return digest;
+}
+
 /* ---- trying ---------------------------------------------------------------------------------- */
 
 void trial_check(struct trial *t, const struct kernels *kernels, struct trial_result *result)
@@ -808,6 +826,7 @@ void trial_check(struct trial *t, const struct kernels *kernels, struct trial_re
         free(t->at[i].whole);
         t->at[i].whole = copy_of(&t->at[i].memory);
     }
+    result->digest = digest_of(t);
     if (!(result->nmse <= kernel_case_bound(&t->of, t->dtype, kernels->level)))
         fault(result, "is not what the reference computes");
     for (const char *share = op_info(t->of.kind)->shares; *share != 0; share++) {
@@ -922,12 +941,13 @@ extern const struct kernels kernels_emulated, kernels_vnni_256;
 static const struct {
     const struct kernels *kernels;
     const char *needs; /* a level of the program */
+    uint32_t features; /* of levels.def */
 } levels[] = {
-#define LEVEL(id, features) {&kernels_##id, #id},
+#define LEVEL(id, features) {&kernels_##id, #id, features},
 #include "cpu/levels.def"
 #if defined(__x86_64__)
-    {&kernels_emulated, "v4"},
-    {&kernels_vnni_256, "v4"},
+    {&kernels_emulated, "v4", 0},
+    {&kernels_vnni_256, "v4", 0},
 #endif
 };
 
@@ -938,10 +958,15 @@ static bool has_level(const char *level)
            strcmp(best->level, level) == 0;
 }
 
-const struct kernels *trial_level(uint32_t number, bool *has)
+const struct kernels *trial_level(uint32_t number, enum level_presence *presence)
 {
+    const uint32_t tiles = CPU_AMX_BF16 | CPU_AMX_INT8;
     if (number >= sizeof levels / sizeof levels[0])
         return NULL;
-    *has = has_level(levels[number].needs);
+    const uint32_t features = levels[number].features;
+    const bool lacks_tiles = (features & tiles) != 0 && (features & ~cpu_features() & ~tiles) == 0;
+    *presence = has_level(levels[number].needs)    ? LEVEL_PRESENT
+                : lacks_tiles && tile_traps_open() ? LEVEL_TRAPPED
+                                                   : LEVEL_ABSENT;
     return levels[number].kernels;
 }

@@ -17,6 +17,7 @@ void trial_close(struct trial *trial);
 /* What a level's kernel did. */
 struct trial_result {
     double nmse;     /* of what the op writes, the largest of its operands */
+    uint64_t digest; /* of what it wrote, its bits */
     char fault[160]; /* empty: none */
 };
 
@@ -31,8 +32,15 @@ double trial_time(struct trial *trial, const struct kernels *kernels);
 double trial_bytes(const struct trial *trial);
 double trial_operations(const struct trial *trial);
 
+/* How a level can run here. */
+enum level_presence {
+    LEVEL_ABSENT,  /* the processor lacks what it needs */
+    LEVEL_PRESENT, /* it has all of it */
+    LEVEL_TRAPPED, /* all but tiles, whose instructions are carried out for it (ops/tile_traps.h) */
+};
+
 /* Kernels of level number `number` of levels.def, counted from the best, and then of the levels for
- * tests alone; `has` is false for one that this processor lacks. NULL behind the last. */
-const struct kernels *trial_level(uint32_t number, bool *has);
+ * tests alone. NULL behind the last. */
+const struct kernels *trial_level(uint32_t number, enum level_presence *presence);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "cpu/pack.h"
 #include "ops/kernel_trial.h"
+#include "ops/tile_traps.h"
 
 enum { ROWS = 37, GROUPS = (ROWS + PACK_ROWS - 1) / PACK_ROWS, WIDTH = 768, TOKENS = 13 };
 
@@ -84,7 +85,7 @@ TEST(kernels_rounding_to_8_bits)
     struct quants quants = {.pitch = quants_row_bytes(WIDTH), .columns = WIDTH};
     const struct part part = {0, TOKENS, 0, WIDTH};
     const struct kernels *kernels;
-    bool has;
+    enum level_presence presence;
     float *x = malloc(TOKENS * WIDTH * sizeof *x);
     quants.codes = aligned_alloc(64, TOKENS * quants.pitch);
     CHECK(x != NULL && quants.codes != NULL);
@@ -97,8 +98,8 @@ TEST(kernels_rounding_to_8_bits)
                                          .groups = 1,
                                          .stride = WIDTH,
                                          .pitch = WIDTH * sizeof *x};
-    for (uint32_t i = 0; (kernels = trial_level(i, &has)) != NULL; i++) {
-        if (!has)
+    for (uint32_t i = 0; (kernels = trial_level(i, &presence)) != NULL; i++) {
+        if (presence == LEVEL_ABSENT)
             continue;
         memset(quants.codes, 0x55, TOKENS * quants.pitch);
         kernels->quantize(&operand, &quants, &part);
@@ -114,30 +115,53 @@ TEST(kernels_rounding_to_8_bits)
 TEST(kernels_levels_work)
 {
     const struct kernels *kernels;
-    bool has;
-    for (uint32_t i = 0; (kernels = trial_level(i, &has)) != NULL; i++) {
-        CHECK(!has || kernels->works == NULL || kernels->works());
+    enum level_presence presence;
+    for (uint32_t i = 0; (kernels = trial_level(i, &presence)) != NULL; i++) {
+        CHECK(presence == LEVEL_ABSENT || kernels->works == NULL || kernels->works());
         CHECK(strcmp(kernels->level, "amx") != 0 || kernels->works != NULL);
     }
+    const char *invalid = tile_traps_fault();
+    CHECK_TEXT(invalid == NULL ? "no fault" : invalid, "no fault");
 }
 
 /* ---- each kind of op ------------------------------------------------------------------------- */
 
+/* What a level wrote, if it could run. */
+struct bits {
+    bool are_known;
+    uint64_t digest;
+};
+
+/* The instructions of tiles and what stands for them in C, which is no copy of the manual. */
+static void check_same_bits(const struct kernel_case *of, enum dtype dtype, const struct bits *amx,
+                            const struct bits *emulated)
+{
+    if (amx->are_known && emulated->are_known && amx->digest != emulated->digest)
+        test_fail(__FILE__, __LINE__, "%s, %s, %s: level amx gives other bits than emulated",
+                  of->name, kernel_step(of->step)->name, dtype_info(dtype)->name);
+}
+
 static void check_levels(const struct kernel_case *of, enum dtype dtype)
 {
     struct trial *trial = trial_open(of, dtype, test_seed(), false);
+    struct bits amx = {0}, emulated = {0};
     const struct kernels *kernels;
-    bool has;
-    for (uint32_t i = 0; (kernels = trial_level(i, &has)) != NULL; i++) {
+    enum level_presence presence;
+    for (uint32_t i = 0; (kernels = trial_level(i, &presence)) != NULL; i++) {
         struct trial_result result;
-        if (!has)
+        if (presence == LEVEL_ABSENT)
             continue;
         trial_check(trial, kernels, &result);
         if (result.fault[0] != 0)
             test_fail(__FILE__, __LINE__, "%s, %s, %s, level %s: NMSE %g, %s", of->name,
                       kernel_step(of->step)->name, dtype_info(dtype)->name, kernels->level,
                       result.nmse, result.fault);
+        if (strcmp(kernels->level, "amx") == 0)
+            amx = (struct bits){true, result.digest};
+        if (strcmp(kernels->level, "emulated") == 0)
+            emulated = (struct bits){true, result.digest};
     }
+    check_same_bits(of, dtype, &amx, &emulated);
     trial_close(trial);
 }
 

@@ -28,8 +28,10 @@ static void print_times(struct trial *trial, const struct kernels *kernels)
         printf(" %8.2f GFLOP/s", operations / ns);
 }
 
+/* Times of traps would say nothing. */
 static void print_case(struct trial *trial, struct trial *timed, const struct kernel_case *of,
-                       enum dtype dtype, const struct kernels *kernels, struct counts *counts)
+                       enum dtype dtype, const struct kernels *kernels,
+                       enum level_presence presence, struct counts *counts)
 {
     struct trial_result result;
     char shape[64];
@@ -39,7 +41,7 @@ static void print_case(struct trial *trial, struct trial *timed, const struct ke
     printf("%-18s %-20s %-12s %-22s %-7s %-9s %9.2g", op_info(of->kind)->name, of->name,
            kernel_step(of->step)->name, shape, dtype_info(dtype)->name, kernels->level,
            result.nmse);
-    if (timed != NULL)
+    if (timed != NULL && presence == LEVEL_PRESENT)
         print_times(timed, kernels);
     printf("%s%s\n", result.fault[0] == 0 ? "" : " FAIL ", result.fault);
     counts->failed += result.fault[0] != 0;
@@ -53,10 +55,11 @@ static void run_type(const struct options *options, const struct kernel_case *of
     struct trial *trial = trial_open(of, dtype, options->seed, false);
     struct trial *timed = options->times ? trial_open(of, dtype, options->seed, true) : NULL;
     const struct kernels *kernels;
-    bool has;
-    for (uint32_t i = 0; (kernels = trial_level(i, &has)) != NULL; i++) {
-        if (has && (options->level == NULL || strcmp(options->level, kernels->level) == 0))
-            print_case(trial, timed, of, dtype, kernels, counts);
+    enum level_presence presence;
+    for (uint32_t i = 0; (kernels = trial_level(i, &presence)) != NULL; i++) {
+        if (presence != LEVEL_ABSENT &&
+            (options->level == NULL || strcmp(options->level, kernels->level) == 0))
+            print_case(trial, timed, of, dtype, kernels, presence, counts);
     }
     trial_close(trial);
     if (timed != NULL)
@@ -80,15 +83,20 @@ static void run_cases(const struct options *options, struct counts *counts)
 
 static void print_usage(FILE *stream)
 {
+    static const char *const remarks[] = {
+        [LEVEL_ABSENT] = " (not on this processor)",
+        [LEVEL_PRESENT] = "",
+        [LEVEL_TRAPPED] = " (its tiles are emulated, instruction by instruction: not timed)",
+    };
     const struct kernels *kernels;
-    bool has;
+    enum level_presence presence;
     fprintf(stream,
             "usage: weir-kernels [--time] [--level NAME] [--op NAME] [--seed N]\n"
             "Compares every kernel of every level with the reference, a line for each case;\n"
             "--time also says how long it takes and how much it reads and multiplies.\n"
             "levels:");
-    for (uint32_t i = 0; (kernels = trial_level(i, &has)) != NULL; i++)
-        fprintf(stream, " %s%s", kernels->level, has ? "" : " (not on this processor)");
+    for (uint32_t i = 0; (kernels = trial_level(i, &presence)) != NULL; i++)
+        fprintf(stream, " %s%s", kernels->level, remarks[presence]);
     fprintf(stream, "\nops:");
     for (int kind = 0; kind < OP_COUNT; kind++)
         fprintf(stream, " %s", op_info((enum op_kind)kind)->name);
