@@ -8,6 +8,7 @@
 #include "alloc.h"
 #include "base/cpu.h"
 #include "base/probe_kernels.h"
+#include "ops/tile_traps.h"
 #include "test.h"
 
 TEST(probe_summary_is_the_middle)
@@ -150,6 +151,8 @@ TEST(probe_kernels_multiply_and_add)
     const uint32_t tiles = CPU_AMX_INT8 | CPU_AMX_BF16;
     if ((features & tiles) != 0 && !cpu_allow_amx())
         features &= ~tiles;
+    if (tile_traps_open())
+        features |= tiles;
     for (const struct probe_kernel *kernel = probe_kernels(); kernel->name != NULL; kernel++) {
         uint8_t result[PROBE_RESULT_BYTES] = {0};
         uint32_t lane;
@@ -163,6 +166,8 @@ TEST(probe_kernels_multiply_and_add)
                       expected_lane(kernel));
         kernels++;
     }
+    const char *invalid = tile_traps_fault();
+    CHECK_TEXT(invalid == NULL ? "no fault" : invalid, "no fault");
     CHECK(kernels > 0 && kernels <= PROBE_PEAKS_MAX);
 }
 
