@@ -17,31 +17,6 @@ enum {
 };
 _Static_assert(TILES_SCRATCH_BYTES == MEETINGS_MAX / TILE_ROWS * BLOCKS * TILE_BYTES, "see fill_x");
 
-/* ---- to BF16 --------------------------------------------------------------------------------- */
-
-/* The upper halves of numbers, rounded; ties away from zero. NaN stays what it is. */
-INLINE __m512i rounded(__m512 x)
-{
-    const __m512i bits = _mm512_castps_si512(x);
-    return _mm512_mask_add_epi32(bits, _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), bits,
-                                 _mm512_set1_epi32(0x8000));
-}
-
-/* Row of a tile of weights: two columns, number by number. */
-INLINE void store_pair(uint8_t *to, __m512 even, __m512 odd)
-{
-    const __m512i low = _mm512_srli_epi32(rounded(even), 16);
-    const __m512i high = _mm512_and_si512(rounded(odd), _mm512_set1_epi32((int)0xffff0000));
-    _mm512_store_si512(to, _mm512_or_si512(low, high));
-}
-
-/* 16 numbers of a row of activations. */
-INLINE void store_halves(uint8_t *to, __m512 x)
-{
-    _mm256_store_si256((__m256i *)(void *)to,
-                       _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded(x), 16)));
-}
-
 /* ---- weights --------------------------------------------------------------------------------- */
 
 /* A group of the matrix. */
@@ -49,13 +24,46 @@ struct group {
     const uint8_t *fields, *lines; /* of codes; of floats `lines` is column 0 */
 };
 
-/* A code counts from `zero`; times the scale, zero itself could be beyond what F32 holds. */
-INLINE __m512 number_at(__m512i quad, uint32_t byte, int32_t zero, __m512 scale, __m512 min)
+/* Lanes 0 to 7, or 8 to 15, each twice: in a tile two columns of a row lie side by side. */
+INLINE __m512i twice(__m512i lanes, uint32_t part)
 {
-    const __m512i code =
-        _mm512_and_si512(_mm512_srli_epi32(quad, 8 * byte), _mm512_set1_epi32(0xff));
-    const __m512i count = _mm512_sub_epi32(code, _mm512_set1_epi32(zero));
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(count), scale, min);
+    const __m512i first = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+    const __m512i at = _mm512_add_epi32(first, _mm512_set1_epi32(8 * (int)part));
+    return _mm512_permutexvar_epi32(at, lanes);
+}
+
+INLINE __m512 floats_twice(__m512 lanes, uint32_t part)
+{
+    return _mm512_castsi512_ps(twice(_mm512_castps_si512(lanes), part));
+}
+
+/* What makes numbers of the codes of 8 rows. */
+struct eight {
+    __m512 scale, min;
+    __m512i zero; /* what codes count from, below 0 */
+    bool has_min;
+};
+
+/* Columns `pair` of a quad, 0 and 1 or 2 and 3: a product with one 1 picks a byte of each lane, and
+ * takes `zero` off; times the scale, zero itself could be beyond what F32 holds. */
+INLINE __m512 numbers_of(const struct eight *eight, __m512i quad, uint32_t pair)
+{
+    const uint64_t bytes_0_1 = 0x0000010000000001;
+    const __m512i pick = _mm512_set1_epi64((int64_t)(bytes_0_1 << 16 * pair));
+    const __m512 count = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(eight->zero, quad, pick));
+    return eight->has_min ? _mm512_fmadd_ps(count, eight->scale, eight->min)
+                          : _mm512_mul_ps(count, eight->scale);
+}
+
+INLINE struct eight eight_of(const struct unpacking *unpacking, const struct scaling *scaling,
+                             uint32_t half, uint32_t part)
+{
+    struct eight eight = {.scale = floats_twice(scaling->scale[half], part),
+                          .zero = _mm512_set1_epi32(unpacking->has_min ? 0 : -unpacking->zero),
+                          .has_min = unpacking->has_min};
+    if (unpacking->has_min)
+        eight.min = floats_twice(scaling->min[half], part);
+    return eight;
 }
 
 /* Block `block` of 32 columns as a tile. */
@@ -71,14 +79,13 @@ INLINE void fill_tile(const struct unpacking *unpacking, const struct group *gro
     UNROLL
     for (uint32_t j = 0; j < QUADS; j++) {
         const uint32_t half = unpacking->has_halves ? 2 * j / QUADS : 0;
-        const int32_t zero = unpacking->has_min ? 0 : unpacking->zero;
-        const __m512 scale = scaling.scale[half];
-        const __m512 min = unpacking->has_min ? scaling.min[half] : _mm512_setzero_ps();
+        const struct eight low = eight_of(unpacking, &scaling, half, 0);
+        const struct eight high = eight_of(unpacking, &scaling, half, 1);
+        const __m512i quad_low = twice(quads[j], 0), quad_high = twice(quads[j], 1);
         UNROLL
-        for (uint32_t byte = 0; byte < 4; byte += 2)
-            store_pair(tile + (2 * j + byte / 2) * TILE_ROW_BYTES,
-                       number_at(quads[j], byte, zero, scale, min),
-                       number_at(quads[j], byte + 1, zero, scale, min));
+        for (uint32_t pair = 0; pair < 2; pair++, tile += TILE_ROW_BYTES)
+            _mm512_store_si512(tile, tile_halves(numbers_of(&low, quad_low, pair),
+                                                 numbers_of(&high, quad_high, pair)));
     }
 }
 
@@ -94,19 +101,30 @@ typedef void fill_fn(const struct group *group, uint32_t block, uint32_t columns
     }
 UNPACKINGS(FILL)
 
-INLINE __m512 column_at(const uint8_t *lines, uint32_t column)
+/* Columns of BF16 are two and two a row of a tile, but for their order; those behind the last of
+ * `count` are 0. */
+INLINE void fill_columns(const uint8_t *column, uint32_t count, uint8_t *tile)
 {
-    return vf_from_bf16(lines + (uint64_t)column * PACK_ROWS * sizeof(uint16_t));
+    enum { COLUMN_BYTES = PACK_ROWS * sizeof(uint16_t) };
+    const __m512i by_row =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    UNROLL
+    for (uint32_t i = 0; i < COLUMNS; i += 2, tile += TILE_ROW_BYTES) {
+        const __mmask32 some = i + 1 < count ? 0xffffffff : i < count ? 0xffff : 0;
+        const __m512i two = _mm512_maskz_loadu_epi16(some, column + i * COLUMN_BYTES);
+        _mm512_store_si512(tile, _mm512_permutexvar_epi16(by_row, two));
+    }
 }
 
-/* Columns behind the last are 0. */
 static void fill_bf16(const struct group *group, uint32_t block, uint32_t columns, uint8_t *tile)
 {
-    const uint32_t first = block * COLUMNS, count = least_of(COLUMNS, columns - first);
-    memset(tile, 0, TILE_BYTES);
-    for (uint32_t i = 0; i < count; i += 2)
-        store_pair(tile + i / 2 * TILE_ROW_BYTES, column_at(group->lines, first + i),
-                   i + 1 < count ? column_at(group->lines, first + i + 1) : _mm512_setzero_ps());
+    const uint32_t first = block * COLUMNS;
+    const uint8_t *column = group->lines + (uint64_t)first * PACK_ROWS * sizeof(uint16_t);
+    if (columns - first >= COLUMNS)
+        fill_columns(column, COLUMNS, tile);
+    else
+        fill_columns(column, columns - first, tile);
 }
 
 static fill_fn *const fill[DTYPE_COUNT] = {
@@ -116,20 +134,28 @@ static fill_fn *const fill[DTYPE_COUNT] = {
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
-/* `blocks` tiles of 16 rows of activations from meeting `at` on; rows behind the last are 0. */
+/* One row of `columns` columns in each of the tiles that have them. */
+static void fill_x_row(const float *x, uint32_t columns, uint8_t *to)
+{
+    for (uint32_t i = 0; i < columns; i += COLUMNS, to += TILE_BYTES) {
+        const uint32_t low = least_of(LANES, columns - i),
+                       high = least_of(LANES, columns - i - low);
+        _mm512_store_si512(to,
+                           tile_halves(vf_load_some(x + i, low), vf_load_some(x + i + low, high)));
+    }
+}
+
+/* Tiles of 16 rows of activations from meeting `at` on; rows behind the last are 0. */
 static void fill_x_tiles(const struct meeting *m, uint32_t at, uint32_t count, uint32_t first,
                          uint32_t columns, uint8_t *to)
 {
-    for (uint32_t row = 0; row < TILE_ROWS; row++, to += TILE_ROW_BYTES) {
-        for (uint32_t i = 0; i < columns; i += LANES) {
-            const uint32_t some = at + row < count ? least_of(LANES, columns - i) : 0;
-            const __m512 x =
-                some > 0 ? vf_load_some(m[at + row].x + first + i, some) : _mm512_setzero_ps();
-            store_halves(to + i / COLUMNS * TILE_BYTES + i % COLUMNS * 2, x);
+    for (uint32_t row = at; row < at + TILE_ROWS; row++, to += TILE_ROW_BYTES) {
+        if (row < count) {
+            fill_x_row(m[row].x + first, columns, to);
+            continue;
         }
-        if (columns % COLUMNS > 0 && columns % COLUMNS <= LANES)
-            store_halves(to + columns / COLUMNS * TILE_BYTES + TILE_ROW_BYTES / 2,
-                         _mm512_setzero_ps());
+        for (uint32_t i = 0; i < columns; i += COLUMNS)
+            memset(to + i / COLUMNS * TILE_BYTES, 0, TILE_ROW_BYTES);
     }
 }
 
@@ -225,6 +251,15 @@ void KERNEL(multiply_tiles)(const struct product *product, const struct meeting 
 
 /* ---- do they work? --------------------------------------------------------------------------- */
 
+/* A number of up to 8 bits, which BF16 has exactly: the upper half. */
+static uint16_t half_of(uint32_t number)
+{
+    const float x = (float)number;
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
 /* One product of small whole numbers, which BF16 and F32 have exactly. */
 static bool halves_work(void)
 {
@@ -232,12 +267,9 @@ static bool halves_work(void)
     _Alignas(64) float c[TILE_ROWS][TILE_ROWS];
     bool is_right = true;
     for (uint32_t i = 0; i < TILE_ROWS * COLUMNS; i++) {
-        _Alignas(64) uint8_t halves[2][TILE_ROW_BYTES / 2];
-        store_halves(halves[0], _mm512_set1_ps((float)(i % 7)));
-        store_halves(halves[1], _mm512_set1_ps((float)(i % 11)));
-        memcpy(&a[i / COLUMNS][i % COLUMNS], halves[0], sizeof a[0][0]);
+        a[i / COLUMNS][i % COLUMNS] = half_of(i % 7);
         /* number i of B is column i mod 16 of row i / 16 */
-        memcpy(&b[i / 32][2 * (i % 16) + i / 16 % 2], halves[1], sizeof b[0][0]);
+        b[i / 32][2 * (i % 16) + i / 16 % 2] = half_of(i % 11);
     }
     tiles_open_whole();
     TILE_ZERO(0);
