@@ -65,14 +65,17 @@ static inline uint64_t chunk_floats(uint32_t keys)
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 /* Products of packed codes take up to so many rows of activations at a time, so many blocks of 32
- * columns, and reorder them in scratch: so that they stay in a second cache of 1 MiB. */
+ * columns, and reorder them in scratch: so that they stay in a second cache of 1 MiB. On tiles of
+ * BF16 they take more, since a matrix is unpacked once for them; processors with tiles have a
+ * second cache of 2 MiB. */
 enum {
     MEETINGS_MAX = 256,
+    TILE_MEETINGS_MAX = 512,
     PANEL_BLOCKS = 32,
     X_BLOCK_BYTES = 52, /* of one row */
     PANEL_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * X_BLOCK_BYTES,
-    TILES_SCRATCH_BYTES = MEETINGS_MAX * PANEL_BLOCKS * 64, /* in BF16 */
-    PRODUCT_SCRATCH_BYTES = TILES_SCRATCH_BYTES,            /* the larger */
+    TILES_SCRATCH_BYTES = TILE_MEETINGS_MAX * PANEL_BLOCKS * 64, /* in BF16 */
+    PRODUCT_SCRATCH_BYTES = TILES_SCRATCH_BYTES,                 /* the larger */
     REPACK_ROWS = 32, /* of what is packed on the way: behind it, so many at a time */
 };
 

@@ -4,13 +4,19 @@
 #include "cpu/kernels/tile.h"
 #include "cpu/pack.h"
 
+/* A way of multiplying, and the rows of activations that it takes at a time. */
+struct way {
+    product_fn *multiply;
+    uint32_t meetings_max;
+};
+
 /* How matrices of the type are multiplied so that bits do not depend on the other rows. */
-static product_fn *way_of(const struct cpu_call *call, enum dtype dtype)
+static struct way way_of(const struct cpu_call *call, enum dtype dtype)
 {
     if (pack_has_codes(dtype))
-        return KERNEL(multiply_codes);
+        return (struct way){KERNEL(multiply_codes), MEETINGS_MAX};
     const bool is_plain = !call->is_packed && !call->is_repacked;
-    return is_plain ? KERNEL(multiply_plain) : KERNEL(multiply_floats);
+    return (struct way){is_plain ? KERNEL(multiply_plain) : KERNEL(multiply_floats), MEETINGS_MAX};
 }
 
 /* What lies as in the file may be packed on the way, some rows at a time: the same lines give the
@@ -23,7 +29,7 @@ static void multiply(const struct cpu_call *call, const struct product *product,
         return;
     }
     const uint64_t pitch = dtype_row_bytes(product->dtype, product->width);
-    struct meeting own[MEETINGS_MAX];
+    struct meeting own[TILE_MEETINGS_MAX];
     struct product some = *product;
     some.matrix = (const uint8_t *)product->scratch + PRODUCT_SCRATCH_BYTES;
     some.first = 0;
@@ -78,22 +84,25 @@ static struct product product_of(const struct cpu_call *call, const struct part 
     return product;
 }
 
-/* How sequences with many rows are multiplied (EXACT_ROWS); NULL: as others. Not in BF16 are floats
- * that it is too coarse for, and matrices of BF16 with few rows: routers and gates are among these,
- * a choice hangs on the last digits there, and they may have been F32 in the file. */
-static product_fn *way_of_many(const struct cpu_call *call, enum dtype dtype)
+/* How sequences with many rows are multiplied (EXACT_ROWS), without a function if as others are. Not
+ * in BF16 are floats that it is too coarse for, and matrices of BF16 with few rows: routers and
+ * gates are among these, a choice hangs on the last digits there, and they may have been F32 in the
+ * file. */
+static struct way way_of_many(const struct cpu_call *call, enum dtype dtype)
 {
     enum { FEW_ROWS = 512 };
-    const bool is_bf16 = way_of(call, dtype) == KERNEL(multiply_floats) && dtype == DTYPE_BF16 &&
-                         call->at[0].rows > FEW_ROWS;
+    const bool is_bf16 = way_of(call, dtype).multiply == KERNEL(multiply_floats) &&
+                         dtype == DTYPE_BF16 && call->at[0].rows > FEW_ROWS;
+    struct way way = {NULL, MEETINGS_MAX};
 #if defined(HAS_TILES)
-    return is_bf16 || pack_has_codes(dtype) ? KERNEL(multiply_tiles) : NULL;
+    if (is_bf16 || pack_has_codes(dtype))
+        way = (struct way){KERNEL(multiply_tiles), TILE_MEETINGS_MAX};
 #elif defined(SIMD_HALVES)
-    return is_bf16 ? KERNEL(multiply_halves) : NULL;
-#else
-    (void)is_bf16;
-    return NULL;
+    if (is_bf16)
+        way.multiply = KERNEL(multiply_halves);
 #endif
+    (void)is_bf16;
+    return way;
 }
 
 /* Rows of the op that are the sequence's: of the head, those whose logits are wanted. It is their
@@ -117,15 +126,16 @@ static void rows_of_seq(const struct cpu_call *call, const struct step_seq *seq,
 
 /* Rows [first, last) by one way of multiplying. */
 static void multiply_rows(const struct cpu_call *call, const struct product *product,
-                          uint64_t first, uint64_t last, product_fn *way)
+                          uint64_t first, uint64_t last, struct way way)
 {
-    struct meeting meetings[MEETINGS_MAX];
-    for (uint64_t row = first; row < last; row += MEETINGS_MAX) {
-        const uint32_t count = last - row < MEETINGS_MAX ? (uint32_t)(last - row) : MEETINGS_MAX;
+    struct meeting meetings[TILE_MEETINGS_MAX];
+    for (uint64_t row = first; row < last; row += way.meetings_max) {
+        const uint32_t count =
+            last - row < way.meetings_max ? (uint32_t)(last - row) : way.meetings_max;
         for (uint32_t i = 0; i < count; i++)
             meetings[i] =
                 meeting_at(call, &call->at[1], row + i, 0, host_group(&call->at[2], row + i, 0));
-        multiply(call, product, meetings, count, way);
+        multiply(call, product, meetings, count, way.multiply);
     }
 }
 
@@ -134,10 +144,10 @@ void KERNEL(matmul)(const struct cpu_call *call, const struct part *part)
     const struct host_operand *y = &call->at[2];
     struct product product = product_of(call, part, y->groups * y->width);
     product.is_further = part->is_further && part->row_end - part->row <= EXACT_ROWS;
-    product_fn *const exact = way_of(call, product.dtype);
-    product_fn *const many = way_of_many(call, product.dtype);
+    const struct way exact = way_of(call, product.dtype);
+    const struct way many = way_of_many(call, product.dtype);
     uint64_t begun = part->row; /* rows before it are done */
-    for (uint32_t s = 0; many != NULL && s < call->step->seqs; s++) {
+    for (uint32_t s = 0; many.multiply != NULL && s < call->step->seqs; s++) {
         struct product other = product;
         uint64_t first, last;
         rows_of_seq(call, &call->step->seq[s], &first, &last);
@@ -190,18 +200,18 @@ static bool has_row(const struct step *step, uint64_t row, enum rows rows)
 }
 
 static void multiply_gathered(const struct cpu_call *call, const struct product *product,
-                              const struct gathered_expert *of, enum rows rows, product_fn *way)
+                              const struct gathered_expert *of, enum rows rows, struct way way)
 {
     const struct host_operand *x = &call->at[2];
-    struct meeting meetings[MEETINGS_MAX];
+    struct meeting meetings[TILE_MEETINGS_MAX];
     uint32_t count = 0;
     for (uint32_t i = of->first; i < of->last; i++) {
         const struct gathered_entry *at = &call->gathered.entries[i];
         if (has_row(call->step, at->row, rows))
             meetings[count++] = meeting_at(call, x, at->row, x->groups == 1 ? 0 : at->place,
                                            host_group(&call->at[3], at->row, at->place));
-        if (count == MEETINGS_MAX || (count > 0 && i + 1 == of->last)) {
-            multiply(call, product, meetings, count, way);
+        if (count == way.meetings_max || (count > 0 && i + 1 == of->last)) {
+            multiply(call, product, meetings, count, way.multiply);
             count = 0;
         }
     }
@@ -210,8 +220,8 @@ static void multiply_gathered(const struct cpu_call *call, const struct product 
 /* All rows of an expert at a time, whatever the routing: the matrix is unpacked once. */
 void KERNEL(expert_matmul)(const struct cpu_call *call, const struct part *part)
 {
-    product_fn *const exact = way_of(call, call->at[0].dtype);
-    product_fn *const many = way_of_many(call, call->at[0].dtype);
+    const struct way exact = way_of(call, call->at[0].dtype);
+    const struct way many = way_of_many(call, call->at[0].dtype);
     struct product product, next = {0};
     for (uint32_t i = part->expert; i < part->expert_end; i++) {
         const struct gathered_expert *of = &call->gathered.experts[i];
@@ -220,8 +230,8 @@ void KERNEL(expert_matmul)(const struct cpu_call *call, const struct part *part)
             next = expert_product(call, part, of[1].expert);
             prefetch_part(call, &next);
         }
-        multiply_gathered(call, &product, of, many == NULL ? ROWS_ALL : ROWS_EXACT, exact);
-        if (many != NULL)
+        multiply_gathered(call, &product, of, many.multiply == NULL ? ROWS_ALL : ROWS_EXACT, exact);
+        if (many.multiply != NULL)
             multiply_gathered(call, &product, of, ROWS_MANY, many);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Products of packed codes and of BF16 on tiles (AMX), for sequences with many rows in a step.
  * Weights and activations are rounded to BF16 and summed in F32: 32 rows of the matrix are unpacked
- * to tiles that stay in the second cache, and meet up to 256 rows of activations, 32 at a time. The
+ * to tiles that stay in the second cache, and meet up to 512 rows of activations, 32 at a time. The
  * bits of a row do not depend on the rows beside it. */
 #include "cpu/kernels/tile.h"
 
@@ -15,7 +15,8 @@ enum {
     BLOCKS = PANEL_BLOCKS,  /* tiles of a part of a group */
     UNIT = 2 * PACK_ROWS,   /* rows that meet as many rows of activations */
 };
-_Static_assert(TILES_SCRATCH_BYTES == MEETINGS_MAX / TILE_ROWS * BLOCKS * TILE_BYTES, "see fill_x");
+_Static_assert(TILES_SCRATCH_BYTES == TILE_MEETINGS_MAX / TILE_ROWS * BLOCKS * TILE_BYTES,
+               "see fill_x");
 
 /* ---- weights --------------------------------------------------------------------------------- */
 
@@ -231,11 +232,13 @@ void KERNEL(multiply_tiles)(const struct product *product, const struct meeting 
     _Alignas(64) uint8_t weights[2 * BLOCKS * TILE_BYTES];
     _Alignas(64) float sums[UNIT][UNIT];
     uint8_t *x = (uint8_t *)product->scratch;
+    const bool is_filled = product->is_further && product->width <= STRETCH;
     tiles_open_whole();
     for (uint32_t first = 0; first < product->width; first += STRETCH) {
         const uint32_t columns = least_of(STRETCH, product->width - first);
         const uint32_t blocks = (columns + COLUMNS - 1) / COLUMNS;
-        fill_x(meetings, count, first, columns, x);
+        if (!is_filled)
+            fill_x(meetings, count, first, columns, x);
         for (uint32_t row = product->first; row < product->last; row += UNIT) {
             fill_groups(product, row, first, blocks, weights);
             for (uint32_t at = 0; at < count; at += UNIT) {
