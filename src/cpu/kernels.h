@@ -54,12 +54,14 @@ enum { EXACT_ROWS = 16 };
 enum { CONV_BLOCK = 512 };
 
 /* The delta rule: values of a head that are worked on at once, rows of a sequence that are taken
- * together at most, and the floats that this needs (kernel_deltanet.c). */
+ * together at most, and the floats that this needs (kernel_deltanet.c), those for tiles behind the
+ * others (kernel_chunk_tiles.c). */
 enum { RULE_STRIP = 32, CHUNK_ROWS = 64 };
 
 static inline uint64_t chunk_floats(uint32_t keys)
 {
-    return (uint64_t)CHUNK_ROWS * (3 * (uint64_t)keys + 2 * CHUNK_ROWS + RULE_STRIP);
+    const uint64_t tiles = (2 * CHUNK_ROWS + RULE_STRIP / 2) * (uint64_t)keys;
+    return (uint64_t)CHUNK_ROWS * (3 * (uint64_t)keys + 2 * CHUNK_ROWS + RULE_STRIP) + tiles;
 }
 
 /* ---- calls ----------------------------------------------------------------------------------- */

@@ -195,6 +195,7 @@ const struct step_shape_info *kernel_step(enum step_shape shape)
     {kind, "0.8B", .G = 16, .W = 128, .A = 16, .B = 128, .step = STEP_ONE},                        \
         {kind, "4B", .G = 16, .W = 128, .A = 32, .B = 128, .step = STEP_TOKENS},                   \
         {kind, "4B prompt", .G = 4, .W = 128, .A = 8, .B = 128, .step = STEP_MANY, .timed = 32},   \
+        {kind, "long prompt", .G = 1, .W = 128, .A = 2, .B = 64, .step = STEP_PANELS},             \
         {kind, "4B five", .G = 16, .W = 128, .A = 32, .B = 128, .step = STEP_FIVE, .gap = 128},    \
         {kind,                                                                                     \
          "grouped heads",                                                                          \
@@ -406,7 +407,9 @@ static bool has_many_rows(const struct kernel_case *of)
     bool has = false;
     for (uint32_t i = 0; i < step->seqs; i++)
         has |= step->seq[i].rows > EXACT_ROWS;
-    return has && (of->kind == OP_MATMUL || of->kind == OP_EXPERT_MATMUL);
+    return has &&
+           (of->kind == OP_MATMUL || of->kind == OP_EXPERT_MATMUL || of->kind == OP_DELTA_RULE ||
+            of->kind == OP_DELTA_RULE_RECORDED || of->kind == OP_DELTA_RULE_INPLACE);
 }
 
 /* A rounding to F32 is off by 2^-24 at most, 2^-24 / sqrt(3) in the mean: squared, 1.2e-15. A
@@ -416,7 +419,8 @@ static bool has_many_rows(const struct kernel_case *of)
  * rounds weights of attention to F16 where the cache is: (2^-11)^2 / 3 = 8e-8, and so is the
  * query, by whoever computes it. On tiles both sides of a product are rounded to BF16 where a
  * sequence has many rows: by up to 2^-8 of numbers from 1 to 2, squared (2^-8)^2 / 3 / 2 = 2.5e-6
- * for each side in the mean, and some more by chance where there are few numbers. */
+ * for each side in the mean, and some more by chance where there are few numbers. So are the
+ * products of a chunk of the delta rule. */
 double kernel_case_bound(const struct kernel_case *of, enum dtype dtype, const char *level)
 {
     if (has_many_rows(of) && (strcmp(level, "amx") == 0 || strcmp(level, "emulated") == 0))

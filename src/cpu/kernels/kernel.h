@@ -18,6 +18,12 @@
 cpu_quantize_fn KERNEL(quantize);
 bool KERNEL(tiles_work)(void);
 
+/* Levels that have tiles (tile.h): AMX, as gcc and as clang 14 name it, or what stands for it. */
+#if defined(TILES_EMULATED) || (defined(__AMX_BF16__) && defined(__AMX_INT8__)) ||                 \
+    (defined(__AMXBF16__) && defined(__AMXINT8__))
+#define HAS_TILES 1
+#endif
+
 /* For functions whose arguments are constants where they are called. */
 #define INLINE static inline __attribute__((always_inline))
 

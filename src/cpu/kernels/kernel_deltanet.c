@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Kernels of the gated delta rule: token by token where a sequence has few rows, in chunks where it
  * has many. */
-#include "cpu/kernels/rule.h"
+#include "cpu/kernels/chunk.h"
 
 /* ---- state in and out ------------------------------------------------------------------------ */
 
@@ -116,27 +116,6 @@ INLINE void tile_store(tile sums, float *to, uint64_t pitch, uint32_t rows)
 
 /* ---- in chunks ------------------------------------------------------------------------------- */
 
-/* The rows of a chunk of one head, filled with zeros to a multiple of LANES: a row of zeros with
- * decay 1 changes nothing. With the state S at the chunk's begin, decays a, g_i = a_0 .. a_i, and
- * f_ij = a_(j+1) .. a_i for j <= i:
- *
- *     (I + L) D = diag(beta) (V - diag(g) K S)    L_ij = beta_i f_ij k_i . k_j for j < i
- *     O = diag(g) Q S + P D                       P_ij = f_ij q_i . k_j for j <= i
- *     S' = g_last S + K^T diag(f_last) D
- *
- * Yang, Wang, Zhang, Shen and Kim 2024 (arXiv 2406.06484), section 3, with the decays of Yang,
- * Kautz and Hatamizadeh 2024. Products of decays are made by multiplying, not as exponentials of
- * differences of sums: nothing overflows, and after a strong decay nothing is lost. */
-struct chunk {
-    const struct token *tokens;
-    uint32_t count, rows;   /* tokens, and with the zeros */
-    float *rows_k, *rows_q; /* [rows][keys] */
-    float *columns_k;       /* [keys][CHUNK_ROWS] */
-    float *l, *p;           /* [rows][CHUNK_ROWS] */
-    float *deltas;          /* [rows][TILE_COLUMNS] */
-    float beta[CHUNK_ROWS], from_begin[CHUNK_ROWS], to_end[CHUNK_ROWS]; /* g, f_last */
-};
-
 /* Numbers below are made 0, as f and g underflow: 1e-30 is lost beside any number above 1e-22, and
  * arithmetic with subnormal numbers is slow. */
 static const float least_fade = 1e-30f;
@@ -150,6 +129,7 @@ static void place_chunk(struct chunk *chunk, const struct head *head, float *scr
     chunk->l = chunk->columns_k + floats;
     chunk->p = chunk->l + CHUNK_ROWS * CHUNK_ROWS;
     chunk->deltas = chunk->p + CHUNK_ROWS * CHUNK_ROWS;
+    chunk->tiles = (uint8_t *)(chunk->deltas + CHUNK_ROWS * RULE_STRIP);
 }
 
 /* Side by side: in the step rows lie so far apart that a cache has few places for them. */
@@ -223,7 +203,7 @@ INLINE void load_values(const struct chunk *chunk, uint32_t first, uint32_t valu
 
 /* D of TILE_ROWS rows, those before it being known: what they add is taken off, then the rows are
  * solved one after the other. */
-static void solve_tile(const struct chunk *chunk, uint32_t first, uint32_t value, tile sums)
+INLINE void solve_tile(const struct chunk *chunk, uint32_t first, uint32_t value, tile sums)
 {
     const float *l = chunk->l + first * CHUNK_ROWS;
     tile deltas;
@@ -245,6 +225,17 @@ static void solve_tile(const struct chunk *chunk, uint32_t first, uint32_t value
     }
     tile_store(deltas, chunk->deltas + first * TILE_COLUMNS, TILE_COLUMNS, TILE_ROWS);
 }
+
+#if defined(HAS_TILES)
+void KERNEL(solve_chunk)(const struct chunk *chunk, uint32_t value, const float *sums)
+{
+    for (uint32_t first = 0; first < chunk->rows; first += TILE_ROWS) {
+        tile own;
+        memcpy(own, sums + first * TILE_COLUMNS, sizeof own);
+        solve_tile(chunk, first, value, own);
+    }
+}
+#endif
 
 /* D and O of TILE_COLUMNS values, whose part of the state begins at `strip`. */
 static void read_chunk(const struct chunk *chunk, const struct head *head, const float *strip,
@@ -291,12 +282,22 @@ static void rule_chunk(const struct head *head, const struct token *tokens, uint
                        float *scratch)
 {
     struct chunk chunk = {.tokens = tokens, .count = count};
-    chunk.rows = (count + LANES - 1) / LANES * LANES;
+    const bool has_tiles = chunk_has_tiles(head);
+    const uint32_t unit = has_tiles ? 2 * LANES : LANES;
+    chunk.rows = (count + unit - 1) / unit * unit;
     place_chunk(&chunk, head, scratch);
     gather_rows(&chunk, head->keys);
-    match_rows(&chunk, chunk.rows_k, head->keys, chunk.l);
-    match_rows(&chunk, chunk.rows_q, head->keys, chunk.p);
+    if (has_tiles) {
+        KERNEL(begin_chunk)(&chunk, head);
+    } else {
+        match_rows(&chunk, chunk.rows_k, head->keys, chunk.l);
+        match_rows(&chunk, chunk.rows_q, head->keys, chunk.p);
+    }
     fade_rows(&chunk);
+    if (has_tiles) {
+        KERNEL(end_chunk)(&chunk, head);
+        return;
+    }
     for (uint32_t value = 0; value < head->values; value += TILE_COLUMNS) {
         const uint32_t within = value % STRIP;
         float *strip = head->state + (uint64_t)(value - within) * head->keys + within;
@@ -311,13 +312,13 @@ void KERNEL(rule_head)(const struct cpu_call *call, const struct step_seq *seq, 
                        float *state, const struct host_operand *y)
 {
     const struct head head = head_of(call, state);
-    const bool has_tiles = head.values % STRIP == 0 && head.keys % LANES == 0;
+    const bool has_chunks = head.values % STRIP == 0 && head.keys % LANES == 0;
     struct token tokens[CHUNK_ROWS];
     for (uint32_t i = 0; i < seq->rows;) {
         const uint32_t position = (uint32_t)((seq->cached + (uint64_t)i) % CHUNK_ROWS);
         const uint32_t count = least_of(CHUNK_ROWS - position, seq->rows - i);
         find_tokens(call, seq->row_first + i, number, y, tokens, count);
-        if (has_tiles && count > EXACT_ROWS)
+        if (has_chunks && count > EXACT_ROWS)
             rule_chunk(&head, tokens, count, call->scratch);
         else
             rule_tokens(&head, tokens, count);

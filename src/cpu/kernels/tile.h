@@ -14,12 +14,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "cpu/kernels/simd.h"
-
-#if defined(TILES_EMULATED) || (defined(__AMX_BF16__) && defined(__AMX_INT8__)) ||                 \
-    (defined(__AMXBF16__) && defined(__AMXINT8__)) /* as clang 14 names them */
-#define HAS_TILES 1
-#endif
+#include "cpu/kernels/kernel.h"
 
 enum { TILE_ROWS = 16, TILE_ROW_BYTES = 64, TILE_BYTES = TILE_ROWS * TILE_ROW_BYTES, TILES = 8 };
 
