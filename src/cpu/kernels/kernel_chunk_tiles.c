@@ -52,22 +52,13 @@ static void fill_row(const float *x, uint32_t count, uint32_t columns, uint8_t *
                                            i + LANES < count ? vf_load(x + i + LANES) : zero));
 }
 
-/* Two rows of 16 numbers as a row of the right side: pairs. */
-INLINE __m512i paired(__m512i halves)
-{
-    const __m512i by_column =
-        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    return _mm512_permutexvar_epi16(by_column, halves);
-}
-
 /* Rows of a strip to the right side, `depth_bytes` for DEPTH of them. */
 static void fill_strip(const float *x, uint32_t rows, uint64_t depth_bytes, uint8_t *to)
 {
     for (uint32_t i = 0; i < rows; i += 2, x += 2 * STRIP) {
         uint8_t *row = to + i / DEPTH * depth_bytes + i % DEPTH / 2 * TILE_ROW_BYTES;
         for (uint32_t n = 0; n < STRIP; n += LANES, row += TILE_BYTES)
-            _mm512_store_si512(row, paired(tile_halves(vf_load(x + n), vf_load(x + STRIP + n))));
+            vi_store(row, halves_paired(tile_halves(vf_load(x + n), vf_load(x + STRIP + n))));
     }
 }
 

@@ -84,7 +84,7 @@ static struct product product_of(const struct cpu_call *call, const struct part 
     return product;
 }
 
-/* How sequences with many rows are multiplied (EXACT_ROWS), without a function if as others are. Not
+/* How sequences with many rows are multiplied (EXACT_ROWS); without a function, as others are. Not
  * in BF16 are floats that it is too coarse for, and matrices of BF16 with few rows: routers and
  * gates are among these, a choice hangs on the last digits there, and they may have been F32 in the
  * file. */

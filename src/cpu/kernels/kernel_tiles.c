@@ -107,14 +107,10 @@ UNPACKINGS(FILL)
 INLINE void fill_columns(const uint8_t *column, uint32_t count, uint8_t *tile)
 {
     enum { COLUMN_BYTES = PACK_ROWS * sizeof(uint16_t) };
-    const __m512i by_row =
-        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     UNROLL
     for (uint32_t i = 0; i < COLUMNS; i += 2, tile += TILE_ROW_BYTES) {
-        const __mmask32 some = i + 1 < count ? 0xffffffff : i < count ? 0xffff : 0;
-        const __m512i two = _mm512_maskz_loadu_epi16(some, column + i * COLUMN_BYTES);
-        _mm512_store_si512(tile, _mm512_permutexvar_epi16(by_row, two));
+        const uint32_t left = i < count ? least_of(2, count - i) : 0;
+        _mm512_store_si512(tile, halves_of_columns(column + i * COLUMN_BYTES, left * PACK_ROWS));
     }
 }
 

@@ -293,17 +293,23 @@ static inline vi vi_dot_signed(vi sum, vi w, int32_t x)
 
 /* ---- halves: pairs of BF16 ------------------------------------------------------------------- */
 
-#if defined(__AVX512BF16__)
-#define SIMD_HALVES
-
-/* The columns of 16 rows at `p` and those behind them, `count` numbers, as pairs; others are 0. */
-static inline vi halves_of_columns(const void *p, uint32_t count)
+/* 16 halves, and 16 that go with them, as pairs. */
+static inline vi halves_paired(vi x)
 {
     const vi order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
                                       23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    const __mmask32 mask = count < 32 ? (1u << count) - 1 : 0xffffffff;
-    return _mm512_permutexvar_epi16(order, _mm512_maskz_loadu_epi16(mask, p));
+    return _mm512_permutexvar_epi16(order, x);
 }
+
+/* A column of 16 rows at `p` and the one behind it as pairs: `count` numbers, the others are 0. */
+static inline vi halves_of_columns(const void *p, uint32_t count)
+{
+    const __mmask32 some = count < 2 * LANES ? (1u << count) - 1 : 0xffffffff;
+    return halves_paired(_mm512_maskz_loadu_epi16(some, p));
+}
+
+#if defined(__AVX512BF16__)
+#define SIMD_HALVES
 
 /* `count` numbers, rounded to the nearest, ties to even; denormal ones, and those behind, are 0. */
 static inline vi halves_of_floats(const float *p, uint32_t count)
