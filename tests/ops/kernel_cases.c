@@ -277,6 +277,10 @@ const struct kernel_case kernel_cases[] = {
     {OP_MATMUL, "odd and large", .G = 1, .W = 45, .A = 533, .step = STEP_MIXED,
      .types = TYPES_FLOATS},
     {OP_MATMUL, "large", .G = 1, .W = 1100, .A = 560, .step = STEP_MANY, .types = TYPES_FLOATS},
+    {OP_MATMUL, "panels in turns", .G = 1, .W = 256, .A = 70, .step = STEP_PANELS,
+     .types = TYPES_FLOATS},
+    {OP_MATMUL, "large, to round", .G = 1, .W = 512, .A = 544, .step = STEP_PANELS,
+     .types = TYPES_FLOATS, .is_fine = true},
     {OP_MATMUL, "width 1", .G = 1, .W = 1, .A = 3, .step = STEP_FIVE, .types = TYPES_FLOATS},
     {OP_MATMUL, "0.8B betas", .G = 1, .W = 1024, .A = 16, .step = STEP_ONE, .types = TYPES_FLOATS},
     {OP_MATMUL, "router", .G = 1, .W = 2048, .A = 256, .step = STEP_FIVE, .types = TYPES_FLOATS},
@@ -407,9 +411,16 @@ static bool has_many_rows(const struct kernel_case *of)
     bool has = false;
     for (uint32_t i = 0; i < step->seqs; i++)
         has |= step->seq[i].rows > EXACT_ROWS;
-    return has &&
-           (of->kind == OP_MATMUL || of->kind == OP_EXPERT_MATMUL || of->kind == OP_DELTA_RULE ||
-            of->kind == OP_DELTA_RULE_RECORDED || of->kind == OP_DELTA_RULE_INPLACE);
+    return has;
+}
+
+/* What goes on tiles if rows are many: of the delta rule keys and values of whole tiles. */
+static bool can_be_tiled(const struct kernel_case *of)
+{
+    const bool is_product = of->kind == OP_MATMUL || of->kind == OP_EXPERT_MATMUL;
+    const bool is_rule = of->kind == OP_DELTA_RULE || of->kind == OP_DELTA_RULE_RECORDED ||
+                         of->kind == OP_DELTA_RULE_INPLACE;
+    return is_product || (is_rule && of->W % 32 == 0 && of->B % 32 == 0);
 }
 
 /* A rounding to F32 is off by 2^-24 at most, 2^-24 / sqrt(3) in the mean: squared, 1.2e-15. A
@@ -420,10 +431,15 @@ static bool has_many_rows(const struct kernel_case *of)
  * query, by whoever computes it. On tiles both sides of a product are rounded to BF16 where a
  * sequence has many rows: by up to 2^-8 of numbers from 1 to 2, squared (2^-8)^2 / 3 / 2 = 2.5e-6
  * for each side in the mean, and some more by chance where there are few numbers. So are the
- * products of a chunk of the delta rule. */
+ * products of a chunk of the delta rule, if keys and values are whole tiles. If one side is BF16
+ * already, it is the 2.5e-6 of the other, and would be four times as much if that were cut off. */
 double kernel_case_bound(const struct kernel_case *of, enum dtype dtype, const char *level)
 {
-    if (has_many_rows(of) && (strcmp(level, "amx") == 0 || strcmp(level, "emulated") == 0))
+    const bool has_tiles = strcmp(level, "amx") == 0 || strcmp(level, "emulated") == 0;
+    const bool has_halves = has_tiles || strcmp(level, "v4_bf16") == 0;
+    if (of->is_fine && dtype == DTYPE_BF16 && has_halves)
+        return 5e-6;
+    if (has_many_rows(of) && can_be_tiled(of) && has_tiles)
         return 1.5e-5;
     switch (of->kind) {
     case OP_EMBED:

@@ -106,6 +106,7 @@ struct kernel_case {
     uint32_t G, W, A, B;
     enum step_shape step;
     enum case_types types;
+    bool is_fine;           /* activations that neither 8 bits nor BF16 hold */
     uint32_t gap;           /* numbers between the groups of activations that are read: views */
     enum head_map head_map; /* of the delta rule */
     uint32_t rewind;        /* rows of a ring that are there to go back */

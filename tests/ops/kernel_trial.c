@@ -238,7 +238,9 @@ static void fill_numbers(const struct trial *t, uint32_t operand, float *x, uint
         switch (kernel_forms(t->of.kind)[operand].fill) {
         case FILL_KEYS:
         case FILL_NORMAL: x[i] = (float)normal; break;
-        case FILL_BYTES: x[i] = number_of_bytes(t, operand, i); break;
+        case FILL_BYTES:
+            x[i] = t->of.is_fine ? (float)normal : number_of_bytes(t, operand, i);
+            break;
         case FILL_DECAY: x[i] = (float)(-normal * normal / 4); break;
         case FILL_SHARE: x[i] = (float)rng_uniform(t->seed, operand, i); break;
         }
@@ -963,10 +965,10 @@ const struct kernels *trial_level(uint32_t number, enum level_presence *presence
     const uint32_t tiles = CPU_AMX_BF16 | CPU_AMX_INT8;
     if (number >= sizeof levels / sizeof levels[0])
         return NULL;
-    const uint32_t features = levels[number].features;
-    const bool lacks_tiles = (features & tiles) != 0 && (features & ~cpu_features() & ~tiles) == 0;
-    *presence = has_level(levels[number].needs)    ? LEVEL_PRESENT
-                : lacks_tiles && tile_traps_open() ? LEVEL_TRAPPED
-                                                   : LEVEL_ABSENT;
+    const uint32_t missing = levels[number].features & ~cpu_features();
+    const bool lacks_tiles = (missing & tiles) != 0 && (missing & ~tiles) == 0;
+    *presence = has_level(levels[number].needs) || missing == CPU_QUICK_BF16 ? LEVEL_PRESENT
+                : lacks_tiles && tile_traps_open()                           ? LEVEL_TRAPPED
+                                                                             : LEVEL_ABSENT;
     return levels[number].kernels;
 }

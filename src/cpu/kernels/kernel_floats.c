@@ -292,8 +292,8 @@ static void multiply_groups(const struct form *form, const struct product *produ
     }
 }
 
-/* Few rows of activations are laid out whole, and stay for the calls that follow with other rows of
- * the matrix. */
+/* Activations that are near as a whole are laid out at once, and stay for the calls that follow
+ * with other rows of the matrix. */
 static void multiply_by_panels(const struct form *form, const struct product *product,
                                const struct meeting *meetings, uint32_t count)
 {
@@ -301,8 +301,9 @@ static void multiply_by_panels(const struct form *form, const struct product *pr
     const uint64_t rows_laid = (count + X_ROWS - 1) / X_ROWS * X_ROWS;
     const bool is_whole = rows_laid * width <= NEAR_ROWS * NEAR_STEPS;
     const uint32_t near = is_whole ? width : NEAR_STEPS;
-    for (uint32_t at = 0; at < count; at += NEAR_ROWS) {
-        const uint32_t rows = least_of(NEAR_ROWS, count - at);
+    const uint32_t near_rows = is_whole ? count : NEAR_ROWS;
+    for (uint32_t at = 0; at < count; at += near_rows) {
+        const uint32_t rows = least_of(near_rows, count - at);
         for (uint32_t first = 0; first < width; first += near) {
             const uint32_t steps = least_of(near, width - first);
             if (!is_whole || !product->is_further)
