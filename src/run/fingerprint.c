@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Counted up when a state of the same layout means something else, or has other bits. */
-enum { STATE_VERSION = 1 };
+enum { STATE_VERSION = 2 };
 
 /* Bytes looked at at the beginning, in the middle and at the end of a tensor. */
 enum { SAMPLE_BYTES = 1024 };

@@ -12,8 +12,14 @@
 
 /* The thread sanitizer calls handlers when it thinks best. With that of addresses all this takes
  * 15 s more, and there the level `emulated` has each access looked at. */
-#if defined(__x86_64__) && defined(__linux__) && !defined(__SANITIZE_THREAD__) &&                  \
-    !defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED
+#elif defined(__has_feature) /* clang's way to tell */
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define IS_SANITIZED
+#endif
+#endif
+#if defined(__x86_64__) && defined(__linux__) && !defined(IS_SANITIZED)
 
 enum { NAMES = 16, FAULT_BYTES = 128 };
 
