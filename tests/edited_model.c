@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "format/codec.h"
+#include "quant/encode.h"
 #include "test.h"
 
 static uint64_t elements_of(const struct edited_tensor *tensor)
@@ -125,6 +126,21 @@ void edited_convert(struct edited_tensor *tensor, enum dtype dtype)
     uint8_t *data = malloc(dtype_row_bytes(dtype, elements_of(tensor)));
     CHECK(data != NULL);
     codec_encode_floats(dtype, floats, data, elements_of(tensor));
+    free(tensor->data);
+    tensor->data = data;
+    tensor->dtype = dtype;
+    tensor->bytes = bytes_of(tensor);
+}
+
+void edited_encode(struct edited_tensor *tensor, enum dtype dtype)
+{
+    const float *floats = edited_floats(tensor);
+    const uint64_t width = tensor->ne[0], row_bytes = dtype_row_bytes(dtype, width);
+    const uint64_t rows = elements_of(tensor) / width;
+    uint8_t *data = malloc(rows * row_bytes);
+    CHECK(data != NULL);
+    for (uint64_t row = 0; row < rows; row++)
+        encode_row(dtype, floats + row * width, NULL, data + row * row_bytes, width);
     free(tensor->data);
     tensor->data = data;
     tensor->dtype = dtype;

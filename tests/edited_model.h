@@ -50,5 +50,7 @@ void edited_drop(struct edited_model *model, const char *name);
 void edited_rename(struct edited_model *model, const char *from, const char *to);
 /* To one of the float types. */
 void edited_convert(struct edited_tensor *tensor, enum dtype dtype);
+/* A matrix to any type that is made without importance. */
+void edited_encode(struct edited_tensor *tensor, enum dtype dtype);
 
 #endif

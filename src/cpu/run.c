@@ -197,17 +197,17 @@ static void compute_experts(const struct turn_call *t, struct part part)
 }
 
 /* Families of heads. Of a buffer with more heads a family has several: side by side, or one of each
- * round. */
+ * round. Blocks of 8 bits may not be shared by threads, nor begin within a round: heads that are
+ * not made of whole ones are all one thread's, in one part. */
 static void compute_groups(const struct turn_call *t, struct part part)
 {
     const struct host_operand *result = &t->call.at[t->result];
     const uint32_t families = t->turn->families, per_family = result->groups / families;
-    const bool is_tiled = t->turn->head_map == HEAD_MAP_TILED;
+    const bool is_whole = result->width % QUANT_COLUMNS == 0;
+    const bool is_tiled = t->turn->head_map == HEAD_MAP_TILED && is_whole;
     const uint32_t rounds = is_tiled ? per_family : 1, side = is_tiled ? 1 : per_family;
-    /* blocks of 8 bits may not be shared by threads */
-    const uint32_t unit = result->width % QUANT_COLUMNS == 0 ? 1 : families;
     uint64_t first, last;
-    share_of_thread(t, families, unit, &first, &last);
+    share_of_thread(t, families, is_whole ? 1 : families, &first, &last);
     for (uint32_t round = 0; round < rounds; round++) {
         part.column = (round * families + (uint32_t)first * side) * result->width;
         part.column_end = (round * families + (uint32_t)last * side) * result->width;

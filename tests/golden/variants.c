@@ -31,26 +31,48 @@ static void put_random(struct edited_model *model, uint32_t block, const char *n
         values[i] = (float)(mean + deviation * rng_normal(block + 1, (uint64_t)name[4], i));
 }
 
-const char *variant_tiled(void)
+/* The recurrent layers anew, of `key_heads` key heads and VALUE_HEADS value heads. */
+static void put_recurrent(struct edited_model *model, uint32_t key_heads)
 {
-    struct edited_model *model = edited_open(test_data("golden/nanomoe-f32.gguf"));
     const double matrix = 1 / sqrt(WIDTH);
-    edited_set(model, "qwen35moe.ssm.group_count=int:2");
-    edited_set(model, "qwen35moe.ssm.time_step_rank=int:6");
-    edited_set(model, "qwen35moe.ssm.state_size=int:16");
-    edited_set(model, "qwen35moe.ssm.inner_size=int:96");
+    const uint32_t channels = 2 * key_heads * STATE + VALUES;
     for (uint32_t block = 0; block < RECURRENT; block++) {
-        put_random(model, block, "attn_qkv.weight", WIDTH, CHANNELS, 0, matrix);
+        put_random(model, block, "attn_qkv.weight", WIDTH, channels, 0, matrix);
         put_random(model, block, "attn_gate.weight", WIDTH, VALUES, 0, matrix);
         put_random(model, block, "ssm_alpha.weight", WIDTH, VALUE_HEADS, 0, matrix);
         put_random(model, block, "ssm_beta.weight", WIDTH, VALUE_HEADS, 0, matrix);
-        put_random(model, block, "ssm_conv1d.weight", TAPS, CHANNELS, 0, 0.5);
+        put_random(model, block, "ssm_conv1d.weight", TAPS, channels, 0, 0.5);
         put_random(model, block, "ssm_dt.bias", VALUE_HEADS, 1, -1.5, 1);
         put_random(model, block, "ssm_a", VALUE_HEADS, 1, -2, 0.5);
         put_random(model, block, "ssm_norm.weight", STATE, 1, 1, 0.1);
         put_random(model, block, "ssm_out.weight", VALUES, WIDTH, 0, 1 / sqrt(VALUES));
     }
+}
+
+const char *variant_tiled(void)
+{
+    struct edited_model *model = edited_open(test_data("golden/nanomoe-f32.gguf"));
+    edited_set(model, "qwen35moe.ssm.group_count=int:2");
+    edited_set(model, "qwen35moe.ssm.time_step_rank=int:6");
+    edited_set(model, "qwen35moe.ssm.state_size=int:16");
+    edited_set(model, "qwen35moe.ssm.inner_size=int:96");
+    put_recurrent(model, KEY_HEADS);
     const char *path = edited_write(model, "tiled.gguf");
+    edited_close(model);
+    return path;
+}
+
+const char *variant_narrow_heads(void)
+{
+    struct edited_model *model = edited_open(test_data("golden/nano-f32.gguf"));
+    edited_set(model, "qwen35.ssm.group_count=int:3");
+    edited_set(model, "qwen35.ssm.time_step_rank=int:6");
+    edited_set(model, "qwen35.ssm.state_size=int:16");
+    edited_set(model, "qwen35.ssm.inner_size=int:96");
+    put_recurrent(model, 3);
+    for (uint32_t block = 0; block < RECURRENT; block++)
+        edited_encode(edited_find(model, "blk.%u.ssm_out.weight", block), DTYPE_Q8_0);
+    const char *path = edited_write(model, "narrow_heads.gguf");
     edited_close(model);
     return path;
 }

@@ -10,6 +10,10 @@
  * that no two ways to pair them agree. */
 const char *variant_tiled(void);
 
+/* A small qwen35 of 3 key heads and 6 value heads of 16 numbers, whose way out (ssm_out) is Q8_0: a
+ * round of heads ends within a block of 8 bits. */
+const char *variant_narrow_heads(void);
+
 enum variant_layout {
     VARIANT_SPLIT,  /* attn_qkv and attn_gate, as newer files */
     VARIANT_LEGACY, /* ssm_in */
