@@ -24,20 +24,18 @@ enum {
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static enum weir_status file_open_regular(const char *path, int *fd, uint64_t *size,
+static enum weir_status file_open_regular(const char *path, int *fd, struct stat *info,
                                           struct weir_error *err)
 {
     /* not to wait for the writer of a pipe, which is refused below */
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0)
         return err_set(err, WEIR_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
-    struct stat info;
-    if (fstat(*fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    if (fstat(*fd, info) != 0 || !S_ISREG(info->st_mode)) {
         close(*fd);
         *fd = -1;
         return err_set(err, WEIR_ERR_IO, "%s: not a regular file", path);
     }
-    *size = (uint64_t)info.st_size;
     return WEIR_OK;
 }
 
@@ -45,10 +43,11 @@ enum weir_status file_map_open(struct file_map *out, const char *path, struct we
 {
     *out = (struct file_map){0};
     int fd;
-    uint64_t size;
-    const enum weir_status status = file_open_regular(path, &fd, &size, err);
+    struct stat info;
+    const enum weir_status status = file_open_regular(path, &fd, &info, err);
     if (status != WEIR_OK)
         return status;
+    const uint64_t size = (uint64_t)info.st_size;
     void *data = NULL;
     if (size > 0)
         data = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -56,8 +55,7 @@ enum weir_status file_map_open(struct file_map *out, const char *path, struct we
     if (data == MAP_FAILED)
         return err_set(err, WEIR_ERR_IO, "%s: cannot map %llu bytes: %s", path,
                        (unsigned long long)size, strerror(errno));
-    out->data = data;
-    out->size = size;
+    *out = (struct file_map){data, size, (uint64_t)info.st_dev, (uint64_t)info.st_ino};
     return WEIR_OK;
 }
 
@@ -145,15 +143,19 @@ static enum weir_status fd_read_at(int fd, const char *path, uint64_t offset, ui
     return WEIR_OK;
 }
 
-enum weir_status file_read_at(const char *path, uint64_t offset, void *out, uint64_t size,
-                              struct weir_error *err)
+/* A file that is mapped keeps its number, also when its name is another's. */
+enum weir_status file_map_read(const struct file_map *map, const char *path, uint64_t offset,
+                               void *out, uint64_t size, struct weir_error *err)
 {
     int fd;
-    uint64_t file_size;
-    enum weir_status status = file_open_regular(path, &fd, &file_size, err);
+    struct stat info;
+    enum weir_status status = file_open_regular(path, &fd, &info, err);
     if (status != WEIR_OK)
         return status;
-    status = fd_read_at(fd, path, offset, out, size, err);
+    if (info.st_dev == map->device && info.st_ino == map->number)
+        status = fd_read_at(fd, path, offset, out, size, err);
+    else
+        status = err_set(err, WEIR_ERR_IO, "%s: is another file by now than the one opened", path);
     close(fd);
     return status;
 }
@@ -165,11 +167,14 @@ enum weir_status file_reader_open(struct file_reader *reader, const char *path,
     char *copy = mem_copy_text(path, strlen(path), err);
     if (copy == NULL)
         return WEIR_ERR_MEMORY;
-    const enum weir_status status = file_open_regular(path, &reader->fd, &reader->size, err);
-    if (status == WEIR_OK)
+    struct stat info;
+    const enum weir_status status = file_open_regular(path, &reader->fd, &info, err);
+    if (status == WEIR_OK) {
         reader->path = copy;
-    else
+        reader->size = (uint64_t)info.st_size;
+    } else {
         mem_free(copy);
+    }
     return status;
 }
 

@@ -12,6 +12,7 @@
 struct file_map {
     const uint8_t *data;
     uint64_t size;
+    uint64_t device, number; /* which file it is, whatever its name leads to by now */
 };
 
 /* Opens, maps and closes. The size is that at open: a file that shrinks later raises SIGBUS when
@@ -25,14 +26,15 @@ void file_map_populate(const void *data, uint64_t size);
  * content. */
 void file_map_forget(const void *data, uint64_t size);
 
+/* Reads exactly `size` bytes at `offset` of the file that is mapped, past the map. `path` is its
+ * name; where that leads to another file by now, and of a short one, WEIR_ERR_IO. */
+enum weir_status file_map_read(const struct file_map *map, const char *path, uint64_t offset,
+                               void *out, uint64_t size, struct weir_error *err);
+
 /* Reads the whole file into memory that the caller frees with mem_free; a zero follows the last
  * byte. `path` "-" is standard input. Refuses files of more than `size_max` bytes. */
 enum weir_status file_read_all(const char *path, uint64_t size_max, uint8_t **out, size_t *size,
                                struct weir_error *err);
-
-/* Reads exactly `size` bytes at `offset` of the file; a short file is WEIR_ERR_IO. */
-enum weir_status file_read_at(const char *path, uint64_t offset, void *out, uint64_t size,
-                              struct weir_error *err);
 
 /* A file kept open for reads at a position. Set to zero, it may be closed. */
 struct file_reader {

@@ -50,11 +50,12 @@ static enum weir_status report(struct loading *loading, uint64_t bytes, struct w
 static enum weir_status read_tensor(struct loading *loading, const struct gguf_tensor *tensor,
                                     uint8_t *to, struct weir_error *err)
 {
-    const char *path = loading->task->gguf->splits[tensor->split].path;
+    const struct gguf_split *file = &loading->task->gguf->splits[tensor->split];
     for (uint64_t at = 0; at < tensor->bytes; at += READ_CHUNK) {
         const uint64_t left = tensor->bytes - at;
         const uint64_t part = left < READ_CHUNK ? left : READ_CHUNK;
-        enum weir_status status = file_read_at(path, tensor->offset + at, to + at, part, err);
+        enum weir_status status =
+            file_map_read(&file->map, file->path, tensor->offset + at, to + at, part, err);
         if (status == WEIR_OK)
             status = report(loading, part, err);
         if (status != WEIR_OK)

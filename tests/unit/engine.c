@@ -562,6 +562,34 @@ TEST(engine_takes_what_synth_writes)
     }
 }
 
+/* A file that takes the place of the model's, as a download or a quantizer that is done puts it
+ * there: what was mapped stays, but to read by the name would give the weights of another. */
+TEST(engine_reads_no_other_file_than_it_opened)
+{
+    const char *path = test_scratch("replaced.gguf");
+    struct weir_synth_options synth;
+    struct weir_engine_options options;
+    struct weir_error err = {0};
+    struct weir_model *model;
+    struct weir_engine *engine;
+    weir_synth_options_init(&synth);
+    synth.size = "nano";
+    synth.type = "q8_0";
+    CHECK_OK(weir_synth(path, &synth, &err), &err);
+    CHECK_OK(weir_model_open(&model, path, NULL, &err), &err);
+    synth.seed++;
+    CHECK_OK(weir_synth(path, &synth, &err), &err);
+    fixture_options(&options);
+    options.load = WEIR_LOAD_READ;
+    CHECK_INT(weir_engine_open(&engine, model, &options, &err), WEIR_ERR_IO);
+    CHECK(strstr(err.text, "is another file by now") != NULL);
+    options.load = WEIR_LOAD_MAP;
+    err = (struct weir_error){0};
+    CHECK_OK(weir_engine_open(&engine, model, &options, &err), &err);
+    weir_engine_close(engine);
+    weir_model_close(model);
+}
+
 /* YaRN and linear scaling change the logits; factor 1 and scaling none do not. */
 TEST(engine_rope_options_have_effect)
 {
