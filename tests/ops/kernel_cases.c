@@ -142,6 +142,7 @@ const struct operand_form *kernel_forms(enum op_kind kind)
 static const struct step_shape_info steps[STEP_SHAPES] = {
     [STEP_ONE] = {"1 row", 1, 1, {{1, 41, 0, 1}}},
     [STEP_FAR] = {"1 row, far", 1, 1, {{1, 1500, 0, 1}}},
+    [STEP_LONG] = {"70+20 rows, long", 90, 2, {{1, 4040, 0, 70}, {2, 8150, 70, 20}}},
     [STEP_FIVE] = {"5 rows", 5, 1, {{2, 64, 0, 5}}},
     [STEP_SEVENTEEN] = {"17 rows", 17, 1, {{0, 0, 0, 17}}},
     [STEP_MANY] = {"67 rows", 67, 1, {{3, 100, 0, 67}}},
@@ -264,6 +265,8 @@ const struct kernel_case kernel_cases[] = {
     {OP_MATMUL, "4B down", .G = 1, .W = 9216, .A = 16, .step = STEP_FIVE, .types = TYPES_COMMON,
      .timed = 2560},
     {OP_MATMUL, "panels", .G = 1, .W = 768, .A = 20, .step = STEP_PANELS, .types = TYPES_COMMON},
+    {OP_MATMUL, "wide panels", .G = 1, .W = 1280, .A = 20, .step = STEP_PANELS,
+     .types = TYPES_COMMON},
     {OP_MATMUL, "rows left over", .G = 1, .W = 256, .A = 37, .step = STEP_SEVENTEEN,
      .types = TYPES_WEIGHTS},
     {OP_MATMUL, "one row", .G = 1, .W = 512, .A = 1, .step = STEP_MIXED, .types = TYPES_WEIGHTS},
@@ -320,6 +323,8 @@ const struct kernel_case kernel_cases[] = {
      .gap = 3},
     {OP_ATTEND, "odd prompt", .G = 1, .W = 5, .A = 11, .step = STEP_MANY, .types = TYPES_HALVES},
     {OP_ATTEND, "heads of one", .G = 3, .W = 40, .A = 3, .step = STEP_SEVENTEEN,
+     .types = TYPES_HALVES},
+    {OP_ATTEND, "chunks that grow", .G = 1, .W = 32, .A = 3, .step = STEP_LONG,
      .types = TYPES_HALVES},
 
     CONVOLUTIONS(OP_CONV),

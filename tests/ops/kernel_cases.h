@@ -67,6 +67,7 @@ enum { STEP_SEQS_MAX = 4, STEP_SLOTS = 5, STEP_REWIND = 16 };
 enum step_shape {
     STEP_ONE,       /* a token behind some */
     STEP_FAR,       /* a token behind many */
+    STEP_LONG,      /* many behind so many that the chunks of attention grow on the way */
     STEP_FIVE,      /* a few */
     STEP_SEVENTEEN, /* one more than EXACT_ROWS, from position 0 on */
     STEP_MANY,      /* more than a tile, a ring and a block of keys */
