@@ -349,6 +349,11 @@ const struct kernel_case kernel_cases[] = {
      .types = TYPES_WEIGHTS},
     {OP_EXPERT_MATMUL, "odd", .G = 3, .W = 45, .A = 7, .B = 5, .step = STEP_MIXED,
      .types = TYPES_FLOATS},
+    /* together more than the 512 rows from which on BF16 is multiplied in halves */
+    {OP_EXPERT_MATMUL, "many experts", .G = 4, .W = 256, .A = 40, .B = 21, .step = STEP_MIXED,
+     .types = TYPES_COMMON},
+    {OP_EXPERT_MATMUL, "many and odd", .G = 3, .W = 45, .A = 33, .B = 17, .step = STEP_MANY,
+     .types = TYPES_FLOATS, .shares_input = true},
     {OP_EXPERT_SCALE, "35B-A3B", .G = 8, .W = 512, .B = 256, .step = STEP_FIVE},
     {OP_EXPERT_SCALE, "odd", .G = 3, .W = 21, .B = 5, .step = STEP_MIXED, .gap = 2},
     {OP_EXPERT_SUM, "35B-A3B", .G = 8, .W = 2048, .A = 2048, .step = STEP_FIVE},
