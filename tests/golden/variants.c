@@ -257,6 +257,16 @@ const char *variant_scaled(const char *path, enum dtype dtype)
     return written;
 }
 
+const char *variant_bf16(const char *path)
+{
+    struct edited_model *model = edited_open(path);
+    for (uint32_t i = 0; i < model->count; i++)
+        edited_convert(&model->tensors[i], DTYPE_BF16);
+    const char *written = edited_write(model, "bf16.gguf");
+    edited_close(model);
+    return written;
+}
+
 const char *variant_decoded(const char *path)
 {
     struct edited_model *model = edited_open(path);

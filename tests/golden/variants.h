@@ -40,6 +40,9 @@ enum variant_mtp {
 /* The F32 model at `path`, of 4 layers and the block, with other optional tensors of the block. */
 const char *variant_mtp(const char *path, enum variant_mtp variant);
 
+/* The F32 model at `path` with all its tensors in BF16. */
+const char *variant_bf16(const char *path);
+
 /* The model at `path` with all its tensors decoded to F32. */
 const char *variant_decoded(const char *path);
 
