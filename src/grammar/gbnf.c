@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "grammar/code_set.h"
+#include "grammar/cursor.h"
 #include "grammar/text_set.h"
 
 enum { GBNF_DEPTH_MAX = 100 }; /* brackets in brackets */
@@ -20,8 +21,7 @@ struct gbnf_name {
 };
 
 struct gbnf {
-    const char *text;
-    size_t length, at;
+    struct cursor in;
     uint32_t depth;
     struct rules_builder builder;
     struct text_set names;
@@ -36,52 +36,33 @@ static enum weir_status refuse_at(const struct gbnf *gbnf, size_t at, const char
 {
     uint32_t line = 1, column = 1;
     for (size_t i = 0; i < at; i++) {
-        column = gbnf->text[i] == '\n' ? 1 : column + 1;
-        line += gbnf->text[i] == '\n';
+        column = gbnf->in.text[i] == '\n' ? 1 : column + 1;
+        line += gbnf->in.text[i] == '\n';
     }
     return err_set(err, WEIR_ERR_ARGUMENT, "grammar, line %u, column %u: %s", line, column, what);
 }
 
 static enum weir_status refuse(const struct gbnf *gbnf, const char *what, struct weir_error *err)
 {
-    return refuse_at(gbnf, gbnf->at, what, err);
-}
-
-static bool at_end(const struct gbnf *gbnf)
-{
-    return gbnf->at == gbnf->length;
-}
-
-/* The byte `ahead` of here; 0 behind the end. */
-static char peek(const struct gbnf *gbnf, size_t ahead)
-{
-    return ahead < gbnf->length - gbnf->at ? gbnf->text[gbnf->at + ahead] : 0;
-}
-
-static bool take(struct gbnf *gbnf, const char *text)
-{
-    const size_t length = strlen(text);
-    if (length > gbnf->length - gbnf->at || memcmp(gbnf->text + gbnf->at, text, length) != 0)
-        return false;
-    gbnf->at += length;
-    return true;
+    return refuse_at(gbnf, gbnf->in.at, what, err);
 }
 
 static void skip_comment(struct gbnf *gbnf)
 {
-    while (!at_end(gbnf) && peek(gbnf, 0) != '\n' && peek(gbnf, 0) != '\r')
-        gbnf->at++;
+    while (!cursor_at_end(&gbnf->in) && cursor_peek(&gbnf->in, 0) != '\n' &&
+           cursor_peek(&gbnf->in, 0) != '\r')
+        gbnf->in.at++;
 }
 
 /* White space and comments; newlines only if a rule cannot end here. */
 static void skip_space(struct gbnf *gbnf, bool newlines)
 {
-    while (!at_end(gbnf)) {
-        const char c = peek(gbnf, 0);
+    while (!cursor_at_end(&gbnf->in)) {
+        const char c = cursor_peek(&gbnf->in, 0);
         if (c == '#')
             skip_comment(gbnf);
         else if (c == ' ' || c == '\t' || (newlines && (c == '\n' || c == '\r')))
-            gbnf->at++;
+            gbnf->in.at++;
         else
             return;
     }
@@ -104,11 +85,11 @@ static enum weir_status read_hex(struct gbnf *gbnf, uint32_t digits, uint32_t *c
 {
     *code = 0;
     for (uint32_t i = 0; i < digits; i++) {
-        const int value = hex_value(peek(gbnf, 0));
+        const int value = hex_value(cursor_peek(&gbnf->in, 0));
         if (value < 0)
             return refuse(gbnf, "expected a hexadecimal digit", err);
         *code = *code << 4 | (uint32_t)value;
-        gbnf->at++;
+        gbnf->in.at++;
     }
     if (*code > CODE_MAX || code_is_surrogate(*code))
         return refuse(gbnf, "no such code point", err);
@@ -124,9 +105,9 @@ static enum weir_status read_escape(struct gbnf *gbnf, uint32_t *code, struct we
     } escapes[] = {{'n', '\n', 0}, {'r', '\r', 0}, {'t', '\t', 0}, {'\\', '\\', 0}, {'"', '"', 0},
                    {'[', '[', 0},  {']', ']', 0},  {'x', 0, 2},    {'u', 0, 4},     {'U', 0, 8}};
     for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
-        if (peek(gbnf, 1) != escapes[i].letter)
+        if (cursor_peek(&gbnf->in, 1) != escapes[i].letter)
             continue;
-        gbnf->at += 2;
+        gbnf->in.at += 2;
         *code = escapes[i].code;
         return escapes[i].digits == 0 ? WEIR_OK : read_hex(gbnf, escapes[i].digits, code, err);
     }
@@ -136,14 +117,15 @@ static enum weir_status read_escape(struct gbnf *gbnf, uint32_t *code, struct we
 
 static enum weir_status read_code(struct gbnf *gbnf, uint32_t *code, struct weir_error *err)
 {
-    if (at_end(gbnf))
+    if (cursor_at_end(&gbnf->in))
         return refuse(gbnf, "the grammar ends within a literal or class", err);
-    if (peek(gbnf, 0) == '\\')
+    if (cursor_peek(&gbnf->in, 0) == '\\')
         return read_escape(gbnf, code, err);
-    const size_t bytes = code_read(gbnf->text + gbnf->at, gbnf->length - gbnf->at, code);
+    const size_t bytes =
+        code_read(gbnf->in.text + gbnf->in.at, gbnf->in.length - gbnf->in.at, code);
     if (bytes == 0)
         return refuse(gbnf, "not UTF-8", err);
-    gbnf->at += bytes;
+    gbnf->in.at += bytes;
     return WEIR_OK;
 }
 
@@ -151,15 +133,15 @@ static enum weir_status read_literal(struct gbnf *gbnf, uint32_t from, uint32_t 
                                      struct weir_error *err)
 {
     enum weir_status status;
-    gbnf->at++;
-    while (peek(gbnf, 0) != '"') {
+    gbnf->in.at++;
+    while (cursor_peek(&gbnf->in, 0) != '"') {
         uint32_t code, next;
         TRY(read_code(gbnf, &code, err));
         TRY(rules_node(&gbnf->builder, &next, err));
         TRY(rules_range(&gbnf->builder, from, next, (struct code_range){code, code}, err));
         from = next;
     }
-    gbnf->at++;
+    gbnf->in.at++;
     TRY(rules_free(&gbnf->builder, from, to, err));
 out:
     return status;
@@ -170,19 +152,19 @@ static enum weir_status read_class_ranges(struct gbnf *gbnf, struct code_set *se
                                           struct weir_error *err)
 {
     enum weir_status status = WEIR_OK;
-    while (peek(gbnf, 0) != ']') {
+    while (cursor_peek(&gbnf->in, 0) != ']') {
         uint32_t first, last;
         TRY(read_code(gbnf, &first, err));
         last = first;
-        if (peek(gbnf, 0) == '-' && peek(gbnf, 1) != ']') {
-            gbnf->at++;
+        if (cursor_peek(&gbnf->in, 0) == '-' && cursor_peek(&gbnf->in, 1) != ']') {
+            gbnf->in.at++;
             TRY(read_code(gbnf, &last, err));
         }
         if (last < first)
             return refuse(gbnf, "the range of a class ends before it begins", err);
         TRY(code_set_add(set, first, last, err));
     }
-    gbnf->at++;
+    gbnf->in.at++;
 out:
     return status;
 }
@@ -192,8 +174,8 @@ static enum weir_status read_class(struct gbnf *gbnf, uint32_t from, uint32_t to
 {
     struct code_set set = {0};
     enum weir_status status;
-    gbnf->at++;
-    const bool negated = take(gbnf, "^");
+    gbnf->in.at++;
+    const bool negated = cursor_take(&gbnf->in, "^");
     TRY(read_class_ranges(gbnf, &set, err));
     TRY(code_set_close(&set, negated, err));
     TRY(rules_set(&gbnf->builder, from, to, &set, err));
@@ -205,7 +187,7 @@ out:
 static enum weir_status read_any(struct gbnf *gbnf, uint32_t from, uint32_t to,
                                  struct weir_error *err)
 {
-    gbnf->at++;
+    gbnf->in.at++;
     const enum weir_status status =
         rules_range(&gbnf->builder, from, to, (struct code_range){0, 0xd7ff}, err);
     return status != WEIR_OK
@@ -219,15 +201,16 @@ static enum weir_status read_any(struct gbnf *gbnf, uint32_t from, uint32_t to,
 static enum weir_status read_token(struct gbnf *gbnf, uint32_t from, uint32_t to,
                                    struct weir_error *err)
 {
-    struct rules_token token = {.negated = take(gbnf, "!")};
-    const size_t begin = gbnf->at;
-    if (peek(gbnf, 0) != '<')
+    struct rules_token token = {.negated = cursor_take(&gbnf->in, "!")};
+    const size_t begin = gbnf->in.at;
+    if (cursor_peek(&gbnf->in, 0) != '<')
         return refuse(gbnf, "expected a token, <text> or <[id]>", err);
-    while (!at_end(gbnf) && peek(gbnf, 0) != '>' && peek(gbnf, 0) != '\n')
-        gbnf->at++;
-    if (!take(gbnf, ">"))
+    while (!cursor_at_end(&gbnf->in) && cursor_peek(&gbnf->in, 0) != '>' &&
+           cursor_peek(&gbnf->in, 0) != '\n')
+        gbnf->in.at++;
+    if (!cursor_take(&gbnf->in, ">"))
         return refuse_at(gbnf, begin, "a token without its >", err);
-    char *text = mem_copy_text(gbnf->text + begin, gbnf->at - begin, err);
+    char *text = mem_copy_text(gbnf->in.text + begin, gbnf->in.at - begin, err);
     if (text == NULL)
         return WEIR_ERR_MEMORY;
     unsigned id;
@@ -235,9 +218,9 @@ static enum weir_status read_token(struct gbnf *gbnf, uint32_t from, uint32_t to
     enum weir_status status;
     if (text[1] != '[') {
         token.text = text;
-        token.length = gbnf->at - begin;
-    } else if (gbnf->at - begin > 14 || sscanf(text, "<[%9u]>%n", &id, &read) != 1 ||
-               (size_t)read != gbnf->at - begin) {
+        token.length = gbnf->in.at - begin;
+    } else if (gbnf->in.at - begin > 14 || sscanf(text, "<[%9u]>%n", &id, &read) != 1 ||
+               (size_t)read != gbnf->in.at - begin) {
         status = refuse_at(gbnf, begin, "expected the id of a token, <[id]>", err);
         goto out;
     } else {
@@ -254,22 +237,22 @@ out:
 /* The rule of a name, which is made when it is first mentioned. */
 static enum weir_status find_rule(struct gbnf *gbnf, struct gbnf_name **out, struct weir_error *err)
 {
-    const size_t begin = gbnf->at;
-    while (is_name(peek(gbnf, 0)))
-        gbnf->at++;
-    const size_t length = gbnf->at - begin;
+    const size_t begin = gbnf->in.at;
+    while (is_name(cursor_peek(&gbnf->in, 0)))
+        gbnf->in.at++;
+    const size_t length = gbnf->in.at - begin;
     const uint64_t known = gbnf->names.count;
     const uint32_t rule = gbnf->builder.rule;
     uint32_t number;
     enum weir_status status;
     TRY(mem_grow(&gbnf->named, &gbnf->named_capacity, known + 1, sizeof *gbnf->named, err));
-    TRY(text_set_add(&gbnf->names, (struct span){(const uint8_t *)gbnf->text + begin, length},
+    TRY(text_set_add(&gbnf->names, (struct span){(const uint8_t *)gbnf->in.text + begin, length},
                      &number, err));
     *out = &gbnf->named[number];
     if (number < known)
         return WEIR_OK;
     **out = (struct gbnf_name){.at = begin};
-    TRY(rules_add(&gbnf->builder, gbnf->text + begin, length, &(*out)->rule, err));
+    TRY(rules_add(&gbnf->builder, gbnf->in.text + begin, length, &(*out)->rule, err));
     gbnf->builder.rule = rule;
 out:
     return status;
@@ -281,16 +264,17 @@ static enum weir_status read_alternates(struct gbnf *gbnf, uint32_t from, uint32
 static enum weir_status read_group(struct gbnf *gbnf, uint32_t from, uint32_t to,
                                    struct weir_error *err)
 {
-    const size_t begin = gbnf->at;
+    const size_t begin = gbnf->in.at;
     if (gbnf->depth == GBNF_DEPTH_MAX)
         return refuse(gbnf, "brackets are nested too deeply", err);
     gbnf->depth++;
-    gbnf->at++;
+    gbnf->in.at++;
     const enum weir_status status = read_alternates(gbnf, from, to, true, err);
     gbnf->depth--;
     if (status != WEIR_OK)
         return status;
-    return take(gbnf, ")") ? WEIR_OK : refuse_at(gbnf, begin, "a bracket without its )", err);
+    return cursor_take(&gbnf->in, ")") ? WEIR_OK
+                                       : refuse_at(gbnf, begin, "a bracket without its )", err);
 }
 
 static enum weir_status read_call(struct gbnf *gbnf, uint32_t from, uint32_t to,
@@ -303,15 +287,15 @@ static enum weir_status read_call(struct gbnf *gbnf, uint32_t from, uint32_t to,
 
 static bool begins_primary(const struct gbnf *gbnf)
 {
-    const char c = peek(gbnf, 0);
-    return !at_end(gbnf) && (is_name(c) || (c != 0 && strchr("\"[.(<!", c) != NULL));
+    const char c = cursor_peek(&gbnf->in, 0);
+    return !cursor_at_end(&gbnf->in) && (is_name(c) || (c != 0 && strchr("\"[.(<!", c) != NULL));
 }
 
 /* One thing that can be repeated. */
 static enum weir_status read_primary(struct gbnf *gbnf, uint32_t from, uint32_t to,
                                      struct weir_error *err)
 {
-    switch (peek(gbnf, 0)) {
+    switch (cursor_peek(&gbnf->in, 0)) {
     case '"': return read_literal(gbnf, from, to, err);
     case '[': return read_class(gbnf, from, to, err);
     case '.': return read_any(gbnf, from, to, err);
@@ -322,16 +306,12 @@ static enum weir_status read_primary(struct gbnf *gbnf, uint32_t from, uint32_t 
     }
 }
 
-struct repeat {
-    uint32_t least, most; /* UINT32_MAX: any number */
-};
-
 static enum weir_status read_number(struct gbnf *gbnf, uint32_t *number, struct weir_error *err)
 {
-    if (!is_digit(peek(gbnf, 0)))
+    if (!is_digit(cursor_peek(&gbnf->in, 0)))
         return refuse(gbnf, "expected a number", err);
-    for (*number = 0; is_digit(peek(gbnf, 0)); gbnf->at++) {
-        *number = *number * 10 + (uint32_t)(peek(gbnf, 0) - '0');
+    for (*number = 0; is_digit(cursor_peek(&gbnf->in, 0)); gbnf->in.at++) {
+        *number = *number * 10 + (uint32_t)(cursor_peek(&gbnf->in, 0) - '0');
         if (*number > RULES_REPEAT_MAX)
             return refuse(gbnf, "more than 2000 repetitions", err);
     }
@@ -346,13 +326,13 @@ static enum weir_status read_counts(struct gbnf *gbnf, struct repeat *out, struc
     skip_space(gbnf, false);
     TRY(read_number(gbnf, &out->least, err));
     out->most = out->least;
-    if (take(gbnf, ",")) {
+    if (cursor_take(&gbnf->in, ",")) {
         skip_space(gbnf, false);
         out->most = UINT32_MAX;
-        if (is_digit(peek(gbnf, 0)))
+        if (is_digit(cursor_peek(&gbnf->in, 0)))
             TRY(read_number(gbnf, &out->most, err));
     }
-    if (!take(gbnf, "}"))
+    if (!cursor_take(&gbnf->in, "}"))
         return refuse(gbnf, "expected }", err);
     if (out->most < out->least)
         return refuse(gbnf, "at most fewer repetitions than at least", err);
@@ -362,16 +342,9 @@ out:
 
 static enum weir_status read_repeat(struct gbnf *gbnf, struct repeat *out, struct weir_error *err)
 {
-    *out = (struct repeat){1, 1};
-    if (take(gbnf, "*"))
-        *out = (struct repeat){0, UINT32_MAX};
-    else if (take(gbnf, "+"))
-        *out = (struct repeat){1, UINT32_MAX};
-    else if (take(gbnf, "?"))
-        *out = (struct repeat){0, 1};
-    else if (take(gbnf, "{"))
-        return read_counts(gbnf, out, err);
-    return WEIR_OK;
+    return !cursor_take_repeat(&gbnf->in, out) && cursor_take(&gbnf->in, "{")
+               ? read_counts(gbnf, out, err)
+               : WEIR_OK;
 }
 
 /* Goes from `from` over the first copy, from first_begin to first_end, and over further ones, which
@@ -382,7 +355,7 @@ static enum weir_status add_copies(struct gbnf *gbnf, size_t primary, struct rep
 {
     struct rules_builder *builder = &gbnf->builder;
     const bool endless = repeat.most == UINT32_MAX;
-    const uint32_t copies = !endless ? repeat.most : repeat.least == 0 ? 1 : repeat.least;
+    const uint32_t copies = repeat_copies(repeat);
     uint32_t begin = first_begin, end = first_end;
     enum weir_status status = WEIR_OK;
     if (repeat.least == 0)
@@ -391,7 +364,7 @@ static enum weir_status add_copies(struct gbnf *gbnf, size_t primary, struct rep
         if (copy > 1) {
             TRY(rules_node(builder, &begin, err));
             TRY(rules_node(builder, &end, err));
-            gbnf->at = primary;
+            gbnf->in.at = primary;
             TRY(read_primary(gbnf, begin, end, err));
         }
         TRY(rules_free(builder, from, begin, err));
@@ -409,7 +382,7 @@ out:
 static enum weir_status read_item(struct gbnf *gbnf, uint32_t from, uint32_t to, bool nested,
                                   struct weir_error *err)
 {
-    const size_t primary = gbnf->at;
+    const size_t primary = gbnf->in.at;
     uint32_t begin, end;
     struct repeat repeat;
     enum weir_status status;
@@ -418,11 +391,11 @@ static enum weir_status read_item(struct gbnf *gbnf, uint32_t from, uint32_t to,
     TRY(read_primary(gbnf, begin, end, err));
     skip_space(gbnf, nested);
     TRY(read_repeat(gbnf, &repeat, err));
-    const size_t behind = gbnf->at;
+    const size_t behind = gbnf->in.at;
     TRY(add_copies(gbnf, primary, repeat, from, begin, end, to, err));
-    gbnf->at = behind;
+    gbnf->in.at = behind;
     skip_space(gbnf, nested);
-    if (!at_end(gbnf) && strchr("*+?{", peek(gbnf, 0)) != NULL)
+    if (!cursor_at_end(&gbnf->in) && strchr("*+?{", cursor_peek(&gbnf->in, 0)) != NULL)
         status = refuse(gbnf, "a repetition of nothing", err);
 out:
     return status;
@@ -450,7 +423,7 @@ static enum weir_status read_alternates(struct gbnf *gbnf, uint32_t from, uint32
     do {
         skip_space(gbnf, true);
         TRY(read_sequence(gbnf, from, to, nested, err));
-    } while (take(gbnf, "|"));
+    } while (cursor_take(&gbnf->in, "|"));
 out:
     return status;
 }
@@ -461,7 +434,7 @@ static enum weir_status read_rule(struct gbnf *gbnf, struct weir_error *err)
 {
     struct gbnf_name *name;
     enum weir_status status;
-    if (!is_name(peek(gbnf, 0)))
+    if (!is_name(cursor_peek(&gbnf->in, 0)))
         return refuse(gbnf, "expected the name of a rule", err);
     TRY(find_rule(gbnf, &name, err));
     if (name->is_defined)
@@ -470,10 +443,11 @@ static enum weir_status read_rule(struct gbnf *gbnf, struct weir_error *err)
     const struct rules_rule rule = gbnf->builder.rules[name->rule];
     gbnf->builder.rule = name->rule;
     skip_space(gbnf, false);
-    if (!take(gbnf, "::="))
+    if (!cursor_take(&gbnf->in, "::="))
         return refuse(gbnf, "expected ::=", err);
     TRY(read_alternates(gbnf, rule.start, rule.end, false, err));
-    if (!at_end(gbnf) && peek(gbnf, 0) != '\n' && peek(gbnf, 0) != '\r')
+    if (!cursor_at_end(&gbnf->in) && cursor_peek(&gbnf->in, 0) != '\n' &&
+        cursor_peek(&gbnf->in, 0) != '\r')
         return refuse(gbnf, "expected the end of the rule", err);
     skip_space(gbnf, true);
 out:
@@ -497,12 +471,12 @@ static enum weir_status check_names(const struct gbnf *gbnf, uint32_t *root, str
 enum weir_status weir_grammar_open_gbnf(struct weir_grammar **out, const char *text, size_t length,
                                         struct weir_error *err)
 {
-    struct gbnf gbnf = {.text = text, .length = length};
+    struct gbnf gbnf = {.in = {.text = text, .length = length}};
     uint32_t root = RULES_NONE;
     enum weir_status status = WEIR_OK;
     *out = NULL;
     skip_space(&gbnf, true);
-    while (!at_end(&gbnf))
+    while (!cursor_at_end(&gbnf.in))
         TRY(read_rule(&gbnf, err));
     TRY(check_names(&gbnf, &root, err));
     TRY(rules_finish(out, &gbnf.builder, root, err));

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "grammar/cursor.h"
 
 enum {
     REGEX_DEPTH_MAX = 50,     /* groups in groups */
@@ -15,8 +16,7 @@ enum {
 
 struct reader {
     struct regex *regex;
-    const char *text;
-    size_t length, at;
+    struct cursor in;
     uint32_t depth;
     uint32_t work;
     bool is_whole; /* ^ and $ may be missing */
@@ -25,27 +25,7 @@ struct reader {
 static enum weir_status refuse(const struct reader *reader, const char *what,
                                struct weir_error *err)
 {
-    return err_set(err, WEIR_ERR_UNSUPPORTED, "pattern, byte %zu: %s", reader->at + 1, what);
-}
-
-static char peek(const struct reader *reader, size_t ahead)
-{
-    return ahead < reader->length - reader->at ? reader->text[reader->at + ahead] : 0;
-}
-
-static bool at_end(const struct reader *reader)
-{
-    return reader->at == reader->length;
-}
-
-static bool take(struct reader *reader, const char *text)
-{
-    const size_t length = strlen(text);
-    if (length > reader->length - reader->at ||
-        memcmp(reader->text + reader->at, text, length) != 0)
-        return false;
-    reader->at += length;
-    return true;
+    return err_set(err, WEIR_ERR_UNSUPPORTED, "pattern, byte %zu: %s", reader->in.at + 1, what);
 }
 
 /* ---- graph ----------------------------------------------------------------------------------- */
@@ -160,8 +140,8 @@ static enum weir_status read_hex(struct reader *reader, uint32_t digits, uint32_
                                  struct weir_error *err)
 {
     *code = 0;
-    for (uint32_t i = 0; i < digits; i++, reader->at++) {
-        const int value = hex_value(peek(reader, 0));
+    for (uint32_t i = 0; i < digits; i++, reader->in.at++) {
+        const int value = hex_value(cursor_peek(&reader->in, 0));
         if (value < 0)
             return refuse(reader, "expected a hexadecimal digit", err);
         *code = *code << 4 | (uint32_t)value;
@@ -178,23 +158,23 @@ static enum weir_status read_escape(struct reader *reader, bool in_class, uint32
     static const struct {
         char letter, code;
     } escapes[] = {{'t', '\t'}, {'n', '\n'}, {'v', '\v'}, {'f', '\f'}, {'r', '\r'}, {'0', 0}};
-    const char letter = peek(reader, 1);
+    const char letter = cursor_peek(&reader->in, 1);
     for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
-        if (letter == escapes[i].letter && reader->length - reader->at > 1) {
-            reader->at += 2;
+        if (letter == escapes[i].letter && reader->in.length - reader->in.at > 1) {
+            reader->in.at += 2;
             *code = (uint8_t)escapes[i].code;
             return WEIR_OK;
         }
     }
     if (letter == 'x' || letter == 'u') {
-        reader->at += 2;
+        reader->in.at += 2;
         return read_hex(reader, letter == 'x' ? 2 : 4, code, err);
     }
     const bool is_letter = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z');
     if ((is_letter && !(in_class && letter == 'b')) || letter <= ' ' ||
         (letter >= '1' && letter <= '9'))
         return refuse(reader, "an escape that is not known", err);
-    reader->at += 2;
+    reader->in.at += 2;
     *code = letter == 'b' ? '\b' : (uint8_t)letter;
     return WEIR_OK;
 }
@@ -202,23 +182,25 @@ static enum weir_status read_escape(struct reader *reader, bool in_class, uint32
 static enum weir_status read_code(struct reader *reader, bool in_class, uint32_t *code,
                                   struct weir_error *err)
 {
-    if (at_end(reader))
+    if (cursor_at_end(&reader->in))
         return refuse(reader, "ends too early", err);
-    if (peek(reader, 0) == '\\')
+    if (cursor_peek(&reader->in, 0) == '\\')
         return read_escape(reader, in_class, code, err);
-    const size_t bytes = code_read(reader->text + reader->at, reader->length - reader->at, code);
+    const size_t bytes =
+        code_read(reader->in.text + reader->in.at, reader->in.length - reader->in.at, code);
     if (bytes == 0)
         return refuse(reader, "not UTF-8", err);
-    reader->at += bytes;
+    reader->in.at += bytes;
     return WEIR_OK;
 }
 
 /* \d and the like; NULL if something else comes. The dot is none of them. */
 static const struct named_set *next_named(const struct reader *reader, bool *others)
 {
-    const char letter = peek(reader, 1);
+    const char letter = cursor_peek(&reader->in, 1);
     *others = letter >= 'A' && letter <= 'Z';
-    return peek(reader, 0) != '\\' || letter == '.' ? NULL : find_named((char)(letter | 0x20));
+    return cursor_peek(&reader->in, 0) != '\\' || letter == '.' ? NULL
+                                                                : find_named((char)(letter | 0x20));
 }
 
 /* One member of a class: a set with a name, a character, or a range. */
@@ -232,13 +214,13 @@ static enum weir_status read_member(struct reader *reader, struct code_set *set,
     if (++reader->work > REGEX_WORK_MAX)
         return refuse(reader, "too long with its repetitions", err);
     if (named != NULL) {
-        reader->at += 2;
+        reader->in.at += 2;
         return add_named(set, named, others, err);
     }
     TRY(read_code(reader, true, &first, err));
     last = first;
-    if (peek(reader, 0) == '-' && peek(reader, 1) != ']') {
-        reader->at++;
+    if (cursor_peek(&reader->in, 0) == '-' && cursor_peek(&reader->in, 1) != ']') {
+        reader->in.at++;
         if (next_named(reader, &others) != NULL)
             return refuse(reader, "a range to what is no character", err);
         TRY(read_code(reader, true, &last, err));
@@ -255,11 +237,11 @@ static enum weir_status read_class(struct reader *reader, uint32_t from, uint32_
 {
     struct code_set set = {0};
     enum weir_status status = WEIR_OK;
-    reader->at++;
-    const bool negated = take(reader, "^");
-    while (peek(reader, 0) != ']' || at_end(reader))
+    reader->in.at++;
+    const bool negated = cursor_take(&reader->in, "^");
+    while (cursor_peek(&reader->in, 0) != ']' || cursor_at_end(&reader->in))
         TRY(read_member(reader, &set, err));
-    reader->at++;
+    reader->in.at++;
     TRY(code_set_close(&set, negated, err));
     TRY(add_set(reader, from, to, &set, err));
 out:
@@ -277,9 +259,9 @@ static enum weir_status read_character(struct reader *reader, uint32_t from, uin
     enum weir_status status;
     const struct named_set *named = next_named(reader, &others);
     if (named != NULL) {
-        reader->at += 2;
+        reader->in.at += 2;
         TRY(add_named(&set, named, others, err));
-    } else if (take(reader, ".")) {
+    } else if (cursor_take(&reader->in, ".")) {
         TRY(add_named(&set, find_named('.'), true, err));
     } else {
         TRY(read_code(reader, false, &code, err));
@@ -302,21 +284,21 @@ static enum weir_status read_group(struct reader *reader, uint32_t from, uint32_
 {
     if (reader->depth == REGEX_DEPTH_MAX)
         return refuse(reader, "groups are nested too deeply", err);
-    reader->at++;
-    if (peek(reader, 0) == '?' && !take(reader, "?:"))
+    reader->in.at++;
+    if (cursor_peek(&reader->in, 0) == '?' && !cursor_take(&reader->in, "?:"))
         return refuse(reader, "a group that looks around, or has a name", err);
     reader->depth++;
     const enum weir_status status = read_alternatives(reader, from, to, err);
     reader->depth--;
     if (status != WEIR_OK)
         return status;
-    return take(reader, ")") ? WEIR_OK : refuse(reader, "expected )", err);
+    return cursor_take(&reader->in, ")") ? WEIR_OK : refuse(reader, "expected )", err);
 }
 
 static enum weir_status read_atom(struct reader *reader, uint32_t from, uint32_t to,
                                   struct weir_error *err)
 {
-    const char c = peek(reader, 0);
+    const char c = cursor_peek(&reader->in, 0);
     if (c == '(')
         return read_group(reader, from, to, err);
     if (c == '[')
@@ -326,44 +308,42 @@ static enum weir_status read_atom(struct reader *reader, uint32_t from, uint32_t
     return read_character(reader, from, to, err);
 }
 
-struct repeat {
-    uint32_t least, most; /* UINT32_MAX: any number */
-};
-
 static bool read_number(struct reader *reader, uint32_t *number)
 {
-    const size_t begin = reader->at;
+    const size_t begin = reader->in.at;
     *number = 0;
-    for (; peek(reader, 0) >= '0' && peek(reader, 0) <= '9'; reader->at++) {
+    for (; cursor_peek(&reader->in, 0) >= '0' && cursor_peek(&reader->in, 0) <= '9';
+         reader->in.at++) {
         if (*number <= REGEX_NODES_MAX)
-            *number = *number * 10 + (uint32_t)(peek(reader, 0) - '0');
+            *number = *number * 10 + (uint32_t)(cursor_peek(&reader->in, 0) - '0');
     }
-    return reader->at > begin;
+    return reader->in.at > begin;
+}
+
+/* {m}, {m,} or {m,n}, behind the first bracket. */
+static enum weir_status read_counts(struct reader *reader, struct repeat *out,
+                                    struct weir_error *err)
+{
+    bool right = read_number(reader, &out->least);
+    out->most = out->least;
+    if (right && cursor_take(&reader->in, ",") && !read_number(reader, &out->most))
+        out->most = UINT32_MAX;
+    right = right && cursor_take(&reader->in, "}") && out->least <= out->most;
+    return right ? WEIR_OK : refuse(reader, "expected {m}, {m,} or {m,n}", err);
 }
 
 static enum weir_status read_repeat(struct reader *reader, struct repeat *out,
                                     struct weir_error *err)
 {
-    *out = (struct repeat){1, 1};
-    if (take(reader, "*")) {
-        *out = (struct repeat){0, UINT32_MAX};
-    } else if (take(reader, "+")) {
-        *out = (struct repeat){1, UINT32_MAX};
-    } else if (take(reader, "?")) {
-        *out = (struct repeat){0, 1};
-    } else if (take(reader, "{")) {
-        bool right = read_number(reader, &out->least);
-        out->most = out->least;
-        if (right && take(reader, ",") && !read_number(reader, &out->most))
-            out->most = UINT32_MAX;
-        right = right && take(reader, "}") && out->least <= out->most;
-        if (!right)
-            return refuse(reader, "expected {m}, {m,} or {m,n}", err);
-    } else {
+    const bool is_mark = cursor_take_repeat(&reader->in, out);
+    enum weir_status status = WEIR_OK;
+    if (!is_mark && !cursor_take(&reader->in, "{"))
         return WEIR_OK;
-    }
-    take(reader, "?"); /* how much is taken first does not change what matches */
-    return WEIR_OK;
+    if (!is_mark)
+        TRY(read_counts(reader, out, err));
+    cursor_take(&reader->in, "?"); /* how much is taken first does not change what matches */
+out:
+    return status;
 }
 
 /* Goes from `from` over the copy from begin to end, and over further ones, read again at `atom`. */
@@ -372,7 +352,7 @@ static enum weir_status add_copies(struct reader *reader, size_t atom, struct re
                                    struct weir_error *err)
 {
     const bool endless = repeat.most == UINT32_MAX;
-    const uint32_t copies = !endless ? repeat.most : repeat.least == 0 ? 1 : repeat.least;
+    const uint32_t copies = repeat_copies(repeat);
     enum weir_status status = WEIR_OK;
     if (repeat.least == 0)
         TRY(add_edge(reader, from, to, REGEX_FREE, err));
@@ -380,7 +360,7 @@ static enum weir_status add_copies(struct reader *reader, size_t atom, struct re
         if (copy > 1) {
             TRY(add_node(reader, &begin, err));
             TRY(add_node(reader, &end, err));
-            reader->at = atom;
+            reader->in.at = atom;
             TRY(read_atom(reader, begin, end, err));
         }
         TRY(add_edge(reader, from, begin, REGEX_FREE, err));
@@ -397,7 +377,7 @@ out:
 static enum weir_status read_item(struct reader *reader, uint32_t from, uint32_t to,
                                   struct weir_error *err)
 {
-    const size_t atom = reader->at;
+    const size_t atom = reader->in.at;
     uint32_t begin, end;
     struct repeat repeat;
     enum weir_status status;
@@ -405,19 +385,19 @@ static enum weir_status read_item(struct reader *reader, uint32_t from, uint32_t
     TRY(add_node(reader, &end, err));
     TRY(read_atom(reader, begin, end, err));
     TRY(read_repeat(reader, &repeat, err));
-    const size_t behind = reader->at;
+    const size_t behind = reader->in.at;
     TRY(add_copies(reader, atom, repeat, from, begin, end, to, err));
-    reader->at = behind;
+    reader->in.at = behind;
 out:
     return status;
 }
 
 static bool ends_sequence(const struct reader *reader)
 {
-    const char c = peek(reader, 0);
-    return at_end(reader) || c == '|' || c == ')' ||
+    const char c = cursor_peek(&reader->in, 0);
+    return cursor_at_end(&reader->in) || c == '|' || c == ')' ||
            (c == '$' && reader->depth == 0 &&
-            (reader->length - reader->at == 1 || peek(reader, 1) == '|'));
+            (reader->in.length - reader->in.at == 1 || cursor_peek(&reader->in, 1) == '|'));
 }
 
 /* Any text at all: what may stand before an expression without ^, and behind one without $. */
@@ -443,7 +423,7 @@ static enum weir_status read_sequence(struct reader *reader, uint32_t from, uint
     const bool top = reader->depth == 0;
     uint32_t next;
     enum weir_status status = WEIR_OK;
-    if (top && !take(reader, "^") && !reader->is_whole) {
+    if (top && !cursor_take(&reader->in, "^") && !reader->is_whole) {
         TRY(add_node(reader, &next, err));
         TRY(add_anything(reader, from, next, err));
         from = next;
@@ -453,7 +433,7 @@ static enum weir_status read_sequence(struct reader *reader, uint32_t from, uint
         TRY(read_item(reader, from, next, err));
         from = next;
     }
-    if (top && !take(reader, "$") && !reader->is_whole)
+    if (top && !cursor_take(&reader->in, "$") && !reader->is_whole)
         TRY(add_anything(reader, from, to, err));
     else
         TRY(add_edge(reader, from, to, REGEX_FREE, err));
@@ -467,7 +447,7 @@ static enum weir_status read_alternatives(struct reader *reader, uint32_t from, 
     enum weir_status status;
     do
         TRY(read_sequence(reader, from, to, err));
-    while (take(reader, "|"));
+    while (cursor_take(&reader->in, "|"));
 out:
     return status;
 }
@@ -479,7 +459,7 @@ static enum weir_status read_all(struct reader *reader, struct weir_error *err)
     TRY(add_node(reader, &regex->start, err));
     TRY(add_node(reader, &regex->end, err));
     TRY(read_alternatives(reader, regex->start, regex->end, err));
-    if (!at_end(reader))
+    if (!cursor_at_end(&reader->in))
         status = refuse(reader, "a ) without its (", err);
 out:
     return status;
@@ -488,14 +468,15 @@ out:
 enum weir_status regex_read(struct regex *regex, const char *text, size_t length,
                             struct weir_error *err)
 {
-    struct reader reader = {.regex = regex, .text = text, .length = length};
+    struct reader reader = {.regex = regex, .in = {.text = text, .length = length}};
     return read_all(&reader, err);
 }
 
 enum weir_status regex_read_whole(struct regex *regex, const char *text, size_t length,
                                   struct weir_error *err)
 {
-    struct reader reader = {.regex = regex, .text = text, .length = length, .is_whole = true};
+    struct reader reader = {
+        .regex = regex, .in = {.text = text, .length = length}, .is_whole = true};
     return read_all(&reader, err);
 }
 
