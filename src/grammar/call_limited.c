@@ -126,7 +126,7 @@ out:
 static enum weir_status emit_edge(struct schema *schema, const struct product *product,
                                   const struct regex_edge *edge, struct weir_error *err)
 {
-    const bool is_endless = product->limits->most == UINT32_MAX;
+    const bool is_endless = product->limits->length.most == UINT32_MAX;
     enum weir_status status = WEIR_OK;
     for (uint32_t count = 0; count <= product->counted; count++) {
         if (edge->set == REGEX_FREE) {
@@ -156,7 +156,7 @@ static enum weir_status emit_product(struct schema *schema, const struct product
     TRY(rules_free(&schema->builder, from, node_at(product, regex->start, 0, begin), err));
     for (uint64_t i = 0; i < regex->edges_count; i++)
         TRY(emit_edge(schema, product, &regex->edges[i], err));
-    for (uint32_t count = product->limits->least; count <= product->counted; count++) {
+    for (uint32_t count = product->limits->length.least; count <= product->counted; count++) {
         for (uint32_t read = 0; read < READS; read++)
             TRY(rules_free(&schema->builder, node_at(product, regex->end, count, read), to, err));
     }
@@ -188,7 +188,7 @@ enum weir_status call_limited_emit(struct schema *schema, const struct schema_li
 {
     struct product product = {
         .limits = limits,
-        .counted = limits->most == UINT32_MAX ? limits->least : limits->most,
+        .counted = limits->length.most == UINT32_MAX ? limits->length.least : limits->length.most,
         .has_begin = nots != 0,
     };
     enum weir_status status;

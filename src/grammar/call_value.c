@@ -177,10 +177,9 @@ static enum weir_status emit_string(struct schema *schema, const struct schema_l
     if (found)
         return WEIR_OK;
     TRY(schema_read_limits(schema, list, &limits, err));
-    if (limits.least > limits.most)
-        return schema_nothing(schema, limits.least_at, "at least %u characters, but at most %u",
-                              limits.least, limits.most);
-    if (limits.least > 0 || limits.most < UINT32_MAX || limits.pattern_at != NULL)
+    if (schema_is_nothing(schema, &limits.length, "characters"))
+        return WEIR_OK;
+    if (limits.length.least > 0 || limits.length.most < UINT32_MAX || limits.pattern_at != NULL)
         return call_limited_emit(schema, &limits, schema->value->nots, from, end, err);
     TRY(text_rule(schema, schema->value->nots, &rule, err));
     TRY(rules_call(&schema->builder, from, to, rule, err));

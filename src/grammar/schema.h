@@ -127,10 +127,22 @@ static inline const struct json *schema_get(const struct schema_item *item, cons
     return json_get(item->schema, keyword);
 }
 
-/* Reads a keyword that is a count; *count stays if it is not there. */
-enum weir_status schema_count(const struct schema *schema, const struct schema_item *item,
-                              const char *keyword, uint32_t *count, const struct json **at,
-                              struct weir_error *err);
+/* How many items or characters there may be, and where that is said. */
+struct schema_bounds {
+    uint32_t least, most; /* UINT32_MAX: any number */
+    const struct json *least_at, *most_at;
+};
+/* Takes in what the two keywords of an item say. */
+enum weir_status schema_narrow(const struct schema *schema, const struct schema_item *item,
+                               const char *least, const char *most, struct schema_bounds *bounds,
+                               struct weir_error *err);
+/* Whether no number of `things` is within the bounds, which is remembered (schema_nothing). */
+bool schema_is_nothing(struct schema *schema, const struct schema_bounds *bounds,
+                       const char *things);
+/* Refuses bounds up to which there are too many of `things` to be counted. */
+enum weir_status schema_check_counted(const struct schema *schema,
+                                      const struct schema_bounds *bounds, uint32_t counted_max,
+                                      const char *things, struct weir_error *err);
 /* The types that all schemas of the list allow: as they say, or as their keywords imply. */
 enum weir_status schema_types(const struct schema *schema, const struct schema_list *list,
                               unsigned *types, struct weir_error *err);
@@ -204,8 +216,7 @@ enum weir_status schema_emit_escape(struct schema *schema, uint32_t from, uint32
                                     struct weir_error *err);
 /* What is said of the characters of a string, and where (schema_string.c). */
 struct schema_limits {
-    uint32_t least, most; /* characters; UINT32_MAX: any number */
-    const struct json *least_at, *most_at;
+    struct schema_bounds length;   /* in characters */
     const struct json *pattern_at; /* NULL: no pattern */
     struct json_text pattern;
 };

@@ -9,10 +9,9 @@
 enum { ITEMS_MAX = 1 << 12 }; /* that are counted */
 
 struct items {
-    uint32_t least, most; /* UINT32_MAX: any number */
-    uint32_t prefix;      /* items with schemas of their own */
-    const struct json *least_at, *most_at;
-    bool more; /* something is said of further ones */
+    struct schema_bounds count;
+    uint32_t prefix; /* items with schemas of their own */
+    bool more;       /* something is said of further ones */
 };
 
 /* prefixItems, or items as an array, as it was written before 2020. */
@@ -26,15 +25,8 @@ static enum weir_status read_item(const struct schema *schema, const struct sche
                                   struct items *items, struct weir_error *err)
 {
     const struct json *prefix = prefix_of(item), *further = schema_get(item, "items");
-    const struct json *at;
-    uint32_t least = 0, most = UINT32_MAX;
     enum weir_status status;
-    TRY(schema_count(schema, item, "minItems", &least, &at, err));
-    items->least_at = least >= items->least && least > 0 ? at : items->least_at;
-    items->least = least > items->least ? least : items->least;
-    TRY(schema_count(schema, item, "maxItems", &most, &at, err));
-    items->most_at = most < items->most ? at : items->most_at;
-    items->most = most < items->most ? most : items->most;
+    TRY(schema_narrow(schema, item, "minItems", "maxItems", &items->count, err));
     items->more |= further != NULL && further != prefix;
     if (prefix == NULL)
         return status;
@@ -51,16 +43,16 @@ static enum weir_status read_items(struct schema *schema, const struct schema_li
 {
     bool said = false;
     enum weir_status status = WEIR_OK;
-    *items = (struct items){.most = UINT32_MAX};
+    *items = (struct items){.count.most = UINT32_MAX};
     for (uint64_t i = 0; i < list->count; i++) {
         TRY(read_item(schema, &list->items[i], items, err));
         said |= schema_get(&list->items[i], "minItems") != NULL;
     }
     if (items->prefix > 0 && !said)
-        items->least = items->prefix < items->most ? items->prefix : items->most;
-    if (items->prefix > 0 && !items->more && items->prefix < items->most) {
-        items->most = items->prefix;
-        items->most_at = items->least_at;
+        items->count.least = items->prefix < items->count.most ? items->prefix : items->count.most;
+    if (items->prefix > 0 && !items->more && items->prefix < items->count.most) {
+        items->count.most = items->prefix;
+        items->count.most_at = items->count.least_at;
     }
 out:
     return status;
@@ -106,8 +98,8 @@ static enum weir_status emit_items(struct schema *schema, const struct schema_li
                                    struct weir_error *err)
 {
     struct rules_builder *builder = &schema->builder;
-    const bool endless = items->most == UINT32_MAX;
-    uint32_t counted = endless ? items->least : items->most;
+    const bool endless = items->count.most == UINT32_MAX;
+    uint32_t counted = endless ? items->count.least : items->count.most;
     enum weir_status status = WEIR_OK;
     if (endless)
         counted = (items->prefix > counted ? items->prefix : counted) + 1;
@@ -115,7 +107,7 @@ static enum weir_status emit_items(struct schema *schema, const struct schema_li
         uint32_t at = open, next;
         TRY(rules_node(builder, &next, err));
         TRY(emit_item(schema, list, index, &at, err));
-        if (index + 1 >= items->least)
+        if (index + 1 >= items->count.least)
             TRY(rules_free(builder, at, done, err));
         if (index + 1 == counted && !endless)
             break;
@@ -139,7 +131,7 @@ static enum weir_status emit_counted(struct schema *schema, const struct schema_
     TRY(schema_put(schema, &at, "[", err));
     TRY(schema_put_call(schema, &at, schema->space, err));
     TRY(rules_free(builder, at, open, err));
-    if (items->least == 0)
+    if (items->count.least == 0)
         TRY(rules_free(builder, at, done, err));
     TRY(emit_items(schema, list, items, open, done, err));
     TRY(schema_put_call(schema, &done, schema->space, err));
@@ -154,13 +146,9 @@ enum weir_status schema_emit_array(struct schema *schema, const struct schema_li
     struct items items;
     enum weir_status status;
     TRY(read_items(schema, list, &items, err));
-    if (items.least > items.most)
-        return schema_nothing(schema, items.least_at, "at least %u items, but at most %u",
-                              items.least, items.most);
-    if (items.least > ITEMS_MAX || (items.most != UINT32_MAX && items.most > ITEMS_MAX))
-        return schema_refuse(schema, WEIR_ERR_UNSUPPORTED,
-                             items.least > ITEMS_MAX ? items.least_at : items.most_at, err,
-                             "more than %d items are not counted", ITEMS_MAX);
+    if (schema_is_nothing(schema, &items.count, "items"))
+        return WEIR_OK;
+    TRY(schema_check_counted(schema, &items.count, ITEMS_MAX, "items", err));
     status = emit_counted(schema, list, &items, from, to, err);
 out:
     return status;

@@ -305,9 +305,10 @@ enum weir_status schema_choose_null(struct schema_list *to, const struct schema_
 
 /* ---- counts and types ------------------------------------------------------------------------ */
 
-enum weir_status schema_count(const struct schema *schema, const struct schema_item *item,
-                              const char *keyword, uint32_t *count, const struct json **at,
-                              struct weir_error *err)
+/* Reads a keyword that is a count; *count stays if it is not there. */
+static enum weir_status read_count(const struct schema *schema, const struct schema_item *item,
+                                   const char *keyword, uint32_t *count, const struct json **at,
+                                   struct weir_error *err)
 {
     const struct json *value = schema_get(item, keyword);
     uint64_t number = 0;
@@ -328,6 +329,45 @@ enum weir_status schema_count(const struct schema *schema, const struct schema_i
     *count = number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
     *at = value;
     return WEIR_OK;
+}
+
+enum weir_status schema_narrow(const struct schema *schema, const struct schema_item *item,
+                               const char *least, const char *most, struct schema_bounds *bounds,
+                               struct weir_error *err)
+{
+    uint32_t at_least = 0, at_most = UINT32_MAX;
+    const struct json *at = NULL;
+    enum weir_status status;
+    TRY(read_count(schema, item, least, &at_least, &at, err));
+    bounds->least_at = at_least > bounds->least ? at : bounds->least_at;
+    bounds->least = at_least > bounds->least ? at_least : bounds->least;
+    TRY(read_count(schema, item, most, &at_most, &at, err));
+    bounds->most_at = at_most < bounds->most ? at : bounds->most_at;
+    bounds->most = at_most < bounds->most ? at_most : bounds->most;
+out:
+    return status;
+}
+
+bool schema_is_nothing(struct schema *schema, const struct schema_bounds *bounds,
+                       const char *things)
+{
+    if (bounds->least <= bounds->most)
+        return false;
+    schema_nothing(schema, bounds->least_at, "at least %u %s, but at most %u", bounds->least,
+                   things, bounds->most);
+    return true;
+}
+
+enum weir_status schema_check_counted(const struct schema *schema,
+                                      const struct schema_bounds *bounds, uint32_t counted_max,
+                                      const char *things, struct weir_error *err)
+{
+    const bool endless = bounds->most == UINT32_MAX;
+    if (bounds->least <= counted_max && (endless || bounds->most <= counted_max))
+        return WEIR_OK;
+    return schema_refuse(schema, WEIR_ERR_UNSUPPORTED,
+                         bounds->least > counted_max ? bounds->least_at : bounds->most_at, err,
+                         "more than %u %s are not counted", counted_max, things);
 }
 
 static const struct {

@@ -277,7 +277,7 @@ out:
 
 /* ---- lengths --------------------------------------------------------------------------------- */
 
-static enum weir_status emit_length(struct schema *schema, const struct schema_limits *lengths,
+static enum weir_status emit_length(struct schema *schema, const struct schema_bounds *lengths,
                                     uint32_t from, uint32_t to, struct weir_error *err)
 {
     struct rules_builder *builder = &schema->builder;
@@ -302,7 +302,7 @@ out:
  * counted all numbers are one. */
 struct product {
     const struct regex *regex;
-    const struct schema_limits *lengths;
+    const struct schema_bounds *lengths;
     uint32_t counted; /* numbers told apart, without 0 */
     uint32_t *nodes;  /* [regex->nodes_count][counted + 1] */
     uint32_t *rules;  /* by set */
@@ -368,7 +368,7 @@ out:
 }
 
 static enum weir_status emit_pattern(struct schema *schema, const struct json *at,
-                                     struct json_text pattern, const struct schema_limits *lengths,
+                                     struct json_text pattern, const struct schema_bounds *lengths,
                                      uint32_t from, uint32_t to, struct weir_error *err)
 {
     struct regex regex = {0};
@@ -466,30 +466,13 @@ out:
     return status;
 }
 
-static enum weir_status read_lengths(const struct schema *schema, const struct schema_list *list,
-                                     struct schema_limits *lengths, struct weir_error *err)
-{
-    enum weir_status status = WEIR_OK;
-    *lengths = (struct schema_limits){.most = UINT32_MAX};
-    for (uint64_t i = 0; i < list->count; i++) {
-        uint32_t least = 0, most = UINT32_MAX;
-        const struct json *at = NULL;
-        TRY(schema_count(schema, &list->items[i], "minLength", &least, &at, err));
-        lengths->least_at = least > lengths->least ? at : lengths->least_at;
-        lengths->least = least > lengths->least ? least : lengths->least;
-        TRY(schema_count(schema, &list->items[i], "maxLength", &most, &at, err));
-        lengths->most_at = most < lengths->most ? at : lengths->most_at;
-        lengths->most = most < lengths->most ? most : lengths->most;
-    }
-out:
-    return status;
-}
-
 enum weir_status schema_read_limits(const struct schema *schema, const struct schema_list *list,
                                     struct schema_limits *limits, struct weir_error *err)
 {
-    enum weir_status status;
-    TRY(read_lengths(schema, list, limits, err));
+    enum weir_status status = WEIR_OK;
+    *limits = (struct schema_limits){.length.most = UINT32_MAX};
+    for (uint64_t i = 0; i < list->count; i++)
+        TRY(schema_narrow(schema, &list->items[i], "minLength", "maxLength", &limits->length, err));
     TRY(find_pattern(schema, list, &limits->pattern_at, &limits->pattern, err));
 out:
     return status;
@@ -502,22 +485,19 @@ enum weir_status schema_emit_string(struct schema *schema, const struct schema_l
     uint32_t inside, end;
     enum weir_status status;
     TRY(schema_read_limits(schema, list, &limits, err));
-    if (limits.least > limits.most)
-        return schema_nothing(schema, limits.least_at, "at least %u characters, but at most %u",
-                              limits.least, limits.most);
-    if (limits.least > LENGTH_MAX || (limits.most != UINT32_MAX && limits.most > LENGTH_MAX))
-        return schema_refuse(schema, WEIR_ERR_UNSUPPORTED,
-                             limits.least > LENGTH_MAX ? limits.least_at : limits.most_at, err,
-                             "more than %d characters are not counted", LENGTH_MAX);
-    if (limits.least == 0 && limits.most == UINT32_MAX && limits.pattern_at == NULL)
+    if (schema_is_nothing(schema, &limits.length, "characters"))
+        return WEIR_OK;
+    TRY(schema_check_counted(schema, &limits.length, LENGTH_MAX, "characters", err));
+    if (limits.length.least == 0 && limits.length.most == UINT32_MAX && limits.pattern_at == NULL)
         return rules_call(&schema->builder, from, to, schema->string, err);
     inside = from;
     TRY(schema_put(schema, &inside, "\"", err));
     TRY(rules_node(&schema->builder, &end, err));
     if (limits.pattern_at != NULL)
-        TRY(emit_pattern(schema, limits.pattern_at, limits.pattern, &limits, inside, end, err));
+        TRY(emit_pattern(schema, limits.pattern_at, limits.pattern, &limits.length, inside, end,
+                         err));
     else
-        TRY(emit_length(schema, &limits, inside, end, err));
+        TRY(emit_length(schema, &limits.length, inside, end, err));
     TRY(rules_bytes(&schema->builder, end, to, "\"", 1, err));
 out:
     return status;
