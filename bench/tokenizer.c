@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/sort.h"
 #include "real_vocab.h"
 
 enum { RUNS = 5, HARD_BYTES = 1000000 };
@@ -23,15 +24,9 @@ static const struct {
     {"digits", "7"},
 };
 
-static int compare_times(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static uint64_t median(uint64_t *times)
 {
-    qsort(times, RUNS, sizeof *times, compare_times);
+    sort_u64(times, RUNS);
     return times[RUNS / 2];
 }
 

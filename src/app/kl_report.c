@@ -3,9 +3,9 @@
 #include "app/kl_report.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/sort.h"
 
 enum weir_status kl_rows_init(struct kl_rows *rows, uint64_t capacity, struct weir_error *err)
 {
@@ -59,17 +59,6 @@ double percentile(const double *sorted, uint64_t count, double at)
     return sorted[below] + (place - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void sort(double *values, uint64_t count)
-{
-    qsort(values, (size_t)count, sizeof *values, compare_doubles);
-}
-
 static void print_estimate(struct output *output, const char *name, struct estimate estimate)
 {
     output_print(output, "%-20s %10.6f +/- %.6f\n", name, estimate.mean, estimate.error);
@@ -103,7 +92,7 @@ static void print_divergence(const struct kl_rows *rows, struct output *output)
         {"KL 99%:", 0.99},   {"KL 99.9%:", 0.999}, {"KL maximum:", 1},
     };
     print_estimate(output, "KL mean:", estimate_mean(rows->kl, rows->count));
-    sort(rows->kl, rows->count);
+    sort_f64(rows->kl, rows->count);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         output_print(output, "%-20s %10.6f\n", lines[i].name,
                      percentile(rows->kl, rows->count, lines[i].at));
@@ -136,7 +125,7 @@ static void print_changes(const struct kl_rows *rows, struct output *output)
         {"change of p 99.9%:", 0.999},
     };
     print_percents(output, "change of p mean:", estimate_mean(rows->change, rows->count));
-    sort(rows->change, rows->count);
+    sort_f64(rows->change, rows->count);
     double values[sizeof lines / sizeof *lines];
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         values[i] = percentile(rows->change, rows->count, lines[i].at);

@@ -2,14 +2,13 @@
  * Times a profile: random tokens, nothing sampled, as weir bench does. Knows no form of output. */
 #include "app/profile_run.h"
 
-#include <stdlib.h>
-
 #include "app/interrupt.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/interval.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/sort.h"
 
 enum { TOKEN_SEED = 1, PAIR_STREAM = 1 };
 
@@ -146,22 +145,10 @@ static enum weir_status run_once(struct run *run, struct weir_profile *profile, 
     return status;
 }
 
-static int compare_ns(const void *left, const void *right)
-{
-    const uint64_t *a = left, *b = right;
-    return (*a > *b) - (*a < *b);
-}
-
 static uint64_t median(uint64_t *ns, uint32_t count)
 {
-    qsort(ns, count, sizeof *ns, compare_ns);
+    sort_u64(ns, count);
     return ns[(count - 1) / 2];
-}
-
-static int compare_differences(const void *left, const void *right)
-{
-    const int64_t *a = left, *b = right;
-    return (*a > *b) - (*a < *b);
 }
 
 /* Of what each run took beyond its twin: the two follow each other, so a machine that is slower for
@@ -172,7 +159,7 @@ static void find_clocks(struct profile_result *result, const uint64_t *with,
     const uint32_t rank = interval_rank(count), outside = rank == 0 ? 0 : rank - 1;
     for (uint32_t i = 0; i < count; i++)
         differences[i] = (int64_t)(with[i] - without[i]);
-    qsort(differences, count, sizeof *differences, compare_differences);
+    sort_i64(differences, count);
     result->clocks_low_ns = differences[outside];
     result->clocks_high_ns = differences[count - 1 - outside];
 }

@@ -2,7 +2,7 @@
  * Confidence intervals by order statistics. Knows nothing of what is measured. */
 #include "base/interval.h"
 
-#include <stdlib.h>
+#include "base/sort.h"
 
 /* Each number lies below the median with a chance of 1/2, so B of them are binomial (count, 1/2),
  * and the median is outside of the k-th smallest to the k-th largest when B < k or count - B < k:
@@ -29,16 +29,10 @@ uint32_t interval_rank(uint32_t count)
     return 0;
 }
 
-static int compare(const void *left, const void *right)
-{
-    const uint64_t *a = left, *b = right;
-    return (*a > *b) - (*a < *b);
-}
-
 void interval_of_median(uint64_t *values, uint32_t count, uint64_t *low, uint64_t *high)
 {
     const uint32_t rank = interval_rank(count);
-    qsort(values, count, sizeof *values, compare);
+    sort_u64(values, count);
     *low = values[rank == 0 ? 0 : rank - 1];
     *high = values[rank == 0 ? count - 1 : count - rank];
 }

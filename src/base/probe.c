@@ -3,27 +3,21 @@
 #include "base/probe.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/probe_kernels.h"
+#include "base/sort.h"
 
 enum { SAMPLES = 7, SAMPLE_NS = 20000000 };
 
 /* ---- samples --------------------------------------------------------------------------------- */
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 struct probe_rate probe_summarize(double *samples, uint32_t count)
 {
-    qsort(samples, count, sizeof *samples, compare_doubles);
+    sort_f64(samples, count);
     const double median = (samples[(count - 1) / 2] + samples[count / 2]) / 2;
     const double width = samples[count - 1 - count / 4] - samples[count / 4];
     return (struct probe_rate){.median = median, .spread = 100 * width / median};

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/rng.h"
+#include "base/sort.h"
 #include "cpu/attend.h"
 #include "cpu/pack.h"
 #include "cpu/scratch.h"
@@ -875,12 +876,6 @@ static double seconds_of(struct trial *t, const struct kernels *kernels, uint64_
     return (double)(clock_ns() - began) * 1e-9;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 double trial_time(struct trial *t, const struct kernels *kernels)
 {
     double ns[SAMPLES];
@@ -893,7 +888,7 @@ double trial_time(struct trial *t, const struct kernels *kernels)
         runs *= 2;
     for (uint32_t i = 0; i < SAMPLES; i++)
         ns[i] = seconds_of(t, kernels, runs) * 1e9 / (double)runs;
-    qsort(ns, SAMPLES, sizeof *ns, by_value);
+    sort_f64(ns, SAMPLES);
     return ns[SAMPLES / 2];
 }
 
