@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/profile_sums.h"
 #include "base/mem.h"
 
 uint64_t cost_by(const struct cost *cost, enum diff_measure measure)
@@ -162,7 +163,7 @@ static struct diff_row row_of(const struct profile_diff *diff, const struct file
     else if (op->layer >= 0)
         row.layer = op->layer;
     else
-        row.role = op->layer == LAYER_BEFORE ? "embedding" : "head";
+        row.role = profile_no_layer_name(op->layer == LAYER_BEHIND);
     return row;
 }
 

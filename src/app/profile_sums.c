@@ -116,7 +116,12 @@ static const char *layer_kind(const struct weir_profile *profile, uint32_t ops, 
     return "";
 }
 
-/* "L03 fa"; what belongs to no layer is the embedding if it stands before them, else the head. */
+const char *profile_no_layer_name(bool is_behind)
+{
+    return is_behind ? "head" : "embedding";
+}
+
+/* "L03 fa", or of no layer. */
 void profile_layer_name(const struct weir_profile *profile, uint32_t number, char *out, size_t size)
 {
     struct weir_profile_info info;
@@ -132,7 +137,7 @@ void profile_layer_name(const struct weir_profile *profile, uint32_t number, cha
         weir_profile_op(profile, i, &op);
         is_behind = op.layer >= 0;
     }
-    snprintf(out, size, "%s", is_behind ? "head" : "embedding");
+    snprintf(out, size, "%s", profile_no_layer_name(is_behind));
 }
 
 enum { BY_KIND_AND_ROLE = PROFILE_BY_TOTAL + 1 };

@@ -35,6 +35,9 @@ enum weir_status profile_sum_worst(struct profile_sum *out, const struct weir_pr
 /* "decode", "prefill", "verify"; static. */
 const char *profile_mode_name(enum profile_mode mode);
 
+/* What ops of no layer are called, before the layers or behind them: "embedding", "head". */
+const char *profile_no_layer_name(bool is_behind);
+
 /* Room for the name of a layer. */
 enum { PROFILE_LAYER_MAX = 16 };
 
