@@ -3,56 +3,17 @@
  * weighted sum of what they give. */
 #include "ref/ref.h"
 
-#include <math.h>
-
+#include "backend/route.h"
 #include "format/codec.h"
 
-/* What the models' own code puts under the shares in place of a sum too small: 2^-14. */
-static const float share_floor = 6.103515625e-5f;
-
 /* ---- routing --------------------------------------------------------------------------------- */
-
-/* p = softmax(x); the sum in double. */
-static void softmax(const float *x, float *p, uint32_t n)
-{
-    float largest = x[0];
-    double sum = 0;
-    for (uint32_t i = 1; i < n; i++)
-        largest = x[i] > largest ? x[i] : largest;
-    for (uint32_t i = 0; i < n; i++) {
-        p[i] = expf(x[i] - largest);
-        sum += (double)p[i];
-    }
-    for (uint32_t i = 0; i < n; i++)
-        p[i] *= (float)(1.0 / sum);
-}
-
-/* Takes the largest out of p, of equal ones the first, and leaves -1 in its place. */
-static int32_t take_largest(float *p, uint32_t n, float *value)
-{
-    uint32_t at = 0;
-    for (uint32_t i = 1; i < n; i++)
-        at = p[i] > p[at] ? i : at;
-    *value = p[at];
-    p[at] = -1;
-    return (int32_t)at;
-}
 
 void ref_route(const struct ref_call *call, uint64_t first, uint64_t last)
 {
     const struct host_operand *x = &call->at[0], *routing = &call->at[1];
-    const uint32_t experts = x->groups * x->width, used = routing->width;
-    for (uint64_t row = first; row < last; row++) {
-        float *share = host_group(&call->at[2], row, 0);
-        double sum = 0;
-        softmax(host_group(x, row, 0), call->scratch, experts);
-        for (uint32_t j = 0; j < used; j++) {
-            host_routing(routing, row)[j] = take_largest(call->scratch, experts, &share[j]);
-            sum += (double)share[j];
-        }
-        for (uint32_t j = 0; j < used; j++)
-            share[j] /= fmaxf((float)sum, share_floor);
-    }
+    for (uint64_t row = first; row < last; row++)
+        route_row(host_group(x, row, 0), x->groups * x->width, routing->width, call->scratch,
+                  host_routing(routing, row), host_group(&call->at[2], row, 0));
 }
 
 /* ---- products -------------------------------------------------------------------------------- */
