@@ -150,28 +150,7 @@ uint64_t snapshot_bytes(const struct snapshot_head *head, const struct snapshot_
            2 * sizeof(struct digest);
 }
 
-/* ---- a session's pieces ---------------------------------------------------------------------- */
-
-/* The parts of a session that a head names, in one walk for all uses. */
-static enum weir_status each_cached(const struct weir_session *session,
-                                    const struct snapshot_head *head, state_piece_fn *fn,
-                                    state_piece_fn *mtp_fn, void *user)
-{
-    const struct weir_engine *engine = session->engine;
-    const enum weir_status status = state_each_cached(
-        &engine->state, session->slot, head->parent.position, head->position, fn, user);
-    if (status != WEIR_OK || engine->mtp_exec == NULL)
-        return status;
-    return state_each_cached(&engine->mtp_state, session->slot, head->parent.mtp_position,
-                             head->mtp_position, mtp_fn, user);
-}
-
-static enum weir_status each_kept(const struct weir_session *session,
-                                  const struct snapshot_head *head, state_piece_fn *fn, void *user)
-{
-    const struct state_place place = {session->slot, head->position, head->pending};
-    return state_each_kept(&session->engine->state, &place, fn, user);
-}
+/* ---- shapes ---------------------------------------------------------------------------------- */
 
 static enum weir_status add_bytes(void *user, uint64_t offset, uint64_t bytes)
 {
@@ -199,6 +178,8 @@ struct snapshot_shape snapshot_shape_make(const struct weir_engine *engine)
         state_each_cached(&engine->mtp_state, 0, 0, 1, add_bytes, &shape.mtp_row_bytes);
     return shape;
 }
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 /* A snapshot on its way in or out: bytes pass through `piece`, where they are digested. */
 struct transfer {
@@ -232,8 +213,6 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
-
 static enum weir_status put_raw(struct transfer *transfer, const void *data, uint64_t bytes)
 {
     if (transfer->sink.file != NULL)
@@ -257,41 +236,107 @@ static enum weir_status put_digest(struct transfer *transfer, struct digest *dig
     return put_raw(transfer, digest, sizeof *digest);
 }
 
-static enum weir_status put_piece_of(struct transfer *transfer, const struct memory *memory,
-                                     uint64_t offset, uint64_t bytes)
+static enum weir_status get_raw(struct transfer *transfer, void *out, uint64_t bytes)
+{
+    const enum weir_status status =
+        snapshot_source_read(transfer->source, transfer->done, out, bytes, transfer->err);
+    transfer->done += bytes;
+    return status;
+}
+
+static enum weir_status get(struct transfer *transfer, void *out, uint64_t bytes)
+{
+    const enum weir_status status = get_raw(transfer, out, bytes);
+    if (status == WEIR_OK)
+        digester_put(&transfer->digester, out, (size_t)bytes);
+    return status;
+}
+
+/* Compares the digest of what was read with the one that follows it. */
+static enum weir_status get_digest(struct transfer *transfer, struct digest *digest)
+{
+    const enum weir_status status = get_raw(transfer, digest, sizeof *digest);
+    if (status != WEIR_OK || digest_equals(*digest, digester_digest(&transfer->digester)))
+        return status;
+    return err_set(transfer->err, WEIR_ERR_FORMAT,
+                   "%s: damaged, the checksum of the first %llu bytes is not theirs",
+                   transfer->source->name, (unsigned long long)transfer->done);
+}
+
+/* ---- a session's pieces ---------------------------------------------------------------------- */
+
+static enum weir_status pass_part(struct transfer *transfer, struct memory *memory, uint64_t offset,
+                                  uint64_t bytes)
+{
+    if (transfer->source == NULL) {
+        transfer->backend->fetch(memory, offset, transfer->piece, bytes);
+        return put(transfer, transfer->piece, bytes);
+    }
+    const enum weir_status status = get(transfer, transfer->piece, bytes);
+    if (status == WEIR_OK && !transfer->is_check)
+        transfer->backend->store(memory, offset, transfer->piece, bytes);
+    return status;
+}
+
+static enum weir_status pass_piece_of(struct transfer *transfer, struct memory *memory,
+                                      uint64_t offset, uint64_t bytes)
 {
     enum weir_status status = WEIR_OK;
     while (bytes > 0 && status == WEIR_OK) {
         const uint64_t part = least(bytes, PIECE_BYTES);
-        transfer->backend->fetch(memory, offset, transfer->piece, part);
-        status = put(transfer, transfer->piece, part);
+        status = pass_part(transfer, memory, offset, part);
         offset += part;
         bytes -= part;
     }
     return status;
 }
 
-static enum weir_status put_piece(void *user, uint64_t offset, uint64_t bytes)
+static enum weir_status pass_piece(void *user, uint64_t offset, uint64_t bytes)
 {
     struct transfer *transfer = user;
-    return put_piece_of(transfer, transfer->memory, offset, bytes);
+    return pass_piece_of(transfer, transfer->memory, offset, bytes);
 }
 
-static enum weir_status put_mtp_piece(void *user, uint64_t offset, uint64_t bytes)
+static enum weir_status pass_mtp_piece(void *user, uint64_t offset, uint64_t bytes)
 {
     struct transfer *transfer = user;
-    return put_piece_of(transfer, transfer->mtp_memory, offset, bytes);
+    return pass_piece_of(transfer, transfer->mtp_memory, offset, bytes);
 }
 
-static enum weir_status put_kept_piece(void *user, uint64_t offset, uint64_t bytes)
+static enum weir_status pass_kept_piece(void *user, uint64_t offset, uint64_t bytes)
 {
     struct transfer *transfer = user;
     if (transfer->aside == NULL)
-        return put_piece(user, offset, bytes);
-    const enum weir_status status = put(transfer, transfer->aside, bytes);
+        return pass_piece(user, offset, bytes);
+    const enum weir_status status = transfer->source == NULL
+                                        ? put(transfer, transfer->aside, bytes)
+                                        : get(transfer, transfer->aside, bytes);
     transfer->aside += bytes;
     return status;
 }
+
+/* Writes or reads the cached rows of a session that a head names. */
+static enum weir_status pass_cached(struct transfer *transfer, const struct weir_session *session,
+                                    const struct snapshot_head *head)
+{
+    const struct weir_engine *engine = session->engine;
+    const enum weir_status status = state_each_cached(
+        &engine->state, session->slot, head->parent.position, head->position, pass_piece, transfer);
+    if (status != WEIR_OK || engine->mtp_exec == NULL)
+        return status;
+    return state_each_cached(&engine->mtp_state, session->slot, head->parent.mtp_position,
+                             head->mtp_position, pass_mtp_piece, transfer);
+}
+
+/* And what is kept beside them. */
+static enum weir_status pass_kept(struct transfer *transfer, const struct weir_session *session,
+                                  const struct snapshot_head *head)
+{
+    const struct state_place place = {session->slot, head->position, head->pending};
+    return state_each_kept(&session->engine->state, &place, pass_kept_piece, transfer);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
 
 struct snapshot_head snapshot_head_make(const struct weir_session *session,
                                         const struct snapshot_shape *shape, struct origin parent)
@@ -317,7 +362,7 @@ static enum weir_status put_rows(struct transfer *transfer, const struct weir_se
     TRY(put(transfer, bytes, sizeof bytes));
     TRY(put(transfer, session->tokens, head->position * sizeof *session->tokens));
     TRY(put_digest(transfer, &digest));
-    TRY(each_cached(session, head, put_piece, put_mtp_piece, transfer));
+    TRY(pass_cached(transfer, session, head));
     TRY(put_digest(transfer, link));
 out:
     return status;
@@ -343,7 +388,7 @@ static enum weir_status write(struct transfer *transfer, const struct weir_sessi
     enum weir_status status;
     TRY(transfer_init(transfer, session, err));
     TRY(put_rows(transfer, session, head, link));
-    TRY(each_kept(session, head, put_kept_piece, transfer));
+    TRY(pass_kept(transfer, session, head));
     if (head->has_hidden)
         TRY(put(transfer, hidden, session->engine->blueprint.config.width * sizeof *hidden));
     TRY(put_digest(transfer, &digest));
@@ -425,70 +470,6 @@ enum weir_status snapshot_source_first(struct snapshot_source *source,
     return WEIR_OK;
 }
 
-static enum weir_status get_raw(struct transfer *transfer, void *out, uint64_t bytes)
-{
-    const enum weir_status status =
-        snapshot_source_read(transfer->source, transfer->done, out, bytes, transfer->err);
-    transfer->done += bytes;
-    return status;
-}
-
-static enum weir_status get(struct transfer *transfer, void *out, uint64_t bytes)
-{
-    const enum weir_status status = get_raw(transfer, out, bytes);
-    if (status == WEIR_OK)
-        digester_put(&transfer->digester, out, (size_t)bytes);
-    return status;
-}
-
-/* Compares the digest of what was read with the one that follows it. */
-static enum weir_status get_digest(struct transfer *transfer, struct digest *digest)
-{
-    const enum weir_status status = get_raw(transfer, digest, sizeof *digest);
-    if (status != WEIR_OK || digest_equals(*digest, digester_digest(&transfer->digester)))
-        return status;
-    return err_set(transfer->err, WEIR_ERR_FORMAT,
-                   "%s: damaged, the checksum of the first %llu bytes is not theirs",
-                   transfer->source->name, (unsigned long long)transfer->done);
-}
-
-static enum weir_status get_piece_of(struct transfer *transfer, struct memory *memory,
-                                     uint64_t offset, uint64_t bytes)
-{
-    enum weir_status status = WEIR_OK;
-    while (bytes > 0 && status == WEIR_OK) {
-        const uint64_t part = least(bytes, PIECE_BYTES);
-        status = get(transfer, transfer->piece, part);
-        if (status == WEIR_OK && !transfer->is_check)
-            transfer->backend->store(memory, offset, transfer->piece, part);
-        offset += part;
-        bytes -= part;
-    }
-    return status;
-}
-
-static enum weir_status get_piece(void *user, uint64_t offset, uint64_t bytes)
-{
-    struct transfer *transfer = user;
-    return get_piece_of(transfer, transfer->memory, offset, bytes);
-}
-
-static enum weir_status get_mtp_piece(void *user, uint64_t offset, uint64_t bytes)
-{
-    struct transfer *transfer = user;
-    return get_piece_of(transfer, transfer->mtp_memory, offset, bytes);
-}
-
-static enum weir_status get_kept_piece(void *user, uint64_t offset, uint64_t bytes)
-{
-    struct transfer *transfer = user;
-    if (transfer->aside == NULL)
-        return get_piece(user, offset, bytes);
-    const enum weir_status status = get(transfer, transfer->aside, bytes);
-    transfer->aside += bytes;
-    return status;
-}
-
 /* Reads tokens into the session, or compares them with those it has. */
 static enum weir_status get_tokens(struct transfer *transfer, int32_t *tokens, uint32_t count,
                                    enum snapshot_use use)
@@ -531,7 +512,7 @@ static enum weir_status get_rows(struct transfer *transfer, const struct weir_se
     TRY(get_tokens(transfer, tokens, head->position, use));
     TRY(get_digest(transfer, &digest));
     TRY(check_tokens(transfer, tokens, head->position, shape->vocab));
-    TRY(each_cached(session, head, get_piece, get_mtp_piece, transfer));
+    TRY(pass_cached(transfer, session, head));
     TRY(get_digest(transfer, link));
 out:
     return status;
@@ -563,7 +544,7 @@ static enum weir_status read(struct transfer *transfer, const struct weir_sessio
     TRY(get_rows(transfer, session, shape, use, tokens, head, link));
     if (use == SNAPSHOT_ROWS)
         goto out;
-    TRY(each_kept(session, head, get_kept_piece, transfer));
+    TRY(pass_kept(transfer, session, head));
     if (head->has_hidden)
         TRY(get_hidden(transfer, hidden, shape->hidden_bytes));
     TRY(get_digest(transfer, &digest));
