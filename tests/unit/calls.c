@@ -2,6 +2,7 @@
  * Tests of the grammar of calls: refusals, cases, the recorded replies, sizes. Run alone:
  * build/tests/weir-test calls_ */
 #include "alloc.h"
+#include "grammars.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -12,22 +13,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "json/json.h"
-
-static struct weir_grammar *open_calls(const char *tools, const struct weir_calls_options *options)
-{
-    struct weir_grammar *grammar;
-    struct weir_error err = {0};
-    CHECK_OK(weir_grammar_open_calls(&grammar, tools, strlen(tools), options, &err), &err);
-    return grammar;
-}
-
-static enum weir_match match(const struct weir_grammar *grammar, const char *text)
-{
-    enum weir_match result;
-    struct weir_error err = {0};
-    CHECK_OK(weir_grammar_match(grammar, text, strlen(text), &result, &err), &err);
-    return result;
-}
 
 /* ---- refusals -------------------------------------------------------------------------------- */
 
@@ -82,8 +67,8 @@ static void check_value(const char *schema, const char *value, enum weir_match e
     bytes_add_text(&text, BEGIN "<parameter=p>\n");
     bytes_add_text(&text, value);
     bytes_add_text(&text, "\n</parameter>\n" END);
-    struct weir_grammar *grammar = open_calls(tools.data, NULL);
-    const enum weir_match found = match(grammar, text.data);
+    struct weir_grammar *grammar = grammars_open_calls(tools.data, NULL);
+    const enum weir_match found = grammars_match(grammar, text.data);
     if (found != expected)
         test_fail(__FILE__, __LINE__, "%s, %s: %d", schema, value, (int)found);
     weir_grammar_close(grammar);
@@ -210,8 +195,8 @@ static void check_call(const char *parameters, const char *inside, enum weir_mat
     bytes_add_text(&text, BEGIN);
     bytes_add_text(&text, inside);
     bytes_add_text(&text, END);
-    struct weir_grammar *grammar = open_calls(tools.data, NULL);
-    const enum weir_match found = match(grammar, text.data);
+    struct weir_grammar *grammar = grammars_open_calls(tools.data, NULL);
+    const enum weir_match found = grammars_match(grammar, text.data);
     if (found != expected)
         test_fail(__FILE__, __LINE__, "%s, %s: %d", parameters, inside, (int)found);
     weir_grammar_close(grammar);
@@ -320,7 +305,7 @@ static const char two_tools[] =
 
 TEST(calls_orders)
 {
-    struct weir_grammar *grammar = open_calls(two_tools, NULL);
+    struct weir_grammar *grammar = grammars_open_calls(two_tools, NULL);
     static const struct {
         const char *text;
         enum weir_match expected;
@@ -335,7 +320,7 @@ TEST(calls_orders)
         {BEGIN P("b", "") P("a", "") P("e", ""), WEIR_MATCH_NOT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        CHECK_INT(match(grammar, cases[i].text), cases[i].expected);
+        CHECK_INT(grammars_match(grammar, cases[i].text), cases[i].expected);
     weir_grammar_close(grammar);
 }
 
@@ -355,9 +340,9 @@ TEST(calls_orders_of_many_parameters)
     }
     bytes_add_text(&tools, "}}}]");
     bytes_add_text(&text, END);
-    struct weir_grammar *grammar = open_calls(tools.data, NULL);
-    CHECK_INT(match(grammar, text.data), WEIR_MATCH_WHOLE);
-    CHECK_INT(match(grammar, other.data), WEIR_MATCH_NOT);
+    struct weir_grammar *grammar = grammars_open_calls(tools.data, NULL);
+    CHECK_INT(grammars_match(grammar, text.data), WEIR_MATCH_WHOLE);
+    CHECK_INT(grammars_match(grammar, other.data), WEIR_MATCH_NOT);
     weir_grammar_close(grammar);
     bytes_release(&other);
     bytes_release(&text);
@@ -390,8 +375,8 @@ TEST(calls_options)
         {{false, false, "f"}, NOW, WEIR_MATCH_NOT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct weir_grammar *grammar = open_calls(two_tools, &cases[i].options);
-        if (match(grammar, cases[i].text) != cases[i].expected)
+        struct weir_grammar *grammar = grammars_open_calls(two_tools, &cases[i].options);
+        if (grammars_match(grammar, cases[i].text) != cases[i].expected)
             test_fail(__FILE__, __LINE__, "case %zu: %s", i, cases[i].text);
         weir_grammar_close(grammar);
     }
@@ -421,21 +406,22 @@ TEST(calls_or_content_of_a_schema)
     struct weir_grammar *content;
     struct weir_calls_options options = {.required = true};
     CHECK_OK(weir_grammar_open_schema(&content, schema, sizeof schema - 1, &err), &err);
-    struct weir_grammar *calls = open_calls(two_tools, &options);
+    struct weir_grammar *calls = grammars_open_calls(two_tools, &options);
     options = (struct weir_calls_options){.content = schema, .content_length = sizeof schema - 1};
-    struct weir_grammar *either = open_calls(two_tools, &options);
+    struct weir_grammar *either = grammars_open_calls(two_tools, &options);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         char text[256];
         for (size_t length = 0; length <= strlen(texts[i]); length++) {
             snprintf(text, sizeof text, "%.*s", (int)length, texts[i]);
-            const enum weir_match one = match(content, text), other = match(calls, text);
-            if (match(either, text) != (one > other ? one : other))
+            const enum weir_match one = grammars_match(content, text),
+                                  other = grammars_match(calls, text);
+            if (grammars_match(either, text) != (one > other ? one : other))
                 test_fail(__FILE__, __LINE__, "%s", text);
         }
     }
-    CHECK_INT(match(either, texts[0]), WEIR_MATCH_WHOLE);
-    CHECK_INT(match(either, texts[3]), WEIR_MATCH_WHOLE);
-    CHECK_INT(match(either, texts[5]), WEIR_MATCH_WHOLE);
+    CHECK_INT(grammars_match(either, texts[0]), WEIR_MATCH_WHOLE);
+    CHECK_INT(grammars_match(either, texts[3]), WEIR_MATCH_WHOLE);
+    CHECK_INT(grammars_match(either, texts[5]), WEIR_MATCH_WHOLE);
     weir_grammar_close(either);
     weir_grammar_close(calls);
     weir_grammar_close(content);
@@ -477,7 +463,8 @@ static void check_vector(const struct json *vector)
     CHECK_OK(
         weir_grammar_open_calls(&grammar, tools->source.bytes, tools->source.length, NULL, &err),
         &err);
-    const enum weir_match found = match(grammar, end == NULL ? output : end + sizeof think_end - 1);
+    const enum weir_match found =
+        grammars_match(grammar, end == NULL ? output : end + sizeof think_end - 1);
     if ((found == WEIR_MATCH_WHOLE) != is_formed(vector))
         test_fail(__FILE__, __LINE__, "%.*s: %d", (int)json_get(vector, "name")->text.length,
                   json_get(vector, "name")->text.bytes, (int)found);
@@ -530,10 +517,11 @@ TEST(calls_schemas_that_recur_in_many_ways)
     }
     bytes_add_text(&tools, "}}}]");
     const uint64_t begin = clock_ns();
-    struct weir_grammar *grammar = open_calls(tools.data, NULL);
+    struct weir_grammar *grammar = grammars_open_calls(tools.data, NULL);
     CHECK(clock_ns() - begin < 10000000000u);
-    CHECK_INT(match(grammar, BEGIN P("p", "{\"any\":1}") P("q", "1") END), WEIR_MATCH_WHOLE);
-    CHECK_INT(match(grammar, BEGIN P("q", "x")), WEIR_MATCH_NOT);
+    CHECK_INT(grammars_match(grammar, BEGIN P("p", "{\"any\":1}") P("q", "1") END),
+              WEIR_MATCH_WHOLE);
+    CHECK_INT(grammars_match(grammar, BEGIN P("q", "x")), WEIR_MATCH_NOT);
     weir_grammar_close(grammar);
     bytes_release(&tools);
 }
@@ -558,10 +546,10 @@ TEST(calls_schemas_that_take_long)
         bytes_add_text(&tools, ",{\"t\":1}");
     bytes_add_text(&tools, "]}}}]");
     const uint64_t begin = clock_ns();
-    struct weir_grammar *grammar = open_calls(tools.data, NULL);
+    struct weir_grammar *grammar = grammars_open_calls(tools.data, NULL);
     CHECK(clock_ns() - begin < 5000000000u);
-    CHECK_INT(match(grammar, BEGIN P("first", "x")), WEIR_MATCH_NOT);
-    CHECK_INT(match(grammar, BEGIN P("p199", "x") END), WEIR_MATCH_WHOLE);
+    CHECK_INT(grammars_match(grammar, BEGIN P("first", "x")), WEIR_MATCH_NOT);
+    CHECK_INT(grammars_match(grammar, BEGIN P("p199", "x") END), WEIR_MATCH_WHOLE);
     weir_grammar_close(grammar);
     bytes_release(&tools);
 }

@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "grammar/automaton.h"
+#include "grammars.h"
 #include "said.h"
 
 enum { TEXT_MAX = 3000, DRAWN_MAX = 400, TEXTS = 400 };
@@ -432,7 +433,7 @@ static void draw_texts(bool required)
     struct json_document *document;
     struct weir_error err = {0};
     uint64_t calls = 0, complete = 0;
-    CHECK_OK(weir_grammar_open_calls(&grammar, tools, strlen(tools), &options, &err), &err);
+    grammar = grammars_open_calls(tools, &options);
     CHECK_OK(json_open(&document, tools, strlen(tools), "tools", &err), &err);
     for (uint32_t i = 0; i < TEXTS; i++) {
         stream = 2 * i + required;

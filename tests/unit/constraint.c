@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "grammars.h"
 #include "run/constraint.h"
 #include "toy_vocab.h"
 
@@ -26,11 +27,7 @@ struct fixture {
 
 static void open_grammar(struct fixture *fixture, const char *text)
 {
-    struct weir_error err = {0};
-    const enum weir_status status =
-        text[0] == '{' ? weir_grammar_open_schema(&fixture->grammar, text, strlen(text), &err)
-                       : weir_grammar_open_gbnf(&fixture->grammar, text, strlen(text), &err);
-    CHECK_OK(status, &err);
+    fixture->grammar = text[0] == '{' ? grammars_open_schema(text) : grammars_open_gbnf(text);
 }
 
 static struct fixture *open_fixture(const char *grammar)
@@ -423,11 +420,9 @@ TEST(constraint_refusals)
     snprintf(expected[1], sizeof expected[1], "grammar: token 99999: the vocabulary has %u tokens",
              fixture->tokens);
     for (size_t i = 0; i < 2; i++) {
-        const char *text = grammars_refused[i];
-        struct weir_grammar *grammar;
+        struct weir_grammar *grammar = grammars_open_gbnf(grammars_refused[i]);
         struct weir_constraint *constraint;
         struct weir_error err = {0};
-        CHECK_OK(weir_grammar_open_gbnf(&grammar, text, strlen(text), &err), &err);
         CHECK_INT(weir_constraint_open(&constraint, grammar, fixture->tokenizer, &err),
                   WEIR_ERR_ARGUMENT);
         CHECK(constraint == NULL);
@@ -443,13 +438,11 @@ TEST(constraint_refusals)
 TEST(constraint_too_ambiguous)
 {
     struct fixture *fixture = open_fixture("root ::= \"x\"{100} " AMBIGUOUS);
-    static const char text[] = "root ::= " AMBIGUOUS;
-    struct weir_grammar *grammar;
+    struct weir_grammar *grammar = grammars_open_gbnf("root ::= " AMBIGUOUS);
     struct weir_constraint *constraint;
     struct constraint_cursor cursor;
     struct weir_error err = {0};
     uint32_t tokens;
-    CHECK_OK(weir_grammar_open_gbnf(&grammar, text, strlen(text), &err), &err);
     CHECK_INT(weir_constraint_open(&constraint, grammar, fixture->tokenizer, &err),
               WEIR_ERR_UNSUPPORTED);
     CHECK_TEXT(err.text, "grammar: too ambiguous: a text can begin in more than 8192 ways");
@@ -605,14 +598,13 @@ TEST(constraint_needs_a_token_that_ends)
 {
     struct toy_vocab *vocab = calloc(1, sizeof *vocab);
     struct weir_tokenizer *tokenizer;
-    struct weir_grammar *grammar;
+    struct weir_grammar *grammar = grammars_open_gbnf("root ::= \"a\"");
     struct weir_constraint *constraint;
     struct weir_error err = {0};
     CHECK(vocab != NULL);
     toy_vocab_init(vocab, PRETOKENIZER_QWEN35);
     vocab->source.eos = -1;
     CHECK_OK(tokenizer_open(&tokenizer, &vocab->source, &err), &err);
-    CHECK_OK(weir_grammar_open_gbnf(&grammar, "root ::= \"a\"", 12, &err), &err);
     CHECK_INT(weir_constraint_open(&constraint, grammar, tokenizer, &err), WEIR_ERR_ARGUMENT);
     CHECK_TEXT(err.text, "grammar: the vocabulary has no token that ends generation");
     weir_grammar_close(grammar);

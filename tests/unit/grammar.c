@@ -2,27 +2,12 @@
  * Tests of grammars: notations, refusals, and what texts they take. Run alone:
  * build/tests/weir-test grammar_ */
 #include "alloc.h"
+#include "grammars.h"
 #include "test.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-
-static struct weir_grammar *open_gbnf(const char *text)
-{
-    struct weir_grammar *grammar;
-    struct weir_error err = {0};
-    CHECK_OK(weir_grammar_open_gbnf(&grammar, text, strlen(text), &err), &err);
-    return grammar;
-}
-
-static enum weir_match match(const struct weir_grammar *grammar, const char *text)
-{
-    enum weir_match result;
-    struct weir_error err = {0};
-    CHECK_OK(weir_grammar_match(grammar, text, strlen(text), &result, &err), &err);
-    return result;
-}
 
 /* ---- recorded cases -------------------------------------------------------------------------- */
 
@@ -33,7 +18,7 @@ static void check_text(const char *name, const struct weir_grammar *grammar, con
                                         [WEIR_MATCH_WHOLE] = "complete"};
     const char *text = json_string_value(json_object_get(test, "text"));
     const char *expected = json_string_value(json_object_get(test, "result"));
-    const char *actual = names[match(grammar, text)];
+    const char *actual = names[grammars_match(grammar, text)];
     if (strcmp(actual, expected) != 0)
         test_fail(__FILE__, __LINE__, "%s: %s: %s, expected %s", name, text, actual, expected);
 }
@@ -44,13 +29,12 @@ static void check_case(const json_t *recorded)
     const json_t *schema = json_object_get(recorded, "schema");
     const char *notation = json_string_value(json_object_get(recorded, "grammar"));
     struct weir_grammar *grammar;
-    struct weir_error err = {0};
     if (schema != NULL) {
         char *text = json_dumps(schema, JSON_COMPACT);
-        CHECK_OK(weir_grammar_open_schema(&grammar, text, strlen(text), &err), &err);
+        grammar = grammars_open_schema(text);
         free(text);
     } else {
-        grammar = open_gbnf(notation);
+        grammar = grammars_open_gbnf(notation);
     }
     size_t i;
     const json_t *test;
@@ -109,8 +93,8 @@ TEST(grammar_gbnf_texts)
         {"\n# first\n\nroot ::=\n  \"a\" |\n  \"b\"\n\n", "b", WEIR_MATCH_WHOLE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct weir_grammar *grammar = open_gbnf(cases[i].grammar);
-        if (match(grammar, cases[i].text) != cases[i].expected)
+        struct weir_grammar *grammar = grammars_open_gbnf(cases[i].grammar);
+        if (grammars_match(grammar, cases[i].text) != cases[i].expected)
             test_fail(__FILE__, __LINE__, "%s: %s", cases[i].grammar, cases[i].text);
         weir_grammar_close(grammar);
     }
@@ -178,8 +162,8 @@ TEST(grammar_gbnf_has_a_limit)
 TEST(grammar_too_ambiguous)
 {
     struct weir_grammar *grammar =
-        open_gbnf("root ::= (a | b) \"x\"\na ::= \"x\" (a | b) \"y\" | \"x\"\n"
-                  "b ::= \"x\" (a | b) \"z\" | \"x\"");
+        grammars_open_gbnf("root ::= (a | b) \"x\"\na ::= \"x\" (a | b) \"y\" | \"x\"\n"
+                           "b ::= \"x\" (a | b) \"z\" | \"x\"");
     enum weir_match result;
     struct weir_error err = {0};
     CHECK_INT(weir_grammar_match(grammar, "xxxxxxxxxxxxxxxxxxxxxxx", 23, &result, &err),
@@ -196,12 +180,12 @@ TEST(grammar_matches_long_texts)
     struct weir_error err = {0};
     enum weir_match result;
     CHECK(text != NULL);
-    struct weir_grammar *grammar = open_gbnf("root ::= \"a\" root | \"a\"");
+    struct weir_grammar *grammar = grammars_open_gbnf("root ::= \"a\" root | \"a\"");
     memset(text, 'a', LENGTH);
     CHECK_OK(weir_grammar_match(grammar, text, LENGTH, &result, &err), &err);
     CHECK_INT(result, WEIR_MATCH_WHOLE);
     weir_grammar_close(grammar);
-    grammar = open_gbnf("root ::= (\"(\" root \")\")* \";\"?");
+    grammar = grammars_open_gbnf("root ::= (\"(\" root \")\")* \";\"?");
     for (int i = 0; i < LENGTH; i++)
         text[i] = i % 5000 < 2500 ? '(' : ')';
     CHECK_OK(weir_grammar_match(grammar, text, LENGTH, &result, &err), &err);
@@ -212,21 +196,11 @@ TEST(grammar_matches_long_texts)
 
 /* ---- regular expressions --------------------------------------------------------------------- */
 
-static struct weir_grammar *open_pattern(const char *text)
-{
-    struct weir_grammar *grammar;
-    struct weir_error err = {0};
-    CHECK_OK(weir_grammar_open_pattern(&grammar, text, strlen(text), &err), &err);
-    return grammar;
-}
-
 /* The text as a string of JSON; none of the texts needs an escape. */
 static struct weir_grammar *open_string_schema(const char *pattern)
 {
     char schema[256], escaped[128];
     size_t length = 0;
-    struct weir_grammar *grammar;
-    struct weir_error err = {0};
     for (; *pattern != 0 && length + 2 < sizeof escaped; pattern++) {
         if (*pattern == '\\')
             escaped[length++] = '\\';
@@ -234,8 +208,7 @@ static struct weir_grammar *open_string_schema(const char *pattern)
     }
     snprintf(schema, sizeof schema, "{\"type\":\"string\",\"pattern\":\"^(%.*s)$\"}", (int)length,
              escaped);
-    CHECK_OK(weir_grammar_open_schema(&grammar, schema, strlen(schema), &err), &err);
-    return grammar;
+    return grammars_open_schema(schema);
 }
 
 /* A pattern takes the texts that a string of a schema may be that must match the whole of it. */
@@ -264,16 +237,16 @@ TEST(grammar_patterns_are_those_of_schemas)
         "12.5%", "yes", "no",    "yesno", "bbbc",      "ye",
     };
     for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
-        struct weir_grammar *pattern = open_pattern(patterns[i]);
+        struct weir_grammar *pattern = grammars_open_pattern(patterns[i]);
         struct weir_grammar *schema = open_string_schema(patterns[i]);
         for (size_t k = 0; k < sizeof texts / sizeof texts[0]; k++) {
             char quoted[32];
             snprintf(quoted, sizeof quoted, "\"%s", texts[k]);
-            const enum weir_match begins = match(schema, quoted);
+            const enum weir_match begins = grammars_match(schema, quoted);
             snprintf(quoted, sizeof quoted, "\"%s\"", texts[k]);
-            const bool is_whole = match(schema, quoted) == WEIR_MATCH_WHOLE;
+            const bool is_whole = grammars_match(schema, quoted) == WEIR_MATCH_WHOLE;
             const enum weir_match expected = is_whole ? WEIR_MATCH_WHOLE : begins;
-            if (match(pattern, texts[k]) != expected)
+            if (grammars_match(pattern, texts[k]) != expected)
                 test_fail(__FILE__, __LINE__, "%s: %s", patterns[i], texts[k]);
         }
         weir_grammar_close(schema);
@@ -298,8 +271,8 @@ TEST(grammar_patterns_match_the_whole_text)
         {"(a{0,40}){40}", "aaaa", WEIR_MATCH_WHOLE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct weir_grammar *grammar = open_pattern(cases[i].pattern);
-        if (match(grammar, cases[i].text) != cases[i].expected)
+        struct weir_grammar *grammar = grammars_open_pattern(cases[i].pattern);
+        if (grammars_match(grammar, cases[i].text) != cases[i].expected)
             test_fail(__FILE__, __LINE__, "%s: %s", cases[i].pattern, cases[i].text);
         weir_grammar_close(grammar);
     }

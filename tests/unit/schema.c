@@ -2,6 +2,7 @@
  * Tests of JSON schemas: what is refused and why, and texts that the recorded cases do not have.
  * Run alone: build/tests/weir-test schema_ */
 #include "alloc.h"
+#include "grammars.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -10,22 +11,6 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/rng.h"
-
-static struct weir_grammar *open_schema(const char *text)
-{
-    struct weir_grammar *grammar;
-    struct weir_error err = {0};
-    CHECK_OK(weir_grammar_open_schema(&grammar, text, strlen(text), &err), &err);
-    return grammar;
-}
-
-static enum weir_match match(const struct weir_grammar *grammar, const char *text)
-{
-    enum weir_match result;
-    struct weir_error err = {0};
-    CHECK_OK(weir_grammar_match(grammar, text, strlen(text), &result, &err), &err);
-    return result;
-}
 
 TEST(schema_refusals)
 {
@@ -112,8 +97,8 @@ TEST(schema_pattern_has_a_limit)
               WEIR_ERR_UNSUPPORTED);
     CHECK(strstr(err.text, "too many alternatives") != NULL);
     snprintf(schema, sizeof schema, "{\"pattern\":\"^(%s){600}$\"}", bars);
-    grammar = open_schema(schema);
-    CHECK_INT(match(grammar, "\"\""), WEIR_MATCH_WHOLE);
+    grammar = grammars_open_schema(schema);
+    CHECK_INT(grammars_match(grammar, "\"\""), WEIR_MATCH_WHOLE);
     weir_grammar_close(grammar);
 }
 
@@ -151,10 +136,10 @@ TEST(schema_enum_of_many_values)
         length += snprintf(schema + length, sizeof schema - (size_t)length, ",%d", i);
     snprintf(schema + length, sizeof schema - (size_t)length, "]}");
     const uint64_t before = alloc_count();
-    struct weir_grammar *grammar = open_schema(schema);
+    struct weir_grammar *grammar = grammars_open_schema(schema);
     CHECK(alloc_count() - before < 10 * VALUES);
-    CHECK_INT(match(grammar, "1999"), WEIR_MATCH_WHOLE);
-    CHECK_INT(match(grammar, "2000"), WEIR_MATCH_NOT);
+    CHECK_INT(grammars_match(grammar, "1999"), WEIR_MATCH_WHOLE);
+    CHECK_INT(grammars_match(grammar, "2000"), WEIR_MATCH_NOT);
     weir_grammar_close(grammar);
 }
 
@@ -232,8 +217,8 @@ TEST(schema_texts)
         {"{\"format\":\"email\",\"type\":\"string\"}", "\"any\"", WEIR_MATCH_WHOLE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct weir_grammar *grammar = open_schema(cases[i].schema);
-        const enum weir_match result = match(grammar, cases[i].text);
+        struct weir_grammar *grammar = grammars_open_schema(cases[i].schema);
+        const enum weir_match result = grammars_match(grammar, cases[i].text);
         if (result != cases[i].expected)
             test_fail(__FILE__, __LINE__, "%s: %s: %d", cases[i].schema, cases[i].text,
                       (int)result);
@@ -252,7 +237,7 @@ TEST(schema_number_bounds)
         snprintf(schema, sizeof schema, "{\"type\":\"number\",\"%s\":%.2f,\"%s\":%.2f}",
                  open ? "exclusiveMinimum" : "minimum", low / 100.0,
                  open ? "exclusiveMaximum" : "maximum", high / 100.0);
-        struct weir_grammar *grammar = open_schema(schema);
+        struct weir_grammar *grammar = grammars_open_schema(schema);
         for (uint64_t i = 0; i < 60; i++) {
             const uint64_t bits = rng_bits(test_seed(), round, 10 + i);
             const int around = i % 3 == 0 ? low : i % 3 == 1 ? high : (low + high) / 2;
@@ -261,7 +246,7 @@ TEST(schema_number_bounds)
             snprintf(text, sizeof text, "%.2f", x / 100.0);
             const bool expected =
                 strcmp(text, "-0.00") != 0 && (open ? x > low && x < high : x >= low && x <= high);
-            if ((match(grammar, text) == WEIR_MATCH_WHOLE) != expected)
+            if ((grammars_match(grammar, text) == WEIR_MATCH_WHOLE) != expected)
                 test_fail(__FILE__, __LINE__, "%s: %s", schema, text);
         }
         weir_grammar_close(grammar);
