@@ -48,15 +48,20 @@ static void check_alive(const struct http_host *host)
 
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
+static void open_limited(struct http_host *host, uint64_t body_max)
+{
+    http_host_init(host);
+    host->options.body_max = body_max;
+    http_host_open(host);
+}
+
 TEST(http_limit_body_declared)
 {
     struct http_host host;
     struct http_client client;
     char body[1025];
     memset(body, 'x', sizeof body);
-    http_host_init(&host);
-    host.options.body_max = 1024;
-    http_host_open(&host);
+    open_limited(&host, 1024);
     for (int excess = 0; excess < 2; excess++) {
         char head[128];
         http_client_open(&client, host.port);
@@ -82,9 +87,7 @@ TEST(http_limit_body_in_chunks)
 {
     struct http_host host;
     struct http_client client;
-    http_host_init(&host);
-    host.options.body_max = 1024;
-    http_host_open(&host);
+    open_limited(&host, 1024);
     http_client_open(&client, host.port);
     http_client_say(&client,
                     "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -107,9 +110,7 @@ TEST(http_limit_body_expected)
 {
     struct http_host host;
     struct http_client client;
-    http_host_init(&host);
-    host.options.body_max = 1024;
-    http_host_open(&host);
+    open_limited(&host, 1024);
     http_client_open(&client, host.port);
     http_client_say(&client, "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
                              "Content-Length: 1025\r\n\r\n");
@@ -126,9 +127,7 @@ TEST(http_limit_body_without_end)
     struct http_client client;
     static char piece[65536];
     memset(piece, 'x', sizeof piece);
-    http_host_init(&host);
-    host.options.body_max = 1024;
-    http_host_open(&host);
+    open_limited(&host, 1024);
     http_client_open(&client, host.port);
     http_client_say(&client, "POST /echo HTTP/1.1\r\nHost: a\r\n"
                              "Content-Length: 9223372036854775807\r\n\r\n");
@@ -155,9 +154,7 @@ TEST(http_limit_bodies_together)
     struct http_response response;
     static char body[BYTES];
     memset(body, 'x', sizeof body);
-    http_host_init(&host);
-    host.options.body_max = BYTES;
-    http_host_open(&host);
+    open_limited(&host, BYTES);
     for (int i = 0; i < BODIES; i++) {
         http_client_open(&clients[i], host.port);
         http_client_say(&clients[i], head);

@@ -44,16 +44,21 @@ static const struct variant variants[] = {
 };
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
+static void variant_options(struct weir_engine_options *options, const struct variant *variant)
+{
+    fixture_options(options);
+    options->backend = variant->backend;
+    options->cache_k = options->cache_v = variant->cache;
+    options->mtp = variant->mtp;
+    options->rewind_max = variant->rewind_max;
+    options->context = CONTEXT;
+    options->sessions_max = 2;
+}
+
 static void open_variant(struct fixture *fixture, const struct variant *variant)
 {
     struct weir_engine_options options;
-    fixture_options(&options);
-    options.backend = variant->backend;
-    options.cache_k = options.cache_v = variant->cache;
-    options.mtp = variant->mtp;
-    options.rewind_max = variant->rewind_max;
-    options.context = CONTEXT;
-    options.sessions_max = 2;
+    variant_options(&options, variant);
     fixture_open(fixture, test_data(variant->model), &options);
     make_text(fixture->vocab);
 }
@@ -204,16 +209,24 @@ TEST(snapshot_of_a_loaded_session_is_the_same_file)
 
 /* ---- what is refused ------------------------------------------------------------------------- */
 
-static void check_load_refused(const struct variant *variant, const char *path,
-                               enum weir_status status, const char *part)
+static void check_refused_by(const char *model, const struct weir_engine_options *options,
+                             const char *path, enum weir_status status, const char *part)
 {
-    struct fixture fixture;
     struct weir_error err = {0};
-    open_variant(&fixture, variant);
+    struct fixture fixture;
+    fixture_open(&fixture, model, options);
     CHECK(weir_session_load(fixture.session, path, &err) != WEIR_OK);
     fixture_check_says(&err, status, part);
     CHECK_INT(weir_session_position(fixture.session), 0);
     fixture_close(&fixture);
+}
+
+static void check_load_refused(const struct variant *variant, const char *path,
+                               enum weir_status status, const char *part)
+{
+    struct weir_engine_options options;
+    variant_options(&options, variant);
+    check_refused_by(test_data(variant->model), &options, path, status, part);
 }
 
 TEST(snapshot_of_another_engine_is_refused)
@@ -266,47 +279,39 @@ static const char *changed_model(void)
     return path;
 }
 
-TEST(snapshot_of_another_rotary_embedding_or_weight_is_refused)
+static void save_tokens(const char *path, uint32_t count)
 {
-    const char *path = test_scratch("snapshot.rope");
     struct weir_engine_options options;
     struct weir_error err = {0};
     struct fixture fixture;
     fixture_options(&options);
     fixture_open(&fixture, test_data(NANO), &options);
     make_text(fixture.vocab);
-    eval(fixture.session, 0, 3, WEIR_LOGITS_NONE);
+    eval(fixture.session, 0, count, WEIR_LOGITS_NONE);
     CHECK_OK(weir_session_save(fixture.session, path, &err), &err);
     fixture_close(&fixture);
-    fixture_open(&fixture, changed_model(), &options);
-    CHECK(weir_session_load(fixture.session, path, &err) != WEIR_OK);
-    fixture_check_says(&err, WEIR_ERR_FORMAT, "a session of another model");
-    fixture_close(&fixture);
+}
+
+TEST(snapshot_of_another_rotary_embedding_or_weight_is_refused)
+{
+    const char *path = test_scratch("snapshot.rope"), *part = "a session of another model";
+    struct weir_engine_options options;
+    fixture_options(&options);
+    save_tokens(path, 3);
+    check_refused_by(changed_model(), &options, path, WEIR_ERR_FORMAT, part);
     options.rope_base = 12345;
-    fixture_open(&fixture, test_data(NANO), &options);
-    err = (struct weir_error){0};
-    CHECK(weir_session_load(fixture.session, path, &err) != WEIR_OK);
-    fixture_check_says(&err, WEIR_ERR_FORMAT, "a session of another model");
-    fixture_close(&fixture);
+    check_refused_by(test_data(NANO), &options, path, WEIR_ERR_FORMAT, part);
 }
 
 TEST(snapshot_longer_than_the_context_is_refused)
 {
     const char *path = test_scratch("snapshot.long");
     struct weir_engine_options options;
-    struct weir_error err = {0};
-    struct fixture fixture;
     fixture_options(&options);
-    fixture_open(&fixture, test_data(NANO), &options);
-    make_text(fixture.vocab);
-    eval(fixture.session, 0, 20, WEIR_LOGITS_NONE);
-    CHECK_OK(weir_session_save(fixture.session, path, &err), &err);
-    fixture_close(&fixture);
+    save_tokens(path, 20);
     options.context = 19;
-    fixture_open(&fixture, test_data(NANO), &options);
-    CHECK(weir_session_load(fixture.session, path, &err) != WEIR_OK);
-    fixture_check_says(&err, WEIR_ERR_FULL, "20 tokens, but the context holds 19");
-    fixture_close(&fixture);
+    check_refused_by(test_data(NANO), &options, path, WEIR_ERR_FULL,
+                     "20 tokens, but the context holds 19");
 }
 
 /* ---- damage ---------------------------------------------------------------------------------- */

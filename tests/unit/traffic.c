@@ -162,17 +162,19 @@ TEST(traffic_of_a_draft)
     }
 }
 
+struct refusal {
+    uint32_t cached, count;
+    enum weir_logits logits;
+    enum weir_status status;
+    const char *says;
+};
+
 TEST(traffic_of_drafts_refuses_what_the_block_refuses)
 {
     struct weir_engine_options options;
     struct fixture fixture;
     struct weir_traffic sum = {{0}, {0}};
-    static const struct {
-        uint32_t cached, count;
-        enum weir_logits logits;
-        enum weir_status status;
-        const char *says;
-    } cases[] = {
+    static const struct refusal cases[] = {
         {0, 0, WEIR_LOGITS_LAST, WEIR_ERR_ARGUMENT, "no tokens"},
         {512, 1, WEIR_LOGITS_LAST, WEIR_ERR_FULL, "512 tokens and 1 more, it holds 512"},
         {0, 65, WEIR_LOGITS_ALL, WEIR_ERR_ARGUMENT, "65 tokens with 65 rows of logits"},
@@ -199,12 +201,7 @@ TEST(traffic_refuses_what_an_evaluation_refuses)
     struct fixture fixture;
     struct weir_traffic sum = {{0}, {0}};
     const struct weir_traffic nothing = {{0}, {0}};
-    static const struct {
-        uint32_t cached, count;
-        enum weir_logits logits;
-        enum weir_status status;
-        const char *says;
-    } cases[] = {
+    static const struct refusal cases[] = {
         {0, 0, WEIR_LOGITS_LAST, WEIR_ERR_ARGUMENT, "no tokens"},
         {500, 13, WEIR_LOGITS_LAST, WEIR_ERR_FULL, "500 tokens and 13 more, it holds 512"},
         {513, 1, WEIR_LOGITS_LAST, WEIR_ERR_FULL, "513 tokens and 1 more"},
