@@ -447,6 +447,15 @@ static const struct flag *flag_find(enum command_id command, const char *word, s
     return NULL;
 }
 
+/* What is not set is often written as an empty variable. But a list that is empty says something:
+ * there is no key, no page may ask. */
+static bool is_unset(const struct flag *flag, const char *value)
+{
+    const bool is_list = flag->kind == FLAG_TEXT &&
+                         (strcmp(flag->value, "LIST") == 0 || strstr(flag->value, ",...") != NULL);
+    return value == NULL || (value[0] == 0 && !is_list);
+}
+
 static enum weir_status parse_environment(struct options *options, enum command_id command,
                                           enum given *given, struct weir_error *err)
 {
@@ -455,7 +464,7 @@ static enum weir_status parse_environment(struct options *options, enum command_
         const struct flag *flag = &flag_table[i];
         const bool known = flag->env != NULL && (flag->commands & command) != 0;
         const char *value = known ? getenv(flag->env) : NULL;
-        if (value == NULL)
+        if (is_unset(flag, value))
             continue;
         if (strncmp(flag->env, negative, sizeof negative - 1) == 0)
             value = NULL;

@@ -50,8 +50,7 @@ TEST(usage_model_is_named_once)
     CHECK_REFUSED(RUN_PROGRAM("run", "-m", "a.gguf", "b.gguf"), two);
     CHECK_REFUSED(RUN_PROGRAM("inspect", "b.gguf", "-m", "a.gguf"), two);
     CHECK_REFUSED(RUN_PROGRAM("inspect", ""), "an argument is empty");
-    struct program_call call = {.words = {"inspect"}, .environment = "LLAMA_ARG_MODEL="};
-    CHECK_REFUSED(run_program(&call), "LLAMA_ARG_MODEL: the name of the file is empty");
+    CHECK_REFUSED(RUN_PROGRAM("inspect", "-m", ""), "-m: the name of the file is empty");
 }
 
 TEST(usage_bad_values_are_refused)
@@ -132,6 +131,22 @@ TEST(usage_environment_is_read_and_overruled)
     CHECK_HAS(run_program(&call)->err, "error: --model: /nowhere/b.gguf: ");
     call.environment = "LLAMA_ARG_MMAP=whatever";
     CHECK_REFUSED(run_program(&call), "LLAMA_ARG_MMAP: 'whatever' is neither on nor off");
+}
+
+TEST(usage_empty_variables_are_not_set)
+{
+    static const char *const variables[] = {
+        "LLAMA_ARG_MODEL=", "LLAMA_ARG_THREADS=", "LLAMA_ARG_MMAP=", "LLAMA_ARG_NO_MMAP=",
+        "LLAMA_ARG_LOG_FILE="};
+    struct program_call call = {.words = {"run", "-p", "x", "/nowhere/b.gguf"}};
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        call.environment = variables[i];
+        CHECK_HAS(run_program(&call)->err, "error: --model: /nowhere/b.gguf: ");
+    }
+    /* Nobody is let in because the key is missing. */
+    const struct program_call serve = {.words = {"serve", "/nowhere/b.gguf"},
+                                       .environment = "LLAMA_API_KEY="};
+    CHECK_REFUSED(run_program(&serve), "--api-key: holds no key");
 }
 
 TEST(usage_inputs_are_named_once)
