@@ -280,7 +280,8 @@ static enum weir_status type_find(const struct synth_model *model, const char *n
     return status;
 }
 
-/* The type of all matrices; or a mixture, which is known by no name of a type. */
+/* The type of all matrices; or a mixture, which is known by no name of a type: of MXFP4 the mixture
+ * has matrices of Q8_0 alone where there are no experts. */
 static enum weir_status type_resolve(struct synth_model *model, const char *name,
                                      struct weir_error *err)
 {
@@ -293,6 +294,12 @@ static enum weir_status type_resolve(struct synth_model *model, const char *name
     model->type = synth_type_of(SOURCE_DTYPE);
     if (model->mixture == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT, "%s, or a mixture as q4_k_m", refusal.text);
+    for (size_t i = 0; header_type_names[i] != NULL; i++) {
+        if (types[i].has_no_values && strcasecmp(types[i].name, name) == 0)
+            return err_set(err, WEIR_ERR_ARGUMENT,
+                           "matrices of type %s, of which no model can be made up",
+                           dtype_info(types[i].dtype)->name);
+    }
     return WEIR_OK;
 }
 

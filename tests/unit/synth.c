@@ -494,6 +494,7 @@ TEST(synth_refuses_options)
         {{.size = "nano", .type = "15"}, "or a mixture as q4_k_m"},
         {{.size = "nano", .type = "copy"}, "or a mixture as q4_k_m"},
         {{.size = "tinymoe", .type = "mxfp4_moe"}, "of type MXFP4, of which no model can be made"},
+        {{.size = "tiny", .type = "mxfp4"}, "of type MXFP4, of which no model can be made"},
         {{.size = "tiny", .type = "nvfp4"}, "unknown type \"nvfp4\", expected one of f32, f16"},
         {{.size = "tiny", .type = "iq1_m"}, "of type IQ1_M, of which no model can be made"},
         {{.size = "nano", .type = "f32", .output_type = "x"}, "unknown output type \"x\""},
