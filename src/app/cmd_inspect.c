@@ -5,6 +5,7 @@
 #include "app/loaded.h"
 #include "app/output.h"
 #include "app/shipped.h"
+#include "app/speculation.h"
 #include "base/err.h"
 
 static void print_bytes(struct output *output, const char *name, uint64_t bytes)
@@ -28,6 +29,23 @@ static void print_verdict(struct output *output, const struct weir_memory *memor
         output_print(output, "%.2f MiB are free\n", (double)memory->available / mib);
     else
         output_print(output, "and how much is free is unknown\n");
+}
+
+/* Adds what rounds of drafts need, as weir run makes them. */
+static void add_drafts(struct weir_engine_options *engine, const struct call *call)
+{
+    const struct spec_options *spec = &call->options->spec;
+    const struct weir_engine_options without = *engine;
+    struct weir_speculator_options drafts;
+    speculation_options(&drafts, spec);
+    drafts.kind = (enum weir_draft_kind)spec->kind;
+    speculation_count(&drafts, spec, engine->step_rows_max);
+    speculation_size_engine(&drafts, spec, engine);
+    engine->mtp |= without.mtp;
+    if (args_given(call->given, COMMAND_INSPECT, "--spec-draft-vocab") != GIVEN_NOT)
+        engine->mtp_vocab = without.mtp_vocab;
+    if (engine->logits_rows_max < without.logits_rows_max)
+        engine->logits_rows_max = without.logits_rows_max;
 }
 
 static enum weir_status print_memory(struct output *output, const struct loaded *loaded,
@@ -108,6 +126,7 @@ static enum weir_status print_parts(struct output *output, const struct loaded *
         TRY(weir_model_print_weights(loaded->model, output_sink, output, err));
     if (options->plan)
         TRY(print_plan(output, loaded, engine, &options->shape, err));
+    add_drafts(&engine, call);
     if (options->memory)
         TRY(print_memory(output, loaded, &engine, err));
 out:

@@ -76,6 +76,18 @@ void speculation_options(struct weir_speculator_options *options, const struct s
     options->ngram_size = (uint32_t)spec->ngram_size;
 }
 
+void speculation_count(struct weir_speculator_options *options, const struct spec_options *spec,
+                       uint32_t step_rows)
+{
+    const bool is_given = spec->drafts_max >= 0;
+    if (!is_given)
+        options->drafts_max = drafts_by_kind(spec, options->kind);
+    if (!is_given && step_rows > 1)
+        options->drafts_max = least(options->drafts_max, step_rows - 1);
+    if (options->drafts_max == 0)
+        options->kind = WEIR_DRAFT_NONE;
+}
+
 void speculation_size_engine(const struct weir_speculator_options *options,
                              const struct spec_options *spec, struct weir_engine_options *engine)
 {
@@ -97,15 +109,9 @@ enum weir_status speculation_choose(struct speculation *speculation, const struc
     const enum weir_status status = choose_kind(&options->kind, call, model, engine, err);
     if (status != WEIR_OK)
         return status;
-    const bool is_given = spec->drafts_max >= 0;
-    if (!is_given)
-        options->drafts_max = drafts_by_kind(spec, options->kind);
-    if (options->drafts_max == 0)
-        options->kind = WEIR_DRAFT_NONE;
+    speculation_count(options, spec, engine->step_rows_max);
     if (options->kind == WEIR_DRAFT_NONE)
         return WEIR_OK;
-    if (!is_given && engine->step_rows_max > 1)
-        options->drafts_max = least(options->drafts_max, engine->step_rows_max - 1);
     const struct weir_engine_options without = *engine;
     speculation_size_engine(options, spec, engine);
     if (args_given(call->given, COMMAND_RUN, "--spec-type") == GIVEN_NOT &&

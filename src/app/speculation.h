@@ -15,6 +15,9 @@ struct speculation {
 
 /* What the flags say of all kinds of drafts: all but the kind. */
 void speculation_options(struct weir_speculator_options *options, const struct spec_options *spec);
+/* Of options with a kind: how many tokens a round drafts, and no kind if that is none. */
+void speculation_count(struct weir_speculator_options *options, const struct spec_options *spec,
+                       uint32_t step_rows);
 /* Gives an engine what rounds with such options need. */
 void speculation_size_engine(const struct weir_speculator_options *options,
                              const struct spec_options *spec, struct weir_engine_options *engine);

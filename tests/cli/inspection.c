@@ -67,6 +67,39 @@ TEST(inspection_memory_is_the_estimate)
     CHECK_HAS(result->out, line);
 }
 
+/* As weir run opens the engine for drafts of a kind. */
+TEST(inspection_memory_counts_what_drafts_need)
+{
+    static const struct {
+        const char *kind, *drafts;
+        uint32_t drafts_max;
+        bool mtp;
+    } cases[] = {{"draft-mtp", "--no-pin", 3, true},
+                 {"draft-mtp", "--spec-draft-n-max=5", 5, true},
+                 {"draft-simple", "--no-pin", 3, false},
+                 {"ngram-simple", "--no-pin", 15, false}};
+    const char *model_path = test_data("golden/nanomoe-f32.gguf");
+    struct weir_model *model;
+    struct weir_error err = {0};
+    CHECK_OK(weir_model_open(&model, model_path, NULL, &err), &err);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct weir_engine_options options;
+        struct weir_memory memory;
+        char line[64];
+        weir_engine_options_init(&options);
+        options.context = 4096;
+        options.mtp = cases[i].mtp;
+        options.rewind_max = options.logits_rows_max = 1 + cases[i].drafts_max;
+        CHECK_OK(weir_memory_estimate(model, &options, &memory, &err), &err);
+        snprintf(line, sizeof line, "\n%-24s %16llu ", "total", (unsigned long long)memory.total);
+        CHECK_HAS(RUN_PROGRAM("inspect", model_path, "--memory", "-c", "4096", "--spec-type",
+                              cases[i].kind, cases[i].drafts)
+                      ->out,
+                  line);
+    }
+    weir_model_close(model);
+}
+
 /* The bytes of a row of the table. */
 static double row_bytes(const char *table, const char *name)
 {
