@@ -2,6 +2,7 @@
  * weir convert: makes a GGUF file of a checkpoint folder. Knows no format. */
 #include "app/command.h"
 
+#include "app/output.h"
 #include "base/err.h"
 
 enum weir_status command_convert(const struct call *call, struct weir_error *err)
@@ -13,6 +14,9 @@ enum weir_status command_convert(const struct call *call, struct weir_error *err
     if (call->options->output == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "no file to write: name one with --outfile or as second argument");
+    const enum weir_status status = output_check_file(call->options->output, err);
+    if (status != WEIR_OK)
+        return status;
     convert.log = log_sink;
     convert.log_user = call->log;
     convert.progress = log_progress;

@@ -4,6 +4,7 @@
 
 #include "app/interrupt.h"
 #include "app/mtp_feed.h"
+#include "app/output.h"
 #include "app/windows.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -79,7 +80,10 @@ static enum weir_status check(const struct options *options, struct weir_error *
         return err_set(err, WEIR_ERR_ARGUMENT, "no text: name one with --file");
     /* a run may take hours: that the file can be written is tried before */
     struct file_writer writer = {.stream = NULL};
-    const enum weir_status status = file_writer_open(&writer, options->output, err);
+    enum weir_status status;
+    TRY(output_check_file(options->output, err));
+    TRY(file_writer_open(&writer, options->output, err));
+out:
     file_writer_abandon(&writer);
     return status;
 }

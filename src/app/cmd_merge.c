@@ -2,6 +2,7 @@
  * weir merge: copies a model of several files into one. */
 #include "app/command.h"
 
+#include "app/output.h"
 #include "base/err.h"
 
 enum weir_status command_merge(const struct call *call, struct weir_error *err)
@@ -17,5 +18,6 @@ enum weir_status command_merge(const struct call *call, struct weir_error *err)
         .progress = log_progress,
         .progress_user = call->log,
     };
-    return weir_merge(options->model, options->output, &merge, err);
+    const enum weir_status status = output_check_file(options->output, err);
+    return status != WEIR_OK ? status : weir_merge(options->model, options->output, &merge, err);
 }

@@ -114,15 +114,13 @@ static enum weir_status write_model(struct names *names,
                                     const struct weir_quantize_options *quantize, struct log *log,
                                     struct weir_error *err)
 {
-    if (names->out == NULL) {
-        const enum weir_status status = names_make_out(names, err);
-        if (status != WEIR_OK)
-            return status;
-    }
-    const enum weir_status status =
-        weir_quantize(names->in, names->out, names->type, quantize, err);
-    if (status == WEIR_OK)
-        report(names->out, log);
+    enum weir_status status;
+    TRY(output_check_file(names->out, err));
+    if (names->out == NULL)
+        TRY(names_make_out(names, err));
+    TRY(weir_quantize(names->in, names->out, names->type, quantize, err));
+    report(names->out, log);
+out:
     return status;
 }
 

@@ -17,7 +17,8 @@ enum weir_status command_synth(const struct call *call, struct weir_error *err)
         return err_set(err, WEIR_ERR_ARGUMENT, "no file to write: name one with --out");
     synth.progress = log_progress;
     synth.progress_user = call->log;
-    enum weir_status status = WEIR_OK;
+    enum weir_status status;
+    TRY(output_check_file(options->output, err));
     if (options->output != NULL)
         TRY(weir_synth(options->output, &synth, err));
     if (options->checkpoint != NULL)

@@ -20,6 +20,14 @@ enum weir_status output_check_target(const char *target, const char *input, stru
     return err_set(err, WEIR_ERR_ARGUMENT, "%s: is read from, so it cannot be written to", target);
 }
 
+enum weir_status output_check_file(const char *path, struct weir_error *err)
+{
+    if (path == NULL || strcmp(path, "-") != 0)
+        return WEIR_OK;
+    return err_set(err, WEIR_ERR_ARGUMENT,
+                   "-: this cannot be written to standard output; name a file (./- is one)");
+}
+
 enum weir_status output_open(struct output *output, const char *path, struct weir_error *err)
 {
     *output = (struct output){.stream = stdout};

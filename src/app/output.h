@@ -18,6 +18,10 @@ struct output {
  * all is done. NULL and "-" are no files. */
 enum weir_status output_check_target(const char *target, const char *input, struct weir_error *err);
 
+/* Refuses "-" where what is written appears as a file when it is whole, and so cannot be standard
+ * output. NULL is no name yet. */
+enum weir_status output_check_file(const char *path, struct weir_error *err);
+
 /* `path` NULL or "-" is standard output. */
 enum weir_status output_open(struct output *output, const char *path, struct weir_error *err);
 /* Standard error. */

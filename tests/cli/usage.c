@@ -53,6 +53,22 @@ TEST(usage_model_is_named_once)
     CHECK_REFUSED(RUN_PROGRAM("inspect", "-m", ""), "-m: the name of the file is empty");
 }
 
+/* What is written as a whole is no stream, and no file is called so by mistake. */
+TEST(usage_files_are_not_standard_output)
+{
+    static const char *const words[][8] = {
+        {"quantize", "/nowhere/a.gguf", "-", "q4_0"}, {"imatrix", "-m", "a", "-f", "b", "-o", "-"},
+        {"convert", "/nowhere/folder", "-"},          {"merge", "/nowhere/a.gguf", "-"},
+        {"synth", "--size", "nano", "-o", "-"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        struct program_call call = {.words = {NULL}};
+        memcpy(call.words, words[i], sizeof words[i]);
+        CHECK_REFUSED(run_program(&call), "-: this cannot be written to standard output; name a "
+                                          "file (./- is one)");
+    }
+}
+
 TEST(usage_bad_values_are_refused)
 {
     static const struct {
