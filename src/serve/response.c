@@ -346,7 +346,7 @@ void put_timings(struct bytes *out, const char *key, const struct job_timings *t
     uint64_t sum = 0;
     put_open(out, key, '{');
     put_integer(out, "cache_n", timings->cached_tokens);
-    put_rate(out, prompt, timings->prompt_tokens - timings->cached_tokens, timings->prompt_ns);
+    put_rate(out, prompt, timings->read_tokens, timings->prompt_ns);
     put_rate(out, predicted, timings->tokens, timings->reply_ns);
     if (timings->drafts > 0) {
         put_integer(out, "draft_n", timings->drafts);
@@ -370,6 +370,7 @@ struct job_timings response_timings(const struct response *response)
         const struct job_timings *timings = &response->choices[i].timings;
         sum.prompt_tokens += timings->prompt_tokens;
         sum.cached_tokens += timings->cached_tokens;
+        sum.read_tokens += timings->read_tokens;
         sum.tokens += timings->tokens;
         sum.wait_ns += timings->wait_ns;
         sum.prompt_ns += timings->prompt_ns;

@@ -389,6 +389,7 @@ void running_take_part(struct scheduler *scheduler, struct slot *slot)
     if (!job->options.no_cache && cuts_keep(&slot->cuts, position))
         slot_keep(scheduler, slot);
     job->timings.prompt_ns = clock_ns() - job->started_ns;
+    job->timings.read_tokens += slot->rows;
     if (job->options.wants_prompt)
         tell_prompt(scheduler, slot, position);
     pthread_mutex_lock(&scheduler->lock);

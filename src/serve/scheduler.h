@@ -101,6 +101,7 @@ struct job_logprob {
 
 struct job_timings {
     uint32_t prompt_tokens, cached_tokens; /* of the prompt; of them, those not evaluated */
+    uint32_t read_tokens;                  /* and those that were: less, if nothing is generated */
     uint32_t tokens;                       /* generated, one that ends the text too */
     uint64_t wait_ns, prompt_ns, reply_ns;
     uint32_t drafts, accepted;

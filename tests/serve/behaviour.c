@@ -441,6 +441,14 @@ TEST(served_nothing_is_said_if_nothing_is_asked_for)
     CHECK_INT(number_of(&response, "\"tokens_predicted\":"), 0);
     CHECK(strstr(response.body.data, "\"content\":\"\"") != NULL);
     http_response_release(&response);
+    /* Nor is anything read, which only usage counts. */
+    response = served_post(&served, "/v1/completions",
+                           "{\"prompt\":\"Once upon a time\",\"max_tokens\":0}", 200);
+    CHECK(number_of(&response, "\"prompt_tokens\":") > 0);
+    CHECK_INT(number_of(&response, "\"cache_n\":"), 0);
+    CHECK_INT(number_of(&response, "\"prompt_n\":"), 0);
+    CHECK(strstr(response.body.data, "\"prompt_per_token_ms\":null") != NULL);
+    http_response_release(&response);
     served_close(&served);
 }
 
