@@ -80,6 +80,11 @@ static enum weir_status check_options(const struct options *options, struct weir
                        "--tool-choice %s: an answer cannot be a call and keep to a grammar or "
                        "schema; give only one of both",
                        chat->tool_choice);
+    if (wants_call(chat) && options->tools == NULL)
+        return err_set(err, WEIR_ERR_ARGUMENT,
+                       "--tool-choice %s asks for a call, but there are no tools: name a file of "
+                       "them with --tools",
+                       chat->tool_choice);
     return WEIR_OK;
 }
 

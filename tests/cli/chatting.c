@@ -639,6 +639,9 @@ TEST(chatting_refuses)
     CHECK_REFUSED(CHAT("", "-j", "{}", "--tool-choice", "required"),
                   "--tool-choice required: an answer cannot be a call and keep to a grammar or "
                   "schema; give only one of both");
+    CHECK_REFUSED(CHAT("", "--tool-choice", "f"),
+                  "--tool-choice f asks for a call, but there are no tools: name a file of them "
+                  "with --tools");
     CHECK_REFUSED(CHAT("/foo\n", "--log-disable"), "/foo: no such command; /help lists them");
     CHECK_REFUSED(CHAT("/load\n", "--log-disable"), "/load: needs FILE");
     CHECK_REFUSED(CHAT("/undo\n", "--log-disable"), "there is no message to take back");
