@@ -184,13 +184,7 @@ static void put_spoken(struct bytes *out, const struct spoken *spoken)
     put_open(out, NULL, '{');
     put_text(out, "role", "assistant");
     put_string(out, "content", spoken->text.data, spoken->text.length);
-    if (spoken->reasoning.length > 0)
-        put_string(out, "reasoning_content", spoken->reasoning.data, spoken->reasoning.length);
-    if (spoken->calls.length > 0) {
-        put_open(out, "tool_calls", '[');
-        put_json(out, NULL, spoken->calls.data, spoken->calls.length);
-        put_close(out, ']');
-    }
+    translate_spoken(out, &spoken->reasoning, &spoken->calls);
     put_close(out, '}');
 }
 

@@ -23,13 +23,7 @@ static void put_spoken(struct bytes *out, struct spoken *spoken)
         put_json(out, "content", spoken->content.data, spoken->content.length);
     else
         put_text(out, "content", "");
-    if (spoken->reasoning.length > 0)
-        put_string(out, "reasoning_content", spoken->reasoning.data, spoken->reasoning.length);
-    if (spoken->calls.length > 0) {
-        put_open(out, "tool_calls", '[');
-        put_json(out, NULL, spoken->calls.data, spoken->calls.length);
-        put_close(out, ']');
-    }
+    translate_spoken(out, &spoken->reasoning, &spoken->calls);
     put_close(out, '}');
     bytes_clear(&spoken->reasoning);
     bytes_clear(&spoken->content);

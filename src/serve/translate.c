@@ -94,6 +94,17 @@ void translate_call(struct bytes *out, const struct json *id, const struct json 
     put_close(out, '}');
 }
 
+void translate_spoken(struct bytes *out, const struct bytes *reasoning, const struct bytes *calls)
+{
+    if (reasoning->length > 0)
+        put_string(out, "reasoning_content", reasoning->data, reasoning->length);
+    if (calls->length > 0) {
+        put_open(out, "tool_calls", '[');
+        put_json(out, NULL, calls->data, calls->length);
+        put_close(out, ']');
+    }
+}
+
 void translate_text(struct bytes *out, struct json_text text)
 {
     put_open(out, NULL, '{');

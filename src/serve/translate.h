@@ -30,6 +30,9 @@ enum weir_status translate_tools(struct bytes *out, const struct json *root,
 /* A call, whose arguments are a text of JSON. */
 void translate_call(struct bytes *out, const struct json *id, const struct json *name,
                     struct json_text arguments);
+/* Of a message of the assistant what stands beside its content: reasoning, and the calls, elements
+ * of a list. */
+void translate_spoken(struct bytes *out, const struct bytes *reasoning, const struct bytes *calls);
 /* A part of a content. */
 void translate_text(struct bytes *out, struct json_text text);
 /* A picture, of which nothing but that it is there is told: it is refused anyway. */
