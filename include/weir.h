@@ -895,6 +895,9 @@ WEIR_API const char *weir_prompt_tools(const struct weir_prompt *prompt, size_t 
 WEIR_API const char *weir_prompt_text(const struct weir_prompt *prompt, size_t *length);
 /* Whether the text ends within reasoning: its own "<think>", or that of a continued message. */
 WEIR_API bool weir_prompt_in_reasoning(const struct weir_prompt *prompt);
+/* Whether it leaves it to the reply to begin with reasoning: the text ends with words of the
+ * template that neither open a block of it nor close one. */
+WEIR_API bool weir_prompt_may_reason(const struct weir_prompt *prompt);
 
 /* The prompt as tokens: writes at most `ids_max` and the number of all to *ids_count. known[] are
  * the tokens of a session, or none: as far as they say what the prompt says they are taken as they
@@ -911,10 +914,11 @@ WEIR_API enum weir_status weir_prompt_tokens(const struct weir_prompt *prompt,
 /* What a model says, taken apart while it comes: reasoning, content, and calls of tools. Any split
  * of the text into pushes gives the same events but for where their texts are cut.
  *
- * No text is lost but marks and the newlines around them. What turns out to be no call stays what
- * it stands in, reasoning or content. Once a call is told, what is neither a parameter nor the end
- * of the call breaks it off: it gets no CALL_END, and what stands there and behind it is content,
- * in which other calls may begin. A text that ends within a call leaves it without CALL_END too.
+ * No text is lost but marks and the newlines around them, and white space before a "<think>" that
+ * the text begins with. What turns out to be no call stays what it stands in, reasoning or content.
+ * Once a call is told, what is neither a parameter nor the end of the call breaks it off: it gets
+ * no CALL_END, and what stands there and behind it is content, in which other calls may begin. A
+ * text that ends within a call leaves it without CALL_END too.
  *
  * Text is told when nothing that may follow makes a mark of it. A value that may be something else
  * than a string is told at its end, and so is a call that is written as a JSON object; more than 4
@@ -949,6 +953,7 @@ struct weir_reply_options {
                           marks of calls are text */
     size_t tools_length;
     bool in_reasoning; /* weir_prompt_in_reasoning of the prompt */
+    bool may_reason;   /* weir_prompt_may_reason: "<think>" opens reasoning if the text begins so */
     bool calls_first;  /* behind other content, marks of calls are text of it */
     enum weir_reasoning_format format;
     weir_reply_fn *event;

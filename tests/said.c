@@ -66,6 +66,7 @@ enum weir_status said_message(struct message *out, const char *text, size_t leng
     reply_options.tools = options->tools;
     reply_options.tools_length = options->tools == NULL ? 0 : strlen(options->tools);
     reply_options.in_reasoning = options->in_reasoning;
+    reply_options.may_reason = options->may_reason;
     reply_options.calls_first = options->calls_first;
     reply_options.format = options->format;
     reply_options.event = listen;

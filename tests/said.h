@@ -9,7 +9,7 @@
 
 struct said_options {
     const char *tools; /* zero-terminated JSON; NULL: none */
-    bool in_reasoning;
+    bool in_reasoning, may_reason;
     enum weir_reasoning_format format;
     uint64_t piece; /* bytes of a push; 0: all in one; SAID_RANDOM: drawn, by the stream */
     uint64_t stream;

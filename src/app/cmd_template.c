@@ -63,6 +63,7 @@ static enum weir_status take_apart(struct message *message, const struct options
         reply_options.tools_length = tools->length;
     }
     reply_options.in_reasoning = begins_in_reasoning(options, text);
+    reply_options.may_reason = options->reasoning == WEIR_AUTO;
     reply_options.format = options_reasoning_format(options);
     reply_options.event = message_add;
     reply_options.event_user = message;

@@ -21,7 +21,7 @@ struct weir_prompt {
     struct text_range *trusted; /* what the template has written: sorted, apart */
     size_t trusted_count;
     struct bytes tools; /* empty: none */
-    bool in_reasoning;
+    bool in_reasoning, may_reason;
 };
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -44,19 +44,26 @@ static size_t find_trusted(const struct jinja_output *output, struct text_range 
     return count;
 }
 
-/* Does the text end with what opens a block of reasoning, in bytes of the template alone? */
-static bool ends_in_reasoning(const struct weir_prompt *prompt)
+/* What of the end of the text the template has written. */
+static struct text_range own_end(const struct weir_prompt *prompt)
 {
-    static const char opening[] = MARK_THINK;
-    size_t end = prompt->length;
-    while (end > 0 && prompt->text[end - 1] == '\n')
-        end--;
-    if (end == prompt->length || end < sizeof opening - 1 || prompt->trusted_count == 0)
-        return false;
-    const size_t from = end - (sizeof opening - 1);
+    const struct text_range none = {prompt->length, prompt->length};
+    if (prompt->trusted_count == 0)
+        return none;
     const struct text_range last = prompt->trusted[prompt->trusted_count - 1];
-    return memcmp(prompt->text + from, opening, sizeof opening - 1) == 0 && last.from <= from &&
-           last.to == prompt->length;
+    return last.to == prompt->length ? last : none;
+}
+
+/* Does the text end with the mark and newlines, in bytes of the template alone? */
+static bool ends_with(const struct weir_prompt *prompt, const char *mark, size_t newlines_min)
+{
+    const struct text_range own = own_end(prompt);
+    const size_t length = strlen(mark);
+    size_t end = own.to;
+    while (end > own.from && prompt->text[end - 1] == '\n')
+        end--;
+    return own.to - end >= newlines_min && end - own.from >= length &&
+           memcmp(prompt->text + end - length, mark, length) == 0;
 }
 
 enum weir_status chat_prompt_open(struct weir_prompt **out, struct jinja_output *output,
@@ -77,7 +84,9 @@ enum weir_status chat_prompt_open(struct weir_prompt **out, struct jinja_output 
                                    .length = output->length,
                                    .trusted = trusted,
                                    .trusted_count = count};
-    prompt->in_reasoning = ends_in_reasoning(prompt);
+    prompt->in_reasoning = ends_with(prompt, MARK_THINK, 1);
+    prompt->may_reason = own_end(prompt).from < prompt->length && !prompt->in_reasoning &&
+                         !ends_with(prompt, MARK_THINK_END, 0);
     output->bytes = NULL;
     jinja_output_release(output);
     *out = prompt;
@@ -121,6 +130,11 @@ const char *weir_prompt_tools(const struct weir_prompt *prompt, size_t *length)
 bool weir_prompt_in_reasoning(const struct weir_prompt *prompt)
 {
     return prompt->in_reasoning;
+}
+
+bool weir_prompt_may_reason(const struct weir_prompt *prompt)
+{
+    return prompt->may_reason;
 }
 
 /* ---- tokens ---------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 
 /* What the text at `at` belongs to. */
 enum phase {
+    PHASE_BEGIN, /* reasoning, if its mark is the first that comes */
     PHASE_REASONING,
     PHASE_BEHIND_REASONING, /* newlines here belong to the mark */
     PHASE_CONTENT,
@@ -204,6 +205,19 @@ static enum weir_status step_opening(struct weir_reply *reply, struct rest rest,
 
 /* ---- steps by phase -------------------------------------------------------------------------- */
 
+static enum step step_begin(struct weir_reply *reply, struct rest rest, size_t *consumed)
+{
+    const size_t white = mark_white(rest);
+    const enum mark_match match = mark_at(rest_from(rest, white), MARK_THINK);
+    if (match == MARK_MAYBE && !rest.is_final)
+        return STEP_WAITS;
+    reply->has_think = match == MARK_WHOLE;
+    reply->phase = reply->has_think ? PHASE_REASONING : PHASE_CONTENT;
+    *consumed = reply->has_think ? white + strlen(MARK_THINK) : 0;
+    bounds_text(reply, rest.text, *consumed);
+    return STEP_TAKEN;
+}
+
 static enum step step_think(struct weir_reply *reply, struct rest rest, size_t *consumed)
 {
     const bool may_begin = !reply->reasoning.is_begun && !reply->has_think;
@@ -357,6 +371,7 @@ static enum weir_status take_step(struct weir_reply *reply, struct rest rest, en
 {
     *step = STEP_TAKEN;
     switch (reply->phase) {
+    case PHASE_BEGIN: *step = step_begin(reply, rest, consumed); break;
     case PHASE_REASONING: return step_reasoning(reply, rest, step, consumed, err);
     case PHASE_BEHIND_REASONING: step_behind_reasoning(reply, rest, consumed); break;
     case PHASE_CONTENT: return step_content(reply, rest, step, consumed, err);
@@ -503,7 +518,9 @@ enum weir_status weir_reply_open(struct weir_reply **out, const struct weir_repl
     if (reply == NULL)
         return WEIR_ERR_MEMORY;
     reply->options = *options;
-    reply->phase = options->in_reasoning ? PHASE_REASONING : PHASE_CONTENT;
+    reply->phase = options->may_reason ? PHASE_BEGIN : PHASE_CONTENT;
+    if (options->in_reasoning)
+        reply->phase = PHASE_REASONING;
     reply->is_in_content = options->format != WEIR_REASONING_APART;
     reply->reasoning.kind = WEIR_REPLY_REASONING;
     reply->reasoning.is_told = options->format != WEIR_REASONING_NONE;

@@ -140,7 +140,7 @@ enum weir_status weir_chat_load(struct weir_chat *chat, const char *json, size_t
 struct prompt {
     uint32_t count; /* of chat->ids */
     uint32_t same;  /* of them, those that the session or a checkpoint knows */
-    bool in_reasoning;
+    bool in_reasoning, may_reason;
 };
 
 static enum weir_status render(const struct weir_chat *chat, struct weir_prompt **out,
@@ -179,7 +179,10 @@ static enum weir_status make_prompt(const struct weir_chat *chat, struct prompt 
         TRY(err_set(err, WEIR_ERR_FULL,
                     "the conversation has %llu tokens, but the context holds %u",
                     (unsigned long long)count, context));
-    *prompt = (struct prompt){(uint32_t)count, (uint32_t)same, weir_prompt_in_reasoning(text)};
+    *prompt = (struct prompt){.count = (uint32_t)count,
+                              .same = (uint32_t)same,
+                              .in_reasoning = weir_prompt_in_reasoning(text),
+                              .may_reason = weir_prompt_may_reason(text)};
 out:
     weir_prompt_close(text);
     return status;
@@ -241,6 +244,7 @@ enum weir_status weir_chat_reply(struct weir_chat *chat, struct weir_chat_info *
     TRY(make_prompt(chat, &prompt, err));
     const struct chat_answer_begin begin = {
         .in_reasoning = prompt.in_reasoning,
+        .may_reason = prompt.may_reason,
         .seed = seed_of_reply(chat),
         .piece_max = chat->piece_max,
     };

@@ -19,7 +19,8 @@ static void take_event(void *user, const struct weir_reply_event *event)
         options->event(options->user, event);
 }
 
-static enum weir_status open_reply(struct chat_answer *answer, struct weir_error *err)
+static enum weir_status open_reply(struct chat_answer *answer,
+                                   const struct chat_answer_begin *begin, struct weir_error *err)
 {
     const struct weir_chat_options *options = &answer->settings->options;
     struct weir_reply_options reply;
@@ -27,6 +28,7 @@ static enum weir_status open_reply(struct chat_answer *answer, struct weir_error
     reply.tools = options->tools;
     reply.tools_length = options->tools == NULL ? 0 : strlen(options->tools);
     reply.in_reasoning = answer->in_reasoning;
+    reply.may_reason = begin->may_reason;
     reply.format = options->reasoning_format;
     reply.event = take_event;
     reply.event_user = answer;
@@ -69,7 +71,7 @@ enum weir_status chat_answer_open(struct chat_answer *answer, const struct chat_
     sampler.seed = begin->seed;
     TRY(stop_open(&answer->stop, options->stops, options->stops_count, err));
     TRY(open_text(answer, begin->piece_max, err));
-    TRY(open_reply(answer, err));
+    TRY(open_reply(answer, begin, err));
     TRY(weir_sampler_open(&answer->sampler, &sampler, weir_engine_vocab(session->engine),
                           weir_engine_context(session->engine), tokenizer, err));
 out:

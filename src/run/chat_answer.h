@@ -30,6 +30,7 @@ struct chat_answer {
 /* What a reply begins with. */
 struct chat_answer_begin {
     bool in_reasoning; /* the prompt has opened a block of it */
+    bool may_reason;   /* the prompt leaves it to the reply to open one */
     uint64_t seed;
     size_t piece_max; /* bytes of the longest token */
 };

@@ -120,6 +120,7 @@ static enum weir_status fill(struct generation *generation, struct server *serve
     TRY(render(server, request->root, &prompt, err));
     options.tools = weir_prompt_tools(prompt, &options.tools_length);
     options.in_reasoning = weir_prompt_in_reasoning(prompt);
+    options.may_reason = weir_prompt_may_reason(prompt);
     generation_set_chat(generation, &options, prompt);
     status = get_tokens(generation, server, prompt, err);
 out:

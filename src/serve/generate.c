@@ -231,7 +231,10 @@ static enum weir_status open_jobs(struct generation *generation, uint32_t *retry
     struct response *response = &generation->response;
     const uint32_t each = generation->request.choices;
     struct job_options options = job_options(generation);
+    struct chat_options chat = generation->chat;
     enum weir_status status = WEIR_OK;
+    if (generation->request.calls == CALLS_NONE)
+        chat.tools = NULL;
     generation->jobs = mem_alloc(response->choices_count, sizeof *generation->jobs, err);
     if (generation->jobs == NULL)
         return WEIR_ERR_MEMORY;
@@ -247,10 +250,7 @@ static enum weir_status open_jobs(struct generation *generation, uint32_t *retry
         choice->prompt = prompt->text.data;
         choice->prompt_length = prompt->text.length;
         if (generation->is_chat)
-            TRY(response_parse(response, choice,
-                               generation->request.calls == CALLS_NONE ? NULL
-                                                                       : generation->chat.tools,
-                               generation->chat.tools_length, generation->chat.in_reasoning, err));
+            TRY(response_parse(response, choice, &chat, err));
         TRY(job_open(&generation->jobs[i], generation->server->scheduler, &options, retry_s, err));
     }
 out:

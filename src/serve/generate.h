@@ -17,14 +17,8 @@ void generation_close(struct generation *generation);
 struct request *generation_request(struct generation *generation);
 struct prompts *generation_prompts(struct generation *generation);
 
-/* How the text of a chat is taken apart and held to a language. */
-struct chat_options {
-    const char *tools; /* JSON; borrowed until the generation is closed; NULL: none */
-    size_t tools_length;
-    bool in_reasoning;
-};
-
-/* The answers are taken apart as those of a chat. The prompt is closed with the generation. */
+/* The answers are taken apart as those of a chat, and held to a language. What the options borrow
+ * is the prompt's, which is closed with the generation. */
 void generation_set_chat(struct generation *generation, const struct chat_options *options,
                          struct weir_prompt *prompt);
 

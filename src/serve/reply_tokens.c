@@ -3,10 +3,14 @@
 #include "serve/reply_tokens.h"
 
 #include "base/think_marks.h"
+#include "json/json.h"
 
-enum weir_status reply_tokens_open(struct reply_tokens *tokens, struct weir_error *err)
+enum weir_status reply_tokens_open(struct reply_tokens *tokens, bool may_open,
+                                   struct weir_error *err)
 {
-    *tokens = (struct reply_tokens){.mark_texts = {MARK_THINK_END}, .next = TOKEN_REASONING};
+    *tokens = (struct reply_tokens){.mark_texts = {MARK_THINK_END},
+                                    .next = may_open ? TOKEN_TEXT : TOKEN_REASONING,
+                                    .may_open = may_open};
     return stop_open(&tokens->mark, tokens->mark_texts, 1, err);
 }
 
@@ -39,9 +43,31 @@ static enum token_place behind_mark(struct reply_tokens *tokens, const char *pie
     return tokens->next;
 }
 
+/* Bytes of the piece up to the end of the mark that opens reasoning; 0: it does not end here. */
+static size_t take_opening(struct reply_tokens *tokens, const char *piece, size_t length)
+{
+    static const char mark[] = MARK_THINK;
+    for (size_t i = 0; i < length && tokens->may_open; i++) {
+        if (tokens->opened == 0 && json_is_white(piece[i]))
+            continue;
+        tokens->may_open = piece[i] == mark[tokens->opened++];
+        if (tokens->may_open && tokens->opened == sizeof mark - 1)
+            return i + 1;
+    }
+    return 0;
+}
+
 enum token_place reply_tokens_take(struct reply_tokens *tokens, const char *piece, size_t length)
 {
-    size_t used;
+    size_t used = take_opening(tokens, piece, length);
+    if (used > 0) {
+        tokens->may_open = false;
+        tokens->next = TOKEN_REASONING;
+        if (used == length)
+            return TOKEN_MARK;
+        piece += used;
+        length -= used;
+    }
     switch (tokens->next) {
     case TOKEN_REASONING:
         if (stop_feed(&tokens->mark, piece, length, &used))

@@ -8,7 +8,8 @@
 
 enum token_place {
     TOKEN_REASONING,
-    TOKEN_MARK, /* the end of the reasoning and the newlines behind it; what ends the reply */
+    TOKEN_MARK, /* what opens the reasoning; its end and the newlines behind it; what ends the
+                   reply */
     TOKEN_TEXT, /* or of calls */
 };
 
@@ -17,12 +18,15 @@ struct reply_tokens {
     struct stop mark;
     const char *mark_texts[1];
     enum token_place next; /* where a token of no mark stands */
+    bool may_open;         /* so far there was white space, or the beginning of a mark */
+    size_t opened;         /* bytes of that */
     uint32_t reasoning;    /* tokens, but for newlines at the end of it */
     uint32_t newlines;     /* tokens of such, of which it is not known yet */
 };
 
-/* A reply that begins within its reasoning. Closed in any case. */
-enum weir_status reply_tokens_open(struct reply_tokens *tokens, struct weir_error *err);
+/* A reply that begins within its reasoning, or with a mark that opens it. Closed in any case. */
+enum weir_status reply_tokens_open(struct reply_tokens *tokens, bool may_open,
+                                   struct weir_error *err);
 void reply_tokens_close(struct reply_tokens *tokens);
 
 /* The next token's piece, without those of control tokens. */

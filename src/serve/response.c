@@ -54,16 +54,18 @@ static void on_reply(void *user, const struct weir_reply_event *event)
     message_add(&choice->said, event);
 }
 
-enum weir_status response_parse(struct response *response, struct choice *choice, const char *tools,
-                                size_t tools_length, bool in_reasoning, struct weir_error *err)
+enum weir_status response_parse(struct response *response, struct choice *choice,
+                                const struct chat_options *chat, struct weir_error *err)
 {
     struct weir_reply_options options;
-    if (in_reasoning && reply_tokens_open(&choice->places, err) != WEIR_OK)
+    if ((chat->in_reasoning || chat->may_reason) &&
+        reply_tokens_open(&choice->places, !chat->in_reasoning, err) != WEIR_OK)
         return WEIR_ERR_MEMORY;
     weir_reply_options_init(&options);
-    options.tools = tools;
-    options.tools_length = tools_length;
-    options.in_reasoning = in_reasoning;
+    options.tools = chat->tools;
+    options.tools_length = chat->tools_length;
+    options.in_reasoning = chat->in_reasoning;
+    options.may_reason = chat->may_reason;
     options.calls_first = response->request->language == LANGUAGE_SCHEMA;
     options.format = response->request->reasoning_format;
     options.event = on_reply;

@@ -89,9 +89,17 @@ extern const struct form form_chat, form_completion, form_native, form_messages,
 /* Takes memory for so many choices, which have nothing but their index. */
 enum weir_status response_open(struct response *response, uint32_t choices, struct weir_error *err);
 void response_release(struct response *response);
+
+/* How the text of a chat is taken apart. */
+struct chat_options {
+    const char *tools; /* JSON, borrowed while it is; NULL: none */
+    size_t tools_length;
+    bool in_reasoning, may_reason; /* what the prompt says of it: see weir_reply_options */
+};
+
 /* The choice's text is taken apart from now on. */
-enum weir_status response_parse(struct response *response, struct choice *choice, const char *tools,
-                                size_t tools_length, bool in_reasoning, struct weir_error *err);
+enum weir_status response_parse(struct response *response, struct choice *choice,
+                                const struct chat_options *chat, struct weir_error *err);
 
 /* Takes an event of the choice's job. What is to be told of it is added to `out`; NULL: the answer
  * is told as a whole. */

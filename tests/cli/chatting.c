@@ -93,6 +93,19 @@ TEST(chatting_tells_reasoning_apart)
     CHECK_HAS(result->out, "Enough.\n[End thinking]\n\n");
 }
 
+/* Behind a template that says nothing of reasoning the model opens and closes it by itself. */
+TEST(chatting_tells_reasoning_apart_that_the_template_does_not_open)
+{
+    const struct program_call call = {
+        .words = {"chat", test_data("../../models/" WEIR_SHIPPED), "--chat-template", "chatml",
+                  "--temp", "0", "-st", "-n", "24"},
+        .input = "Tell me a story.\n",
+    };
+    const struct program_result *result = run_program(&call);
+    CHECK_ENDED(result, 0);
+    CHECK(strlen(result->out) > 16 && strchr(result->out, '<') == NULL);
+}
+
 /* The user's messages of the file, separated by bars. */
 static void check_users(const char *path, const char *expected)
 {

@@ -24,6 +24,11 @@ static void expect(bool condition)
         abort();
 }
 
+static enum weir_reasoning_format format_of(uint8_t options)
+{
+    return (enum weir_reasoning_format)((options & 63) / 4 % 3);
+}
+
 /* In pieces of 1 to 16 bytes, drawn from `cut`; 0: whole. */
 static void take_apart(struct message *out, const char *text, size_t length, uint8_t options,
                        uint32_t cut)
@@ -34,7 +39,8 @@ static void take_apart(struct message *out, const char *text, size_t length, uin
     reply_options.tools = (options & 1) != 0 ? tools : NULL;
     reply_options.tools_length = sizeof tools - 1;
     reply_options.in_reasoning = (options & 2) != 0;
-    reply_options.format = (enum weir_reasoning_format)((options & 63) / 4 % 3);
+    reply_options.may_reason = (options & 128) != 0;
+    reply_options.format = format_of(options);
     reply_options.event = message_add;
     reply_options.event_user = out;
     expect(weir_reply_open(&reply, &reply_options, NULL) == WEIR_OK);
@@ -129,13 +135,13 @@ int fuzz_reply(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     const char *text = (const char *)data + 2;
-    const uint8_t options = data[0] & 63;
+    const uint8_t options = data[0] & (63 | 128);
     struct message whole = {0}, pieces = {0};
     take_apart(&whole, text, size - 2, options, 0);
     take_apart(&pieces, text, size - 2, options, 1 + (uint32_t)data[1] * 65537);
     check_same(&whole, &pieces);
     check_cut(&whole, text, (size - 2) * (data[1] % 16) / 16, options);
-    const bool is_twice = options / 4 % 3 == WEIR_REASONING_BOTH;
+    const bool is_twice = format_of(options) == WEIR_REASONING_BOTH;
     if (!is_twice)
         check_message(&whole, text, size - 2, utf8_repaired_length(data + 2, size - 2) == size - 2);
     message_release(&pieces);

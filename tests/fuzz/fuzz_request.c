@@ -64,6 +64,7 @@ static void check_prompt(const struct weir_prompt *prompt, const struct weir_pro
     expect(length == again_length && memcmp(text, again_text, length) == 0);
     if (weir_prompt_in_reasoning(prompt))
         expect(memmem(text, length, "<think>", strlen("<think>")) != NULL);
+    expect(!weir_prompt_may_reason(prompt) || !weir_prompt_in_reasoning(prompt));
     check_tools(prompt);
 }
 

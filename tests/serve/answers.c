@@ -150,6 +150,56 @@ TEST(answers_of_no_budget_have_no_reasoning)
     served_close(&served);
 }
 
+/* A model that reasons by itself, behind a template that says nothing of it: in all forms, and
+ * whatever requests say. Behind one that has closed the block, the mark is content. */
+TEST(answers_tell_reasoning_apart_that_the_reply_opens)
+{
+#define SAYS                                                                                       \
+    "\"max_tokens\":30,\"grammar\":\"root ::= \\\"<think>\\\\nabc\\\\n</think>\\\\n\\\\nHi\\\"\""
+#define ASKS  "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]," SAYS
+#define MARKS "<think>\\nabc\\n</think>\\n\\nHi"
+    static const struct {
+        const char *path, *body, *text;
+        bool is_closed;
+    } cases[] = {
+        {"/v1/chat/completions", ASKS "}", "\"content\":\"Hi\",\"reasoning_content\":\"abc\"", 0},
+        {"/v1/chat/completions", ASKS ",\"reasoning_effort\":\"none\"}", "\"content\":\"Hi\"", 0},
+        {"/v1/chat/completions", ASKS ",\"stream\":true}", "{\"reasoning_content\":\"a", 0},
+        {"/v1/chat/completions", ASKS ",\"stream\":true}", "{\"content\":\"H", 0},
+        {"/v1/chat/completions", ASKS ",\"reasoning_format\":\"none\"}",
+         "\"content\":\"" MARKS "\"", 0},
+        {"/v1/messages", ASKS "}", "{\"type\":\"thinking\",\"thinking\":\"abc\"", 0},
+        {"/v1/responses", "{\"input\":\"a\"," SAYS "}", "\"text\":\"Hi\"", 0},
+        {"/v1/chat/completions", ASKS ",\"reasoning_effort\":\"none\"}",
+         "\"content\":\"" MARKS "\"", 1},
+    };
+#undef MARKS
+#undef ASKS
+#undef SAYS
+    struct served served;
+    struct weir_template *chatml;
+    struct weir_error err = {0};
+    const char *source = weir_template_builtin("chatml");
+    CHECK_OK(weir_template_open(&chatml, source, strlen(source), "chatml", &err), &err);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        served_init(&served);
+        served_load(&served);
+        if (!cases[i].is_closed)
+            served.options.chat_template = chatml;
+        CHECK_OK(server_open(&served.server, &served.options, &err), &err);
+        served.port = server_port(served.server);
+        struct http_response response = served_post(&served, cases[i].path, cases[i].body, 200);
+        if (strstr(response.body.data, cases[i].text) == NULL)
+            test_fail(__FILE__, __LINE__, "%s %s: no %s in %s", cases[i].path, cases[i].body,
+                      cases[i].text, response.body.data);
+        CHECK(cases[i].is_closed || strstr(response.body.data, "reasoning_tokens") == NULL ||
+              strstr(response.body.data, "\"reasoning_tokens\":0}") == NULL);
+        http_response_release(&response);
+        served_close(&served);
+    }
+    weir_template_close(chatml);
+}
+
 /* Of the assistant, whose calls may be all that it says, but of nobody else. */
 TEST(answers_messages_may_lack_content_of_the_assistant_alone)
 {

@@ -20,7 +20,7 @@
 struct script {
     struct json_text text; /* what is said */
     struct json_text tools;
-    bool in_reasoning;
+    bool in_reasoning, may_reason;
     uint64_t seed; /* of where it is cut, and how it ends */
     bool is_cut;   /* it ends by its length */
 };
@@ -328,8 +328,10 @@ static void open_response(struct response *response, const struct stage *stage,
     response->choices[0].prompt = "p";
     response->choices[0].prompt_length = 1;
     if (forms[form].is_chat)
-        CHECK_OK(response_parse(response, &response->choices[0], script->tools.bytes,
-                                script->tools.length, script->in_reasoning, &err),
+        CHECK_OK(response_parse(response, &response->choices[0],
+                                &(struct chat_options){script->tools.bytes, script->tools.length,
+                                                       script->in_reasoning, script->may_reason},
+                                &err),
                  &err);
 }
 
@@ -399,6 +401,7 @@ TEST(forms_streamed_is_whole)
             script.tools = tools->source;
         for (uint64_t round = 0; round < 4; round++) {
             script.seed = test_seed() + 100 * i + round;
+            script.may_reason = round % 2 == 1;
             for (size_t form = 0; form < sizeof forms / sizeof forms[0]; form++)
                 check_script(&stage, &script, form);
         }
@@ -466,8 +469,9 @@ static void tell(void *argument)
     struct bytes out = {0};
     enum weir_status status = response_open(&response, 1, NULL);
     if (status == WEIR_OK && forms[telling->form].is_chat)
-        status =
-            response_parse(&response, &response.choices[0], tools, sizeof tools - 1, true, NULL);
+        status = response_parse(
+            &response, &response.choices[0],
+            &(struct chat_options){tools, sizeof tools - 1, .in_reasoning = true}, NULL);
     if (status == WEIR_OK) {
         play(&response, &response.choices[0], &script, telling->is_streamed ? &out : NULL);
         if (!telling->is_streamed)

@@ -11,13 +11,14 @@
 #include "serve/reply_tokens.h"
 
 /* A letter for each piece: of reasoning, of the mark, of the text. Pieces end with a bar. */
-static void check_places(const char *pieces, const char *expected, uint32_t reasoning)
+static void check_places(const char *pieces, bool may_open, const char *expected,
+                         uint32_t reasoning)
 {
     struct reply_tokens tokens;
     struct weir_error err = {0};
     char places[64] = "";
     size_t count = 0;
-    CHECK_OK(reply_tokens_open(&tokens, &err), &err);
+    CHECK_OK(reply_tokens_open(&tokens, may_open, &err), &err);
     for (const char *end; (end = strchr(pieces, '|')) != NULL; pieces = end + 1) {
         CHECK(count + 1 < sizeof places);
         places[count++] = "rmt"[reply_tokens_take(&tokens, pieces, (size_t)(end - pieces))];
@@ -29,14 +30,26 @@ static void check_places(const char *pieces, const char *expected, uint32_t reas
 
 TEST(reply_tokens_have_places)
 {
-    check_places("why|\n|</think>|\n\n|well|.|", "rrmmtt", 1);
-    check_places("why|\n\n|not|\n|</think>|\n\n|well|", "rrrrmmt", 3);
-    check_places("\n|</think>|\n\n|", "rmm", 0);
-    check_places("</think>|\n|\n|a|\n|b|", "mmmttt", 0);
-    check_places("a|</|think|>|\n\nwell|\n|", "rrrmtt", 3);
-    check_places("a</think>\n\nwell|.||", "ttm", 0);
-    check_places("a|</think>||", "rmm", 1);
-    check_places("a|</thin|king|", "rrr", 3);
+    check_places("why|\n|</think>|\n\n|well|.|", false, "rrmmtt", 1);
+    check_places("why|\n\n|not|\n|</think>|\n\n|well|", false, "rrrrmmt", 3);
+    check_places("\n|</think>|\n\n|", false, "rmm", 0);
+    check_places("</think>|\n|\n|a|\n|b|", false, "mmmttt", 0);
+    check_places("a|</|think|>|\n\nwell|\n|", false, "rrrmtt", 3);
+    check_places("a</think>\n\nwell|.||", false, "ttm", 0);
+    check_places("a|</think>||", false, "rmm", 1);
+    check_places("a|</thin|king|", false, "rrr", 3);
+}
+
+TEST(reply_tokens_know_reasoning_that_opens_itself)
+{
+    check_places("<think>|\n|why|\n|</think>|\n\n|well|.|", true, "mrrrmmtt", 2);
+    check_places("<think>|\n\n|</think>|\n\n|well|", true, "mrmmt", 0);
+    check_places("\n |<think>|why|</think>|well|", true, "tmrmt", 1);
+    check_places("<th|ink>why|</think>well|", true, "trt", 1);
+    check_places("<think>|</think>well|", false, "rt", 1);
+    check_places("a|<think>|b|", true, "ttt", 0);
+    check_places("<th|<think>|b|", true, "ttt", 0);
+    check_places("<thin|", true, "t", 0);
 }
 
 /* The text of the tokens that are of the text is what stands behind the mark and its newlines, but
@@ -49,7 +62,7 @@ TEST(reply_tokens_are_of_one_place_however_they_are_cut)
         struct reply_tokens tokens;
         struct weir_error err = {0};
         size_t first = sizeof text;
-        CHECK_OK(reply_tokens_open(&tokens, &err), &err);
+        CHECK_OK(reply_tokens_open(&tokens, false, &err), &err);
         for (size_t at = 0, piece = 0; at < sizeof text - 1;) {
             size_t length = 1 + rng_bits(test_seed() + round, 1, piece++) % 6;
             length = length < sizeof text - 1 - at ? length : sizeof text - 1 - at;
@@ -68,7 +81,7 @@ TEST(reply_tokens_end_with_a_call)
 {
     struct reply_tokens tokens;
     struct weir_error err = {0};
-    CHECK_OK(reply_tokens_open(&tokens, &err), &err);
+    CHECK_OK(reply_tokens_open(&tokens, false, &err), &err);
     CHECK_INT(reply_tokens_take(&tokens, "a", 1), TOKEN_REASONING);
     reply_tokens_end_reasoning(&tokens);
     CHECK_INT(reply_tokens_take(&tokens, "b", 1), TOKEN_TEXT);
@@ -80,7 +93,7 @@ static void open_places(void *argument)
 {
     struct reply_tokens tokens;
     (void)argument;
-    const enum weir_status status = reply_tokens_open(&tokens, NULL);
+    const enum weir_status status = reply_tokens_open(&tokens, false, NULL);
     CHECK_INT(status, alloc_failed() ? WEIR_ERR_MEMORY : WEIR_OK);
     reply_tokens_close(&tokens);
 }

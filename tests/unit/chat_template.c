@@ -186,26 +186,33 @@ TEST(chat_template_refuses_what_is_no_request)
     weir_template_close(chat_template);
 }
 
-static void check_in_reasoning(const char *source, const char *request, bool expected)
+/* As a prompt says where its reply begins. */
+enum begins { IN_CONTENT, IN_REASONING, IN_EITHER };
+
+static void check_begins(const char *source, const char *request, enum begins expected)
 {
     struct weir_template *chat_template;
     struct weir_error err = {0};
     CHECK_OK(weir_template_open(&chat_template, source, strlen(source), "T", &err), &err);
     struct weir_prompt *prompt =
         chat_cases_render(chat_template, (struct json_text){request, strlen(request)});
-    CHECK_INT(weir_prompt_in_reasoning(prompt), expected);
+    CHECK_INT(weir_prompt_in_reasoning(prompt), expected == IN_REASONING);
+    CHECK_INT(weir_prompt_may_reason(prompt), expected == IN_EITHER);
     weir_prompt_close(prompt);
     weir_template_close(chat_template);
 }
 
 TEST(chat_template_knows_whether_reasoning_is_open)
 {
-    check_in_reasoning("a{{ '<think>\\n' }}", "{}", true);
-    check_in_reasoning("{{ '<think>\\n\\n</think>\\n\\n' }}", "{}", false);
-    check_in_reasoning("{{ '<think>' }}", "{}", false);
-    check_in_reasoning("{{ x }}", "{\"x\": \"<think>\\n\"}", false);
-    check_in_reasoning("{{ '<thi' + x + '\\n' }}", "{\"x\": \"nk>\"}", false);
-    check_in_reasoning("", "{}", false);
+    check_begins("a{{ '<think>\\n' }}", "{}", IN_REASONING);
+    check_begins("{{ '<think>\\n\\n</think>\\n\\n' }}", "{}", IN_CONTENT);
+    check_begins("{{ '</think>' }}", "{}", IN_CONTENT);
+    check_begins("{{ '<think>' }}", "{}", IN_EITHER);
+    check_begins("{{ x }}a\n", "{\"x\": \"</think>\"}", IN_EITHER);
+    check_begins("a{{ x }}", "{\"x\": \"b\"}", IN_CONTENT);
+    check_begins("{{ x }}", "{\"x\": \"<think>\\n\"}", IN_CONTENT);
+    check_begins("{{ '<thi' + x + '\\n' }}", "{\"x\": \"nk>\"}", IN_EITHER);
+    check_begins("", "{}", IN_CONTENT);
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */

@@ -81,7 +81,7 @@ struct reply_case {
     const char *text, *said;
     bool in_reasoning;
     enum weir_reasoning_format format;
-    bool is_cut, calls_first;
+    bool is_cut, calls_first, may_reason;
 };
 
 static void check_cases(const struct reply_case *cases, size_t count)
@@ -93,7 +93,8 @@ static void check_cases(const struct reply_case *cases, size_t count)
                                                  .format = cases[i].format,
                                                  .piece = piece,
                                                  .is_cut = cases[i].is_cut,
-                                                 .calls_first = cases[i].calls_first};
+                                                 .calls_first = cases[i].calls_first,
+                                                 .may_reason = cases[i].may_reason};
             char *said = said_of(cases[i].text, strlen(cases[i].text), &options);
             CHECK_TEXT(said, cases[i].said);
             mem_free(said);
@@ -142,6 +143,34 @@ TEST(reply_formats_of_reasoning)
         {"r</think>\n" CALL, "\"\", \"<think>\\nr</think>\"" SAID, true, WEIR_REASONING_NONE},
         {"c</think>", "\"\", \"c</think>\"", false, WEIR_REASONING_BOTH},
     };
+    CHECK_CASES(cases);
+}
+
+TEST(reply_opens_reasoning_where_the_prompt_has_not)
+{
+#define MAY .may_reason = true
+    static const struct reply_case cases[] = {
+        {"<think>\nr\n</think>\n\nc", "\"r\", \"c\"", MAY},
+        {"<think>\n\n</think>\n\nc", "\"\", \"c\"", MAY},
+        {" \r\n\t<think>r</think>c", "\"r\", \"c\"", MAY},
+        {"<think>", "\"\", \"\"", MAY},
+        {"<think>\nr\n", "\"r\", \"\"", MAY},
+        {"<think>\nr\n" CALL, "\"r\", \"\"" SAID, MAY},
+        {"<think><think>r</think>c", "\"<think>r\", \"c\"", MAY},
+        {"c <think>r</think>", "\"\", \"c <think>r</think>\"", MAY},
+        {CALL "<think>", "\"\", \"<think>\"" SAID, MAY},
+        {"</think>c", "\"\", \"</think>c\"", MAY},
+        {"<thin", "\"\", \"<thin\"", MAY},
+        {"<thin", "\"\", \"\"", MAY, .is_cut = true},
+        {" \n", "\"\", \" \\n\"", MAY},
+        {" \n<thinking>\n", "\"\", \" \\n<thinking>\\n\"", MAY},
+        {" <think>\nr\n</think>\n\nc", "\"\", \" <think>\\nr\\n</think>\\n\\nc\"", MAY,
+         .format = WEIR_REASONING_NONE},
+        {" <think>\nr\n</think>\n\nc", "\"r\", \" <think>\\nr\\n</think>\\n\\nc\"", MAY,
+         .format = WEIR_REASONING_BOTH},
+        {"<think>r</think>c", "\"\", \"<think>r</think>c\""},
+    };
+#undef MAY
     CHECK_CASES(cases);
 }
 
@@ -640,6 +669,47 @@ TEST(reply_formats_agree)
     }
 }
 
+/* The white space before a mark that the text begins with; SIZE_MAX: it does not. */
+static size_t white_before_think(const struct bytes *text)
+{
+    size_t at = 0;
+    while (at < text->length && json_is_white(text->data[at]))
+        at++;
+    const bool opens = text->length - at >= strlen("<think>") &&
+                       memcmp(text->data + at, "<think>", strlen("<think>")) == 0;
+    return opens ? at : SIZE_MAX;
+}
+
+/* A mark that the text begins with leads into reasoning as the prompt's does; without it nothing
+ * is another for having been possible. */
+TEST(reply_opens_reasoning_as_a_prompt_does)
+{
+    uint64_t opened = 0;
+    for (uint64_t stream = 0; stream < 4000; stream++) {
+        struct draw choices = {.stream = stream};
+        struct bytes text = {0};
+        bytes_add_text(&text, stream % 2 == 0 ? "" : "\n<think>");
+        add_reply(&text, &choices);
+        const size_t white = white_before_think(&text);
+        const bool opens = white != SIZE_MAX;
+        const size_t from = opens ? white : 0;
+        struct said_options options = {
+            .tools = tools, .in_reasoning = opens, .format = WEIR_REASONING_APART};
+        char *expected = said_of(text.data + from, text.length - from, &options);
+        options.in_reasoning = false;
+        options.may_reason = true;
+        options.piece = SAID_RANDOM;
+        options.stream = stream;
+        char *said = said_of(text.data, text.length, &options);
+        CHECK_TEXT(said, expected);
+        opened += opens;
+        mem_free(said);
+        mem_free(expected);
+        bytes_release(&text);
+    }
+    CHECK(opened > 2000 && opened < 3000);
+}
+
 /* Without tools all is text, and where reasoning is not told apart, all of it. */
 TEST(reply_without_tools_is_the_text)
 {
@@ -650,6 +720,7 @@ TEST(reply_without_tools_is_the_text)
         struct weir_error err = {0};
         const bool in_reasoning = stream % 2 == 1;
         const struct said_options options = {.in_reasoning = in_reasoning,
+                                             .may_reason = stream % 4 >= 2,
                                              .format = WEIR_REASONING_NONE,
                                              .piece = SAID_RANDOM,
                                              .stream = stream};
