@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -16,30 +18,39 @@
 enum { PATIENCE_S = 20 };
 
 static void begin(struct http_client *client, int domain, const struct sockaddr *address,
-                  socklen_t length, const struct sockaddr_in *from)
+                  socklen_t length)
 {
     const struct timeval patience = {.tv_sec = PATIENCE_S};
     *client = (struct http_client){.fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     CHECK(client->fd >= 0);
     setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (from != NULL)
-        CHECK(bind(client->fd, (const struct sockaddr *)from, sizeof *from) == 0);
     CHECK(connect(client->fd, address, length) == 0);
 }
 
 void http_client_open(struct http_client *client, uint16_t port)
 {
-    http_client_open_from(client, port, 1);
-}
-
-void http_client_open_from(struct http_client *client, uint16_t port, uint8_t host)
-{
     const struct sockaddr_in to = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    const struct sockaddr_in from = {.sin_family = AF_INET,
-                                     .sin_addr.s_addr = htonl(0x7f000000u | host)};
-    begin(client, AF_INET, (const struct sockaddr *)&to, sizeof to, &from);
+    begin(client, AF_INET, (const struct sockaddr *)&to, sizeof to);
+}
+
+bool http_client_open_far(struct http_client *client, uint16_t port)
+{
+    struct ifaddrs *all;
+    struct sockaddr_in to = {.sin_family = AF_UNSPEC};
+    CHECK(getifaddrs(&all) == 0);
+    for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next) {
+        if (one->ifa_addr == NULL || one->ifa_addr->sa_family != AF_INET ||
+            (one->ifa_flags & IFF_LOOPBACK) != 0 || (one->ifa_flags & IFF_UP) == 0)
+            continue;
+        memcpy(&to, one->ifa_addr, sizeof to);
+        to.sin_port = htons(port);
+    }
+    freeifaddrs(all);
+    if (to.sin_family == AF_INET)
+        begin(client, AF_INET, (const struct sockaddr *)&to, sizeof to);
+    return to.sin_family == AF_INET;
 }
 
 void http_client_open_path(struct http_client *client, const char *path)
@@ -47,7 +58,7 @@ void http_client_open_path(struct http_client *client, const char *path)
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     CHECK(strlen(path) < sizeof to.sun_path);
     memcpy(to.sun_path, path, strlen(path));
-    begin(client, AF_UNIX, (const struct sockaddr *)&to, sizeof to, NULL);
+    begin(client, AF_UNIX, (const struct sockaddr *)&to, sizeof to);
 }
 
 void http_client_close(struct http_client *client)

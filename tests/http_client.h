@@ -21,8 +21,8 @@ struct http_response {
 };
 
 void http_client_open(struct http_client *client, uint16_t port);
-/* From another address of loopback, 127.0.0.`host`. */
-void http_client_open_from(struct http_client *client, uint16_t port, uint8_t host);
+/* By an address of this machine that is none of loopback; false: there is none. */
+bool http_client_open_far(struct http_client *client, uint16_t port);
 void http_client_open_path(struct http_client *client, const char *path);
 void http_client_close(struct http_client *client);
 

@@ -168,6 +168,8 @@ static bool is_public(void *user, const char *method, const char *path)
 static void count_line(void *user, enum weir_log_level level, const char *line)
 {
     struct http_host *host = user;
+    if (level == WEIR_LOG_WARNING)
+        atomic_fetch_add(&host->warned, 1);
     if (strstr(line, " ms") == NULL)
         return;
     if (level <= WEIR_LOG_INFO)

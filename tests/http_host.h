@@ -29,6 +29,7 @@ struct http_host {
     atomic_uint noticed;   /* clients that were seen to be gone */
     atomic_uint log_lines; /* of requests */
     atomic_uint told;      /* of them, those that all see */
+    atomic_uint warned;    /* lines that warn */
 };
 
 /* Usual options: a free port of loopback, no keys, generous limits. */

@@ -11,7 +11,7 @@ enum {
     CONTEXT_USEFUL = 32768, /* tokens: a shorter context is not worth another slot */
     CONTEXT_LEAST = 4096,   /* nor is it worth a cache; llama.cpp's -fit goes as low */
     SHARE = 4,              /* a cache may leave this part of the free memory free */
-    FILES_OTHER = 160,      /* models, logs, snapshots, and connections that are being closed */
+    FILES_OTHER = 224,      /* models, logs, snapshots, connections that are refused or closed */
 };
 
 static const uint64_t cache_usual = (uint64_t)8192 << 20;

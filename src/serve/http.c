@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log_line.h"
 #include "base/mem.h"
 #include "serve/http_refuse.h"
@@ -17,19 +18,41 @@ enum {
     IDLE_SECONDS = 15,
     /* For what is being sent when the server ends. */
     LAST_SECONDS = 1,
+    /* Connections beyond the limits that are told so. */
+    REFUSED_MAX = 64,
     /* Connections beyond ours that the library may count while they are being closed. */
     CLOSING_MAX = 64,
 };
 
 /* ---- what the library tells ------------------------------------------------------------------ */
 
-/* Asked in the thread that accepts; beyond the limit the connection is closed at once. */
+static void tell_refused(struct http_server *server)
+{
+    const struct http_options *options = &server->options;
+    const uint64_t refused = http_crowd_untold(&server->crowd, clock_ns());
+    if (refused > 0)
+        log_line(options->log, options->log_user, WEIR_LOG_WARNING,
+                 "warning: connections refused: %llu, beyond %u of all or %u of an address of "
+                 "another machine (--max-connections)",
+                 (unsigned long long)refused, server->crowd.most, server->crowd.of_address_most);
+}
+
+/* Asked in the thread that accepts; whom nothing can be told is closed at once. */
 static enum MHD_Result on_accept(void *user, const struct sockaddr *address, socklen_t length)
 {
     struct http_server *server = user;
-    (void)address;
     (void)length;
-    return http_watch_count(&server->watch) < server->options.connections_max ? MHD_YES : MHD_NO;
+    if (http_crowd_may_enter(&server->crowd, address))
+        return MHD_YES;
+    tell_refused(server);
+    return MHD_NO;
+}
+
+static const struct sockaddr *address_of(struct MHD_Connection *library)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(library, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info == NULL ? NULL : info->client_addr;
 }
 
 static void begin_connection(struct http_server *server, struct MHD_Connection *library,
@@ -44,7 +67,12 @@ static void begin_connection(struct http_server *server, struct MHD_Connection *
     connection->server = server;
     connection->library = library;
     http_watch_add(&server->watch, &connection->watched, info->connect_fd);
-    http_watch_idle(&server->watch, &connection->watched, server->options.read_timeout_s);
+    const bool is_served =
+        http_crowd_enter(&server->crowd, &connection->peer, address_of(library)) == HTTP_ROOM;
+    http_watch_idle(&server->watch, &connection->watched,
+                    is_served ? server->options.read_timeout_s : REFUSED_SECONDS);
+    if (!is_served)
+        tell_refused(server);
 }
 
 static void on_connection(void *user, struct MHD_Connection *library, void **context,
@@ -56,8 +84,10 @@ static void on_connection(void *user, struct MHD_Connection *library, void **con
         return;
     }
     struct http_connection *connection = *context;
-    if (connection != NULL)
+    if (connection != NULL) {
+        http_crowd_leave(&server->crowd, &connection->peer);
         http_watch_remove(&server->watch, &connection->watched);
+    }
     mem_free(connection);
     *context = NULL;
 }
@@ -134,14 +164,12 @@ __attribute__((format(printf, 2, 0))) static void on_message(void *user, const c
 
 static enum weir_status start(struct http_server *server, struct weir_error *err)
 {
-    const unsigned most = server->options.connections_max;
-    const unsigned of_address = most / 4 > 0 ? most / 4 : 1;
     server->daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL |
             MHD_USE_ITC | MHD_USE_ERROR_LOG,
         0, on_accept, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server,
         MHD_OPTION_LISTEN_SOCKET, server->listening.fd, MHD_OPTION_CONNECTION_LIMIT,
-        most + CLOSING_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT, of_address,
+        (unsigned)server->options.connections_max + REFUSED_MAX + CLOSING_MAX,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
         1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_end,
         server, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_END);
@@ -160,6 +188,7 @@ enum weir_status http_open(struct http_server **out, const struct http_options *
         return status;
     server->options = *options;
     server->listening.fd = -1;
+    http_crowd_open(&server->crowd, options->connections_max, REFUSED_MAX);
     TRY(http_access_init(&server->access, options, err));
     TRY(http_socket_open(&server->listening, options->host, options->port, options->reuse_port,
                          options->socket_mode, err));
@@ -174,6 +203,11 @@ enum weir_status http_open(struct http_server **out, const struct http_options *
 out:
     http_close(server);
     return status;
+}
+
+uint64_t http_refused(struct http_server *server)
+{
+    return http_crowd_refused(&server->crowd);
 }
 
 uint16_t http_port(const struct http_server *server)
@@ -201,6 +235,7 @@ void http_close(struct http_server *server)
         MHD_stop_daemon(server->daemon);
     }
     http_watch_close(&server->watch);
+    http_crowd_close(&server->crowd);
     if (server->has_is_other_key)
         pthread_key_delete(server->is_other_key);
     http_socket_close(&server->listening);

@@ -33,8 +33,9 @@ struct http_options {
     const char *cors_origins; /* "*", or a list with commas */
     const char *cors_methods, *cors_headers;
     bool cors_credentials;
-    uint64_t body_max;        /* bytes of a request; beyond: 413. Of all at once: eight times */
-    uint32_t connections_max; /* beyond: closed; and of one address a quarter at most */
+    uint64_t body_max; /* bytes of a request; beyond: 413. Of all at once: eight times */
+    /* Beyond: 503, or closed. Of one address of another machine a quarter at most. */
+    uint32_t connections_max;
     uint32_t read_timeout_s;  /* for a request to arrive whole */
     uint32_t write_timeout_s; /* for a client to take what is sent */
     http_handler *handler;
@@ -55,6 +56,8 @@ bool http_host_is_local(const char *host);
 enum weir_status http_open(struct http_server **out, const struct http_options *options,
                            struct weir_error *err);
 uint16_t http_port(const struct http_server *server);
+/* Connections beyond connections_max, so far. */
+uint64_t http_refused(struct http_server *server);
 /* No new connections; those in flight go on. */
 void http_quiesce(struct http_server *server);
 /* Waits for all handlers; streams that do not end within a second are cut. */

@@ -8,6 +8,7 @@
 
 #include "serve/http.h"
 #include "serve/http_access.h"
+#include "serve/http_crowd.h"
 #include "serve/http_socket.h"
 #include "serve/http_target.h"
 #include "serve/http_watch.h"
@@ -20,6 +21,7 @@ struct http_server {
     struct http_access access;
     struct http_socket listening;
     struct http_watch watch;
+    struct http_crowd crowd;
     struct MHD_Daemon *daemon; /* NULL: none */
     /* Of a thread that looks for its own connection: a bool that becomes true if the one that it
      * tries is another thread's. NULL: it looks for none. See http_refuse.c. */
@@ -33,6 +35,7 @@ struct http_server {
 /* Of the thread that serves it. */
 struct http_connection {
     struct http_watched watched; /* first: from it the rest is found */
+    struct http_peer peer;
     struct http_server *server;
     struct MHD_Connection *library; /* the same, underneath */
     struct http_exchange *exchange; /* NULL: between two requests */
@@ -41,6 +44,9 @@ struct http_connection {
 /* The library's for request line, headers, cookies, arguments and what is read ahead: much above
  * our own limits, as it takes some of them apart. */
 enum { CONNECTION_BYTES = 1 << 20 };
+
+/* For a request on a connection that there is no room for: a client has it ready. */
+enum { REFUSED_SECONDS = 5 };
 
 /* Why HTTP itself answers, before a handler is asked; http_refuse.c says in which words. */
 enum http_refusal {
@@ -60,6 +66,8 @@ enum http_refusal {
     HTTP_REFUSED_SILENCE, /* 500: the handler has not answered */
     HTTP_REFUSED_FAULT,   /* 500: the library cannot read it */
     HTTP_REFUSED_BODIES,  /* 503: those of others fill the room */
+    HTTP_REFUSED_CROWD,   /* 503: too many connections */
+    HTTP_REFUSED_ADDRESS, /* 503: of this address */
     HTTP_REFUSED_VERSION, /* 505 */
     HTTP_REFUSALS
 };

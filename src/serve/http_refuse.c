@@ -69,6 +69,8 @@ static const struct http_error errors[HTTP_REFUSALS] = {
     [HTTP_REFUSED_SILENCE] = {500, "server_error", "The request was not answered"},
     [HTTP_REFUSED_FAULT] = {500, "server_error", "The request cannot be read"},
     [HTTP_REFUSED_BODIES] = {503, "unavailable_error", "Too many large requests at once"},
+    [HTTP_REFUSED_CROWD] = {503, "unavailable_error", "Too many connections"},
+    [HTTP_REFUSED_ADDRESS] = {503, "unavailable_error", "Too many connections of one address"},
     [HTTP_REFUSED_VERSION] = {505, "invalid_request_error",
                               "Only HTTP/1.1 and HTTP/1.0 are spoken here"},
 };
@@ -101,9 +103,10 @@ static uint64_t put_response(const struct http_server *server, const struct http
     server->options.put_error(server->options.user, path, error, &body);
     const uint64_t length = body.length;
     snprintf(head, sizeof head,
-             "HTTP/1.1 %u %s\r\nConnection: close\r\n%s"
+             "HTTP/1.1 %u %s\r\nConnection: close\r\n%s%s"
              "Content-Type: application/json; charset=utf-8\r\nContent-Length: %llu\r\n\r\n",
              error->status, MHD_get_reason_phrase_for(error->status),
+             error->status == MHD_HTTP_SERVICE_UNAVAILABLE ? "Retry-After: 1\r\n" : "",
              strcmp(server->access.origins, "*") == 0 ? "Access-Control-Allow-Origin: *\r\n" : "",
              (unsigned long long)length);
     bytes_add_text(out, head);

@@ -45,7 +45,9 @@ struct http_exchange *http_exchange_open(struct http_connection *connection,
     exchange->is_outside = exchange->path == NULL;
     if (exchange->is_outside)
         exchange->path = "";
-    http_watch_set(&server->watch, &connection->watched, server->options.read_timeout_s,
+    http_watch_set(&server->watch, &connection->watched,
+                   connection->peer.room == HTTP_ROOM ? server->options.read_timeout_s
+                                                      : REFUSED_SECONDS,
                    HTTP_REFUSED_LATE, exchange->path);
     return exchange;
 }
@@ -205,6 +207,16 @@ static enum http_refusal check_line(const struct http_exchange *exchange, const 
     return HTTP_ACCEPTED;
 }
 
+static enum http_refusal check_room(const struct http_exchange *exchange)
+{
+    switch (exchange->connection->peer.room) {
+    case HTTP_ROOM: break;
+    case HTTP_ROOM_FULL: return HTTP_REFUSED_CROWD;
+    case HTTP_ROOM_OF_ADDRESS: return HTTP_REFUSED_ADDRESS;
+    }
+    return HTTP_ACCEPTED;
+}
+
 static enum http_refusal check_access(struct http_exchange *exchange)
 {
     const struct http_access *access = &exchange->server->access;
@@ -228,6 +240,8 @@ bool http_exchange_begin(struct http_exchange *exchange, const char *method, con
     enum http_refusal refusal = check_line(exchange, method, version);
     if (refusal == HTTP_ACCEPTED)
         refusal = of_headers;
+    if (refusal == HTTP_ACCEPTED)
+        refusal = check_room(exchange);
     if (refusal == HTTP_ACCEPTED)
         refusal = check_access(exchange);
     if (refusal == HTTP_ACCEPTED && is_too_long(exchange))

@@ -153,8 +153,10 @@ static void refuse(struct http_exchange *exchange, enum http_refusal refusal)
     options->put_error(options->user, exchange->path, error, &body);
     if (refusal == HTTP_REFUSED_KEY)
         http_add_header(exchange, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-    if (refusal == HTTP_REFUSED_BODIES)
+    if (error->status == MHD_HTTP_SERVICE_UNAVAILABLE)
         http_add_header(exchange, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    if (exchange->connection->peer.room != HTTP_ROOM)
+        http_add_header(exchange, MHD_HTTP_HEADER_CONNECTION, "close");
     http_reply(exchange, error->status, json_type, body.has_failed ? "" : body.data,
                body.has_failed ? 0 : body.length);
     bytes_release(&body);

@@ -140,14 +140,6 @@ void http_watch_each(struct http_watch *watch,
     pthread_mutex_unlock(&watch->mutex);
 }
 
-uint32_t http_watch_count(struct http_watch *watch)
-{
-    pthread_mutex_lock(&watch->mutex);
-    const uint32_t count = watch->count;
-    pthread_mutex_unlock(&watch->mutex);
-    return count;
-}
-
 void http_watch_wait(struct http_watch *watch, uint32_t seconds)
 {
     const uint64_t until = clock_ns() + (uint64_t)seconds * 1000000000u;

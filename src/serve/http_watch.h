@@ -48,7 +48,6 @@ void http_watch_remove(struct http_watch *watch, struct http_watched *watched);
 /* Calls for each; nothing here is asked meanwhile. */
 void http_watch_each(struct http_watch *watch,
                      void (*call)(void *user, struct http_watched *watched), void *user);
-uint32_t http_watch_count(struct http_watch *watch);
 /* Waits until there is none any more, at most so many seconds. */
 void http_watch_wait(struct http_watch *watch, uint32_t seconds);
 

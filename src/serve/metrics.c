@@ -150,13 +150,16 @@ static void put_bytes(struct printer out, const struct scheduler_figures *figure
               ratio((double)sum, seconds(figures->step_ns)));
 }
 
-static void put_requests(struct printer out, const struct scheduler_figures *figures)
+static void put_requests(struct printer out, const struct scheduler_figures *figures,
+                         uint64_t refused)
 {
     put_head(out, "weir:requests_total", "counter", "Answers that have ended, by how.");
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         print(out, "weir:requests_total{end=\"%s\"} %" PRIu64 "\n", ends[i], figures->jobs[i]);
     put_count(out, "weir:requests_refused_total", "Answers for which the queue was full.",
               figures->refused);
+    put_count(out, "weir:connections_refused_total", "Connections beyond the limits of them.",
+              refused);
     put_value(out, "weir:queue_depth", "gauge", "Answers that wait for a slot.", figures->waiting);
     put_value(out, "weir:kv_cache_usage_ratio", "gauge",
               "Share of the tokens that all slots can hold which they hold.",
@@ -211,7 +214,7 @@ void serve_metrics(struct server *server, struct http_exchange *exchange)
     scheduler_figures(server->scheduler, &figures);
     put_llama(out, &figures);
     put_bytes(out, &figures);
-    put_requests(out, &figures);
+    put_requests(out, &figures, http_refused(server->http));
     put_cache(out, &figures);
     put_places(out, &figures);
     snprintf(started, sizeof started, "%" PRId64, server->started);

@@ -499,56 +499,54 @@ TEST(http_limit_slow_readers)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-enum { CONNECTIONS = 8, OF_ADDRESS = CONNECTIONS / 4 };
+enum { CONNECTIONS = 8, OF_ADDRESS = CONNECTIONS / 4, REFUSED = 64 /* as http.c has it */ };
 
-/* Whether a connection from there is served. */
-static bool is_served(struct http_client *client, const struct http_host *host, uint8_t from)
+/* The status of an answer; 0: the connection is closed instead. Who is refused must be told when to
+ * try again. */
+static unsigned ask(struct http_client *client)
 {
     static const char request[] = "GET /open HTTP/1.1\r\nHost: a\r\n\r\n";
     struct http_response response;
-    http_client_open_from(client, host->port, from);
-    if (!http_client_send(client, request, sizeof request - 1))
-        return false;
-    const bool result = http_client_read(client, &response, "");
-    CHECK(!result || response.status == 200);
-    http_response_release(&response);
-    return result;
+    if (!http_client_send(client, request, sizeof request - 1) ||
+        !http_client_read(client, &response, ""))
+        return 0;
+    const unsigned status = response.status;
+    if (status == 200) {
+        http_response_release(&response);
+        return status;
+    }
+    CHECK_TEXT(http_response_header(&response, "Retry-After"), "1");
+    CHECK_TEXT(http_response_header(&response, "Connection"), "close");
+    check_refusal(&response, 503, "unavailable_error");
+    CHECK(http_client_is_closed(client, 5000));
+    return status;
+}
+
+static bool is_served(struct http_client *client, const struct http_host *host)
+{
+    http_client_open(client, host->port);
+    const unsigned status = ask(client);
+    CHECK(status != 0);
+    return status == 200;
 }
 
 /* Tries until those that were closed are forgotten. */
-static void check_served_again(const struct http_host *host, uint8_t from)
+static void check_served_again(const struct http_host *host)
 {
     const uint64_t start = clock_ns();
-    struct http_client client;
-    bool result = false;
-    while (!result && clock_ns() - start < 10000000000) {
-        result = is_served(&client, host, from);
+    unsigned status = 0;
+    while (status != 200 && clock_ns() - start < 10000000000) {
+        struct http_client client;
+        http_client_open(&client, host->port);
+        status = ask(&client);
         http_client_close(&client);
-        if (!result)
+        if (status != 200)
             pause_ms(5);
     }
-    CHECK(result);
+    CHECK_INT(status, 200);
 }
 
-TEST(http_limit_connections_of_an_address)
-{
-    struct http_host host;
-    struct http_client clients[OF_ADDRESS], other;
-    http_host_init(&host);
-    host.options.connections_max = CONNECTIONS;
-    http_host_open(&host);
-    for (int i = 0; i < OF_ADDRESS; i++)
-        CHECK(is_served(&clients[i], &host, 1));
-    CHECK(!is_served(&other, &host, 1));
-    http_client_close(&other);
-    CHECK(is_served(&other, &host, 2));
-    http_client_close(&other);
-    for (int i = 0; i < OF_ADDRESS; i++)
-        http_client_close(&clients[i]);
-    check_served_again(&host, 1);
-    http_host_close(&host);
-}
-
+/* All of them may be of one address, if that is of loopback. */
 TEST(http_limit_connections)
 {
     struct http_host host;
@@ -557,12 +555,94 @@ TEST(http_limit_connections)
     host.options.connections_max = CONNECTIONS;
     http_host_open(&host);
     for (int i = 0; i < CONNECTIONS; i++)
-        CHECK(is_served(&clients[i], &host, (uint8_t)(1 + i / OF_ADDRESS)));
-    CHECK(!is_served(&other, &host, 100));
-    http_client_close(&other);
+        CHECK(is_served(&clients[i], &host));
+    CHECK_INT(http_refused(host.server), 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK(!is_served(&other, &host));
+        http_client_close(&other);
+    }
+    CHECK_INT(http_refused(host.server), 3);
+    CHECK_INT(atomic_load(&host.warned), 1);
+    CHECK_INT(atomic_load(&host.handled), CONNECTIONS);
     http_client_close(&clients[3]);
-    check_served_again(&host, 100);
+    check_served_again(&host);
     for (int i = 0; i < CONNECTIONS; i++)
+        http_client_close(&clients[i]);
+    http_host_close(&host);
+}
+
+/* Those that wait to be told keep nobody out, and are bounded themselves. */
+TEST(http_limit_connections_that_are_refused)
+{
+    struct http_host host;
+    struct http_client clients[CONNECTIONS], silent[REFUSED], other;
+    http_host_init(&host);
+    host.options.connections_max = CONNECTIONS;
+    http_host_open(&host);
+    for (int i = 0; i < CONNECTIONS; i++)
+        CHECK(is_served(&clients[i], &host));
+    for (int i = 0; i < REFUSED; i++)
+        http_client_open(&silent[i], host.port);
+    http_client_open(&other, host.port);
+    CHECK(http_client_is_closed(&other, 5000));
+    http_client_close(&other);
+    http_client_close(&clients[0]);
+    check_served_again(&host);
+    CHECK_INT(ask(&silent[0]), 503);
+    CHECK(http_client_is_closed(&silent[1], 20000)); /* what asks nothing */
+    CHECK(http_refused(host.server) > REFUSED);
+    CHECK_INT(atomic_load(&host.warned), 1);
+    for (int i = 0; i < REFUSED; i++)
+        http_client_close(&silent[i]);
+    for (int i = 1; i < CONNECTIONS; i++)
+        http_client_close(&clients[i]);
+    http_host_close(&host);
+}
+
+/* As many at once from one address as a test of load may be, with the limits of `weir serve`. */
+TEST(http_limit_connections_of_loopback)
+{
+    enum { AT_ONCE = 200 };
+    struct http_host host;
+    struct http_client clients[AT_ONCE];
+    http_host_init(&host);
+    host.options.connections_max = 512;
+    http_host_open(&host);
+    for (int i = 0; i < AT_ONCE; i++)
+        http_client_open(&clients[i], host.port);
+    for (int i = 0; i < AT_ONCE; i++)
+        CHECK_INT(ask(&clients[i]), 200);
+    CHECK_INT(http_refused(host.server), 0);
+    CHECK_INT(atomic_load(&host.warned), 0);
+    for (int i = 0; i < AT_ONCE; i++)
+        http_client_close(&clients[i]);
+    http_host_close(&host);
+}
+
+/* By an address that could be another machine's. */
+TEST(http_limit_connections_of_an_address)
+{
+    struct http_host host;
+    struct http_client clients[OF_ADDRESS], other;
+    http_host_init(&host);
+    host.options.host = "0.0.0.0";
+    host.options.connections_max = CONNECTIONS;
+    http_host_open(&host);
+    for (int i = 0; i < OF_ADDRESS; i++) {
+        if (!http_client_open_far(&clients[i], host.port)) {
+            http_host_close(&host);
+            test_skip("this machine has no address but loopback");
+        }
+        CHECK_INT(ask(&clients[i]), 200);
+    }
+    CHECK(http_client_open_far(&other, host.port));
+    CHECK_INT(ask(&other), 503);
+    http_client_close(&other);
+    CHECK(is_served(&other, &host));
+    http_client_close(&other);
+    CHECK_INT(http_refused(host.server), 1);
+    CHECK_INT(atomic_load(&host.warned), 1);
+    for (int i = 0; i < OF_ADDRESS; i++)
         http_client_close(&clients[i]);
     http_host_close(&host);
 }
