@@ -119,7 +119,10 @@ static enum weir_status plan(struct serve *serve, const struct call *call, struc
     TRY(serve_plan_divide(&engine, call->options, err));
     TRY(speculation_choose(speculation, call, serve->loaded.model, &engine, err));
     settle_scheduler(serve, &engine);
-    TRY(serve_plan(scheduler, call->options, call->log, err));
+    TRY(speculation_open_draft(speculation, call, &serve->loaded, err));
+    const struct serve_draft draft = {speculation->draft.model,
+                                      speculation_draft_engine(speculation, call, 0, 1)};
+    TRY(serve_plan(scheduler, &draft, call->options, call->log, err));
     TRY(speculation_prepare_slots(speculation, call, &serve->loaded, scheduler->engine.context,
                                   scheduler->slots, err));
     scheduler->speculator = speculation->options;

@@ -16,31 +16,56 @@ enum {
 
 static const uint64_t cache_usual = (uint64_t)8192 << 20;
 
-static enum weir_status estimate(const struct scheduler_options *scheduler,
-                                 struct weir_memory *memory, struct weir_error *err)
+/* What is to be had, and for whom. */
+struct plan {
+    struct scheduler_options *scheduler;
+    const struct serve_draft *draft;
+};
+
+struct need {
+    struct weir_memory own, draft; /* `draft` zeros: no model drafts */
+};
+
+static enum weir_status estimate(const struct plan *plan, struct need *need, struct weir_error *err)
 {
-    const struct weir_engine_options engine = scheduler_engine_options(scheduler);
-    return weir_memory_estimate(scheduler->model, &engine, memory, err);
+    const struct weir_engine_options own = scheduler_engine_options(plan->scheduler);
+    struct weir_engine_options draft = plan->draft->engine;
+    struct weir_error inner = {0};
+    *need = (struct need){0};
+    enum weir_status status = weir_memory_estimate(plan->scheduler->model, &own, &need->own, err);
+    if (status != WEIR_OK || plan->draft->model == NULL)
+        return status;
+    draft.context = need->own.context;
+    draft.sessions_max = own.sessions_max;
+    status = weir_memory_estimate(plan->draft->model, &draft, &need->draft, &inner);
+    return status == WEIR_OK ? status : err_set(err, status, "--model-draft: %s", inner.text);
 }
 
-static bool fits(const struct weir_memory *memory)
+static uint64_t needed(const struct need *need)
 {
-    return memory->available == 0 || memory->needed <= memory->available;
+    return need->own.needed + need->draft.needed;
+}
+
+static bool fits(const struct need *need)
+{
+    return need->own.available == 0 || needed(need) <= need->own.available;
 }
 
 /* Of 4, 3, 2 slots the most that have room at the context that was asked for, or else at one that
  * is as useful as that of a single slot. */
-static enum weir_status choose_slots(struct scheduler_options *scheduler, struct weir_error *err)
+static enum weir_status choose_slots(const struct plan *plan, struct weir_error *err)
 {
-    struct weir_memory single, several;
+    struct scheduler_options *scheduler = plan->scheduler;
+    struct need single, several;
     enum weir_status status;
     scheduler->slots = 1;
-    TRY(estimate(scheduler, &single, err));
-    const uint32_t useful = single.context < CONTEXT_USEFUL ? single.context : CONTEXT_USEFUL;
+    TRY(estimate(plan, &single, err));
+    const uint32_t longest = single.own.context;
+    const uint32_t useful = longest < CONTEXT_USEFUL ? longest : CONTEXT_USEFUL;
     for (uint32_t slots = SLOTS_USUAL; slots > 1; slots--) {
         scheduler->slots = slots;
-        TRY(estimate(scheduler, &several, err));
-        if (fits(&several) && several.context >= useful)
+        TRY(estimate(plan, &several, err));
+        if (fits(&several) && several.own.context >= useful)
             return WEIR_OK;
     }
     scheduler->slots = 1;
@@ -64,27 +89,28 @@ enum weir_status serve_plan_divide(struct weir_engine_options *engine,
     return WEIR_OK;
 }
 
-/* A context that nobody asked for leaves room for a cache, without which a conversation is read
- * anew at each turn: as much as was wanted, at most a quarter of what is free. */
-static void leave_room(struct scheduler_options *scheduler, const struct weir_memory *memory,
+/* A context that nobody asked for leaves room for a model that drafts, and for a cache, without
+ * which a conversation is read anew at each turn: as much as was wanted, at most a quarter of what
+ * is free. */
+static void leave_room(struct scheduler_options *scheduler, const struct need *need,
                        uint64_t wanted)
 {
-    const uint64_t free = memory->available - memory->needed;
-    const uint64_t room = wanted < memory->available / SHARE ? wanted : memory->available / SHARE;
-    const uint64_t token = memory->kv_per_token * scheduler->slots;
-    scheduler->engine.context = memory->context;
-    if (free >= room || token == 0 || memory->context <= CONTEXT_LEAST)
+    const uint64_t available = need->own.available;
+    const uint64_t room = wanted < available / SHARE ? wanted : available / SHARE;
+    const uint64_t token = (need->own.kv_per_token + need->draft.kv_per_token) * scheduler->slots;
+    scheduler->engine.context = need->own.context;
+    if (needed(need) + room <= available || token == 0 || need->own.context <= CONTEXT_LEAST)
         return;
-    const uint64_t less = (room - free + token - 1) / token;
-    const uint64_t spare = memory->context - CONTEXT_LEAST;
+    const uint64_t less = (needed(need) + room - available + token - 1) / token;
+    const uint64_t spare = need->own.context - CONTEXT_LEAST;
     scheduler->engine.context -= (uint32_t)(less < spare ? less : spare);
 }
 
-static void choose_cache(struct scheduler_options *scheduler, const struct weir_memory *memory,
+static void choose_cache(struct scheduler_options *scheduler, const struct need *need,
                          uint64_t wanted)
 {
-    const bool is_known = memory->available > 0;
-    const uint64_t free = is_known ? memory->available - memory->needed : cache_usual;
+    const bool is_known = need->own.available > 0;
+    const uint64_t free = is_known ? need->own.available - needed(need) : cache_usual;
     const uint64_t most = is_known ? free - free / SHARE : free;
     scheduler->cache_bytes_max = wanted < most ? wanted : most;
 }
@@ -94,18 +120,30 @@ static double mib(uint64_t bytes)
     return (double)bytes / (1 << 20);
 }
 
-static void tell(const struct scheduler_options *scheduler, const struct weir_memory *memory,
+static uint64_t buffers(const struct weir_memory *memory)
+{
+    return memory->activations + memory->logits + memory->scratch;
+}
+
+static void tell(const struct scheduler_options *scheduler, const struct need *need,
                  struct log *log)
 {
     const uint32_t slots = scheduler->slots;
+    const struct weir_memory *own = &need->own, *draft = &need->draft;
+    if (draft->weights > 0)
+        log_print(log, WEIR_LOG_INFO,
+                  "memory of the model that drafts: weights %.0f MiB (%.0f MiB stay in the file), "
+                  "%u x (%.0f MiB of keys and values, %.1f MiB of state), buffers %.0f MiB",
+                  mib(draft->weights), mib(draft->mapped), slots, mib(draft->kv / slots),
+                  mib(draft->state / slots), mib(buffers(draft)));
     log_print(log, WEIR_LOG_INFO,
               "memory: weights %.0f MiB (%.0f MiB stay in the file), %u slot%s of %u tokens: %u x "
               "(%.0f MiB of keys and values, %.1f MiB of state), buffers %.0f MiB; needs %.0f of "
-              "%.0f MiB that are free",
-              mib(memory->weights), mib(memory->mapped), slots, slots == 1 ? "" : "s",
-              memory->context, slots, mib(memory->kv / slots), mib(memory->state / slots),
-              mib(memory->activations + memory->logits + memory->scratch), mib(memory->needed),
-              mib(memory->available));
+              "%.0f MiB that are free%s",
+              mib(own->weights), mib(own->mapped), slots, slots == 1 ? "" : "s", own->context,
+              slots, mib(own->kv / slots), mib(own->state / slots), mib(buffers(own)),
+              mib(needed(need)), mib(own->available),
+              draft->weights > 0 ? ", with the model that drafts" : "");
     if (scheduler->cache_dir != NULL)
         log_print(log, WEIR_LOG_INFO, "cache: %.0f MiB of memory, %.0f MiB in %s",
                   mib(scheduler->cache_bytes_max), mib(scheduler->cache_dir_bytes_max),
@@ -114,25 +152,28 @@ static void tell(const struct scheduler_options *scheduler, const struct weir_me
         log_print(log, WEIR_LOG_INFO, "cache: %.0f MiB of memory", mib(scheduler->cache_bytes_max));
 }
 
-enum weir_status serve_plan(struct scheduler_options *scheduler, const struct options *options,
-                            struct log *log, struct weir_error *err)
+enum weir_status serve_plan(struct scheduler_options *scheduler, const struct serve_draft *draft,
+                            const struct options *options, struct log *log, struct weir_error *err)
 {
-    struct weir_memory memory;
+    const struct plan plan = {scheduler, draft};
+    struct need need;
     const bool is_free = scheduler->engine.context == 0;
     enum weir_status status;
     if (options->serve.slots < 0)
-        TRY(choose_slots(scheduler, err));
-    TRY(estimate(scheduler, &memory, err));
-    if (!fits(&memory))
+        TRY(choose_slots(&plan, err));
+    TRY(estimate(&plan, &need, err));
+    if (is_free && need.own.available > 0) {
+        leave_room(scheduler, &need, options->serve.cache_ram);
+        TRY(estimate(&plan, &need, err));
+    }
+    if (!fits(&need))
         TRY(err_set(err, WEIR_ERR_MEMORY,
                     "%u slots of %u tokens need %.0f MiB of memory, of which %.0f MiB are free: "
                     "lower --ctx-size or --parallel",
-                    scheduler->slots, memory.context, mib(memory.needed), mib(memory.available)));
-    if (is_free && memory.available > 0)
-        leave_room(scheduler, &memory, options->serve.cache_ram);
-    TRY(estimate(scheduler, &memory, err));
-    choose_cache(scheduler, &memory, options->serve.cache_ram);
-    tell(scheduler, &memory, log);
+                    scheduler->slots, need.own.context, mib(needed(&need)),
+                    mib(need.own.available)));
+    choose_cache(scheduler, &need, options->serve.cache_ram);
+    tell(scheduler, &need, log);
 out:
     return status;
 }

@@ -123,25 +123,44 @@ enum weir_status speculation_choose(struct speculation *speculation, const struc
     return WEIR_OK;
 }
 
-/* With the flags of the model, and as many tokens. */
+enum weir_status speculation_open_draft(struct speculation *speculation, const struct call *call,
+                                        const struct loaded *loaded, struct weir_error *err)
+{
+    struct loaded *draft = &speculation->draft;
+    const struct weir_model_options model = {.log = log_sink, .log_user = call->log};
+    struct weir_error inner = {0};
+    enum weir_status status = WEIR_OK;
+    if (speculation->options.kind != WEIR_DRAFT_MODEL || draft->model != NULL)
+        return WEIR_OK;
+    TRY(weir_model_open(&draft->model, call->options->spec.model, &model, &inner));
+    if (loaded->tokenizer != NULL)
+        TRY(weir_tokenizer_open(&draft->tokenizer, draft->model, &inner));
+out:
+    return status == WEIR_OK ? status : err_set(err, status, "--model-draft: %s", inner.text);
+}
+
+struct weir_engine_options speculation_draft_engine(const struct speculation *speculation,
+                                                    const struct call *call, uint32_t context,
+                                                    uint32_t sessions)
+{
+    struct weir_engine_options engine = loaded_engine_options(call->options, sessions, call->log);
+    engine.context = context;
+    engine.sessions_max = sessions;
+    engine.rewind_max = speculation->options.drafts_max;
+    return engine;
+}
+
 static enum weir_status load_draft(struct speculation *speculation, const struct call *call,
                                    const struct loaded *loaded, uint32_t context, uint32_t sessions,
                                    struct weir_error *err)
 {
-    struct loaded *draft = &speculation->draft;
-    struct log *log = call->log;
-    const struct weir_model_options model = {.log = log_sink, .log_user = log};
-    struct weir_engine_options engine = loaded_engine_options(call->options, sessions, log);
+    const struct weir_engine_options engine =
+        speculation_draft_engine(speculation, call, context, sessions);
     struct weir_error inner = {0};
-    enum weir_status status;
-    engine.context = context;
-    engine.sessions_max = sessions;
-    engine.rewind_max = speculation->options.drafts_max;
-    TRY(weir_model_open(&draft->model, call->options->spec.model, &model, &inner));
-    if (loaded->tokenizer != NULL)
-        TRY(weir_tokenizer_open(&draft->tokenizer, draft->model, &inner));
-    TRY(loaded_load_engine(draft, &engine, log, &inner));
-out:
+    enum weir_status status = speculation_open_draft(speculation, call, loaded, err);
+    if (status != WEIR_OK)
+        return status;
+    status = loaded_load_engine(&speculation->draft, &engine, call->log, &inner);
     return status == WEIR_OK ? status : err_set(err, status, "--model-draft: %s", inner.text);
 }
 

@@ -28,7 +28,15 @@ enum weir_status speculation_choose(struct speculation *speculation, const struc
                                     const struct weir_model *model,
                                     struct weir_engine_options *engine, struct weir_error *err);
 
-/* Opens the draft model, if there is one, which completes the options. */
+/* Opens the draft model, if there is one and it is not open: its file, of which nothing is loaded.
+ */
+enum weir_status speculation_open_draft(struct speculation *speculation, const struct call *call,
+                                        const struct loaded *loaded, struct weir_error *err);
+/* What it is loaded with: the flags of the model, and as many tokens. */
+struct weir_engine_options speculation_draft_engine(const struct speculation *speculation,
+                                                    const struct call *call, uint32_t context,
+                                                    uint32_t sessions);
+/* Loads the draft model, if there is one, which completes the options. */
 enum weir_status speculation_prepare(struct speculation *speculation, const struct call *call,
                                      const struct loaded *loaded, struct weir_error *err);
 /* The same for several sequences of so many tokens, each of which opens a session of

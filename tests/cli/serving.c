@@ -513,6 +513,65 @@ TEST(serving_has_files_for_its_connections)
     free(serving.said);
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* The number behind a text. */
+static double number_behind(const char *text, const char *before)
+{
+    double number;
+    const char *at = strstr(text, before);
+    if (at == NULL || sscanf(at + strlen(before), "%lf", &number) != 1)
+        test_fail(__FILE__, __LINE__, "no number behind \"%s\" in: %s", before, text);
+    return number;
+}
+
+static bool is_near(double a, double b, double most)
+{
+    return a - b <= most && b - a <= most;
+}
+
+/* What a server says of its slots is what `weir inspect` counts, and what it needs is more by the
+ * needs of a model that drafts. Sizes are printed as whole MiB, states with a digit. */
+TEST(serving_plans_memory_with_the_model_that_drafts)
+{
+    static const char model[] = "../../models/" WEIR_SHIPPED;
+    static const char line[] = "memory of the model that drafts: weights ";
+    double needed[2];
+    for (int has_draft = 0; has_draft < 2; has_draft++) {
+        struct serving serving = serving_at(has_draft ? "draft" : "alone");
+        unlink(serving.log);
+        if (has_draft)
+            SERVING_START(&serving, "-m", test_data(model), "-np", "4", "-c", "8192", "--cache-ram",
+                          "0", "--spec-type", "draft-simple", "-md", test_data(model));
+        else
+            SERVING_START(&serving, "-m", test_data(model), "-np", "4", "-c", "8192", "--cache-ram",
+                          "0", "--spec-type", "none");
+        CHECK_HAS(serving.said, "4 slots of 2048 tokens: 4 x (");
+        CHECK_INT(strstr(serving.said, line) != NULL, has_draft);
+        needed[has_draft] = number_behind(serving.said, "; needs ");
+        if (has_draft) {
+            const char *draft = strstr(serving.said, line);
+            const double weights = number_behind(draft, line);
+            const double slot =
+                number_behind(draft, " x (") + number_behind(draft, "keys and values, ");
+            const double buffers = number_behind(draft, "buffers ");
+            CHECK(weights >= 3 && slot >= 2);
+            /* eight sizes are rounded by half a MiB, and drafts take some of the own engine */
+            CHECK(is_near(needed[1] - needed[0], weights + 4 * slot + buffers, 4 + 4));
+        }
+        const char *own = strstr(serving.said, "\nmemory: ");
+        const struct program_result *result =
+            RUN_PROGRAM("inspect", test_data(model), "--memory", "-np", "4", "-c", "2048");
+        const double mib = 1 << 20;
+        CHECK(own != NULL);
+        CHECK(is_near(number_behind(own, "4 x ("),
+                      number_behind(result->out, "\nkv cache") / 4 / mib, 0.51));
+        CHECK_INT(serving_stop(&serving), 0);
+        free(serving.said);
+    }
+    CHECK(needed[1] > needed[0] + 11);
+}
+
 /* ---- refusals -------------------------------------------------------------------------------- */
 
 TEST(serving_refuses)
