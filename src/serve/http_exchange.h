@@ -97,7 +97,7 @@ struct http_exchange {
     struct http_field *fields; /* of the response */
     uint64_t fields_count, fields_capacity;
     unsigned status;           /* 0: not answered yet */
-    bool was_gone;             /* when it was answered, its client was seen to be */
+    bool was_gone;             /* its client, before it had the whole answer */
     atomic_bool is_gone;       /* its client, when somebody looked */
     bool is_queued;            /* the library has the response */
     struct http_source source; /* read NULL: the response is `pending` */

@@ -219,6 +219,18 @@ static enum weir_log_level log_level(const struct http_exchange *exchange)
 /* As nginx tells a client that has closed before it was answered; what it was told went nowhere. */
 enum { STATUS_GONE = 499 };
 
+/* Whether its client has closed before the whole answer was made and taken: who makes it looks now
+ * and then, or a write fails before. */
+static bool is_abandoned(struct http_exchange *exchange)
+{
+    const bool is_whole =
+        exchange->more == HTTP_END && exchange->pending_at == exchange->pending.length;
+    if (!exchange->is_queued || exchange->is_head || is_whole)
+        return false;
+    http_is_gone(exchange);
+    return atomic_load(&exchange->is_gone);
+}
+
 static void log_request(const struct http_exchange *exchange)
 {
     const struct http_options *options = &exchange->server->options;
@@ -237,7 +249,9 @@ static void log_request(const struct http_exchange *exchange)
 void http_exchange_close(struct http_exchange *exchange)
 {
     struct http_watched *watched = &exchange->connection->watched;
-    if (!http_watch_clear(&exchange->server->watch, watched) && watched->reason != 0)
+    if (http_watch_clear(&exchange->server->watch, watched))
+        exchange->was_gone |= is_abandoned(exchange);
+    else if (watched->reason != 0)
         exchange->status = http_refuse_error(watched->reason)->status;
     if (exchange->source.close != NULL)
         exchange->source.close(exchange->source.user);

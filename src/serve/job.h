@@ -40,6 +40,7 @@ struct job {
     uint64_t said_ns;             /* when its last token came */
     int32_t last;                 /* token, which the session does not hold yet */
     bool is_closing;              /* its reasoning, because somebody asked */
+    bool is_given_up;             /* by its owner; else who cancels it is the drain */
     struct weir_error err;
 };
 

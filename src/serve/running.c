@@ -44,7 +44,7 @@ static const char *end_name(enum job_end end)
         [JOB_LENGTH] = "it has the length that was asked for",
         [JOB_FULL] = "the context is full",
         [JOB_TIMEOUT] = "its time was up",
-        [JOB_CANCELLED] = "the client has gone, or the server ends",
+        [JOB_CANCELLED] = "the server ends",
         [JOB_FAILED] = "it failed",
     };
     return names[end];
@@ -77,8 +77,9 @@ static void log_job(const struct scheduler *scheduler, const struct slot *slot, 
                   (unsigned long long)job->number, (double)timings->wait_ns / 1e9, slot->id, prompt,
                   plural(prompt), known_part(slot, known, sizeof known),
                   (double)timings->prompt_ns / 1e9, reply, plural(reply),
-                  (double)timings->reply_ns / 1e9, end_name(end), end == JOB_FAILED ? ": " : "",
-                  end == JOB_FAILED ? job->err.text : "");
+                  (double)timings->reply_ns / 1e9,
+                  job->is_given_up ? "nobody waits for it any more" : end_name(end),
+                  end == JOB_FAILED ? ": " : "", end == JOB_FAILED ? job->err.text : "");
 }
 
 /* Under the lock; its owner may free the job at once behind it. */

@@ -127,14 +127,14 @@ static void begin_jobs(struct scheduler *scheduler)
 
 /* What others have asked of a running job since. */
 struct wish {
-    bool is_cancelled, suffices, ends_reasoning;
+    bool is_given_up, is_over, suffices, ends_reasoning;
 };
 
 static struct wish take_wish(struct scheduler *scheduler, struct slot *slot)
 {
     struct job *job = slot->job;
     pthread_mutex_lock(&scheduler->lock);
-    const struct wish wish = {job->is_cancelled || scheduler->is_cancelling, job->suffices,
+    const struct wish wish = {job->is_cancelled, scheduler->is_cancelling, job->suffices,
                               job->ends_reasoning};
     job->ends_reasoning = job->ends_reasoning && slot->phase != SLOT_REPLY;
     slot->is_paused = job_events_room(&job->events) < job_events_wanted(job);
@@ -147,7 +147,8 @@ static void heed_slot(struct scheduler *scheduler, struct slot *slot)
     struct job *job = slot->job;
     const uint64_t deadline = job->options.deadline_ns;
     const struct wish wish = take_wish(scheduler, slot);
-    if (wish.is_cancelled)
+    job->is_given_up = wish.is_given_up;
+    if (wish.is_given_up || wish.is_over)
         running_end(scheduler, slot, JOB_CANCELLED, NULL);
     else if (wish.suffices)
         running_end(scheduler, slot, JOB_LENGTH, NULL);

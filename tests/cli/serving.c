@@ -330,25 +330,36 @@ static void begin_stream(struct http_client *client, const struct serving *servi
 /* In the log a client that has gone is none that was answered. */
 TEST(serving_logs_who_has_gone)
 {
-    static const char body[] = "{\"prompt\":\"a\",\"n_predict\":1000000}";
     struct serving serving = serving_at("gone");
-    struct http_client client;
-    char request[256];
     SERVING_START(&serving, "--ignore-eos", "--backend", "ref", "-c", "1048576", "-np", "1");
-    snprintf(request, sizeof request,
-             "POST /completion HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s",
-             sizeof body - 1, body);
-    http_client_open_path(&client, serving.socket);
-    http_client_say(&client, request);
-    pause_ms(100);
-    http_client_close(&client);
-    const uint64_t start = clock_ns();
-    while (strstr(serving.said, "POST /completion: ") == NULL) {
-        CHECK(clock_ns() - start < 60000000000);
-        pause_ms(5);
-        serving_read_log(&serving);
+    for (int is_stream = 0; is_stream < 2; is_stream++) {
+        struct http_client client;
+        char request[256], body[128], line[64];
+        snprintf(body, sizeof body, "{\"prompt\":\"a\",\"n_predict\":1000000,\"stream\":%s}",
+                 is_stream ? "true" : "false");
+        if (is_stream) {
+            begin_stream(&client, &serving, body);
+        } else {
+            snprintf(request, sizeof request,
+                     "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s",
+                     strlen(body), body);
+            http_client_open_path(&client, serving.socket);
+            http_client_say(&client, request);
+            pause_ms(100);
+        }
+        http_client_close(&client);
+        snprintf(line, sizeof line, "POST %s: ", is_stream ? "/completion" : "/v1/completions");
+        const uint64_t start = clock_ns();
+        while (strstr(serving.said, line) == NULL) {
+            CHECK(clock_ns() - start < 60000000000);
+            pause_ms(5);
+            serving_read_log(&serving);
+        }
+        strcat(line, "499, ");
+        CHECK_HAS(serving.said, line);
     }
-    CHECK_HAS(serving.said, "POST /completion: 499, ");
+    CHECK_HAS(serving.said, "; nobody waits for it any more\n");
+    CHECK(strstr(serving.said, "; the server ends\n") == NULL);
     CHECK_INT(serving_stop(&serving), 0);
     free(serving.said);
 }
@@ -389,6 +400,7 @@ TEST(serving_drains_for_some_seconds)
     CHECK(clock_ns() - start > 4000000000);
     http_client_close(&client);
     CHECK_INT(serving_reap(&serving), 0);
+    CHECK_HAS(serving.said, "; the server ends\n");
     free(serving.said);
 }
 
