@@ -48,7 +48,7 @@ static void fill_row(const float *x, uint32_t count, uint32_t columns, uint8_t *
 {
     const vf zero = vf_set(0.0f);
     for (uint32_t i = 0; i < columns; i += DEPTH, to += TILE_BYTES)
-        _mm512_store_si512(to, tile_halves(i < count ? vf_load(x + i) : zero,
+        _mm512_store_si512(to, halves_of(i < count ? vf_load(x + i) : zero,
                                            i + LANES < count ? vf_load(x + i + LANES) : zero));
 }
 
@@ -58,14 +58,14 @@ static void fill_strip(const float *x, uint32_t rows, uint64_t depth_bytes, uint
     for (uint32_t i = 0; i < rows; i += 2, x += 2 * STRIP) {
         uint8_t *row = to + i / DEPTH * depth_bytes + i % DEPTH / 2 * TILE_ROW_BYTES;
         for (uint32_t n = 0; n < STRIP; n += LANES, row += TILE_BYTES)
-            vi_store(row, halves_paired(tile_halves(vf_load(x + n), vf_load(x + STRIP + n))));
+            vi_store(row, halves_paired(halves_of(vf_load(x + n), vf_load(x + STRIP + n))));
     }
 }
 
 /* What BF16 leaves over of a number. */
 INLINE vf rest_of(vf x)
 {
-    const __m512i halves = tile_halves(x, x);
+    const __m512i halves = halves_of(x, x);
     return vf_sub(x, vf_from_bf16(&halves));
 }
 

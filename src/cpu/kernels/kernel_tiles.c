@@ -85,8 +85,8 @@ INLINE void fill_tile(const struct unpacking *unpacking, const struct group *gro
         const __m512i quad_low = twice(quads[j], 0), quad_high = twice(quads[j], 1);
         UNROLL
         for (uint32_t pair = 0; pair < 2; pair++, tile += TILE_ROW_BYTES)
-            _mm512_store_si512(tile, tile_halves(numbers_of(&low, quad_low, pair),
-                                                 numbers_of(&high, quad_high, pair)));
+            _mm512_store_si512(tile, halves_of(numbers_of(&low, quad_low, pair),
+                                               numbers_of(&high, quad_high, pair)));
     }
 }
 
@@ -138,7 +138,7 @@ static void fill_x_row(const float *x, uint32_t columns, uint8_t *to)
         const uint32_t low = least_of(LANES, columns - i),
                        high = least_of(LANES, columns - i - low);
         _mm512_store_si512(to,
-                           tile_halves(vf_load_some(x + i, low), vf_load_some(x + i + low, high)));
+                           halves_of(vf_load_some(x + i, low), vf_load_some(x + i + low, high)));
     }
 }
 

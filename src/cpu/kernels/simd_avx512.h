@@ -308,15 +308,22 @@ static inline vi halves_of_columns(const void *p, uint32_t count)
     return halves_paired(_mm512_maskz_loadu_epi16(some, p));
 }
 
+/* 32 numbers in BF16, those of `low` first: rounded to the nearest, ties to even; denormal ones are
+ * 0, as they would be in a product, and NaN stays NaN. */
 #if defined(__AVX512BF16__)
 #define SIMD_HALVES
 
-/* `count` numbers, rounded to the nearest, ties to even; denormal ones, and those behind, are 0. */
+static inline vi halves_of(vf low, vf high)
+{
+    return (vi)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* `count` numbers; those behind are 0. */
 static inline vi halves_of_floats(const float *p, uint32_t count)
 {
     const vf low = vf_load_some(p, count < LANES ? count : LANES);
     const vf high = count > LANES ? vf_load_some(p + LANES, count - LANES) : vf_set(0.0f);
-    return (vi)_mm512_cvtne2ps_pbh(high, low);
+    return halves_of(low, high);
 }
 
 /* sum += the products of each lane's pair with x: the second numbers', then the first ones', each
@@ -325,5 +332,29 @@ static inline vf halves_dot(vf sum, vi w, int32_t x)
 {
     return _mm512_dpbf16_ps(sum, (__m512bh)w, (__m512bh)_mm512_set1_epi32(x));
 }
+
+#elif defined(TILES_EMULATED)
+
+/* The upper halves of the numbers, those below being anything. */
+static inline vi halves_round(vf x)
+{
+    const vi bits = _mm512_castps_si512(x);
+    const vi odd = vi_and(vi_shift_right(bits, 16), vi_set(1));
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    const __mmask16 is_small = _mm512_testn_epi32_mask(bits, vi_set(0x7f800000));
+    const vi quiet = vi_or(bits, vi_set(0x00400000));
+    const vi zero = vi_and(bits, vi_set((int)0x80000000));
+    const vi rounded =
+        _mm512_mask_mov_epi32(vi_add(bits, vi_add(odd, vi_set(0x7fff))), is_nan, quiet);
+    return _mm512_mask_mov_epi32(rounded, is_small, zero);
+}
+
+static inline vi halves_of(vf low, vf high)
+{
+    const __m256i first = _mm512_cvtepi32_epi16(vi_shift_right(halves_round(low), 16));
+    const __m256i second = _mm512_cvtepi32_epi16(vi_shift_right(halves_round(high), 16));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+}
+
 #endif
 #endif

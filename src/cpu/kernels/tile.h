@@ -149,40 +149,6 @@ static inline void tiles_close(void)
 
 #endif
 
-/* 32 numbers in BF16, those of `low` first: rounded to the nearest, ties to even; denormals are 0,
- * as they would be for a tile, and NaN stays NaN. */
-#if defined(TILES_EMULATED)
-
-/* The upper halves of the numbers, those below being anything. */
-static inline __m512i tile_round(__m512 x)
-{
-    const __m512i bits = _mm512_castps_si512(x);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    const __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
-    const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    const __mmask16 is_small = _mm512_testn_epi32_mask(bits, _mm512_set1_epi32(0x7f800000));
-    const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x00400000));
-    const __m512i zero = _mm512_and_si512(bits, _mm512_set1_epi32((int)0x80000000));
-    const __m512i rounded = _mm512_mask_mov_epi32(_mm512_add_epi32(bits, half), is_nan, quiet);
-    return _mm512_mask_mov_epi32(rounded, is_small, zero);
-}
-
-static inline __m512i tile_halves(__m512 low, __m512 high)
-{
-    const __m256i first = _mm512_cvtepi32_epi16(_mm512_srli_epi32(tile_round(low), 16));
-    const __m256i second = _mm512_cvtepi32_epi16(_mm512_srli_epi32(tile_round(high), 16));
-    return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
-}
-
-#elif defined(HAS_TILES)
-
-static inline __m512i tile_halves(__m512 low, __m512 high)
-{
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
-}
-
-#endif
-
 #if defined(HAS_TILES)
 /* All registers whole. */
 static inline void tiles_open_whole(void)
