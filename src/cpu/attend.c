@@ -3,6 +3,7 @@
 #include "cpu/attend.h"
 
 #include "base/mem.h"
+#include "cpu/kernels.h"
 
 uint64_t attend_chunk(uint64_t visible)
 {
@@ -15,7 +16,17 @@ static uint32_t rows_of_unit(uint32_t heads)
     return heads < ATTEND_VECTORS ? ATTEND_VECTORS / heads : 1;
 }
 
-/* The unit at which the walk stands; false behind the last. Its rows have chunks of one size. */
+/* How the row counts in the unit: by the rows of the step around it, wherever steps begin. */
+static bool is_many(const struct step_seq *seq, uint32_t row)
+{
+    const uint64_t begin = (seq->cached + (uint64_t)row) / ATTEND_KEYS * ATTEND_KEYS;
+    const uint64_t end = begin + ATTEND_KEYS, step_end = seq->cached + (uint64_t)seq->rows;
+    const uint64_t first = begin > seq->cached ? begin : seq->cached;
+    return (end < step_end ? end : step_end) - first > EXACT_ROWS;
+}
+
+/* The unit at which the walk stands; false behind the last. Its rows have chunks of one size, and
+ * are many or not. */
 static bool unit_at(const struct attend_walk *walk, struct attend_unit *unit)
 {
     if (walk->seq == walk->step->seqs)
@@ -30,7 +41,9 @@ static bool unit_at(const struct attend_walk *walk, struct attend_unit *unit)
         .group = walk->group,
     };
     unit->chunk = attend_chunk(unit->visible);
-    while (attend_chunk(unit->visible + unit->rows - 1) != unit->chunk)
+    unit->is_many = is_many(seq, walk->done);
+    while (attend_chunk(unit->visible + unit->rows - 1) != unit->chunk ||
+           is_many(seq, walk->done + unit->rows - 1) != unit->is_many)
         unit->rows--;
     unit->chunks = (uint32_t)((unit->visible + unit->rows - 1 + unit->chunk - 1) / unit->chunk);
     return true;
@@ -97,12 +110,13 @@ bool attend_next(struct attend_walk *walk, struct attend_unit *unit)
 
 uint64_t attend_parts_count(uint32_t heads, uint32_t width)
 {
-    return (uint64_t)rows_of_unit(heads) * heads * ATTEND_CHUNKS_MAX * attend_pitch(width);
+    return (uint64_t)attend_room(rows_of_unit(heads) * heads) * ATTEND_CHUNKS_MAX *
+           attend_pitch(width);
 }
 
 /* The query vectors, their weights, two parts, and a tile of the cache. */
 uint64_t attend_scratch_floats(uint32_t heads, uint32_t width)
 {
-    const uint64_t vectors = (uint64_t)rows_of_unit(heads) * heads, pitch = attend_pitch(width);
-    return vectors * (3 * pitch + ATTEND_KEYS) + ATTEND_KEYS * pitch;
+    const uint64_t room = attend_room(rows_of_unit(heads) * heads), pitch = attend_pitch(width);
+    return room * (3 * pitch + ATTEND_KEYS) + ATTEND_KEYS * pitch;
 }

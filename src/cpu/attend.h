@@ -43,6 +43,8 @@ struct attend_unit {
     uint32_t chunks;                 /* that the last row sees */
     uint32_t chunk_first, chunk_end; /* the thread's */
     uint32_t place;                  /* the thread that begins it */
+    bool is_many; /* its rows are among more than EXACT_ROWS of the step in their ATTEND_KEYS
+                     positions, as by the chunks of the delta rule */
 };
 
 /* Goes through all units of a step, and stops at those of which the thread has chunks. */
@@ -76,6 +78,12 @@ static inline bool attend_is_whole(const struct attend_unit *unit)
 static inline uint32_t attend_pitch(uint32_t width)
 {
     return (width + ATTEND_PAD - 1) / ATTEND_PAD * ATTEND_PAD + ATTEND_PAD;
+}
+
+/* Query vectors that so many have room for: whole vectors of numbers, one for each. */
+static inline uint32_t attend_room(uint32_t vectors)
+{
+    return (vectors + ATTEND_PAD - 1) / ATTEND_PAD * ATTEND_PAD;
 }
 
 /* Floats of a team's parts for each thread, and of a thread's scratch, if `heads` share one. */

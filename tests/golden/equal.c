@@ -423,7 +423,17 @@ TEST(equal_many_rows_with_few_logits_do_not_meet_others)
 
 /* ---- backends -------------------------------------------------------------------------------- */
 
-/* Sums in another order, and other ways to the same functions. */
+/* Sums in another order, and other ways to the same functions: 1e-8. Levels that have products of
+ * BF16 take attention of many rows over a cache that is not F32 in them: off by up to 4e-5 in the
+ * layers of attention (tests/ops/kernel_cases.c), which add some hundredths of all to what is
+ * there. */
+static double backends_bound(const struct weir_engine_options *options)
+{
+    const bool may_have_pairs = options->isa == NULL || strcmp(options->isa, "amx") == 0 ||
+                                strcmp(options->isa, "v4_bf16") == 0;
+    return may_have_pairs && options->cache_k != WEIR_CACHE_F32 ? 1e-6 : 1e-8;
+}
+
 TEST(equal_backends_give_the_same_logits)
 {
     for (int i = 0; i < 4 * MODELS * ENGINES; i++) {
@@ -438,7 +448,7 @@ TEST(equal_backends_give_the_same_logits)
         float *logits = logits_under(model, &one, ALL, &bytes);
         float *other_logits = logits_under(model, &other, ALL, &other_bytes);
         const double nmse = test_nmse(other_logits, logits, bytes / sizeof *logits);
-        if (!(nmse <= 1e-8))
+        if (!(nmse <= backends_bound(&other)))
             test_fail(__FILE__, __LINE__, "%s %s: NMSE %g", other.backend, other.isa, nmse);
         free(logits);
         free(other_logits);

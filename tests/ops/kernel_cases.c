@@ -433,6 +433,13 @@ static bool can_be_tiled(const struct kernel_case *of)
     return is_product || (is_rule && of->W % 32 == 0 && of->B % 32 == 0);
 }
 
+/* Attention of many rows, of levels that have products of BF16, if heads are whole vectors of pairs
+ * and the cache is not in F32. */
+static bool can_be_paired(const struct kernel_case *of, enum dtype dtype)
+{
+    return of->kind == OP_ATTEND && of->W % 32 == 0 && dtype != DTYPE_F32;
+}
+
 /* A rounding to F32 is off by 2^-24 at most, 2^-24 / sqrt(3) in the mean: squared, 1.2e-15. A
  * function within a few units of the last place stays below some 1e-13. Sums of n numbers in
  * another order are off by about n / 2 such squares, of 10^4 numbers by 6e-12, and more where the
@@ -442,7 +449,9 @@ static bool can_be_tiled(const struct kernel_case *of)
  * sequence has many rows: by up to 2^-8 of numbers from 1 to 2, squared (2^-8)^2 / 3 / 2 = 2.5e-6
  * for each side in the mean, and some more by chance where there are few numbers. So are the
  * products of a chunk of the delta rule, if keys and values are whole tiles. If one side is BF16
- * already, it is the 2.5e-6 of the other, and would be four times as much if that were cut off. */
+ * already, it is the 2.5e-6 of the other, and would be four times as much if that were cut off.
+ * Attention of many rows rounds queries and keys, so a score is off by 5e-6 of the scores' variance
+ * (4 of these cases), squared, and so is a weight; then weights and values: 2.5e-5 in all. */
 double kernel_case_bound(const struct kernel_case *of, enum dtype dtype, const char *level)
 {
     const bool has_tiles = strcmp(level, "amx") == 0 || strcmp(level, "emulated") == 0;
@@ -451,6 +460,8 @@ double kernel_case_bound(const struct kernel_case *of, enum dtype dtype, const c
         return 5e-6;
     if (has_many_rows(of) && can_be_tiled(of) && has_tiles)
         return 1.5e-5;
+    if (has_many_rows(of) && can_be_paired(of, dtype) && has_halves)
+        return 4e-5;
     switch (of->kind) {
     case OP_EMBED:
     case OP_SELECT:

@@ -8,12 +8,11 @@
  * Rows of floats are read from the cache as they lie there, if one row of queries wants them and
  * vectors divide them; otherwise a block of the cache is made a tile of F32 first. Both give the
  * same numbers. Bytes: each cached row that a unit sees, once. */
-#include "cpu/kernels/kernel.h"
+#include "cpu/kernels/attending.h"
 
 #include <math.h>
 
 #include "base/mem.h"
-#include "cpu/attend.h"
 #include "format/codec.h"
 
 enum {
@@ -22,27 +21,7 @@ enum {
     STRIP = LANES == 16 ? 4 : 2, /* vectors of a strip of values */
     LINE = 64,                   /* bytes */
     NEAR_KEYS = 16,              /* whose tile the first cache holds */
-    LARGEST = 0,
-    SUM = 1,
-    SHRINK = 2, /* behind the sums of a part */
 };
-
-/* A unit being computed. Vector v is head v % heads of row v / heads. */
-struct attending {
-    const struct cpu_call *call;
-    const struct attend_unit *unit;
-    uint64_t pitch; /* floats from row to row of all below but weights */
-    uint32_t heads, vectors, width, padded;
-    float *queries; /* [vectors], zeros behind the width */
-    float *weights; /* [vectors][ATTEND_KEYS] */
-    float *tile;    /* [ATTEND_KEYS] */
-    float *parts;   /* [parts][vectors]: sums of values, then the counters */
-};
-
-static float *part_of(const struct attending *a, uint32_t part, uint32_t vector)
-{
-    return a->parts + ((uint64_t)part * a->vectors + vector) * a->pitch;
-}
 
 /* Heads of a tile: about as many in each, at most HEADS. */
 static uint32_t heads_of_tile(const struct attending *a)
@@ -112,7 +91,7 @@ static void decode_q8_0(const uint8_t *row, float *out, uint32_t width)
     }
 }
 
-static void decode_row(enum dtype dtype, const uint8_t *row, float *out, uint32_t width)
+void KERNEL(attend_decode)(enum dtype dtype, const uint8_t *row, float *out, uint32_t width)
 {
     const bool is_whole = width % LANES == 0;
     if (dtype == DTYPE_F16 && is_whole)
@@ -125,18 +104,14 @@ static void decode_row(enum dtype dtype, const uint8_t *row, float *out, uint32_
         codec_decode_row(dtype, row, out, width);
 }
 
-static const uint8_t *rows_of(const struct attending *a, const struct host_operand *cache,
-                              uint64_t first)
-{
-    return host_slot_row(cache, a->unit->slot, first) +
-           a->unit->group * dtype_row_bytes(cache->dtype, cache->width);
-}
-
+/* Rows from `first` on, or once more those of the last block if the unit sees none there: behind
+ * them there may be no memory yet, and to find that out takes longer than to fetch. */
 static struct coming coming_from(const struct attending *a, const struct host_operand *cache,
                                  uint64_t first)
 {
+    const uint64_t seen = a->unit->visible + a->unit->rows - 1;
     return (struct coming){
-        .rows = rows_of(a, cache, first),
+        .rows = cached_row(a, cache, first < seen ? first : (seen - 1) / ATTEND_KEYS * ATTEND_KEYS),
         .pitch = cache->pitch,
         .step = dtype_row_bytes(cache->dtype, cache->width) * LANES / a->width,
     };
@@ -148,7 +123,7 @@ static void tile_row(const struct attending *a, enum dtype dtype, const uint8_t 
 {
     for (uint64_t i = 0; i < next_bytes; i += LINE)
         __builtin_prefetch(next + i);
-    decode_row(dtype, row, out, a->width);
+    KERNEL(attend_decode)(dtype, row, out, a->width);
     memset(out + a->width, 0, (a->padded - a->width) * sizeof *out);
 }
 
@@ -156,7 +131,7 @@ static void tile_row(const struct attending *a, enum dtype dtype, const uint8_t 
 static struct block block_of(const struct attending *a, const struct host_operand *cache,
                              uint64_t first, uint32_t count, const struct coming *next)
 {
-    const uint8_t *rows = rows_of(a, cache, first);
+    const uint8_t *rows = cached_row(a, cache, first);
     const bool is_read_once = a->unit->rows == 1 || cache->dtype == DTYPE_F32;
     if (dtype_is_float(cache->dtype) && is_read_once && a->width == a->padded)
         return (struct block){rows, cache->pitch, count, cache->dtype, *next};
@@ -276,16 +251,16 @@ static void weigh(float *scores, uint32_t count, float *counters)
     const uint32_t end = (count + LANES - 1) / LANES * LANES;
     for (uint32_t i = count; i < end; i++)
         scores[i] = -INFINITY;
-    const float largest = larger(counters[LARGEST], largest_of(scores, end));
+    const float largest = larger(counters[PART_LARGEST], largest_of(scores, end));
     vf sum = vf_set(0.0f);
     for (uint32_t i = 0; i < end; i += LANES)
         vf_store(scores + i, vf_exp(vf_sub(vf_load(scores + i), vf_set(largest))));
     memset(scores + count, 0, (end - count) * sizeof *scores);
     for (uint32_t i = 0; i < end; i += LANES)
         sum = vf_add(sum, vf_load(scores + i));
-    counters[SHRINK] = exp_of(counters[LARGEST] - largest);
-    counters[LARGEST] = largest;
-    counters[SUM] = counters[SUM] * counters[SHRINK] + vf_sum(sum);
+    counters[PART_SHRINK] = exp_of(counters[PART_LARGEST] - largest);
+    counters[PART_LARGEST] = largest;
+    counters[PART_SUM] = counters[PART_SUM] * counters[PART_SHRINK] + vf_sum(sum);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -302,7 +277,7 @@ INLINE void add_strip(const struct attending *a, load_fn *load, const struct blo
     vf sum[HEADS][STRIP];
     for (uint32_t h = 0; h < heads; h++) {
         const float *from = part + h * a->pitch;
-        const vf shrink = vf_set(from[a->padded + SHRINK]);
+        const vf shrink = vf_set(from[a->padded + PART_SHRINK]);
         for (uint32_t i = 0; i < vectors; i++)
             sum[h][i] = vf_mul(vf_load(from + column + i * LANES), shrink);
     }
@@ -369,6 +344,10 @@ INLINE void add_block(const struct attending *a, load_fn *load, const struct blo
 
 static void attend_block(const struct attending *a, uint32_t part, uint64_t first, uint32_t count)
 {
+    if (a->has_pairs) {
+        KERNEL(attend_pairs)(a, part, first, count);
+        return;
+    }
     const struct host_operand *k = &a->call->at[1], *v = &a->call->at[2];
     const struct coming next_values = coming_from(a, v, first);
     const struct coming next_keys = coming_from(a, k, first + ATTEND_KEYS);
@@ -394,9 +373,9 @@ static void attend_chunk_of(const struct attending *a, uint32_t chunk, uint32_t 
     const struct attend_unit *unit = a->unit;
     const uint64_t end = unit->visible + unit->rows - 1, begin = chunk * unit->chunk;
     const uint64_t chunk_end = begin + unit->chunk < end ? begin + unit->chunk : end;
-    memset(part_of(a, part, 0), 0, a->vectors * a->pitch * sizeof(float));
-    for (uint32_t v = 0; v < a->vectors; v++)
-        part_of(a, part, v)[a->padded + LARGEST] = -INFINITY;
+    memset(part_of(a, part, 0), 0, a->room * a->pitch * sizeof(float));
+    for (uint32_t v = 0; v < a->room; v++)
+        part_of(a, part, v)[a->padded + PART_LARGEST] = -INFINITY;
     for (uint64_t first = begin; first < chunk_end; first += ATTEND_KEYS)
         attend_block(a, part, first,
                      chunk_end - first < ATTEND_KEYS ? (uint32_t)(chunk_end - first) : ATTEND_KEYS);
@@ -409,15 +388,15 @@ static void merge_vector(const struct attending *a, float *to, const float *from
 {
     float *own = to + a->padded;
     const float *other = from + a->padded;
-    const float largest = larger(own[LARGEST], other[LARGEST]);
-    const float own_factor = exp_of(own[LARGEST] - largest);
-    const float other_factor = exp_of(other[LARGEST] - largest);
+    const float largest = larger(own[PART_LARGEST], other[PART_LARGEST]);
+    const float own_factor = exp_of(own[PART_LARGEST] - largest);
+    const float other_factor = exp_of(other[PART_LARGEST] - largest);
     for (uint32_t i = 0; i < a->padded; i += LANES) {
         const vf sum = vf_mul(vf_load(to + i), vf_set(own_factor));
         vf_store(to + i, vf_fma(vf_load(from + i), vf_set(other_factor), sum));
     }
-    own[LARGEST] = largest;
-    own[SUM] = own[SUM] * own_factor + other[SUM] * other_factor;
+    own[PART_LARGEST] = largest;
+    own[PART_SUM] = own[PART_SUM] * own_factor + other[PART_SUM] * other_factor;
 }
 
 /* Adds chunk `chunk`, which is part `part`, to part 0: for the rows that see of it. */
@@ -436,7 +415,7 @@ static void put_rows(const struct attending *a)
         const float *sums = part_of(a, 0, v);
         float *out =
             host_group(y, a->unit->row + v / a->heads, a->unit->group * a->heads + v % a->heads);
-        const vf scale = vf_set(1.0f / sums[a->padded + SUM]);
+        const vf scale = vf_set(1.0f / sums[a->padded + PART_SUM]);
         for (uint32_t i = 0; i < a->width; i += LANES)
             vf_store_some(out + i, vf_mul(vf_load(sums + i), scale), least_of(LANES, a->width - i));
     }
@@ -496,17 +475,24 @@ static void attend_unit_of(const struct cpu_call *call, const struct attend_unit
     };
     a.vectors = unit->rows * a.heads;
     a.padded = (uint32_t)a.pitch - ATTEND_PAD;
+    a.has_pairs = unit->is_many && pairs_fit(call);
+    a.room = a.has_pairs ? attend_room(a.vectors) : a.vectors;
     a.queries = call->scratch;
-    a.tile = a.queries + a.vectors * a.pitch;
+    a.tile = a.queries + a.room * a.pitch;
     a.parts = a.tile + ATTEND_KEYS * a.pitch;
-    a.weights = a.parts + 2 * a.vectors * a.pitch;
-    take_queries(&a);
-    if (attend_is_whole(unit)) {
+    a.weights = a.parts + 2 * a.room * a.pitch;
+    if (!attend_is_whole(unit))
+        a.parts = team->parts + unit->place * team->parts_count;
+    if (a.has_pairs)
+        KERNEL(begin_pairs)(&a);
+    else
+        take_queries(&a);
+    if (attend_is_whole(unit))
         attend_whole(&a);
-        return;
-    }
-    a.parts = team->parts + unit->place * team->parts_count;
-    attend_some(&a);
+    else
+        attend_some(&a);
+    if (a.has_pairs)
+        KERNEL(end_pairs)();
 }
 
 /* Of the part nothing is read: the threads share by attend.h. */

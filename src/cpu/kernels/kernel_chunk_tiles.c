@@ -49,7 +49,7 @@ static void fill_row(const float *x, uint32_t count, uint32_t columns, uint8_t *
     const vf zero = vf_set(0.0f);
     for (uint32_t i = 0; i < columns; i += DEPTH, to += TILE_BYTES)
         _mm512_store_si512(to, halves_of(i < count ? vf_load(x + i) : zero,
-                                           i + LANES < count ? vf_load(x + i + LANES) : zero));
+                                         i + LANES < count ? vf_load(x + i + LANES) : zero));
 }
 
 /* Rows of a strip to the right side, `depth_bytes` for DEPTH of them. */
