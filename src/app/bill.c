@@ -74,8 +74,9 @@ void bill_print(const struct bill *bill, struct log *log)
               rate, 100 * rate / bill->peak, bill->peak, bill->threads,
               bill->threads == 1 ? "" : "s");
     const double floor_ms = profile_floor_ms(bytes, bill->peak);
-    log_print(log, WEIR_LOG_INFO,
-              "weir:      token floor = %10.2f ms at that rate; a token took %.2f times as long%s",
-              floor_ms, bill->ns / 1e6 / floor_ms,
-              rate > bill->peak ? ": from caches, or memory was busy when it was measured" : "");
+    log_print(
+        log, WEIR_LOG_INFO,
+        "weir:      token floor = %10.2f ms at that rate; a token took %.2f times as long%s%s",
+        floor_ms, bill->ns / 1e6 / floor_ms, rate > bill->peak ? ": " : "",
+        rate > bill->peak ? profile_beyond(true) : "");
 }

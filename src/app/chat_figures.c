@@ -81,8 +81,10 @@ static void show_bill(struct conversation *c)
     const double floor_ms = profile_floor_ms(bytes, bill.peak);
     conversation_say(c, "            %.2f GB/s, %.1f%% of the %.2f GB/s that %u thread%s can read",
                      rate, 100 * rate / bill.peak, bill.peak, bill.threads, plural(bill.threads));
-    conversation_say(c, "            %.2f ms at that rate; it took %.2f times as long", floor_ms,
-                     bill.ns / 1e6 / floor_ms);
+    conversation_say(c, "            %.2f ms at that rate; it took %.2f times as long%s", floor_ms,
+                     bill.ns / 1e6 / floor_ms, rate > bill.peak ? ":" : "");
+    if (rate > bill.peak)
+        conversation_say(c, "            %s", profile_beyond(true));
 }
 
 void chat_figures_stats(struct conversation *c)

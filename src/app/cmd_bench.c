@@ -10,6 +10,7 @@
 #include "app/interrupt.h"
 #include "app/loaded.h"
 #include "app/machine.h"
+#include "app/profile_sums.h"
 #include "app/prompt.h"
 #include "app/shipped.h"
 #include "app/speculation.h"
@@ -314,10 +315,10 @@ static void pause_between(const struct bench *bench)
 static void note_what_is_beyond(const struct bench *bench)
 {
     if (bench->beyond > 0)
-        log_print(bench->call->log, WEIR_LOG_WARNING,
-                  "note: more than 100%% of what memory gives (%.2f GB/s): the model lies in the "
-                  "caches, or the machine was busy when that was measured; --probe measures anew",
-                  bench->beyond);
+        log_print(
+            bench->call->log, WEIR_LOG_WARNING,
+            "note: more than 100%% of what memory gives (%.2f GB/s): %s; --probe measures anew",
+            bench->beyond, profile_beyond(true));
 }
 
 static enum weir_status run_test(struct bench *bench, const struct bench_test *test,

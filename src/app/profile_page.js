@@ -251,7 +251,15 @@ function crossing(step) {
   return Math.floor(step.totals.by_class.weights.read_bytes / perToken);
 }
 
-function drawSummary(step, peak) {
+function floorText(step, floor, peak, isMeasured) {
+  const words = figure(1000 * step.rows / floor) + ' tokens/s at ' + figure(peak) + ' GB/s';
+  if (step.ms === null || step.ms >= floor)
+    return 'at most ' + words;
+  return words + '; the step is faster: bytes came from caches, or ' + (isMeasured ?
+    'the machine was busy when its memory was measured' : 'memory gives more than that');
+}
+
+function drawSummary(step, peak, isMeasured) {
   const bytes = bytesOf(step.totals), flops = sum(step.ops, op => op.flops);
   const tiles = [], floor = peak ? floorMs(bytes, peak) : null;
   if (step.ms !== null) {
@@ -263,8 +271,7 @@ function drawSummary(step, peak) {
     tiles.push(tile('Of the peak', share(floor, step.ms), figure(bytes / step.ms / 1e6) + ' of ' +
       figure(peak) + ' GB/s'));
   if (floor !== null)
-    tiles.push(tile('Floor', msText(floor), 'at most ' + figure(1000 * step.rows / floor) +
-      ' tokens/s at ' + figure(peak) + ' GB/s'));
+    tiles.push(tile('Floor', msText(floor), floorText(step, floor, peak, isMeasured)));
   tiles.push(tile('Bytes', bytesText(bytes), bytesText(step.totals.read_bytes) + ' read, ' +
     bytesText(step.totals.write_bytes) + ' written'));
   tiles.push(tile('Arithmetic', opsText(flops), figure(flops / bytes) + ' operations a byte'));
@@ -293,7 +300,7 @@ function drawAll(profile) {
   const peak = readPeak(machine, step);
   const width = Math.max(byId('summary').clientWidth, 300); // 0 where the page is not shown
   byId('subject').textContent = subjectOf(step);
-  drawSummary(step, peak);
+  drawSummary(step, peak, Boolean(machine.reads));
   drawWaterfall(step, peak, width);
   drawRoofline(step, machine, peak, width);
   drawLayers(step, peak, width);

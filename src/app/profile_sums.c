@@ -34,6 +34,13 @@ uint64_t profile_sum_bytes(const struct profile_sum *sum)
     return sum->read + sum->written;
 }
 
+const char *profile_beyond(bool is_measured)
+{
+    return is_measured
+               ? "bytes came from caches, or the machine was busy when its memory was measured"
+               : "bytes came from caches, or memory gives more than that";
+}
+
 double profile_floor_ms(uint64_t bytes, double peak)
 {
     return (double)bytes / peak / 1e6;

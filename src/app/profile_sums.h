@@ -60,6 +60,10 @@ uint64_t profile_crossing(const struct weir_profile *profile, enum profile_mode 
 uint64_t profile_sum_bytes(const struct profile_sum *sum);
 double profile_floor_ms(uint64_t bytes, double peak);
 
+/* Why something can take less than its floor, of a peak that was measured or of one that is given:
+ * the words of all commands, and in profile_page.js. */
+const char *profile_beyond(bool is_measured);
+
 /* As tables write them: nanoseconds in ms, bytes in MB. */
 double profile_ms(uint64_t ns);
 double profile_mb(uint64_t bytes);

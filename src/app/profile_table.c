@@ -128,9 +128,10 @@ static void put_floor(const struct profile_report *report, const struct weir_pro
     output_print(report->output, "floor %.3f ms, %.2f tokens/s: %.3f MB at %.2f GB/s, %s\n",
                  floor_ms, tokens_of(info) * 1e3 / floor_ms, profile_mb(profile_sum_bytes(all)),
                  report->peak, report->is_measured ? "which the machine can read" : "as given");
-    if (report->is_measured && profile_ms(all->usual_ns) < floor_ms && all->usual_ns > 0)
-        output_print(report->output, "faster than that floor: the machine was busy when its memory "
-                                     "was measured; weir bench --probe does it anew\n");
+    if (all->usual_ns > 0 && profile_ms(all->usual_ns) < floor_ms)
+        output_print(report->output, "faster than that floor: %s%s\n",
+                     profile_beyond(report->is_measured),
+                     report->is_measured ? "; weir bench --probe measures anew" : "");
 }
 
 static void put_crossing(const struct profile_report *report, const struct profile_result *result,

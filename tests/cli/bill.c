@@ -160,6 +160,34 @@ TEST(bill_tells_rate_and_floor)
     CHECK(fabs(factor * rate - high) <= 0.005 * (factor + rate) + 1e-6);
 }
 
+/* Of a model in the caches, not only of a machine that was busy: below a measured floor, below one
+ * of a bandwidth that is given, and above both. */
+TEST(bill_tells_why_a_step_is_below_its_floor)
+{
+    static const char *const reasons[] = {
+        "\nfaster than that floor: bytes came from caches, or the machine was busy when its memory "
+        "was measured; weir bench --probe measures anew\n",
+        "\nfaster than that floor: bytes came from caches, or memory gives more than that\n"};
+    static const double low = 1e-3, high = 1e6;
+    for (int i = 0; i < 4; i++) {
+        const bool is_given = i % 2 == 1, is_below = i < 2;
+        const double peak = is_below ? low : high;
+        char name[32], given[64];
+        snprintf(name, sizeof name, "bill-below-%d", i);
+        snprintf(given, sizeof given, "--bandwidth=%.3f", is_given ? peak : high);
+        const struct program_call call = {
+            .words = {"profile", test_data("golden/nano-f32.gguf"), "-r", "1", "-t", "1",
+                      is_given ? given : NULL},
+            .environment = environment_of(name, is_given ? 1 : peak),
+        };
+        const struct program_result *result = run_program(&call);
+        CHECK_INT(result->status, 0);
+        CHECK_HAS(result->out, "\nfloor ");
+        CHECK((strstr(result->out, reasons[is_given]) != NULL) == is_below);
+        CHECK(is_below || strstr(result->out, "faster than") == NULL);
+    }
+}
+
 /* Refused drafts cost bytes and give no token. The first rounds have no draft, one and none,
  * whatever the times are, and the last has no room for one. */
 TEST(bill_counts_drafts)

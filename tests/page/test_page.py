@@ -35,6 +35,7 @@ PAGES = [
     ('dry', [NANO, '--dry-run']),
     ('dry-bandwidth', [NANOMOE, '--dry-run', '--bandwidth', '410', '--mode', 'verify']),
     ('run', [NANOMOE, '-r', '3', '-t', '2', '--ctx', '7,100']),
+    ('run-beyond', [NANO, '-r', '1', '--bandwidth', '0.001']),
     ('run-prefill', [NANO, '-r', '2', '-t', '1', '--mode', 'prefill', '-p', '70', '-ub', '32',
                      '--bandwidth', '20']),
     ('size', ['--size', '27B', '--output-type', 'q6_k', '--ctx', '256,8192,262143',
@@ -285,6 +286,13 @@ def check_document(name, document, urls, profile, step):
           document.texts['advice'])
     check(name, 'where caches cost as weights, but for a prompt',
           ('Caches cost as weights' in document.texts['tiles']) == (step['mode'] != 'prefill'))
+    peak = read_peak(profile['machine'], step)
+    floor = bytes_of(step['totals']) / peak / 1e6 if peak else 0
+    is_beyond = step['ms'] is not None and step['ms'] < floor
+    check(name, 'a floor is a bound, or what is below it has a reason',
+          ('at most' in document.texts['tiles']) == bool(peak and not is_beyond) and
+          ('came from caches' in document.texts['tiles']) == bool(is_beyond),
+          document.texts['tiles'])
     texts = ' '.join(text for key, text in document.texts.items() if key not in ('profile', ''))
     check(name, 'texts are words and numbers',
           not re.search(r'NaN|undefined|\bnull\b|Infinity|\[object', texts), texts)
