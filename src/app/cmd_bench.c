@@ -5,6 +5,7 @@
 
 #include <time.h>
 
+#include "app/bench_probe.h"
 #include "app/bench_rounds.h"
 #include "app/bench_table.h"
 #include "app/interrupt.h"
@@ -277,7 +278,7 @@ static enum weir_status find_peaks(struct bench *bench, struct weir_error *err)
 {
     if (!bench->options->bytes || bench->probe.reads_count > 0)
         return WEIR_OK;
-    return machine_probe(&bench->probe, cpu_cores(), false, bench->call->log, err);
+    return machine_probe(&bench->probe, cpu_cores(), bench->call->log, err);
 }
 
 static enum weir_status put_result(struct bench *bench, const struct bench_result *result,
@@ -491,49 +492,6 @@ out:
     return status;
 }
 
-/* ---- the machine ----------------------------------------------------------------------------- */
-
-static void print_probe(struct output *output, const struct probe *probe)
-{
-    static const char row[] = "| %-18s | %7u | %10.2f | %-6s | %6.1f%% |\n";
-    char processor[BENCH_TEXT_MAX];
-    cpu_name(processor, sizeof processor);
-    output_print(output, "%s, %u cores\n\n", processor, probe->threads);
-    output_print(output, "| %-18s | %7s | %10s | %-6s | %7s |\n", "what", "threads", "median",
-                 "unit", "spread");
-    output_print(output, "| ------------------ | ------: | ---------: | ------ | ------: |\n");
-    for (uint32_t i = 0; i < probe->reads_count; i++) {
-        const struct probe_read *read = &probe->reads[i];
-        char what[2 * PROBE_NAME_MAX];
-        snprintf(what, sizeof what, "read %s", probe_way_name(read->way));
-        output_print(output, row, what, read->threads, read->rate.median, "GB/s",
-                     read->rate.spread);
-    }
-    for (uint32_t i = 0; i < probe->peaks_count; i++) {
-        const struct probe_peak *peak = &probe->peaks[i];
-        char what[2 * PROBE_NAME_MAX];
-        snprintf(what, sizeof what, "%s %s", peak->type, peak->name);
-        output_print(output, row, what, probe->threads, peak->rate.median, "Gop/s",
-                     peak->rate.spread);
-    }
-}
-
-static enum weir_status probe_machine(const struct call *call, struct weir_error *err)
-{
-    struct output output = {0};
-    struct probe probe;
-    enum weir_status status;
-    if (call->options->bench.models.count > 0)
-        return err_set(err, WEIR_ERR_ARGUMENT, "--probe measures the machine and takes no model");
-    TRY(machine_probe(&probe, cpu_cores(), true, call->log, err));
-    TRY(output_open(&output, NULL, err));
-    print_probe(&output, &probe);
-    TRY(output_finish(&output, err));
-out:
-    output_abandon(&output);
-    return status;
-}
-
 /* ---- the command ----------------------------------------------------------------------------- */
 
 static enum weir_status bench_open(struct bench *bench, struct weir_error *err)
@@ -564,7 +522,7 @@ enum weir_status command_bench(const struct call *call, struct weir_error *err)
     struct bench bench = {.call = call, .options = &call->options->bench};
     enum weir_status status;
     if (call->options->bench.probe)
-        return probe_machine(call, err);
+        return bench_probe(call, err);
     TRY(bench_open(&bench, err));
     TRY(run_models(&bench, err));
 out:

@@ -255,7 +255,7 @@ static enum weir_status find_peak(struct profiling *p, struct weir_error *err)
     p->report.peak = p->options->bandwidth;
     if (p->is_dry || p->options->bandwidth > 0 || !shows_peak(p))
         return WEIR_OK;
-    const enum weir_status status = machine_probe(probe, cpu_cores(), false, p->call->log, err);
+    const enum weir_status status = machine_probe(probe, cpu_cores(), p->call->log, err);
     if (status == WEIR_OK) {
         p->report.peak = probe_read_rate(probe, weir_engine_threads(p->loaded.engine));
         p->report.is_measured = true;

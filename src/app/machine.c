@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "app/interrupt.h"
+#include "app/other_work.h"
 #include "base/cpu.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -30,8 +31,8 @@ enum { PATH_BYTES = 4096, FILE_BYTES_MAX = 16384, PROCESSOR_BYTES = 128 };
 struct machine {
     char processor[PROCESSOR_BYTES];
     uint32_t threads;
-    char folder[PATH_BYTES];    /* "" if there is none to keep files in */
-    char path[PATH_BYTES + 32]; /* of the file */
+    char folder[PATH_BYTES];       /* "" if there is none to keep files in */
+    char path[MACHINE_PATH_BYTES]; /* of the file */
 };
 
 /* ---- the file's place ------------------------------------------------------------------------ */
@@ -219,38 +220,6 @@ out:
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* Peaks that are measured beside other work are too low. */
-static bool is_busy(struct log *log, uint32_t threads)
-{
-    double load = 0;
-    if (getloadavg(&load, 1) != 1 || load <= 0.25 * threads)
-        return false;
-    log_print(log, WEIR_LOG_WARNING,
-              "warning: the machine is busy (load %.1f), so its peaks come out too low: "
-              "measure again with --probe when it is idle",
-              load);
-    return true;
-}
-
-static void take_better(struct probe_rate *rate, const struct probe_rate *other)
-{
-    if (other->median > rate->median)
-        *rate = *other;
-}
-
-/* What a busy machine shows does not replace what was seen of it before. */
-static void keep_better(struct probe *probe, const struct probe *before)
-{
-    for (uint32_t i = 0; i < probe->reads_count && i < before->reads_count; i++) {
-        if (probe->reads[i].threads == before->reads[i].threads)
-            take_better(&probe->reads[i].rate, &before->reads[i].rate);
-    }
-    for (uint32_t i = 0; i < probe->peaks_count && i < before->peaks_count; i++) {
-        if (strcmp(probe->peaks[i].name, before->peaks[i].name) == 0)
-            take_better(&probe->peaks[i].rate, &before->peaks[i].rate);
-    }
-}
-
 bool machine_kept(struct probe *out, uint32_t threads)
 {
     struct machine machine;
@@ -263,25 +232,50 @@ static bool proceed(void)
     return !interrupt_requested();
 }
 
-enum weir_status machine_probe(struct probe *out, uint32_t threads, bool anew, struct log *log,
-                               struct weir_error *err)
+static void warn_of_others(const struct machine_measured *measured, struct log *log)
+{
+    log_print(log, WEIR_LOG_WARNING,
+              "warning: other work took %.0f%% of the processors' time while the machine was "
+              "measured, so its peaks come out too low: measure again, by weir bench --probe, when "
+              "it is idle",
+              100 * measured->others);
+}
+
+enum weir_status machine_measure(struct machine_measured *out, uint32_t threads, struct log *log,
+                                 struct weir_error *err)
 {
     struct machine machine;
     struct weir_error inner = {0};
+    *out = (struct machine_measured){.is_kept = false};
     name_machine(&machine, threads);
-    struct probe before;
-    const bool has_before = read_kept(&machine, &before);
-    if (!anew && has_before) {
-        *out = before;
-        return WEIR_OK;
-    }
+    snprintf(out->path, sizeof out->path, "%s", machine.path);
+    out->has_before = read_kept(&machine, &out->before);
     log_print(log, WEIR_LOG_INFO, "measuring the machine, which takes some seconds");
-    const bool keeps_better = is_busy(log, threads) && has_before;
-    const enum weir_status status = probe_measure(out, threads, proceed, err);
-    if (status == WEIR_OK && keeps_better)
-        keep_better(out, &before);
-    if (status == WEIR_OK && keep(&machine, out, &inner) != WEIR_OK)
+    const struct other_work start = other_work_start();
+    const enum weir_status status = probe_measure(&out->now, threads, proceed, err);
+    if (status != WEIR_OK)
+        return status;
+    out->others = other_work_since(&start);
+    out->is_busy = out->others > MACHINE_IDLE_PERCENT / 100.0;
+    if (out->is_busy)
+        warn_of_others(out, log);
+    if (out->is_busy && out->has_before)
+        return WEIR_OK;
+    out->is_kept = keep(&machine, &out->now, &inner) == WEIR_OK;
+    if (!out->is_kept)
         log_print(log, WEIR_LOG_WARNING, "warning: the machine's peaks are not kept: %s",
                   inner.text);
+    return WEIR_OK;
+}
+
+enum weir_status machine_probe(struct probe *out, uint32_t threads, struct log *log,
+                               struct weir_error *err)
+{
+    struct machine_measured measured;
+    if (machine_kept(out, threads))
+        return WEIR_OK;
+    const enum weir_status status = machine_measure(&measured, threads, log, err);
+    if (status == WEIR_OK)
+        *out = measured.now;
     return status;
 }

@@ -2,6 +2,7 @@
  * The bill of a token: weir run, bench and profile agree on it to the byte, and nothing is measured
  * for it. Times are looked at only for agreeing with each other.
  * Run alone: build/tests/weir-test bill_ */
+#include "cli/peaks.h"
 #include "cli/program.h"
 
 #include <dirent.h>
@@ -10,40 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-#include "base/cpu.h"
-#include "base/rng.h"
 
 #define TOKENS test_data("golden/tokens24.txt")
-
-/* ---- the machine's peak ---------------------------------------------------------------------- */
-
-/* An environment in which this machine was measured and reads so many GB/s with any number of
- * threads; 0: in which nobody has measured it. Static, until the next call. */
-static const char *environment_of(const char *name, double peak)
-{
-    static char environment[512];
-    char processor[128], path[400];
-    const char *folder = test_scratch(name);
-    uint64_t hash = cpu_cores();
-    cpu_name(processor, sizeof processor);
-    for (const char *c = processor; *c != 0; c++)
-        hash = rng_mix(hash ^ (uint8_t)*c);
-    CHECK(mkdir(folder, 0700) == 0);
-    snprintf(path, sizeof path, "%s/weir", folder);
-    CHECK(mkdir(path, 0700) == 0);
-    snprintf(path, sizeof path, "%s/weir/probe-%08x.txt", folder, (unsigned)(hash >> 32));
-    FILE *stream = peak > 0 ? fopen(path, "wb") : NULL;
-    if (stream != NULL)
-        fprintf(stream,
-                "weir-probe 2\nprocessor %s\nthreads %u\nread 1 plain %.6f 1.0\n"
-                "peak f32 128-bit 1 1\nend\n",
-                processor, cpu_cores(), peak);
-    CHECK(peak == 0 || (stream != NULL && fclose(stream) == 0));
-    snprintf(environment, sizeof environment, "XDG_CACHE_HOME=%s", folder);
-    return environment;
-}
 
 /* ---- the three commands ---------------------------------------------------------------------- */
 
@@ -120,7 +89,7 @@ static const struct program_result *run_model(const char *model, const char *env
 TEST(bill_is_the_same_in_run_bench_and_profile)
 {
     static const char *const models[] = {"golden/nano-f32.gguf", "golden/nanomoe-q4_0.gguf"};
-    const char *environment = environment_of("bill-same", 4096);
+    const char *environment = peaks_environment("bill-same", 4096);
     for (int i = 0; i < 2; i++) {
         const char *model = test_data(models[i]);
         const struct bytes expected = bytes_of_profile(model, "25");
@@ -148,13 +117,13 @@ TEST(bill_tells_rate_and_floor)
     static const double low = 0.01, high = 10000;
     const char *model = test_data("golden/nano-f32.gguf"), *rate_words = "token rate = ";
     const int64_t bytes = bytes_of_profile(model, "25").all;
-    const char *text = run_model(model, environment_of("bill-low", low))->err;
+    const char *text = run_model(model, peaks_environment("bill-low", low))->err;
     double rate = number_behind(text, rate_words);
     const double percent = number_behind(strstr(text, rate_words), " GB/s, ");
     CHECK(fabs(percent * low / 100 - rate) <= 0.005 + 0.05 * low / 100 + 1e-9);
     CHECK(fabs(number_behind(text, "token floor = ") - (double)bytes / low / 1e6) <= 0.005 + 1e-9);
     CHECK_HAS(text, "% of the 0.01 GB/s that ");
-    text = run_model(model, environment_of("bill-high", high))->err;
+    text = run_model(model, peaks_environment("bill-high", high))->err;
     rate = number_behind(text, rate_words);
     const double factor = number_behind(text, "; a token took ");
     CHECK(fabs(factor * rate - high) <= 0.005 * (factor + rate) + 1e-6);
@@ -178,7 +147,7 @@ TEST(bill_tells_why_a_step_is_below_its_floor)
         const struct program_call call = {
             .words = {"profile", test_data("golden/nano-f32.gguf"), "-r", "1", "-t", "1",
                       is_given ? given : NULL},
-            .environment = environment_of(name, is_given ? 1 : peak),
+            .environment = peaks_environment(name, is_given ? 1 : peak),
         };
         const struct program_result *result = run_program(&call);
         CHECK_INT(result->status, 0);
@@ -207,7 +176,7 @@ TEST(bill_counts_drafts)
 /* Without a measured peak none is made: that would take seconds. */
 TEST(bill_measures_nothing)
 {
-    const char *environment = environment_of("bill-none", 0);
+    const char *environment = peaks_environment("bill-none", 0);
     char folder[512];
     int files = 0;
     const struct program_result *result = run_model(test_data("golden/nano-f32.gguf"), environment);
