@@ -104,10 +104,16 @@ part_train()
     count_one $?
 }
 
+# With a shared library, since all is compiled anew anyway.
+configure_clang()
+{
+    configure build-clang clang -Dtests=enabled -Ddefault_library=shared
+}
+
 # All is compiled; of the tests, those of numbers, in which compilers may differ.
 part_clang()
 {
-    configure build-clang clang -Dtests=enabled && ninja -C build-clang all bench/weir-micro &&
+    configure_clang && ninja -C build-clang all bench/weir-micro &&
         run_tests build-clang attention_ codec_ deltanet_ encode_ equal_ golden_ kernels_ layouts_ \
             mixture_ mtp_ narrow_ ops_ rewind_ rounded_ rounds_ sampler_ synth_ tensors_
 }
@@ -440,20 +446,26 @@ part_arm()
         ninja -C build-arm weir tests/weir-test tests/weir-kernels && test_arm
 }
 
-install_and_use()
+# Installs a build folder below `root`, and sets `flags` and `model`: install_below DIR ROOT
+install_below()
 {
-    root=$PWD/$logs/root
+    root=$2
     rm -rf "$root"
-    DESTDIR=$root meson install -C build --no-rebuild || return 1
+    DESTDIR=$root meson install -C "$1" --no-rebuild || return 1
     pc=$(find "$root" -name weir.pc)
     flags=$(PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$(dirname "$pc") \
         pkg-config --cflags --libs weir) || return 1
-    gcc -std=c11 -Wall -Wextra -Werror -o "$root/main" tests/install/main.c $flags || return 1
-    program=$(find "$root" -path '*/bin/weir')
     model=$(find "$root" -name '*.gguf')
+}
+
+# Programs of others, by the flags that pkg-config gave.
+use_library()
+{
+    gcc -std=c11 -Wall -Wextra -Werror -o "$root/main" tests/install/main.c $flags || return 1
     # By the library, and by the program: the same bytes.
     "$root/main" "$model" >"$root/bytes" || return 1
     bytes=$(awk '$1 == "weights" { print $2 }' "$root/bytes")
+    program=$(find "$root" -path '*/bin/weir')
     "$program" profile "$model" --ctx 1000 --dry-run -o json |
         grep "\"weights\": {\"read_bytes\": $bytes," || return 1
     # A conversation of two messages: an answer to each.
@@ -464,9 +476,28 @@ install_and_use()
     "$program" run -p Once -n 8 2>"$root/messages" && grep "this is $root/" "$root/messages"
 }
 
+# What a shared library shows is weir.h, and its users link it and nothing behind it.
+use_shared_library()
+{
+    library=$(find "$root" -name 'libweir.so')
+    [ -n "$library" ] && [ -z "$(find "$root" -name 'libweir*.a')" ] || return 1
+    nm -D --defined-only "$library" | awk '{ print $NF }' | sort >"$root/exported"
+    tr '\n' ' ' <include/weir.h | grep -oE 'WEIR_API [^;(]*\(' | grep -oE 'weir_[a-z0-9_]+\($' |
+        tr -d '(' | sort >"$root/declared"
+    diff "$root/declared" "$root/exported" || return 1
+    case $flags in *jansson*) return 1 ;; esac
+    LD_LIBRARY_PATH=$(dirname "$library")
+    export LD_LIBRARY_PATH
+    use_library
+}
+
 part_install()
 {
-    configure build gcc -Dtests=enabled && ninja -C build && install_and_use
+    configure build gcc -Dtests=enabled && ninja -C build &&
+        install_below build "$PWD/$logs/root" && use_library
+    count_one $?
+    configure_clang && ninja -C build-clang &&
+        install_below build-clang "$PWD/$logs/root-shared" && (use_shared_library)
     count_one $?
 }
 
