@@ -20,11 +20,13 @@ skipped=0
 # ---- parts -----------------------------------------------------------------------------------
 
 # Configures a build folder unless it is as asked already: configure DIR COMPILER OPTION...
+# Warnings are errors here alone: a stranger's compiler may know ones that nobody has seen yet.
 configure()
 {
     dir=$1
     compiler=$2
     shift 2
+    set -- -Dwerror=true "$@"
     stamp="$compiler $*"
     if [ -e "$dir/build.ninja" ] && [ "$(cat "$dir/.configured" 2>/dev/null)" = "$stamp" ]; then
         return 0
