@@ -3,6 +3,7 @@
 #include "app/command.h"
 
 #include "app/output.h"
+#include "app/written.h"
 #include "base/err.h"
 
 enum weir_status command_convert(const struct call *call, struct weir_error *err)
@@ -14,12 +15,14 @@ enum weir_status command_convert(const struct call *call, struct weir_error *err
     if (call->options->output == NULL)
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "no file to write: name one with --outfile or as second argument");
-    const enum weir_status status = output_check_file(call->options->output, err);
-    if (status != WEIR_OK)
-        return status;
     convert.log = log_sink;
     convert.log_user = call->log;
     convert.progress = log_progress;
     convert.progress_user = call->log;
-    return weir_convert(call->options->checkpoint, call->options->output, &convert, err);
+    enum weir_status status;
+    TRY(output_check_file(call->options->output, err));
+    TRY(weir_convert(call->options->checkpoint, call->options->output, &convert, err));
+    written_model(call->options->output, call->log);
+out:
+    return status;
 }

@@ -3,6 +3,7 @@
 #include "app/command.h"
 
 #include "app/output.h"
+#include "app/written.h"
 #include "base/err.h"
 
 enum weir_status command_merge(const struct call *call, struct weir_error *err)
@@ -18,6 +19,10 @@ enum weir_status command_merge(const struct call *call, struct weir_error *err)
         .progress = log_progress,
         .progress_user = call->log,
     };
-    const enum weir_status status = output_check_file(options->output, err);
-    return status != WEIR_OK ? status : weir_merge(options->model, options->output, &merge, err);
+    enum weir_status status;
+    TRY(output_check_file(options->output, err));
+    TRY(weir_merge(options->model, options->output, &merge, err));
+    written_model(options->output, call->log);
+out:
+    return status;
 }

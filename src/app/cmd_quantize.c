@@ -7,6 +7,7 @@
 
 #include "app/number.h"
 #include "app/output.h"
+#include "app/written.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -96,20 +97,6 @@ out:
     return status;
 }
 
-/* What became of the model. */
-static void report(const char *path, struct log *log)
-{
-    struct weir_model *model;
-    struct weir_model_info info;
-    if (weir_model_open(&model, path, NULL, NULL) != WEIR_OK)
-        return; /* a device or a pipe */
-    weir_model_info(model, &info);
-    log_print(log, WEIR_LOG_INFO, "%s: %.2f MiB, %.2f bits per weight", path,
-              (double)info.file_bytes / (1 << 20),
-              8 * (double)info.tensor_bytes / (double)info.parameters);
-    weir_model_close(model);
-}
-
 static enum weir_status write_model(struct names *names,
                                     const struct weir_quantize_options *quantize, struct log *log,
                                     struct weir_error *err)
@@ -119,7 +106,7 @@ static enum weir_status write_model(struct names *names,
     if (names->out == NULL)
         TRY(names_make_out(names, err));
     TRY(weir_quantize(names->in, names->out, names->type, quantize, err));
-    report(names->out, log);
+    written_model(names->out, log);
 out:
     return status;
 }

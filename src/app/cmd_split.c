@@ -18,6 +18,35 @@ out:
     return status;
 }
 
+/* The sums of a plan are its last line. */
+struct last_line {
+    char text[128];
+    size_t used;
+    bool is_whole;
+};
+
+static void keep_last_line(void *user, const char *text, size_t length)
+{
+    struct last_line *line = user;
+    for (size_t i = 0; i < length; i++) {
+        if (line->is_whole)
+            line->used = 0;
+        line->is_whole = text[i] == '\n';
+        if (!line->is_whole && line->used < sizeof line->text)
+            line->text[line->used++] = text[i];
+    }
+}
+
+/* What was planned is what was written. */
+static void tell_written(const struct options *options, const struct weir_split_options *split,
+                         struct log *log)
+{
+    struct last_line line = {.used = 0};
+    if (weir_split_print(options->model, options->output, split, keep_last_line, &line, NULL) ==
+        WEIR_OK)
+        log_print(log, WEIR_LOG_INFO, "%s: %.*s", options->output, (int)line.used, line.text);
+}
+
 enum weir_status command_split(const struct call *call, struct weir_error *err)
 {
     const struct options *options = call->options;
@@ -40,5 +69,8 @@ enum weir_status command_split(const struct call *call, struct weir_error *err)
         return print_plan(options, &split, err);
     split.progress = log_progress;
     split.progress_user = call->log;
-    return weir_split(options->model, options->output, &split, err);
+    const enum weir_status status = weir_split(options->model, options->output, &split, err);
+    if (status == WEIR_OK)
+        tell_written(options, &split, call->log);
+    return status;
 }

@@ -7,6 +7,7 @@
 
 #include "app/help.h"
 #include "app/output.h"
+#include "app/written.h"
 #include "base/err.h"
 
 enum weir_status command_synth(const struct call *call, struct weir_error *err)
@@ -19,10 +20,14 @@ enum weir_status command_synth(const struct call *call, struct weir_error *err)
     synth.progress_user = call->log;
     enum weir_status status;
     TRY(output_check_file(options->output, err));
-    if (options->output != NULL)
+    if (options->output != NULL) {
         TRY(weir_synth(options->output, &synth, err));
-    if (options->checkpoint != NULL)
+        written_model(options->output, call->log);
+    }
+    if (options->checkpoint != NULL) {
         TRY(weir_synth_checkpoint(options->checkpoint, &synth, err));
+        written_folder(options->checkpoint, call->log);
+    }
 out:
     return status;
 }

@@ -18,6 +18,9 @@ static const char *make_both(const char *path)
         "synth", "--size", "tinymoe", "--type", "bf16", "--mtp", "1", "-o", path, "--hf", folder);
     if (result->status != 0)
         test_fail(__FILE__, __LINE__, "%s", result->err);
+    char line[512];
+    snprintf(line, sizeof line, "%s: %d files, ", folder, folder_files(folder));
+    CHECK_HAS(result->err, line);
     return folder;
 }
 

@@ -6,11 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MODEL test_data("golden/nano-f32.gguf")
 
 enum { PATH_BYTES = 4300 };
+
+static uint64_t file_bytes(const char *path)
+{
+    struct stat status;
+    CHECK(stat(path, &status) == 0);
+    return (uint64_t)status.st_size;
+}
 
 /* Writes the model's splits and names the `no`-th of the three. */
 static void split_model(const char *prefix, char paths[3][PATH_BYTES])
@@ -22,7 +30,13 @@ static void split_model(const char *prefix, char paths[3][PATH_BYTES])
         return;
     const struct program_result *result =
         RUN_PROGRAM("split", MODEL, start, "--split-max-tensors", "30");
-    CHECK_TEXT(result->err, "");
+    char expected[PATH_BYTES];
+    uint64_t bytes = 0;
+    for (int no = 0; no < 3; no++)
+        bytes += file_bytes(paths[no]);
+    snprintf(expected, sizeof expected, "%.4200s: 3 files, 70 tensors, %llu bytes\n", start,
+             (unsigned long long)bytes);
+    CHECK_TEXT(result->err, expected);
     CHECK_INT(result->status, 0);
     CHECK_INT(result->out_size, 0);
     CHECK_INT(program_count_files(start), 3);
@@ -66,7 +80,12 @@ TEST(splitting_and_merging_by_each_name)
     snprintf(whole, sizeof whole, "%s", test_scratch("cli-whole.gguf"));
     snprintf(again, sizeof again, "%s", test_scratch("cli-again.gguf"));
     snprintf(linked, sizeof linked, "%s", test_scratch("cli-linked.gguf"));
-    CHECK_INT(RUN_PROGRAM("merge", paths[0], whole)->status, 0);
+    const struct program_result *result = RUN_PROGRAM("merge", paths[0], whole);
+    char expected[PATH_BYTES];
+    CHECK_INT(result->status, 0);
+    snprintf(expected, sizeof expected, "%.4200s: %.2f MiB, 32.00 bits per weight\n", whole,
+             (double)file_bytes(whole) / (1 << 20));
+    CHECK_TEXT(result->err, expected);
     CHECK_INT(RUN_PROGRAM("split", "--merge", "-o", again, "-m", paths[0])->status, 0);
     const struct program_call call = {.name = "/bin/llama-gguf-split",
                                       .words = {"--merge", paths[0], linked}};
