@@ -474,6 +474,13 @@ use_library()
     gcc -std=c11 -Wall -Wextra -Werror -o "$root/chat" examples/chat.c $flags || return 1
     printf 'Hello, my name is Nadia.\nWho are you?\n' | "$root/chat" "$model" >"$root/answers" &&
         [ "$(grep -c '[a-z]' "$root/answers")" -ge 2 ] || return 1
+    # Two texts in each step: what the program makes of each of them.
+    gcc -std=c11 -Wall -Wextra -Werror -o "$root/together" examples/together.c $flags &&
+        "$root/together" "$model" 'Once there was a' 'The miller said:' >"$root/texts" || return 1
+    for prompt in 'Once there was a' 'The miller said:'; do
+        "$program" run "$model" -p "$prompt" -n 24 --temp 0 --spec-type none || return 1
+    done >"$root/alone"
+    diff "$root/texts" "$root/alone" || return 1
     # The installed model, and no other: the message tells which it is.
     "$program" run -p Once -n 8 2>"$root/messages" && grep "this is $root/" "$root/messages"
 }
