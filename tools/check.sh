@@ -323,7 +323,7 @@ part_long()
     printf 'seeds from %s on... ' "$seed" >&3
     status=0
     build/tests/weir-test --minutes "${LONG_MINUTES:-10}" --seed "$seed" --program build/weir \
-        schedules_ isolation_ rewind_ || status=1
+        schedules_ isolation_ rewind_ kernels_drawn_ || status=1
     load_and_faults build 50 "$seed" --seconds $((60 * ${LONG_MINUTES:-10})) || status=1
     return $status
 }

@@ -381,6 +381,11 @@ const struct kernel_case kernel_cases[] = {
 
 const uint32_t kernel_cases_count = sizeof kernel_cases / sizeof kernel_cases[0];
 
+const struct step_shape_info *kernel_case_step(const struct kernel_case *of)
+{
+    return of->drawn != NULL ? of->drawn : kernel_step(of->step);
+}
+
 /* ---- types ----------------------------------------------------------------------------------- */
 
 static bool is_of(enum case_types types, enum dtype dtype)
@@ -417,7 +422,7 @@ uint32_t kernel_case_types(const struct kernel_case *of, enum dtype types[DTYPE_
 
 static bool has_many_rows(const struct kernel_case *of)
 {
-    const struct step_shape_info *step = kernel_step(of->step);
+    const struct step_shape_info *step = kernel_case_step(of);
     bool has = false;
     for (uint32_t i = 0; i < step->seqs; i++)
         has |= step->seq[i].rows > EXACT_ROWS;

@@ -113,7 +113,10 @@ struct kernel_case {
     uint32_t rewind;        /* rows of a ring that are there to go back */
     bool shares_input;      /* experts: one row for all */
     uint32_t timed;         /* A while it is timed, if not A */
+    const struct step_shape_info *drawn; /* rows in place of those of `step`; NULL: those */
 };
+
+const struct step_shape_info *kernel_case_step(const struct kernel_case *of);
 
 extern const struct kernel_case kernel_cases[];
 extern const uint32_t kernel_cases_count;

@@ -193,7 +193,7 @@ static void make_plan(struct trial *t)
 
 static void make_step(struct trial *t)
 {
-    const struct step_shape_info *info = kernel_step(t->of.step);
+    const struct step_shape_info *info = kernel_case_step(&t->of);
     uint32_t context = 0;
     memcpy(t->seqs, info->seq, sizeof t->seqs);
     for (uint32_t i = 0; i < info->seqs; i++) {
