@@ -116,8 +116,8 @@ configure_clang()
 part_clang()
 {
     configure_clang && ninja -C build-clang all bench/weir-micro &&
-        run_tests build-clang attention_ codec_ deltanet_ encode_ equal_ golden_ kernels_ layouts_ \
-            mixture_ mtp_ narrow_ ops_ rewind_ rounded_ rounds_ sampler_ synth_ tensors_
+        run_tests build-clang attention_ codec_ deltanet_ drawn_ encode_ equal_ golden_ kernels_ \
+            layouts_ mixture_ mtp_ narrow_ ops_ rewind_ rounded_ rounds_ sampler_ synth_ tensors_
 }
 
 # The page of weir profile, opened in a browser.
@@ -323,7 +323,7 @@ part_long()
     printf 'seeds from %s on... ' "$seed" >&3
     status=0
     build/tests/weir-test --minutes "${LONG_MINUTES:-10}" --seed "$seed" --program build/weir \
-        schedules_ isolation_ rewind_ kernels_drawn_ || status=1
+        schedules_ isolation_ rewind_ drawn_ kernels_drawn_ || status=1
     load_and_faults build 50 "$seed" --seconds $((60 * ${LONG_MINUTES:-10})) || status=1
     return $status
 }

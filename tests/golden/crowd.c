@@ -54,8 +54,8 @@ void crowd_fail(const struct crowd *crowd, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    printf("%s%s%s, %u threads, %u to go back, %u rows of a step:\n", crowd->options.backend,
-           crowd->options.isa == NULL ? "" : " ",
+    printf("%s\n%s%s%s, %u threads, %u to go back, %u rows of a step:\n", crowd->text,
+           crowd->options.backend, crowd->options.isa == NULL ? "" : " ",
            crowd->options.isa == NULL ? "" : crowd->options.isa, crowd->options.threads,
            crowd->options.rewind_max, crowd->options.step_rows_max);
     const uint32_t end = crowd->actions;
@@ -217,6 +217,10 @@ static const struct {
     {"ref", NULL},
 #define LEVEL(id, features) {"cpu", #id},
 #include "cpu/levels.def"
+#if defined(__x86_64__)
+    {"cpu", "emulated"}, /* ops/test_levels.c */
+    {"cpu", "vnni_256"},
+#endif
 };
 
 uint32_t crowd_engines(void)
@@ -224,33 +228,23 @@ uint32_t crowd_engines(void)
     return sizeof engines / sizeof engines[0];
 }
 
-static const struct {
-    const char *path;
-    bool has_mtp;
-    const char *other; /* of the same vocabulary */
-} models[CROWD_MODELS] = {
-    {"golden/nano-q4_0.gguf", false, "golden/nano-f32.gguf"},
-    {"golden/nanomoe-q4_0.gguf", false, "golden/nanomoe-f32.gguf"},
-    {"golden/nano-f32.gguf", true, "golden/nano-q4_0.gguf"},
-    {"golden/nanomoe-f32.gguf", true, "golden/nanomoe-q4_0.gguf"},
-};
-
-static void draw_options(struct crowd *crowd, uint32_t model, uint32_t engine)
+static void draw_options(struct crowd *crowd, const struct crowd_model *model, uint32_t engine)
 {
     static const uint32_t rewinds[] = {0, 1, 3, 8, 16, 16, 16, 16};
+    const uint32_t caches = (model->has_odd_heads ? WEIR_CACHE_BF16 : WEIR_CACHE_Q4_0) + 1;
     struct weir_engine_options *options = &crowd->options;
     fixture_options(options);
     options->backend = engines[engine].backend;
     options->isa = engines[engine].isa;
-    options->mtp = models[model].has_mtp;
+    options->mtp = model->has_mtp;
     options->context = LIFE_MAX;
     options->step_rows_max = crowd_draw_between(crowd, 40, 100);
     options->logits_rows_max = crowd_draw_between(crowd, LIFE_EXACT, 40);
     options->sessions_max = crowd->count;
     options->threads = crowd_draw_between(crowd, 1, 3);
     options->rewind_max = rewinds[crowd_draw(crowd, sizeof rewinds / sizeof rewinds[0])];
-    options->cache_k = (enum weir_cache_type)crowd_draw(crowd, WEIR_CACHE_Q4_0 + 1);
-    options->cache_v = (enum weir_cache_type)crowd_draw(crowd, WEIR_CACHE_Q4_0 + 1);
+    options->cache_k = (enum weir_cache_type)crowd_draw(crowd, caches);
+    options->cache_v = (enum weir_cache_type)crowd_draw(crowd, caches);
     options->fuse = crowd_draw(crowd, 4) == 0 ? WEIR_OFF : WEIR_ON;
     options->progress = proceeds;
     options->progress_user = crowd;
@@ -265,7 +259,7 @@ static bool is_level_here(const struct crowd *crowd)
 
 /* The same model, which is mostly right, or one that is mostly wrong. Of fewer tokens than the
  * sessions that it drafts for, so that it has to give up at last. */
-static void open_drafter(struct crowd *crowd, uint32_t model)
+static void open_drafter(struct crowd *crowd, const struct crowd_model *model)
 {
     struct weir_engine_options options = crowd->options;
     options.mtp = false;
@@ -275,8 +269,7 @@ static void open_drafter(struct crowd *crowd, uint32_t model)
     options.sessions_max = CROWD_PLACES + 1;
     options.progress = NULL;
     const bool is_same = crowd_draw(crowd, 4) != 0;
-    fixture_open(&crowd->drafter, test_data(is_same ? models[model].path : models[model].other),
-                 &options);
+    fixture_open(&crowd->drafter, is_same ? model->path : model->other, &options);
 }
 
 static void open_places(struct crowd *crowd, const char *path)
@@ -291,16 +284,16 @@ static void open_places(struct crowd *crowd, const char *path)
     }
 }
 
-bool crowd_open(struct crowd *crowd, uint32_t model, uint32_t engine)
+bool crowd_open(struct crowd *crowd, const struct crowd_model *model, uint32_t engine)
 {
     struct weir_error err = {0};
-    const char *path = test_data(models[model].path);
+    crowd->text = model->text != NULL ? model->text : model->path;
     crowd->count = crowd_draw_between(crowd, 2, CROWD_PLACES);
     draw_options(crowd, model, engine);
-    CHECK_OK(weir_model_open(&crowd->model, path, NULL, &err), &err);
+    CHECK_OK(weir_model_open(&crowd->model, model->path, NULL, &err), &err);
     CHECK_OK(weir_engine_open(&crowd->engine, crowd->model, &crowd->options, &err), &err);
     if (is_level_here(crowd)) {
-        open_places(crowd, path);
+        open_places(crowd, model->path);
         open_drafter(crowd, model);
         keeper_open(crowd);
         return true;

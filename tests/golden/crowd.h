@@ -44,6 +44,7 @@ struct deeds {
 
 struct crowd {
     uint64_t stream, choices; /* of random numbers: how many were drawn */
+    const char *text;         /* what the model is */
     struct weir_engine_options options;
     struct weir_model *model;
     struct weir_engine *engine;
@@ -58,14 +59,21 @@ struct crowd {
     char lines[CROWD_LINES][CROWD_LINE_MAX];
 };
 
-/* What computes, and the models: dense and with experts, without and with an MTP block. */
-enum { CROWD_MODELS = 4 };
+/* What computes. */
 uint32_t crowd_engines(void);
+
+struct crowd_model {
+    const char *path;
+    bool has_mtp;
+    bool has_odd_heads; /* of a width that no blocks of a cache fit */
+    const char *other;  /* a model of the same vocabulary */
+    const char *text;   /* what it is, for failures; NULL: its path says it */
+};
 
 /* Opens an engine for 2 to CROWD_PLACES sessions, its options drawn, their oracles and caches.
  * `crowd` has its stream and deeds, and is zero otherwise. False, with nothing open, if the
  * processor has not that level of instructions. */
-bool crowd_open(struct crowd *crowd, uint32_t model, uint32_t engine);
+bool crowd_open(struct crowd *crowd, const struct crowd_model *model, uint32_t engine);
 void crowd_close(struct crowd *crowd);
 
 /* 0 to count - 1. */

@@ -13,7 +13,10 @@
 #include "run/cache_folder.h"
 #include "run/snapshot.h"
 
-enum { TAIL_MAX = 20 }; /* tokens behind what somebody had */
+enum {
+    TAIL_MAX = 20,       /* tokens behind what somebody had */
+    OTHERS_BYTES = 2048, /* of a snapshot: its head, digests and tokens */
+};
 
 /* What one session was when it was kept. */
 struct kept_life {
@@ -45,7 +48,7 @@ static uint64_t draw_bytes(struct crowd *crowd)
 {
     const struct snapshot_shape shape = snapshot_shape_make(crowd->engine);
     const uint64_t row_bytes = shape.row_bytes + shape.mtp_row_bytes;
-    const uint64_t bytes = shape.kept_bytes + LIFE_MAX / 2 * row_bytes;
+    const uint64_t bytes = OTHERS_BYTES + shape.kept_bytes + LIFE_MAX / 2 * row_bytes;
     return crowd->keeper.is_roomy ? 1 << 30 : bytes * crowd_draw_between(crowd, 1, 6);
 }
 

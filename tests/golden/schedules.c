@@ -10,13 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "golden/drawn_model.h"
 #include "golden/poison.h"
 #include "run/engine.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { ACTIONS = 40, TRY_ALL = 0 };
+enum { ACTIONS = 40, TRY_ALL = 0, DRAWN_SCHEDULES = 2, DRAWN_ACTIONS = 20 };
 #else
-enum { ACTIONS = 400, TRY_ALL = 1 }; /* so many try all that there is, whatever the seed */
+enum {
+    ACTIONS = 400,
+    DRAWN_SCHEDULES = 8,
+    DRAWN_ACTIONS = 100,
+    TRY_ALL = 1
+}; /* so many try all that there is, whatever the seed */
 #endif
 enum {
     PART_MAX = 48,    /* rows of a part of a prompt in a step with others */
@@ -502,29 +508,60 @@ static void act(struct crowd *crowd)
         crowd_check_place(crowd, place);
 }
 
-static void run_schedule(uint32_t model, uint32_t engine, struct deeds *deeds)
+/* False if the level of instructions is not here. */
+static bool run_schedule(const struct crowd_model *model, uint32_t engine, uint64_t stream,
+                         uint32_t length, struct deeds *deeds)
 {
     struct crowd *crowd = calloc(1, sizeof *crowd);
     CHECK(crowd != NULL);
-    crowd->stream = engine * CROWD_MODELS + model;
+    crowd->stream = stream;
     crowd->deeds = deeds;
-    if (crowd_open(crowd, model, engine)) {
-        while (crowd->actions < ACTIONS)
-            act(crowd);
+    const bool is_open = crowd_open(crowd, model, engine);
+    while (is_open && crowd->actions < length)
+        act(crowd);
+    if (is_open)
         crowd_close(crowd);
-    }
     free(crowd);
+    return is_open;
 }
+
+/* Dense and with experts, without and with an MTP block. */
+static const struct crowd_model models[] = {
+    {"golden/nano-q4_0.gguf", false, false, "golden/nano-f32.gguf", NULL},
+    {"golden/nanomoe-q4_0.gguf", false, false, "golden/nanomoe-f32.gguf", NULL},
+    {"golden/nano-f32.gguf", true, false, "golden/nano-q4_0.gguf", NULL},
+    {"golden/nanomoe-f32.gguf", true, false, "golden/nanomoe-q4_0.gguf", NULL},
+};
+enum { MODELS = sizeof models / sizeof models[0] };
 
 TEST(schedules_give_each_session_what_it_gets_alone)
 {
     struct deeds deeds = {.rounds = 0};
-    for (uint32_t engine = 0; engine < crowd_engines(); engine++) {
-        for (uint32_t model = 0; model < CROWD_MODELS; model++)
-            run_schedule(model, engine, &deeds);
+    for (uint32_t i = 0; i < crowd_engines() * MODELS; i++) {
+        struct crowd_model model = models[i % MODELS];
+        model.path = test_data(model.path);
+        model.other = test_data(model.other);
+        run_schedule(&model, i / MODELS, i, ACTIONS, &deeds);
     }
     if (!TRY_ALL)
         return;
     CHECK(deeds.accepted > 0 && deeds.refused > 0);
     CHECK(deeds.adopted > 0 && deeds.hits > deeds.adopted && deeds.misses > 0 && deeds.loads > 0);
+}
+
+/* Streams behind those of the recorded models. */
+TEST(schedules_of_models_of_any_shape)
+{
+    struct deeds deeds = {.rounds = 0};
+    for (uint32_t i = 0, tried = 0; tried < DRAWN_SCHEDULES; i++) {
+        struct drawn_model drawn = {.seed = test_seed(), .stream = 1000 + i};
+        drawn_model_write(&drawn, "scheduled.gguf");
+        const struct crowd_model model = {.path = drawn.path,
+                                          .has_mtp = drawn.has_mtp,
+                                          .has_odd_heads = drawn.config.head_width % 32 != 0,
+                                          .other = drawn.path,
+                                          .text = drawn.text};
+        const uint32_t engine = drawn_below(&drawn, crowd_engines());
+        tried += run_schedule(&model, engine, 1000 + i, DRAWN_ACTIONS, &deeds);
+    }
 }

@@ -42,7 +42,8 @@ static struct weir_speculator_options draw_speculation(struct crowd *crowd)
  * that looks back at what was accepted. */
 static void open_samplers(struct crowd *crowd, struct speaker *speaker)
 {
-    static const struct weir_logit_bias few[] = {{10, 50}, {20, 50}};
+    const struct weir_logit_bias few[] = {{crowd->vocab > 10 ? 10 : 0, 50},
+                                          {crowd->vocab > 20 ? 20 : 1, 50}};
     struct weir_sampler_options options;
     struct weir_error err = {0};
     weir_sampler_options_init(&options);
