@@ -16,9 +16,11 @@
 #include "run/engine.h"
 
 enum {
-    SEQUENCES = 4,
+    SEQUENCES = 24, /* more than rows that are computed in other ways than many */
+    FEW_SEQUENCES = 4,
     LENGTH_MAX = 420, /* more than what products take at a time, in one step */
     EXACT = 16,       /* cpu/kernels.h, EXACT_ROWS */
+    CHUNK_ROWS = 64,  /* likewise */
     STEPS_TEXT_MAX = 2048,
 };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -138,7 +140,8 @@ static void draw_options(struct drawn_trial *t)
     o->rewind_max = o->fused_gdn == WEIR_OFF ? 0 : drawn_below(m, WEIR_REWIND_MAX + 1);
     o->mtp = m->has_mtp && !drawn_once_in(m, 3);
     o->mtp_vocab = drawn_once_in(m, 2) ? drawn_below(m, m->config.vocab) : 0;
-    o->collect = drawn_once_in(m, 8) ? WEIR_COLLECT_ALL : WEIR_COLLECT_NOTHING;
+    o->collect =
+        (enum weir_collect)(drawn_once_in(m, 8) ? drawn_between(m, 1, WEIR_COLLECT_ALL) : 0);
 }
 
 /* What gives the same bits. Floats that are never packed have another order, and each type of cache
@@ -156,6 +159,7 @@ static void choose_plain(struct drawn_trial *t)
     o->cache_k = t->options.cache_k;
     o->cache_v = t->options.cache_v;
     o->mtp = t->options.mtp;
+    o->collect = t->options.collect;
 }
 
 /* ---- bits ------------------------------------------------------------------------------------ */
@@ -191,18 +195,33 @@ static void check_rows(struct drawn_trial *t, uint32_t number, const struct weir
     }
 }
 
+/* Where many rows behind `position` may be cut into two steps of many, which does not show: at a
+ * multiple of CHUNK_ROWS positions. 0: nowhere, or it is not wanted. */
+static uint32_t draw_cut(struct drawn_model *model, uint32_t position, uint32_t rows)
+{
+    const uint32_t first = (position + EXACT) / CHUNK_ROWS + 1;
+    const uint32_t end = (position + rows - EXACT - 1) / CHUNK_ROWS;
+    if (first > end || drawn_once_in(model, 2))
+        return 0;
+    return drawn_between(model, first, end) * CHUNK_ROWS - position;
+}
+
 /* The same tokens by the other engine: a few by steps of any size up to EXACT. */
 static void follow_item(struct drawn_trial *t, uint32_t number, const struct weir_step_item *item)
 {
     struct sequence *s = &t->sequences[number];
     struct weir_error err = {0};
     const bool is_many = item->count > EXACT;
-    const uint32_t rows = is_many ? item->count : drawn_between(&t->model, 1, EXACT);
-    const enum weir_logits logits = is_many ? item->logits : WEIR_LOGITS_ALL;
-    for (uint32_t at = 0; at < item->count; at += rows) {
-        const uint32_t now = item->count - at < rows ? item->count - at : rows;
-        expect_ok(t, weir_session_eval(s->alone, item->tokens + at, now, logits, &err), &err);
-        check_rows(t, number, item, at, now, logits);
+    const uint32_t cut = is_many ? draw_cut(&t->model, s->done, item->count) : 0;
+    const uint32_t few = drawn_between(&t->model, 1, EXACT);
+    for (uint32_t at = 0, rows; at < item->count; at += rows) {
+        const uint32_t left = item->count - at, most = is_many ? left : few;
+        rows = at < cut ? cut : most < left ? most : left;
+        enum weir_logits logits = is_many ? item->logits : WEIR_LOGITS_ALL;
+        if (at < cut && logits == WEIR_LOGITS_LAST)
+            logits = WEIR_LOGITS_NONE;
+        expect_ok(t, weir_session_eval(s->alone, item->tokens + at, rows, logits, &err), &err);
+        check_rows(t, number, item, at, rows, logits);
     }
     for (uint32_t i = 0; i < item->count; i++)
         s->is_many[s->done + i] = is_many;
@@ -262,6 +281,21 @@ static bool is_done(const struct drawn_trial *t)
     return true;
 }
 
+/* A session goes on as another engine's, which has other options, and has saved it. */
+static void exchange(struct drawn_trial *t, uint32_t number)
+{
+    struct sequence *s = &t->sequences[number];
+    const bool is_back = drawn_once_in(&t->model, 2);
+    struct weir_session *from = is_back ? s->session : s->alone;
+    struct weir_session *to = is_back ? s->alone : s->session;
+    struct weir_error err = {0};
+    const char *path = test_scratch("drawn.session");
+    expect_ok(t, weir_session_save(from, path, &err), &err);
+    weir_session_reset(to);
+    expect_ok(t, weir_session_load(to, path, &err), &err);
+    note(t, is_back ? " %u to the other" : " %u from the other", number, 0);
+}
+
 static void take_steps(struct drawn_trial *t)
 {
     while (!is_done(t)) {
@@ -274,6 +308,8 @@ static void take_steps(struct drawn_trial *t)
         expect_ok(t, weir_engine_step(t->tried.engine, items, used, &err), &err);
         for (uint32_t i = 0; i < used; i++)
             follow_item(t, of[i], &items[i]);
+        if (drawn_once_in(&t->model, 8))
+            exchange(t, of[0]);
     }
 }
 
@@ -416,13 +452,51 @@ static void check_block(struct drawn_trial *t)
     free(alone);
 }
 
+/* ---- sums for importance matrices ------------------------------------------------------------ */
+
+/* Writes what the engine has summed up. */
+static struct gguf *take_sums(const struct drawn_trial *t, struct weir_engine *engine)
+{
+    struct weir_imatrix *imatrix;
+    struct gguf *gguf;
+    struct weir_error err = {0};
+    const char *path = test_scratch("drawn.imatrix");
+    expect_ok(t, weir_imatrix_open(&imatrix, &err), &err);
+    expect_ok(t, weir_imatrix_take(imatrix, engine, 1, &err), &err);
+    expect_ok(t, weir_imatrix_save(imatrix, path, "drawn", &err), &err);
+    weir_imatrix_close(imatrix);
+    expect_ok(t, gguf_open(&gguf, path, &err), &err);
+    return gguf;
+}
+
+/* The same rows were added up, in another order; of the head, only those that had logits, which are
+ * not the same. */
+static void check_sums(const struct drawn_trial *t)
+{
+    struct gguf *actual = take_sums(t, t->tried.engine);
+    struct gguf *expected = take_sums(t, t->other.engine);
+    CHECK_INT(actual->tensor_count, expected->tensor_count);
+    for (uint64_t i = 0; i < actual->tensor_count; i++) {
+        const struct gguf_tensor *a = &actual->tensors[i], *b = &expected->tensors[i];
+        CHECK_TEXT(a->name, b->name);
+        CHECK_INT(a->bytes, b->bytes);
+        const double nmse = test_nmse(gguf_tensor_data(actual, a), gguf_tensor_data(expected, b),
+                                      a->bytes / sizeof(float));
+        if (strncmp(a->name, "blk.", 4) == 0 && !(nmse <= 1e-10))
+            fail(t, a->name, 0, 0, nmse);
+    }
+    gguf_close(actual);
+    gguf_close(expected);
+}
+
 /* ---- trials ---------------------------------------------------------------------------------- */
 
 static void open_sequence(struct drawn_trial *t, struct sequence *s)
 {
     struct drawn_model *m = &t->model;
     struct weir_error err = {0};
-    s->length = drawn_between(m, 1, drawn_once_in(m, 2) ? LENGTH_MAX : 40);
+    const uint32_t most = t->count <= FEW_SEQUENCES && drawn_once_in(m, 2) ? LENGTH_MAX : 40;
+    s->length = drawn_between(m, 1, most);
     for (uint32_t i = 0; i < s->length; i++)
         s->tokens[i] = (int32_t)drawn_below(m, t->tried.vocab);
     s->logits = floats((size_t)s->length * t->tried.vocab);
@@ -458,6 +532,8 @@ static void try_model(struct drawn_trial *t)
         check_reference(t, i);
     if (t->options.mtp)
         check_block(t);
+    if (t->options.collect != WEIR_COLLECT_NOTHING)
+        check_sums(t);
     for (uint32_t i = 0; i < t->count; i++)
         close_sequence(&t->sequences[i]);
     fixture_close(&t->other);
@@ -471,7 +547,7 @@ static bool run_trial(uint64_t stream)
     t->model.seed = test_seed();
     t->model.stream = stream;
     drawn_model_write(&t->model, "drawn.gguf");
-    t->count = drawn_between(&t->model, 1, SEQUENCES);
+    t->count = drawn_between(&t->model, 1, drawn_once_in(&t->model, 8) ? SEQUENCES : FEW_SEQUENCES);
     draw_options(t);
     choose_plain(t);
     const bool is_here = open_engine(t, &t->tried, &t->options);

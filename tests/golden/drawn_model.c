@@ -75,6 +75,7 @@ static void draw_layers(struct drawn_model *model)
     struct config *c = &model->config;
     const uint32_t interval = drawn_between(model, 1, 5);
     const bool is_list = drawn_once_in(model, 3);
+    model->interval = is_list ? 0 : interval;
     c->layers = drawn_between(model, 1, LAYERS_MAX);
     model->has_mtp = drawn_once_in(model, 3);
     c->blocks = c->layers + model->has_mtp;
@@ -101,6 +102,12 @@ static void draw_heads(struct drawn_model *model)
                          ? drawn_between(model, 1, 70)
                          : states[drawn_below(model, sizeof states / sizeof(uint32_t))];
     c->conv_taps = drawn_once_in(model, 2) ? 4 : drawn_between(model, 2, 9);
+    if (drawn_once_in(model, 16))
+        c->conv_taps = drawn_between(model, 2, CONV_TAPS_MAX);
+    if (drawn_once_in(model, 16))
+        c->state_width = draw_width(model, 400);
+    if (drawn_once_in(model, 16))
+        c->heads = c->kv_heads * drawn_between(model, 1, 40);
     c->conv_width = (2 * c->k_heads + c->v_heads) * c->state_width;
 }
 
@@ -112,7 +119,7 @@ static void draw_experts(struct drawn_model *model, bool has_experts)
         return;
     c->experts = drawn_once_in(model, 3) ? drawn_between(model, 1, 8)
                                          : drawn_between(model, 2, EXPERTS_DRAWN_MAX);
-    const uint32_t most = c->experts < 10 ? c->experts : 10;
+    const uint32_t most = c->experts < 10 || drawn_once_in(model, 8) ? c->experts : 10;
     c->experts_used = drawn_once_in(model, 4) ? most : drawn_between(model, 1, most);
     c->expert_width = draw_width(model, 256);
     c->shared_width = draw_width(model, 512);
@@ -249,7 +256,10 @@ static void put_metadata(struct gguf_writer *writer, struct drawn_model *model)
     }
     for (uint32_t i = 0; i < c->layers; i++)
         recurrent[i] = c->recurrent[i];
-    put_i32s(writer, model, "attention.recurrent_layers", recurrent, c->layers);
+    if (model->interval > 0)
+        put_u32(writer, model, "full_attention_interval", model->interval);
+    else
+        put_i32s(writer, model, "attention.recurrent_layers", recurrent, c->layers);
 }
 
 /* ---- tensors --------------------------------------------------------------------------------- */

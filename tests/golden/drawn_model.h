@@ -17,6 +17,7 @@ struct drawn_model {
     enum dtype narrow; /* all matrices that can have it do; DTYPE_COUNT: each has its own */
     bool is_exact;     /* all matrices are floats */
     bool has_mtp;
+    uint32_t interval; /* of full attention; 0: the file lists its layers */
     bool types[DTYPE_COUNT];
     char text[DRAWN_TEXT_MAX]; /* what it is, for who has to find out why it failed */
 };

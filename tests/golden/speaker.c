@@ -43,7 +43,7 @@ static struct weir_speculator_options draw_speculation(struct crowd *crowd)
 static void open_samplers(struct crowd *crowd, struct speaker *speaker)
 {
     const struct weir_logit_bias few[] = {{crowd->vocab > 10 ? 10 : 0, 50},
-                                          {crowd->vocab > 20 ? 20 : 1, 50}};
+                                          {crowd->vocab > 20 ? 20 : (int32_t)crowd->vocab - 1, 50}};
     struct weir_sampler_options options;
     struct weir_error err = {0};
     weir_sampler_options_init(&options);

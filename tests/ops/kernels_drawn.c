@@ -80,7 +80,7 @@ static void draw_step(struct drawing *d)
         struct step_seq *seq = &step->seq[step->seqs];
         const uint32_t rows = draw_rows(d);
         *seq = (struct step_seq){.slot = (first_slot + 2 * i) % STEP_SLOTS,
-                                 .cached = below(d, 3) == 0 ? 0 : width(d, 700),
+                                 .cached = below(d, 3) == 0 ? 0 : width(d, 2000),
                                  .row_first = step->rows,
                                  .rows = rows};
         if (step->rows + rows > ROWS_MAX)
@@ -105,7 +105,7 @@ static void draw_shape(struct drawing *d)
     switch (of->kind) {
     case OP_MATMUL:
         of->G = 1;
-        of->W = width(d, 1600);
+        of->W = width(d, below(d, 8) == 0 ? 9000 : 1600);
         of->A = width(d, 700);
         break;
     case OP_EMBED:
