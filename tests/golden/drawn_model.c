@@ -58,7 +58,7 @@ static uint32_t draw_width(struct drawn_model *model, uint32_t most)
 
 /* ---- configs --------------------------------------------------------------------------------- */
 
-enum { LAYERS_MAX = 6, EXPERTS_DRAWN_MAX = 96, PARAMETERS_MAX = 1500000 };
+enum { LAYERS_MAX = 6, EXPERTS_DRAWN_MAX = 96, PARAMETERS_MAX = 1500000, USUAL_MAX = 400000 };
 
 static const struct {
     const char *name;
@@ -140,6 +140,7 @@ static void draw_config(struct drawn_model *model)
 {
     struct config *c = &model->config;
     const uint32_t which = drawn_below(model, sizeof architectures / sizeof architectures[0]);
+    const uint64_t most = drawn_once_in(model, 4) ? PARAMETERS_MAX : USUAL_MAX;
     do {
         *c = (struct config){.head_map = architectures[which].head_map, .context = 4096};
         model->architecture = architectures[which].name;
@@ -149,7 +150,7 @@ static void draw_config(struct drawn_model *model)
             drawn_once_in(model, 3) ? drawn_between(model, 2, 40) : drawn_between(model, 33, 600);
         draw_heads(model);
         draw_experts(model, architectures[which].has_experts);
-    } while (parameters(c) > PARAMETERS_MAX);
+    } while (parameters(c) > most);
     c->eps = drawn_once_in(model, 2) ? 1e-6f : 1e-5f;
     c->rope.base = drawn_once_in(model, 2) ? 1e7 : 1e4;
 }

@@ -183,6 +183,17 @@ static double terms(const struct drawing *d)
     }
 }
 
+/* Of fewer numbers all may happen to be small beside their terms, and no bound holds. */
+static bool has_results(const struct drawing *d)
+{
+    enum { RESULTS_MIN = 8 };
+    const struct kernel_case *of = &d->of;
+    const uint32_t columns = of->kind == OP_MATMUL          ? of->A
+                             : of->kind == OP_EXPERT_MATMUL ? of->G * of->A
+                                                            : of->G * of->W;
+    return d->step.rows * columns >= RESULTS_MIN;
+}
+
 /* A row of the table with other numbers, and one of its types. */
 static void draw_case(struct drawing *d)
 {
@@ -201,7 +212,7 @@ static void draw_case(struct drawing *d)
                                  ? below(d, 2) == 0
                                  : from->shares_input;
         count = kernel_case_types(&d->of, types);
-    } while (count == 0 || terms(d) > TERMS_MAX);
+    } while (count == 0 || terms(d) > TERMS_MAX || !has_results(d));
     d->dtype = types[below(d, count)];
 }
 
