@@ -58,7 +58,7 @@ static uint32_t draw_width(struct drawn_model *model, uint32_t most)
 
 /* ---- configs --------------------------------------------------------------------------------- */
 
-enum { LAYERS_MAX = 6, EXPERTS_DRAWN_MAX = 96, PARAMETERS_MAX = 1500000, USUAL_MAX = 400000 };
+enum { LAYERS_MAX = 6, EXPERTS_USUAL = 96, PARAMETERS_MAX = 1500000, USUAL_MAX = 400000 };
 
 static const struct {
     const char *name;
@@ -114,11 +114,12 @@ static void draw_heads(struct drawn_model *model)
 static void draw_experts(struct drawn_model *model, bool has_experts)
 {
     struct config *c = &model->config;
-    c->ff_width = has_experts ? 0 : draw_width(model, 1024);
+    c->ff_width = has_experts ? 0 : draw_width(model, drawn_once_in(model, 6) ? 4096 : 1024);
     if (!has_experts)
         return;
+    const uint32_t most_experts = drawn_once_in(model, 8) ? 4 * EXPERTS_USUAL : EXPERTS_USUAL;
     c->experts = drawn_once_in(model, 3) ? drawn_between(model, 1, 8)
-                                         : drawn_between(model, 2, EXPERTS_DRAWN_MAX);
+                                         : drawn_between(model, 2, most_experts);
     const uint32_t most = c->experts < 10 || drawn_once_in(model, 8) ? c->experts : 10;
     c->experts_used = drawn_once_in(model, 4) ? most : drawn_between(model, 1, most);
     c->expert_width = draw_width(model, 256);
@@ -145,7 +146,7 @@ static void draw_config(struct drawn_model *model)
         *c = (struct config){.head_map = architectures[which].head_map, .context = 4096};
         model->architecture = architectures[which].name;
         draw_layers(model);
-        c->width = draw_width(model, 1024);
+        c->width = draw_width(model, drawn_once_in(model, 6) ? 4096 : 1024);
         c->vocab =
             drawn_once_in(model, 3) ? drawn_between(model, 2, 40) : drawn_between(model, 33, 600);
         draw_heads(model);

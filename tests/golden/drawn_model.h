@@ -6,7 +6,7 @@
 
 #include "model/config.h"
 
-enum { DRAWN_TEXT_MAX = 768 };
+enum { DRAWN_TEXT_MAX = 2048 };
 
 /* A model is a function of seed and stream. */
 struct drawn_model {
