@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/sort.h"
 #include "golden/drawn_model.h"
 #include "golden/fixture.h"
 #include "golden/rounding_reference.h"
@@ -315,12 +316,6 @@ static void take_steps(struct drawn_trial *t)
 
 /* ---- the reference --------------------------------------------------------------------------- */
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Rows of logits, or of those of them that have some. */
 struct compared {
     const float *actual;
@@ -350,10 +345,13 @@ static void find_errors(const struct compared *compared, const float *actual, co
     uint32_t count = 0;
     for (uint32_t i = 0; i < rows; i++) {
         const size_t at = (size_t)i * compared->width;
-        if (is_compared(compared, i))
-            all[count++] = test_nmse(actual + at, expected + at, compared->width);
+        if (!is_compared(compared, i))
+            continue;
+        all[count] = test_nmse(actual + at, expected + at, compared->width);
+        CHECK(!isnan(all[count]));
+        count++;
     }
-    qsort(all, count, sizeof *all, by_value);
+    sort_f64(all, count);
     errors[0] = all[count / 2];
     errors[1] = all[count * 3 / 4];
 }
