@@ -145,8 +145,9 @@ static void draw_options(struct drawn_trial *t)
         (enum weir_collect)(drawn_once_in(m, 8) ? drawn_between(m, 1, WEIR_COLLECT_ALL) : 0);
 }
 
-/* What gives the same bits. Floats that are never packed have another order, and each type of cache
- * its own rounding. */
+/* What gives the same bits. Floats that are never packed have another order, each type of cache its
+ * own rounding, and a head of more than 512 rows in BF16 meets many rows in halves, a part of it
+ * may not. */
 static void choose_plain(struct drawn_trial *t)
 {
     struct weir_engine_options *o = &t->plain;
@@ -160,6 +161,7 @@ static void choose_plain(struct drawn_trial *t)
     o->cache_k = t->options.cache_k;
     o->cache_v = t->options.cache_v;
     o->mtp = t->options.mtp;
+    o->mtp_vocab = t->options.mtp_vocab;
     o->collect = t->options.collect;
 }
 
