@@ -16,6 +16,7 @@ struct rounding {
     bool has_codes;  /* 8 bits, where the matrix has codes */
     bool has_tiles;  /* BF16 for many rows, where it has codes or is BF16, and of the delta rule */
     bool has_halves; /* the same, where it is BF16 */
+    bool has_pairs;  /* BF16 for many queries of attention, where the cache is not in F32 */
     const bool *is_many;
 };
 
@@ -44,12 +45,13 @@ static bool is_rule(const struct op *op)
     return op->kind == OP_DELTA_RULE || op->kind == OP_DELTA_RULE_INPLACE;
 }
 
-/* Operands [first, end) of the op are rounded: what a product multiplies, or queries, keys and
- * values of the delta rule. */
+/* Operands [first, end) of the op are rounded: what a product multiplies, queries of attention, or
+ * queries, keys and values of the delta rule. That the rows of a cache are rounded where they meet
+ * many queries is left out: they meet few as they are. */
 static void find_rounded(const struct op *op, uint32_t *first, uint32_t *end)
 {
     *first = op->kind == OP_MATMUL ? 1 : op->kind == OP_EXPERT_MATMUL ? 2 : 0;
-    *end = is_rule(op) ? 3 : *first > 0 ? *first + 1 : 0;
+    *end = is_rule(op) ? 3 : *first > 0 || op->kind == OP_ATTEND ? *first + 1 : 0;
 }
 
 /* A row of the operand to `kept`, or back. */
@@ -67,8 +69,11 @@ static void round_row(const struct rounding *rounding, const struct ref_call *ca
 {
     const enum dtype dtype = call->at[0].dtype;
     const bool is_code = !dtype_is_float(dtype), is_bf16 = dtype == DTYPE_BF16;
+    const bool is_paired = rounding->has_pairs && call->op->kind == OP_ATTEND &&
+                           call->at[0].width % 32 == 0 && call->at[1].dtype != DTYPE_F32 &&
+                           call->at[2].dtype != DTYPE_F32;
     const bool can_halve = (rounding->has_tiles && (is_rule(call->op) || is_code || is_bf16)) ||
-                           (rounding->has_halves && is_bf16);
+                           (rounding->has_halves && is_bf16) || is_paired;
     if (can_halve && rounding->is_many[row])
         round_to_halves(x, width);
     else if (is_code && rounding->has_codes)
@@ -108,9 +113,11 @@ static struct rounding rounding_of(const struct reference_run *run)
 {
     const bool has_tiles =
         run->isa != NULL && (strcmp(run->isa, "emulated") == 0 || strcmp(run->isa, "amx") == 0);
+    const bool has_halves = run->isa != NULL && strcmp(run->isa, "v4_bf16") == 0;
     return (struct rounding){.has_codes = run->isa != NULL,
                              .has_tiles = has_tiles,
-                             .has_halves = run->isa != NULL && strcmp(run->isa, "v4_bf16") == 0,
+                             .has_halves = has_halves,
+                             .has_pairs = has_tiles || has_halves,
                              .is_many = run->is_many};
 }
 
