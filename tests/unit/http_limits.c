@@ -507,9 +507,12 @@ static unsigned ask(struct http_client *client)
 {
     static const char request[] = "GET /open HTTP/1.1\r\nHost: a\r\n\r\n";
     struct http_response response;
-    if (!http_client_send(client, request, sizeof request - 1) ||
-        !http_client_read(client, &response, ""))
+    if (!http_client_send(client, request, sizeof request - 1))
         return 0;
+    if (!http_client_read(client, &response, "")) {
+        http_response_release(&response);
+        return 0;
+    }
     const unsigned status = response.status;
     if (status == 200) {
         http_response_release(&response);
