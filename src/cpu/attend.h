@@ -43,8 +43,7 @@ struct attend_unit {
     uint32_t chunks;                 /* that the last row sees */
     uint32_t chunk_first, chunk_end; /* the thread's */
     uint32_t place;                  /* the thread that begins it */
-    bool is_many; /* its rows are among more than EXACT_ROWS of the step in their ATTEND_KEYS
-                     positions, as by the chunks of the delta rule */
+    bool is_many; /* its rows are many: may be computed in another order than one by one */
 };
 
 /* Goes through all units of a step, and stops at those of which the thread has chunks. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * A unit of attention being computed, as the kernel files share it: kernel_attend.c has it in F32,
- * kernel_attend_pairs.c what many rows meet in pairs of BF16. */
+ * kernel_attend_pairs.c what many rows meet in pairs of BF16. Knows not which rows are a unit. */
 #ifndef CPU_KERNELS_ATTENDING_H
 #define CPU_KERNELS_ATTENDING_H
 
@@ -38,8 +38,28 @@ INLINE const uint8_t *cached_row(const struct attending *a, const struct host_op
            a->unit->group * dtype_row_bytes(cache->dtype, cache->width);
 }
 
-/* A head of a row of the cache as floats. */
-void KERNEL(attend_decode)(enum dtype dtype, const uint8_t *row, float *out, uint32_t width);
+/* Rows of the cache that are read after those at hand: fetched meanwhile. */
+struct coming {
+    const uint8_t *rows;
+    uint64_t pitch, step; /* bytes: of a row, of LANES columns */
+};
+
+/* Rows from `first` on, or once more those of the last block if the unit sees none there: behind
+ * them there may be no memory yet, and to find that out takes longer than to fetch. */
+INLINE struct coming coming_from(const struct attending *a, const struct host_operand *cache,
+                                 uint64_t first)
+{
+    const uint64_t seen = a->unit->visible + a->unit->rows - 1;
+    return (struct coming){
+        .rows = cached_row(a, cache, first < seen ? first : (seen - 1) / ATTEND_KEYS * ATTEND_KEYS),
+        .pitch = cache->pitch,
+        .step = dtype_row_bytes(cache->dtype, cache->width) * LANES / a->width,
+    };
+}
+
+/* A head of a row of the cache as floats, zeros behind the width; fetches row `i` of what comes. */
+void KERNEL(take_row)(const struct attending *a, const struct host_operand *cache,
+                      uint64_t position, const struct coming *next, uint32_t i, float *out);
 
 #if defined(HAS_TILES) || defined(SIMD_HALVES)
 #define HAS_PAIRS 1

@@ -7,7 +7,8 @@
  *
  * Rows of floats are read from the cache as they lie there, if one row of queries wants them and
  * vectors divide them; otherwise a block of the cache is made a tile of F32 first. Both give the
- * same numbers. Bytes: each cached row that a unit sees, once. */
+ * same numbers. Bytes: each cached row that a unit sees, once. Of many rows, kernel_attend_pairs.c
+ * has the blocks. */
 #include "cpu/kernels/attending.h"
 
 #include <math.h>
@@ -40,12 +41,6 @@ static uint32_t seen_by(const struct attending *a, uint32_t row, uint64_t first,
 }
 
 /* ---- rows of the cache ----------------------------------------------------------------------- */
-
-/* Rows of the cache that are read after those at hand: fetched meanwhile. */
-struct coming {
-    const uint8_t *rows;
-    uint64_t pitch, step; /* bytes: of a row, of LANES columns */
-};
 
 /* A block of the cache, or the tile made of it. */
 struct block {
@@ -91,7 +86,7 @@ static void decode_q8_0(const uint8_t *row, float *out, uint32_t width)
     }
 }
 
-void KERNEL(attend_decode)(enum dtype dtype, const uint8_t *row, float *out, uint32_t width)
+static void decode_row(enum dtype dtype, const uint8_t *row, float *out, uint32_t width)
 {
     const bool is_whole = width % LANES == 0;
     if (dtype == DTYPE_F16 && is_whole)
@@ -104,26 +99,13 @@ void KERNEL(attend_decode)(enum dtype dtype, const uint8_t *row, float *out, uin
         codec_decode_row(dtype, row, out, width);
 }
 
-/* Rows from `first` on, or once more those of the last block if the unit sees none there: behind
- * them there may be no memory yet, and to find that out takes longer than to fetch. */
-static struct coming coming_from(const struct attending *a, const struct host_operand *cache,
-                                 uint64_t first)
+void KERNEL(take_row)(const struct attending *a, const struct host_operand *cache,
+                      uint64_t position, const struct coming *next, uint32_t i, float *out)
 {
-    const uint64_t seen = a->unit->visible + a->unit->rows - 1;
-    return (struct coming){
-        .rows = cached_row(a, cache, first < seen ? first : (seen - 1) / ATTEND_KEYS * ATTEND_KEYS),
-        .pitch = cache->pitch,
-        .step = dtype_row_bytes(cache->dtype, cache->width) * LANES / a->width,
-    };
-}
-
-/* Makes a row of a tile, and fetches one for the next. */
-static void tile_row(const struct attending *a, enum dtype dtype, const uint8_t *row, float *out,
-                     const uint8_t *next, uint64_t next_bytes)
-{
-    for (uint64_t i = 0; i < next_bytes; i += LINE)
-        __builtin_prefetch(next + i);
-    KERNEL(attend_decode)(dtype, row, out, a->width);
+    const uint64_t next_bytes = next->step * a->padded / LANES;
+    for (uint64_t at = 0; at < next_bytes; at += LINE)
+        __builtin_prefetch(next->rows + i * next->pitch + at);
+    decode_row(cache->dtype, cached_row(a, cache, position), out, a->width);
     memset(out + a->width, 0, (a->padded - a->width) * sizeof *out);
 }
 
@@ -131,13 +113,12 @@ static void tile_row(const struct attending *a, enum dtype dtype, const uint8_t 
 static struct block block_of(const struct attending *a, const struct host_operand *cache,
                              uint64_t first, uint32_t count, const struct coming *next)
 {
-    const uint8_t *rows = cached_row(a, cache, first);
     const bool is_read_once = a->unit->rows == 1 || cache->dtype == DTYPE_F32;
     if (dtype_is_float(cache->dtype) && is_read_once && a->width == a->padded)
-        return (struct block){rows, cache->pitch, count, cache->dtype, *next};
+        return (struct block){cached_row(a, cache, first), cache->pitch, count, cache->dtype,
+                              *next};
     for (uint32_t i = 0; i < count; i++)
-        tile_row(a, cache->dtype, rows + i * cache->pitch, a->tile + i * a->pitch,
-                 next->rows + i * next->pitch, next->step * a->padded / LANES);
+        KERNEL(take_row)(a, cache, first + i, next, i, a->tile + i * a->pitch);
     return (struct block){
         (const uint8_t *)a->tile, a->pitch * sizeof(float), count, DTYPE_F32, {0}};
 }

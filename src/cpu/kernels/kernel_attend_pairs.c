@@ -2,11 +2,10 @@
  * Attention of many rows in products of pairs of BF16: on tiles (AMX), or on vectors where these
  * have such products. Queries, keys, weights and values are rounded to BF16 where they meet; scores
  * and sums are F32, and so is the softmax. A vector of scores has 16 query vectors and one key, so
- * that nothing is summed across lanes. */
+ * that nothing is summed across lanes. Knows neither units nor chunks: kernel_attend.c does. */
 #include "cpu/kernels/attending.h"
 
 #include <float.h>
-#include <math.h>
 
 #if defined(HAS_PAIRS)
 
@@ -90,55 +89,14 @@ static void take_queries(const struct attending *a)
     }
 }
 
-/* What is read of a cache for a block, and what for the next: fetched meanwhile. */
-struct rows {
-    const struct attending *a;
-    const struct host_operand *cache;
-    const uint8_t *next;
-    uint64_t next_pitch, next_bytes;
-    uint64_t first;
-    uint32_t count;
-};
-
-/* The next rows are `count` of `next` from `next_first` on, or none if the unit does not see them:
- * there may be no memory yet, and to find that out takes longer than to fetch. */
-static struct rows rows_of(const struct attending *a, const struct host_operand *cache,
-                           uint64_t first, uint32_t count, const struct host_operand *next,
-                           uint64_t next_first)
-{
-    const bool has_next = next_first + count <= a->unit->visible + a->unit->rows - 1;
-    return (struct rows){
-        .a = a,
-        .cache = cache,
-        .next = cached_row(a, next, has_next ? next_first : 0),
-        .next_pitch = next->pitch,
-        .next_bytes = has_next ? dtype_row_bytes(next->dtype, next->width) : 0,
-        .first = first,
-        .count = count,
-    };
-}
-
-/* Row `i` as floats; those behind `count` are 0. */
-static void take_row(const struct rows *rows, uint32_t i, float *out)
-{
-    if (i >= rows->count) {
-        memset(out, 0, rows->a->width * sizeof *out);
-        return;
-    }
-    for (uint64_t at = 0; at < rows->next_bytes; at += LINE)
-        __builtin_prefetch(rows->next + i * rows->next_pitch + at);
-    KERNEL(attend_decode)
-    (rows->cache->dtype, cached_row(rows->a, rows->cache, rows->first + i), out, rows->a->width);
-}
-
 static void take_keys(const struct attending *a, const struct block *block, uint64_t first,
                       uint32_t count)
 {
     const struct host_operand *k = &a->call->at[1], *v = &a->call->at[2];
-    const struct rows rows = rows_of(a, k, first, count, v, first);
+    const struct coming next = coming_from(a, v, first);
     float floats[HEAD_WIDTH_MAX];
     for (uint32_t i = 0; i < count; i++) {
-        take_row(&rows, i, floats);
+        KERNEL(take_row)(a, k, first + i, &next, i, floats);
         round_row(floats, a->width, block->keys + i * block->key_bytes);
     }
 }
@@ -148,11 +106,14 @@ static void take_values(const struct attending *a, const struct block *block, ui
                         uint32_t count)
 {
     const struct host_operand *k = &a->call->at[1], *v = &a->call->at[2];
-    const struct rows rows = rows_of(a, v, first, count, k, first + count);
+    const struct coming next = coming_from(a, k, first + count);
     float floats[2][HEAD_WIDTH_MAX];
     for (uint32_t i = 0; i < count; i += 2) {
-        take_row(&rows, i, floats[0]);
-        take_row(&rows, i + 1, floats[1]);
+        KERNEL(take_row)(a, v, first + i, &next, i, floats[0]);
+        if (i + 1 < count)
+            KERNEL(take_row)(a, v, first + i + 1, &next, i + 1, floats[1]);
+        else
+            memset(floats[1], 0, a->width * sizeof floats[1][0]);
         round_rows(floats[0], floats[1], a->width,
                    block->values + i / 2 * (block->value_bytes / sizeof(pair)));
     }
