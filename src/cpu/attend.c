@@ -16,10 +16,10 @@ static uint32_t rows_of_unit(uint32_t heads)
     return heads < ATTEND_VECTORS ? ATTEND_VECTORS / heads : 1;
 }
 
-/* True if the step has more than EXACT_ROWS rows of the sequence in the row's ATTEND_KEYS positions:
- * the rule of the delta rule's chunks, so that a prompt cut at these has the same bits. */
-_Static_assert((int)ATTEND_KEYS == (int)CHUNK_ROWS, "one rule");
+_Static_assert((int)ATTEND_KEYS == (int)CHUNK_ROWS, "one rule, below");
 
+/* True if the step has more than EXACT_ROWS rows of the sequence in the row's ATTEND_KEYS
+ * positions: the rule of the delta rule's chunks. A prompt cut at these has the same bits. */
 static bool is_many(const struct step_seq *seq, uint32_t row)
 {
     const uint64_t begin = (seq->cached + (uint64_t)row) / ATTEND_KEYS * ATTEND_KEYS;
