@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "golden/engines.h"
 
 /* ---- choices and messages -------------------------------------------------------------------- */
 
@@ -211,21 +212,9 @@ static bool proceeds(void *user, enum weir_stage stage, uint64_t done, uint64_t 
     return crowd->calls_left == 0 || --crowd->calls_left != 0;
 }
 
-static const struct {
-    const char *backend, *isa;
-} engines[] = {
-    {"ref", NULL},
-#define LEVEL(id, features) {"cpu", #id},
-#include "cpu/levels.def"
-#if defined(__x86_64__)
-    {"cpu", "emulated"}, /* ops/test_levels.c */
-    {"cpu", "vnni_256"},
-#endif
-};
-
 uint32_t crowd_engines(void)
 {
-    return sizeof engines / sizeof engines[0];
+    return ENGINES_ALL;
 }
 
 static void draw_options(struct crowd *crowd, const struct crowd_model *model, uint32_t engine)
@@ -234,8 +223,7 @@ static void draw_options(struct crowd *crowd, const struct crowd_model *model, u
     const uint32_t caches = (model->has_odd_heads ? WEIR_CACHE_BF16 : WEIR_CACHE_Q4_0) + 1;
     struct weir_engine_options *options = &crowd->options;
     fixture_options(options);
-    options->backend = engines[engine].backend;
-    options->isa = engines[engine].isa;
+    engines_choose(options, engine);
     options->mtp = model->has_mtp;
     options->context = LIFE_MAX;
     options->step_rows_max = crowd_draw_between(crowd, 40, 100);

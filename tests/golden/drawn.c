@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "base/sort.h"
 #include "golden/drawn_model.h"
+#include "golden/engines.h"
 #include "golden/fixture.h"
 #include "golden/rounding_reference.h"
 #include "run/engine.h"
@@ -29,21 +30,6 @@ enum { MODELS = 4 };
 #else
 enum { MODELS = 40 };
 #endif
-
-/* What computes. A level that this processor has not is that below it, which has its own turn. */
-static const struct {
-    const char *backend, *isa;
-} engines[] = {
-    {"ref", NULL},
-#define LEVEL(id, features) {"cpu", #id},
-#include "cpu/levels.def"
-#if defined(__x86_64__)
-    {"cpu", "emulated"}, /* ops/test_levels.c */
-    {"cpu", "vnni_256"},
-#endif
-};
-
-enum { ENGINES = sizeof engines / sizeof engines[0] };
 
 /* A sequence, and the logits of its rows that had some. */
 struct sequence {
@@ -122,10 +108,9 @@ static void draw_options(struct drawn_trial *t)
                                     150, 200, 300, 512, 512, 512, 512, 512};
     struct weir_engine_options *o = &t->options;
     struct drawn_model *m = &t->model;
-    const uint32_t engine = drawn_below(m, ENGINES);
+    const uint32_t engine = drawn_below(m, ENGINES_ALL);
     fixture_options(o);
-    o->backend = engines[engine].backend;
-    o->isa = engines[engine].isa;
+    engines_choose(o, engine);
     o->context = LENGTH_MAX;
     o->threads = drawn_between(m, 1, drawn_once_in(m, 8) ? 24 : 5);
     o->step_rows_max = rows[drawn_below(m, sizeof rows / sizeof rows[0])];

@@ -11,25 +11,16 @@
 #include <string.h>
 
 #include "format/gguf.h"
+#include "golden/engines.h"
 #include "golden/variants.h"
 #include "run/engine.h"
 
-/* What computes. A level that this processor has not is that below it. */
-static const struct {
-    const char *backend, *isa;
-} engines[] = {
-    {"ref", NULL},
-#define LEVEL(id, features) {"cpu", #id},
-#include "cpu/levels.def"
-};
-
-enum { ENGINES = sizeof engines / sizeof engines[0], CPU = ENGINES - 1 };
+enum { CPU = ENGINES - 1 };
 
 static void engine_options(struct weir_engine_options *options, int engine)
 {
     fixture_options(options);
-    options->backend = engines[engine].backend;
-    options->isa = engines[engine].isa;
+    engines_choose(options, engine);
 }
 
 /* Rows of a step: all tokens, as many as must be exact (cpu/kernels.h, EXACT_ROWS), one. */

@@ -8,16 +8,9 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "golden/engines.h"
 
-static const struct {
-    const char *backend, *isa;
-} engines[] = {
-    {"ref", NULL},
-#define LEVEL(id, features) {"cpu", #id},
-#include "cpu/levels.def"
-};
-
-enum { ENGINES = sizeof engines / sizeof engines[0], LENGTH = 84, ROWS_MAX = WEIR_REWIND_MAX };
+enum { LENGTH = 84, ROWS_MAX = WEIR_REWIND_MAX };
 
 static const char *const models[] = {"golden/nano-q4_0.gguf", "golden/nanomoe-q4_0.gguf"};
 enum { MODELS = sizeof models / sizeof models[0] };
@@ -25,8 +18,7 @@ enum { MODELS = sizeof models / sizeof models[0] };
 static void engine_options(struct weir_engine_options *options, int engine, uint32_t rewind_max)
 {
     fixture_options(options);
-    options->backend = engines[engine].backend;
-    options->isa = engines[engine].isa;
+    engines_choose(options, engine);
     options->rewind_max = rewind_max;
 }
 

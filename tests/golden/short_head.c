@@ -8,19 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "golden/engines.h"
 #include "golden/variants.h"
 #include "run/engine.h"
-
-/* What computes. A level that this processor has not is that below it. */
-static const struct {
-    const char *backend, *isa;
-} engines[] = {
-    {"ref", NULL},
-#define LEVEL(id, features) {"cpu", #id},
-#include "cpu/levels.def"
-};
-
-enum { ENGINES = sizeof engines / sizeof engines[0] };
 
 /* Rows at once: as few as are exact one by one, and as many as are not. */
 enum { FEW = 3, TOKENS = 24, WIDTH_MAX = 256 };
@@ -91,8 +81,7 @@ static void check_part(const char *model, const struct weir_engine_options *whol
 static void block_options(struct weir_engine_options *options, int engine)
 {
     fixture_options(options);
-    options->backend = engines[engine].backend;
-    options->isa = engines[engine].isa;
+    engines_choose(options, engine);
     options->mtp = true;
 }
 
