@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "text/tokenizer.h"
 
 /* By text, then by id. */
@@ -29,6 +30,13 @@ static bool is_special(const struct vocabulary *vocabulary, uint32_t id)
            vocabulary_text(vocabulary, (int32_t)id).length > 0;
 }
 
+/* Texts are valid UTF-8 and only ever cut between characters. */
+static bool can_be_found(struct span text)
+{
+    return text.length <= SPECIAL_BYTES_MAX &&
+           utf8_repaired_length(text.data, text.length) == text.length;
+}
+
 static uint32_t collect(struct special_set *set, const struct vocabulary *vocabulary)
 {
     uint32_t skipped = 0;
@@ -36,7 +44,7 @@ static uint32_t collect(struct special_set *set, const struct vocabulary *vocabu
         if (!is_special(vocabulary, id))
             continue;
         const struct span text = vocabulary_text(vocabulary, (int32_t)id);
-        if (text.length > SPECIAL_BYTES_MAX) {
+        if (!can_be_found(text)) {
             skipped++;
             continue;
         }

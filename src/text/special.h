@@ -22,7 +22,7 @@ struct special_set {
 };
 
 /* Collects the control, user-defined and unknown tokens of the vocabulary, which must outlive the
- * set. *skipped receives the number of those that are too long. */
+ * set. *skipped receives the number of those that are too long or not UTF-8. */
 enum weir_status special_set_init(struct special_set *set, const struct vocabulary *vocabulary,
                                   uint32_t *skipped, struct weir_error *err);
 void special_set_release(struct special_set *set);

@@ -114,7 +114,7 @@ static void warn_of_flaws(const struct weir_tokenizer *tokenizer,
         warn(source, "%u of %u merges skipped: their parts or product are no tokens",
              merges_skipped, source->merges_count);
     if (specials_skipped > 0)
-        warn(source, "%u special tokens are never recognised: longer than %d bytes",
+        warn(source, "%u special tokens are never recognised: longer than %d bytes, or not UTF-8",
              specials_skipped, SPECIAL_BYTES_MAX);
 }
 

@@ -442,15 +442,42 @@ TEST(tokenizer_flawed_vocabularies)
     source.log = keep_line;
     source.log_user = lines;
     tokenizer = open_source(&source);
-    CHECK_TEXT(lines, "EOS token 7 ignored: the vocabulary has 3 tokens\n"
-                      "EOM token 2147483647 ignored: the vocabulary has 3 tokens\n"
-                      "255 of 256 byte values have no token: text loses them\n"
-                      "1 special tokens are never recognised: longer than 256 bytes\n");
+    CHECK_TEXT(lines,
+               "EOS token 7 ignored: the vocabulary has 3 tokens\n"
+               "EOM token 2147483647 ignored: the vocabulary has 3 tokens\n"
+               "255 of 256 byte values have no token: text loses them\n"
+               "1 special tokens are never recognised: longer than 256 bytes, or not UTF-8\n");
     int32_t ids[IDS_MAX];
     CHECK_INT(encode(tokenizer, longest, sizeof longest, WEIR_ENCODE_PARSE_SPECIAL, ids), 1000);
     CHECK_INT(encode(tokenizer, "bcd\xff", 4, 0, ids), 0);
     weir_tokenizer_close(tokenizer);
     weir_tokenizer_close(NULL);
+}
+
+/* A file may have a special token that is a part of a character, which would cut one in two. */
+TEST(tokenizer_special_tokens_are_whole_characters)
+{
+    static const char *const parts[] = {"\xc3",  "\xa9",  "\xf0\x9f",
+                                        "f\xc3", "\x82!", "\xed\xa0\x80"};
+    static const char *const texts[] = {"\xc3\xa9", "\xf0\x9f\x99\x82", "caf\xc3\xa9",
+                                        "\xf0\x9f\x99\x82!"};
+    static struct toy_vocab toy;
+    toy_vocab_usual(&toy, PRETOKENIZER_QWEN35);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        toy_vocab_add(&toy, parts[i], i % 2 == 0 ? TOKEN_USER_DEFINED : TOKEN_CONTROL);
+    struct weir_tokenizer *tokenizer = open_source(&toy.source);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const size_t length = strlen(texts[i]);
+        char *text = malloc(length), back[IDS_MAX]; /* behind it is nothing to be read */
+        int32_t ids[IDS_MAX];
+        CHECK(text != NULL);
+        memcpy(text, texts[i], length);
+        const size_t count = encode(tokenizer, text, length, WEIR_ENCODE_PARSE_SPECIAL, ids);
+        CHECK_INT(decode(tokenizer, ids, count, back), length);
+        CHECK(memcmp(back, text, length) == 0);
+        free(text);
+    }
+    weir_tokenizer_close(tokenizer);
 }
 
 /* Any cost that grows with the square of the text does not end here. */
