@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/think_marks.h"
+#include "base/utf8.h"
 #include "chat/chat_prompt.h"
 
 enum { TOKENS_MAX = 2 };
@@ -61,17 +62,20 @@ const char *const *weir_template_builtins(void)
 
 /* ---- templates ------------------------------------------------------------------------------- */
 
+/* A file may have any bytes there, and a prompt is valid UTF-8. */
 static enum weir_status add_token(struct weir_template *chat_template, const char *name,
                                   struct span text, struct weir_error *err)
 {
     if (text.data == NULL)
         return WEIR_OK;
-    char *copy = mem_copy_text((const char *)text.data, text.length, err);
+    const uint64_t length = utf8_repaired_length(text.data, text.length);
+    char *copy = mem_alloc(length + 1, 1, err);
     if (copy == NULL)
         return WEIR_ERR_MEMORY;
+    utf8_repair(text.data, text.length, (uint8_t *)copy);
     const uint32_t place = chat_template->tokens_count++;
     chat_template->texts[place] = copy;
-    chat_template->tokens[place] = (struct jinja_variable){name, copy, text.length};
+    chat_template->tokens[place] = (struct jinja_variable){name, copy, (size_t)length};
     return WEIR_OK;
 }
 

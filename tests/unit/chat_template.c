@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chat/template.h"
 #include "chat_cases.h"
 
 static void check_prompt(const struct weir_template *chat_template, const struct json *item)
@@ -106,6 +107,23 @@ TEST(chat_template_knows_tokens_of_the_model)
     weir_prompt_close(prompt);
     weir_template_close(chat_template);
     weir_model_close(model);
+}
+
+/* They may be any bytes, of which a prompt has none that are not UTF-8. */
+TEST(chat_template_repairs_tokens_of_the_model)
+{
+    static const char source[] = "{{ bos_token }}{{ eos_token }}{{ eos_token[0] }}";
+    const struct template_tokens tokens = {.bos = {(const uint8_t *)"<\xe4\xb8", 3},
+                                           .eos = {(const uint8_t *)"\xa9>\xc3\xa9", 4}};
+    struct weir_template *chat_template;
+    struct weir_error err = {0};
+    size_t length;
+    CHECK_OK(template_open(&chat_template, span_from(source), "T", &tokens, &err), &err);
+    struct weir_prompt *prompt = chat_cases_render(chat_template, (struct json_text){"{}", 2});
+    CHECK_TEXT(weir_prompt_text(prompt, &length),
+               "<\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd>\xc3\xa9\xef\xbf\xbd");
+    weir_prompt_close(prompt);
+    weir_template_close(chat_template);
 }
 
 TEST(chat_template_of_a_model_is_refused_with_the_place)
