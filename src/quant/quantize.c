@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Runs the quantizer: weir_quantize. A part of a tensor at a time is decoded, encoded by a team of
  * threads and written. Knows neither mixtures nor how a block is made. */
+#include <float.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -44,8 +46,12 @@ static enum weir_status write_override(struct gguf_writer *writer, const struct 
 {
     int64_t integer;
     double real;
-    if (kv->type == GGUF_F64 && gguf_kv_float(kv, 0, &real))
+    if (kv->type == GGUF_F64 && gguf_kv_float(kv, 0, &real)) {
+        if (fabs(real) > FLT_MAX)
+            return err_set(err, WEIR_ERR_ARGUMENT, "override of %s: %g does not fit 32 bits", key,
+                           real);
         return gguf_writer_f32(writer, key, (float)real, err);
+    }
     if (kv->type != GGUF_I64 || !gguf_kv_integer(kv, 0, &integer))
         return gguf_writer_copy(writer, kv, err);
     if (integer >= 0 && integer <= UINT32_MAX)
@@ -90,14 +96,21 @@ static enum weir_status write_u32(const struct quantize_plan *plan, struct gguf_
     return gguf_writer_u32(writer, key, value, err);
 }
 
-/* Likewise a text, as long as llama-quantize writes it. */
+/* Likewise a text, as long as llama-quantize writes it, but of whole characters: texts of a file
+ * are UTF-8. */
 static enum weir_status write_cut(const struct quantize_plan *plan, struct gguf_writer *writer,
                                   const char *key, const char *text, struct weir_error *err)
 {
     char cut[IMATRIX_TEXT_MAX + 1];
+    size_t length = strlen(text);
     if (key_is_overridden(plan, span_from(key)))
         return WEIR_OK;
-    snprintf(cut, sizeof cut, "%s", text);
+    if (length > IMATRIX_TEXT_MAX) {
+        length = IMATRIX_TEXT_MAX;
+        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+            length--;
+    }
+    snprintf(cut, sizeof cut, "%.*s", (int)length, text);
     return gguf_writer_text(writer, key, cut, err);
 }
 

@@ -120,7 +120,7 @@ static const char *write_vectors(const char *file, const char *name)
 }
 
 /* The importance of the vectors as a file: sums of `counts` tokens whose mean it is. */
-static const char *write_importance(const char *file, const char *name)
+static const char *write_importance_of(const char *file, const char *name, const char *dataset)
 {
     size_t size;
     struct weir_error err = {0};
@@ -129,7 +129,7 @@ static const char *write_importance(const char *file, const char *name)
     float *values = (float *)test_read_file(test_data("quant/imatrix.f32.bin"), &size);
     imatrix_init(&imatrix);
     imatrix.chunk_count = 3;
-    CHECK_OK(imatrix_add_dataset(&imatrix, span_from("words.txt"), &err), &err);
+    CHECK_OK(imatrix_add_dataset(&imatrix, span_from(dataset), &err), &err);
     CHECK_OK(imatrix_add(&imatrix, name, COLUMNS, 1, &entry, &err), &err);
     entry->counts[0] = 4;
     for (int i = 0; i < COLUMNS; i++)
@@ -139,6 +139,11 @@ static const char *write_importance(const char *file, const char *name)
     imatrix_release(&imatrix);
     free(values);
     return path;
+}
+
+static const char *write_importance(const char *file, const char *name)
+{
+    return write_importance_of(file, name, "words.txt");
 }
 
 static struct weir_quantize_options defaults(void)
@@ -637,6 +642,28 @@ TEST(quantize_metadata_in_order)
     options.overrides = (const char *const[]){"a=int:5000000000"};
     options.overrides_count = 1;
     check_refused(in.text, "Q4_0", &options, "override of a: 5000000000 does not fit 32 bits");
+    options.overrides = (const char *const[]){"a=float:-1e39"};
+    check_refused(in.text, "Q4_0", &options, "override of a: -1e+39 does not fit 32 bits");
+}
+
+/* At most 127 bytes, and no part of a character. */
+TEST(quantize_cuts_texts_between_characters)
+{
+    static const char name[] = "blk.0.ffn_up.weight";
+    const struct path in = keep(write_vectors("texts.gguf", name));
+    struct weir_quantize_options options = defaults();
+    for (size_t before = 0; before < 3; before++) {
+        char dataset[200] = "";
+        memset(dataset, 'a', before);
+        while (strlen(dataset) < 150)
+            strcat(dataset, "\xe4\xb8\xad");
+        const struct path importance = keep(write_importance_of("texts.imatrix", name, dataset));
+        options.imatrix = importance.text;
+        struct gguf *gguf = quantize(in.text, "Q4_0", &options);
+        dataset[before + (127 - before) / 3 * 3] = 0;
+        check_text(gguf, "quantize.imatrix.dataset", dataset);
+        gguf_close(gguf);
+    }
 }
 
 /* ---- refusals -------------------------------------------------------------------------------- */
