@@ -160,6 +160,13 @@ enum weir_status weir_model_has_mtp(const struct weir_model *model, bool *out,
 
 enum { TEXT_SHOWN = 120, ELEMENTS_SHOWN = 8 };
 
+/* U+0080 to U+009F, which some terminals obey as they do the short ones. */
+static bool is_long_control(struct span text, size_t at)
+{
+    return text.length - at > 1 && text.data[at] == 0xc2 && text.data[at + 1] >= 0x80 &&
+           text.data[at + 1] < 0xa0;
+}
+
 /* Control characters, quotes and backslashes escaped, shortened. */
 static void print_escaped(struct printer printer, struct span text)
 {
@@ -170,6 +177,8 @@ static void print_escaped(struct printer printer, struct span text)
             print(printer, "\\n");
         else if (byte < 0x20 || byte == 0x7f)
             print(printer, "\\x%02x", byte);
+        else if (is_long_control(text, i))
+            print(printer, "\\x%02x\\x%02x", byte, text.data[++i]);
         else if (byte == '"' || byte == '\\')
             print(printer, "\\%c", byte);
         else

@@ -22,6 +22,8 @@ TEST(inspection_prints_metadata_by_default)
                          "general.name=str:\"a, b\",general.file_type=int:7");
     CHECK_HAS(result->out, "general.name = \"a, b\"\n");
     CHECK_HAS(result->out, "general.file_type = 7\n");
+    result = RUN_PROGRAM("inspect", MODEL, "--override-kv", "a=str:\x1b[1m\xc2\x9b\\\xc3\x9b\xc2");
+    CHECK_HAS(result->out, "a = \"\\x1b[1m\\xc2\\x9b\\\\\xc3\x9b\xc2\"\n");
 }
 
 TEST(inspection_prints_weights_and_plan)
