@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 
 /* "FOLDER/NAME"; NULL for want of memory. */
 static char *path_join(const char *folder, const char *name, struct weir_error *err)
@@ -35,7 +36,9 @@ static enum weir_status writer_begin(struct folder_writer *folder, struct weir_e
     folder->path_temporary = mem_alloc(size, 1, err);
     if (folder->path_temporary == NULL)
         return WEIR_ERR_MEMORY;
-    snprintf(folder->path_temporary, size, "%s.tmp%ld", folder->path, (long)getpid());
+    /* no process number: of a container that was killed, the next one may have the same */
+    snprintf(folder->path_temporary, size, "%s.tmp%016llx", folder->path,
+             (unsigned long long)rng_system_seed());
     if (mkdir(folder->path_temporary, 0777) == 0)
         return WEIR_OK;
     const int reason = errno;

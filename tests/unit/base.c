@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/mem.h"
 #include "base/names.h"
 #include "base/pool.h"
@@ -222,6 +223,22 @@ TEST(base_file_writer_respects_what_is_there)
 }
 
 /* /proc is a disk without a free byte, so a link to it can be told from its own folder. */
+/* What a writer that was killed left does not stand in the way of one with its process number. */
+TEST(base_folder_writer_has_its_own_temporary_folder)
+{
+    struct weir_error err = {0};
+    struct folder_writer first, second;
+    char path[4096], left[4200];
+    snprintf(path, sizeof path, "%s", test_scratch("own-folder"));
+    snprintf(left, sizeof left, "%s.tmp%ld", path, (long)getpid());
+    CHECK(mkdir(left, 0777) == 0);
+    CHECK_OK(folder_writer_open(&first, path, &err), &err);
+    CHECK_OK(folder_writer_open(&second, path, &err), &err);
+    CHECK_OK(folder_writer_commit(&first, &err), &err);
+    folder_writer_abandon(&second);
+    CHECK(rmdir(left) == 0 && rmdir(path) == 0);
+}
+
 TEST(base_space_is_that_of_the_target)
 {
     char fifo[4200], link[4200], inner[4200];
