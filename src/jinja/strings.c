@@ -61,20 +61,33 @@ static uint32_t strips_last(struct string string, const struct string *set)
     return is_one_of(string_part(string, from, string.length), *set) ? string.length - from : 0;
 }
 
+/* Looking through a set costs steps, but none for each character that is stripped: most sets have
+ * one or two. */
+static enum weir_status look(struct run *run, uint64_t bytes, uint64_t *looked)
+{
+    enum { LOOKED_MAX = 4096 };
+    const uint64_t all = *looked + bytes;
+    *looked = all < LOOKED_MAX ? all : 0;
+    return all < LOOKED_MAX ? WEIR_OK : run_step(run, all);
+}
+
 enum weir_status string_strip(struct run *run, const struct call *call, struct value *out)
 {
     const int sides = call->builtin->variant;
     const bool has_set = call->arguments[0].kind == VALUE_STRING;
     struct string string, set;
+    uint64_t looked = 0; /* at bytes of the set */
     enum weir_status status;
     TRY(value_show(run, &call->self, &string));
     TRY(argument_string(run, call, 0, "", &set));
     TRY(run_step(run, string.length));
     for (uint32_t bytes = 1; (sides & STRIP_LEFT) != 0 && bytes > 0;) {
+        TRY(look(run, set.length, &looked));
         bytes = strips_first(string, has_set ? &set : NULL);
         string = string_part(string, bytes, string.length);
     }
     for (uint32_t bytes = 1; (sides & STRIP_RIGHT) != 0 && bytes > 0;) {
+        TRY(look(run, set.length, &looked));
         bytes = strips_last(string, has_set ? &set : NULL);
         string = string_part(string, 0, string.length - bytes);
     }

@@ -178,13 +178,19 @@ static bool read_integer(const struct value *value, int64_t *out)
     return true;
 }
 
+/* White space around a number may be long. */
+static enum weir_status step_number(struct run *run, const struct value *value)
+{
+    return run_step(run, value->kind == VALUE_STRING ? value->string.length : 0);
+}
+
 static enum weir_status filter_int(struct run *run, const struct call *call, struct value *out)
 {
     int64_t integer;
     *out = call->arguments[0].kind == VALUE_UNDEFINED ? value_integer(0) : call->arguments[0];
     if (read_integer(&call->self, &integer))
         *out = value_integer(integer);
-    return run_step(run, 0);
+    return step_number(run, &call->self);
 }
 
 static enum weir_status filter_float(struct run *run, const struct call *call, struct value *out)
@@ -193,7 +199,7 @@ static enum weir_status filter_float(struct run *run, const struct call *call, s
     *out = call->arguments[0].kind == VALUE_UNDEFINED ? value_float(0) : call->arguments[0];
     if (read_real(&call->self, &real))
         *out = value_float(real);
-    return run_step(run, 0);
+    return step_number(run, &call->self);
 }
 
 static enum weir_status filter_abs(struct run *run, const struct call *call, struct value *out)

@@ -248,6 +248,10 @@ TEST(jinja_is_bounded)
     check_refusal("{% set l = range(9999) %}"
                   "{% for a in l %}{% for b in l %}{% endfor %}{% endfor %}",
                   "{}", WEIR_ERR_FULL, "T:1:54: the template takes more than 10000000 steps");
+    check_refusal("{{ ('b' * 20000).strip('a' * 100000 ~ 'b') }}", "{}", WEIR_ERR_FULL,
+                  "T:1:23: the template takes more than 10000000 steps");
+    check_refusal("{% set s = ' ' * 1000000 %}{% for i in range(400) %}{{ s|int }}{% endfor %}",
+                  "{}", WEIR_ERR_FULL, "T:1:57: the template takes more than 10000000 steps");
     check_refusal("{% for a in range(99999) %}0123456789abcdef{% endfor %}", "{}", WEIR_ERR_FULL,
                   "T:1:28: the template writes more than 1048578 bytes");
     check_refusal("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "{}", WEIR_ERR_FULL,
