@@ -1037,11 +1037,11 @@ WEIR_API enum weir_status weir_constraint_open(struct weir_constraint **out,
                                                const struct weir_tokenizer *tokenizer,
                                                struct weir_error *err);
 WEIR_API void weir_constraint_close(struct weir_constraint *constraint);
-/* Whether, since the first of the samplers that now use it was constrained, one was allowed to end
- * a text that is not complete, because it can go on in more ways than there is room for. */
+/* Whether one of the samplers that now use it, or the last that did, was allowed to end a text that
+ * is not complete, because it can go on in more ways than there is room for. */
 WEIR_API bool weir_constraint_is_cut(const struct weir_constraint *constraint);
-/* Whether, since then, a token was refused that the grammar may allow, for the same reason. The
- * texts are still the grammar's, but not all of them could be chosen. True if the text was cut. */
+/* Whether, since the first of them was constrained, a token was refused that the grammar may allow.
+ * The texts are still the grammar's, but not all could be chosen. True if a text was cut. */
 WEIR_API bool weir_constraint_is_narrow(const struct weir_constraint *constraint);
 
 /* ---- speculation ----------------------------------------------------------------------------- */

@@ -183,6 +183,15 @@ enum weir_status constraint_attach(struct weir_constraint *constraint,
     return WEIR_OK;
 }
 
+/* What became of a text that is gone is nothing for the others. */
+static void leave_cut(struct weir_constraint *constraint)
+{
+    bool is_cut = constraint->cursors == NULL && constraint->is_cut;
+    for (const struct constraint_cursor *c = constraint->cursors; c != NULL; c = c->next)
+        is_cut |= c->is_cut;
+    constraint->is_cut = is_cut;
+}
+
 void constraint_detach(struct constraint_cursor *cursor)
 {
     if (cursor->constraint == NULL)
@@ -192,6 +201,7 @@ void constraint_detach(struct constraint_cursor *cursor)
         at = &(*at)->next;
     *at = cursor->next;
     cursor->constraint->cursors_count--;
+    leave_cut(cursor->constraint);
     *cursor = (struct constraint_cursor){0};
 }
 
@@ -405,7 +415,8 @@ const uint64_t *constraint_mask(struct constraint_cursor *cursor, uint32_t *toke
     if (mask == MASK_NONE)
         mask = make_mask(cursor);
     *tokens = constraint->pieces->tokens;
-    constraint->is_cut |= (constraint->mask_flags[mask] & MASK_IS_CUT) != 0;
+    cursor->is_cut |= (constraint->mask_flags[mask] & MASK_IS_CUT) != 0;
+    constraint->is_cut |= cursor->is_cut;
     constraint->is_narrow |= (constraint->mask_flags[mask] & MASK_IS_NARROW) != 0;
     return mask_bits(constraint, mask);
 }

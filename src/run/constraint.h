@@ -16,6 +16,7 @@ struct constraint_cursor {
     struct weir_constraint *constraint; /* NULL: none */
     struct constraint_cursor *next;
     uint32_t state;
+    bool is_cut; /* where its text is, it ends for lack of room alone */
 };
 
 /* weir_constraint_open with room of another size. */

@@ -304,9 +304,8 @@ static void end_if_full(struct scheduler *scheduler, struct slot *slot)
 /* A text that had to end before it was complete is none. True if the job goes on. */
 static bool check_constraint(struct scheduler *scheduler, struct slot *slot)
 {
-    const struct weir_constraint *constraint = slot->job->options.constraint;
     struct weir_error err = {0};
-    if (constraint == NULL || !weir_constraint_is_cut(constraint))
+    if (!slot->job->is_cut)
         return true;
     err_set(&err, WEIR_ERR_UNSUPPORTED,
             "the grammar became too ambiguous after %u tokens of the reply",
@@ -350,6 +349,7 @@ static void take_drafts(struct scheduler *scheduler, struct slot *slot, uint64_t
         running_fail(scheduler, slot, &err);
         return;
     }
+    job_heed_constraint(job);
     company_hear(&scheduler->company, &slot->member, slot->rows - 1, count - 1);
     job->timings.drafts += slot->rows - 1;
     job->timings.accepted += count - 1;

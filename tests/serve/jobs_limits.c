@@ -481,6 +481,54 @@ TEST(serve_limits_constraint)
     crew_close(&crew);
 }
 
+/* One letter is likelier than all else together. */
+static struct job *start_letters(struct crew *crew, struct weir_constraint *constraint,
+                                 const char *letters)
+{
+    enum { MOST = 2 };
+    struct weir_logit_bias biases[MOST];
+    struct job_options options;
+    crew_job(&options, some, SOME, 400);
+    options.constraint = constraint;
+    for (uint32_t i = 0; i < MOST; i++)
+        biases[i] = (struct weir_logit_bias){
+            weir_tokenizer_find(crew->tokenizer, letters + i % strlen(letters), 1), 1000};
+    options.sampler.biases = biases;
+    options.sampler.biases_count = (uint32_t)strlen(letters);
+    return crew_start(crew, &options);
+}
+
+/* A text that becomes too ambiguous fails alone: neither one beside it nor one that comes behind it
+ * does, though all have one constraint. */
+TEST(serve_limits_ambiguity_is_of_one)
+{
+    static const char grammar_text[] =
+        "root ::= \"y\"{300} | \"x\"{100} p\n"
+        "p ::= \"aaaaaaaaaaaaaaaaaaaaaaaa\" | \"a\" p \"b\" | \"a\" p \"c\"";
+    for (int has_drafts = 0; has_drafts < 2; has_drafts++) {
+        struct crew crew;
+        struct weir_grammar *grammar;
+        struct weir_constraint *constraint;
+        struct weir_error err = {0};
+        crew_init(&crew);
+        crew.options.speculator.kind = has_drafts ? WEIR_DRAFT_NGRAM : WEIR_DRAFT_NONE;
+        crew.options.speculator.ngram_size = 2;
+        crew_open(&crew);
+        CHECK_OK(weir_grammar_open_gbnf(&grammar, grammar_text, sizeof grammar_text - 1, &err),
+                 &err);
+        CHECK_OK(weir_constraint_open(&constraint, grammar, crew.tokenizer, &err), &err);
+        struct job *whole = start_letters(&crew, constraint, "y");
+        struct job *cut = start_letters(&crew, constraint, "xa");
+        struct job *next = start_letters(&crew, constraint, "xa");
+        CHECK_INT(end_of(cut), JOB_FAILED);
+        CHECK_INT(end_of(next), JOB_FAILED);
+        CHECK_INT(end_of(whole), JOB_STOP_TOKEN);
+        weir_constraint_close(constraint);
+        weir_grammar_close(grammar);
+        crew_close(&crew);
+    }
+}
+
 /* Reasoning that is ended, by its budget or by somebody. */
 TEST(serve_limits_reasoning)
 {
