@@ -42,7 +42,7 @@ static bool is_named(struct json_text key, const char *const *names)
 void translate_rest(struct bytes *out, const struct json *object, const char *const *others)
 {
     for (uint32_t i = 0; i < object->count; i++)
-        if (!is_named(object->keys[i], others))
+        if (object->items[i].kind != JSON_NULL && !is_named(object->keys[i], others))
             put_member(out, object->keys[i], object->items[i].source);
 }
 

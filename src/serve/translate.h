@@ -20,7 +20,8 @@ enum weir_status translate_open(struct json_document **out, const char *body, si
                                 struct weir_error *err);
 /* WEIR_ERR_ARGUMENT for a wish for several answers, which neither has a form for. */
 enum weir_status translate_choices(const struct json *root, struct weir_error *err);
-/* Adds the members of the object that are not named in `others`, which ends with NULL. */
+/* Adds the members of the object that are not named in `others`, which ends with NULL. One that is
+ * null is left out: it would take away what was written under its name before. */
 void translate_rest(struct bytes *out, const struct json *object, const char *const *others);
 /* The member "tools" of chat completions, if there is one: the client's own, whose schema
  * is the member of that name. */

@@ -443,6 +443,10 @@ TEST(requests_of_anthropic_are_those_of_chats)
         {"{\"max_tokens\":1,\"messages\":[],\"mcp_servers\":[],\"output_format\":{\"type\":"
          "\"json_schema\",\"schema\":{}}}",
          "{\"messages\":[],\"json_schema\":{},\"max_tokens\":1,\"mcp_servers\":[]}"},
+        {"{\"max_tokens\":null,\"messages\":[],\"json_schema\":null,\"stop\":null,\"output_"
+         "format\":{"
+         "\"type\":\"json_schema\",\"schema\":{}},\"stop_sequences\":[\"s\"]}",
+         "{\"messages\":[],\"json_schema\":{},\"stop\":[\"s\"],\"max_tokens\":4096}"},
         {"{\"messages\":[],\"output_format\":{\"type\":\"text\"}}",
          "output_format: expected the type json_schema, and a schema"},
         {"{\"messages\":[],\"output_config\":{\"format\":{\"type\":\"json_schema\"}}}",
@@ -499,6 +503,9 @@ TEST(requests_of_responses_are_those_of_chats)
          "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"tools\":[{\"type\":\"function\","
          "\"function\":{\"name\":\"f\",\"parameters\":{}}}],\"response_format\":{\"type\":"
          "\"json_schema\",\"json_schema\":{\"schema\":{\"type\":\"object\"}}}}"},
+        {"{\"input\":\"a\",\"max_output_tokens\":5,\"max_completion_tokens\":null,\"messages\":"
+         "null}",
+         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_completion_tokens\":5}"},
         {"{\"input\":\"a\",\"previous_response_id\":\"r\"}",
          "previous_response_id is not supported: responses are not stored"},
         {"{\"input\":\"a\",\"conversation\":\"c\"}",
