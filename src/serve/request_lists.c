@@ -149,7 +149,7 @@ static enum weir_status read_bias(const struct json *value, float *out, struct w
     return WEIR_OK;
 }
 
-/* [id or text, bias] */
+/* [id or text, bias]. Numbers of no token have no effect; the others are one however written. */
 static enum weir_status add_pair(struct request *request, const struct json *pair,
                                  const struct weir_tokenizer *tokenizer, struct weir_error *err)
 {
@@ -163,9 +163,11 @@ static enum weir_status add_pair(struct request *request, const struct json *pai
     const enum weir_status status = read_bias(&pair->items[1], &bias, err);
     if (status != WEIR_OK)
         return status;
-    if (token->kind == JSON_NUMBER && (token->text.bytes[0] < '0' || token->text.bytes[0] > '9'))
-        return WEIR_OK; // a number of no token
-    return add_biased(request, token->text, bias, tokenizer, err);
+    if (token->kind == JSON_STRING)
+        return add_biased(request, token->text, bias, tokenizer, err);
+    const double id = strtod(token->text.bytes, NULL);
+    const bool is_token = id >= 0 && id < weir_tokenizer_size(tokenizer) && id == floor(id);
+    return is_token ? add_bias(request, (int32_t)id, bias, err) : WEIR_OK;
 }
 
 enum weir_status request_read_biases(struct request *request,

@@ -325,6 +325,8 @@ TEST(requests_can_be_spelled_in_several_ways)
         {"{\"stop\":\"a\"}", "{\"stop\":[\"\",\"a\",\"\"]}"},
         {"{\"logit_bias\":{\"5\":1,\"the\":-2}}", "{\"logit_bias\":[[5,1],[\"the\",-2]]}"},
         {"{\"logit_bias\":{\"999999\":1}}", "{\"logit_bias\":[[-1,2]]}"},
+        {"{\"logit_bias\":[[5.0,1],[1e1,2],[0,3]]}", "{\"logit_bias\":{\"5\":1,\"10\":2,\"0\":3}}"},
+        {"{\"logit_bias\":[[5.5,1],[1e300,2],[-5e-1,3]]}", "{}"},
         {"{\"samplers\":\"kpt\"}",
          "{\"samplers\":[\"top_k\",\"no such\",\"top_p\",\"temperature\"]}"},
         {"{\"max_tokens\":7}", "{\"max_completion_tokens\":7,\"max_tokens\":9}"},
