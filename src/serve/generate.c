@@ -167,13 +167,18 @@ static enum weir_status hold_constraint(struct generation *generation, struct we
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
-/* Texts of another salt are not looked at, neither for their tokens nor for the time they save. */
-static uint64_t make_salt(const char *text, size_t length)
+/* Texts of another salt are not looked at, neither for their tokens nor for the time they save. Who
+ * stands before the server can keep its clients apart by a header: what they say themselves parts
+ * them further, and leads nobody to the texts of another. */
+static uint64_t make_salt(struct json_text outer, struct json_text own)
 {
     struct digester digester;
     uint64_t salt;
     digester_init(&digester);
-    digester_put(&digester, text, length);
+    digester_put(&digester, outer.bytes, outer.length);
+    if (outer.length > 0 && own.length > 0)
+        digester_put(&digester, "", 1); // no header has such a byte
+    digester_put(&digester, own.bytes, own.length);
     const struct digest digest = digester_digest(&digester);
     memcpy(&salt, digest.bytes, sizeof salt);
     return salt == 0 ? 1 : salt;
@@ -181,12 +186,11 @@ static uint64_t make_salt(const char *text, size_t length)
 
 void generation_set_salt(struct generation *generation, struct http_exchange *exchange)
 {
-    const struct json_text own = generation->request.salt;
     const char *header = http_header(exchange, "x-cache-salt");
-    if (own.length > 0)
-        generation->salt = make_salt(own.bytes, own.length);
-    else if (header != NULL && header[0] != 0)
-        generation->salt = make_salt(header, strlen(header));
+    const struct json_text outer = {header, header != NULL ? strlen(header) : 0};
+    const struct json_text own = generation->request.salt;
+    if (outer.length + own.length > 0)
+        generation->salt = make_salt(outer, own);
 }
 
 uint64_t generation_salt(const struct generation *generation)

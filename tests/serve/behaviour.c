@@ -356,7 +356,7 @@ static long cached_of(const struct served *served, const char *path, const char 
     return cached;
 }
 
-/* By header, by member, and neither. */
+/* By header, by member, by both, and neither. */
 TEST(served_salts_keep_texts_apart)
 {
     static const char path[] = "/v1/chat/completions", key[] = "\"cached_tokens\":";
@@ -372,6 +372,7 @@ TEST(served_salts_keep_texts_apart)
     CHECK_INT(cached_of(&served, path, NULL, plain, key), 0);
     CHECK_INT(cached_of(&served, path, header, plain, key), 0);
     CHECK_INT(cached_of(&served, path, other, plain, key), 0);
+    CHECK_INT(cached_of(&served, path, other, salted, key), 0); /* of "b", whatever it says */
     CHECK(cached_of(&served, path, NULL, salted, key) > 0);
     CHECK(cached_of(&served, path, other, plain, key) > 0);
     CHECK(cached_of(&served, path, NULL, plain, key) > 0);
