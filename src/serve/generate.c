@@ -228,7 +228,13 @@ static struct job_options job_options(struct generation *generation)
     };
 }
 
-/* Several of one prompt differ by their seed. */
+/* Several of one prompt differ by their seed. The last number of all is none: it would be drawn. */
+static uint64_t seed_of(uint64_t first, uint32_t choice)
+{
+    const uint64_t seed = first + choice;
+    return seed < first || seed == WEIR_SEED_RANDOM ? seed + 1 : seed;
+}
+
 static enum weir_status open_jobs(struct generation *generation, uint32_t *retry_s,
                                   struct weir_error *err)
 {
@@ -250,7 +256,7 @@ static enum weir_status open_jobs(struct generation *generation, uint32_t *retry
         const struct prompt_tokens *prompt = &generation->prompts.items[i / each];
         options.ids = prompt->ids;
         options.count = (uint32_t)prompt->count;
-        options.sampler.seed = generation->request.sampler.seed + i % each;
+        options.sampler.seed = seed_of(generation->request.sampler.seed, i % each);
         choice->prompt = prompt->text.data;
         choice->prompt_length = prompt->text.length;
         if (generation->is_chat)

@@ -314,6 +314,45 @@ TEST(answers_responses_have_probabilities_of_their_text)
     served_close(&served);
 }
 
+/* ---- several --------------------------------------------------------------------------------- */
+
+static struct bytes several(const struct served *served, const char *body)
+{
+    struct json_document *document;
+    struct bytes choices = {0};
+    struct weir_error err = {0};
+    struct http_response response = served_post(served, "/v1/completions", body, 200);
+    CHECK_OK(json_open(&document, response.body.data, response.body.length, "answer", &err), &err);
+    const struct json *all = json_get(json_root(document), "choices");
+    CHECK_INT(all->count, 2);
+    bytes_add(&choices, all->source.bytes, all->source.length);
+    CHECK_OK(bytes_check(&choices, &err), &err);
+    json_close(document);
+    http_response_release(&response);
+    return choices;
+}
+
+/* Each of several answers is drawn by a seed, whatever the first one's is: none by chance. */
+TEST(answers_of_one_seed_are_the_same)
+{
+    static const char *const seeds[] = {"7", "-2", "-3"};
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (size_t i = 0; i < sizeof seeds / sizeof seeds[0]; i++) {
+        char body[256];
+        snprintf(body, sizeof body,
+                 "{\"prompt\":\"Once upon a time\",\"n\":2,\"seed\":%s,\"temperature\":1.5,"
+                 "\"max_tokens\":24,\"ignore_eos\":true}",
+                 seeds[i]);
+        struct bytes one = several(&served, body), other = several(&served, body);
+        CHECK_TEXT(one.data, other.data);
+        bytes_release(&other);
+        bytes_release(&one);
+    }
+    served_close(&served);
+}
+
 /* ---- languages ------------------------------------------------------------------------------- */
 
 /* Tools and a schema together: calls, or a text of the schema, whatever is drawn; also where that
