@@ -63,6 +63,7 @@ static enum http_more read_stream(void *user, struct bytes *out)
     struct response *response = &generation->response;
     struct job_event event;
     uint64_t until_ns = clock_ns() + wait_ns;
+    out->has_failed |= generation->early.has_failed; // what lacks its beginning is not told
     if (generation->early.length > 0) {
         bytes_add(out, generation->early.data, generation->early.length);
         bytes_clear(&generation->early);

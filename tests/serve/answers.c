@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "alloc.h"
 #include "json/json.h"
 
 /* ---- the model ------------------------------------------------------------------------------- */
@@ -349,6 +351,75 @@ TEST(answers_of_one_seed_are_the_same)
         CHECK_TEXT(one.data, other.data);
         bytes_release(&other);
         bytes_release(&one);
+    }
+    served_close(&served);
+}
+
+/* ---- want of memory -------------------------------------------------------------------------- */
+
+/* What the server says up to the end of the connection, without taking memory. */
+static void ask_still(const struct served *served, const char *request, char *out, size_t size)
+{
+    struct http_client client;
+    size_t length = 0;
+    ssize_t got = 1;
+    http_client_open(&client, served->port);
+    http_client_say(&client, request);
+    for (; got > 0 && length + 1 < size; length += got > 0 ? (size_t)got : 0)
+        got = recv(client.fd, out + length, size - length - 1, 0);
+    out[length] = 0;
+    http_client_close(&client);
+}
+
+/* Of an answer, what is the same each time: of each object what stands before "created". */
+static void keep_choices(char *text)
+{
+    char *out = text, *at = text;
+    while (at != NULL) {
+        char *const json = strstr(at, "{\"choices\"");
+        at = json == NULL ? NULL : strstr(json, "\"created\"");
+        if (at == NULL)
+            break;
+        memmove(out, json, (size_t)(at - json));
+        out += at - json;
+    }
+    *out = 0;
+}
+
+/* Whichever allocation of a request fails, what is told as if nothing was is all there. */
+TEST(answers_lack_nothing_for_want_of_memory)
+{
+    enum { SIZE = 1 << 16 };
+    static const char *const ends[] = {"\"created\"", "data: [DONE]"};
+    static char expected[SIZE], got[SIZE];
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (int is_stream = 0; is_stream < 2; is_stream++) {
+        char body[256], request[512];
+        uint64_t failed = 0;
+        snprintf(body, sizeof body,
+                 "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_tokens\":3,"
+                 "\"temperature\":0,\"stream\":%s}",
+                 is_stream ? "true" : "false");
+        snprintf(request, sizeof request,
+                 "POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+                 "Authorization: Bearer k1\r\nContent-Length: %zu\r\n\r\n%s",
+                 strlen(body), body);
+        ask_still(&served, request, expected, sizeof expected);
+        CHECK(strstr(expected, ends[is_stream]) != NULL);
+        keep_choices(expected);
+        CHECK(strstr(expected, "assistant") != NULL);
+        do {
+            alloc_fail_after(++failed);
+            ask_still(&served, request, got, sizeof got);
+            if (strncmp(got, "HTTP/1.1 200", 12) != 0 || strstr(got, ends[is_stream]) == NULL)
+                continue;
+            keep_choices(got);
+            CHECK_TEXT(got, expected);
+        } while (alloc_failed());
+        alloc_fail_after(0);
+        CHECK(failed > 50);
     }
     served_close(&served);
 }
