@@ -902,7 +902,7 @@ WEIR_API bool weir_prompt_may_reason(const struct weir_prompt *prompt);
 /* The prompt as tokens: writes at most `ids_max` and the number of all to *ids_count. known[] are
  * the tokens of a session, or none: as far as they say what the prompt says they are taken as they
  * are, so what was sampled is not cut into other tokens, nor a call's value spelled otherwise;
- * *reused is their number. Where the texts part, it ends at the last control token before that. */
+ * *reused is how many. If they part, or end in words of the template, a control token ends them. */
 WEIR_API enum weir_status weir_prompt_tokens(const struct weir_prompt *prompt,
                                              const struct weir_tokenizer *tokenizer,
                                              const int32_t *known, size_t known_count, int32_t *ids,

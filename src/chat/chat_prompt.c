@@ -346,20 +346,53 @@ static struct reuse match_known(const struct weir_prompt *prompt,
     return walk.reuse;
 }
 
+/* Has the template written all from one byte to another? */
+static bool is_all_of_template(const struct weir_prompt *prompt, size_t from, size_t to)
+{
+    while (from < to && is_of_template(prompt, from))
+        from++;
+    return from == to;
+}
+
 /* What of the known tokens is used: all of them, or those before the difference up to a place where
  * the text is cut in any case. */
 static struct reuse find_reuse(const struct weir_prompt *prompt,
                                const struct weir_tokenizer *tokenizer, const int32_t *known,
-                               size_t known_count)
+                               size_t known_count, bool *is_own)
 {
     struct reuse reuse = match_known(prompt, tokenizer, known, known_count);
     const bool in_character =
         reuse.bytes < prompt->length && ((unsigned char)prompt->text[reuse.bytes] & 0xc0) == 0x80;
-    if (reuse.tokens < known_count || in_character) {
+    const bool is_apart = reuse.tokens < known_count || in_character;
+    *is_own = !is_apart && reuse.control_bytes < reuse.bytes && reuse.bytes < prompt->length &&
+              is_all_of_template(prompt, reuse.control_bytes, reuse.bytes);
+    if (is_apart || *is_own) {
         reuse.tokens = reuse.control_tokens;
         reuse.bytes = reuse.control_bytes;
     }
     return reuse;
+}
+
+/* Tokens that end within the template's own words, as the beginning of another answer does, are not
+ * taken from there on: nothing of that was sampled, and with the words that follow it may be cut
+ * otherwise than in a prompt of which nothing is known. How many are the same nevertheless. */
+static enum weir_status count_own(const struct weir_prompt *prompt,
+                                  const struct weir_tokenizer *tokenizer, struct reuse reuse,
+                                  const int32_t *known, size_t known_count, size_t *same,
+                                  struct weir_error *err)
+{
+    enum { MOST = 64 };
+    int32_t ids[MOST];
+    size_t count = 0;
+    struct special_scan scan = scan_prompt(prompt);
+    scan.at = reuse.bytes;
+    const enum weir_status status = tokenizer_encode_scan(tokenizer, &scan, ids, MOST, &count, err);
+    count = count < MOST ? count : MOST;
+    *same = 0;
+    while (status == WEIR_OK && *same < count && reuse.tokens + *same < known_count &&
+           ids[*same] == known[reuse.tokens + *same])
+        ++*same;
+    return status;
 }
 
 enum weir_status weir_prompt_tokens(const struct weir_prompt *prompt,
@@ -367,16 +400,21 @@ enum weir_status weir_prompt_tokens(const struct weir_prompt *prompt,
                                     size_t known_count, int32_t *ids, size_t ids_max,
                                     size_t *ids_count, size_t *reused, struct weir_error *err)
 {
-    const struct reuse reuse = find_reuse(prompt, tokenizer, known, known_count);
+    bool is_own;
+    const struct reuse reuse = find_reuse(prompt, tokenizer, known, known_count, &is_own);
     const size_t kept = reuse.tokens < ids_max ? reuse.tokens : ids_max;
     struct special_scan scan = scan_prompt(prompt);
-    size_t more = 0;
+    size_t more = 0, same = 0;
+    enum weir_status status = WEIR_OK;
     scan.at = reuse.bytes;
-    const enum weir_status status = tokenizer_encode_scan(
-        tokenizer, &scan, kept < ids_max ? ids + kept : NULL, ids_max - kept, &more, err);
+    if (is_own)
+        TRY(count_own(prompt, tokenizer, reuse, known, known_count, &same, err));
+    status = tokenizer_encode_scan(tokenizer, &scan, kept < ids_max ? ids + kept : NULL,
+                                   ids_max - kept, &more, err);
     if (kept > 0)
         memmove(ids, known, kept * sizeof *ids);
-    *reused = reuse.tokens;
+    *reused = reuse.tokens + same;
     *ids_count = reuse.tokens + more;
+out:
     return status;
 }

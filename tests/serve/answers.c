@@ -355,6 +355,57 @@ TEST(answers_of_one_seed_are_the_same)
     served_close(&served);
 }
 
+/* ---- what others have asked ------------------------------------------------------------------ */
+
+/* The text of an answer without reasoning, and the tokens of its prompt. */
+static struct bytes plain_answer(const struct served *served, const char *question,
+                                 const char *members)
+{
+    char body[512];
+    struct json_document *document;
+    struct bytes out = {0};
+    struct weir_error err = {0};
+    snprintf(body, sizeof body,
+             "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"max_tokens\":12,"
+             "\"temperature\":0%s}",
+             question, members);
+    struct http_response response = served_post(served, "/v1/chat/completions", body, 200);
+    CHECK_OK(json_open(&document, response.body.data, response.body.length, "answer", &err), &err);
+    const struct json *root = json_root(document);
+    const struct json *message = json_get(&json_get(root, "choices")->items[0], "message");
+    const struct json_text text = json_get(message, "content")->source;
+    const struct json_text tokens = json_get(json_get(root, "usage"), "prompt_tokens")->source;
+    bytes_add(&out, tokens.bytes, tokens.length);
+    bytes_add(&out, text.bytes, text.length);
+    json_close(document);
+    http_response_release(&response);
+    return out;
+}
+
+/* The same question with reasoning, answered as far as that, leaves the words with which an answer
+ * without it begins as they are. */
+TEST(answers_do_not_depend_on_what_others_began)
+{
+    static const char with[] =
+        ",\"max_completion_tokens\":%d,\"chat_template_kwargs\":{\"enable_thinking\":true}";
+    struct served served;
+    served_init(&served);
+    served_open(&served);
+    for (int tokens = 0; tokens < 4; tokens++) {
+        char question[64], members[128];
+        snprintf(question, sizeof question, "Ring the bell %d times.", tokens);
+        snprintf(members, sizeof members, with, tokens);
+        struct bytes begun = plain_answer(&served, question, members);
+        struct bytes one = plain_answer(&served, question, "");
+        struct bytes other = plain_answer(&served, question, ",\"cache_salt\":\"s\"");
+        CHECK_TEXT(one.data, other.data);
+        bytes_release(&other);
+        bytes_release(&one);
+        bytes_release(&begun);
+    }
+    served_close(&served);
+}
+
 /* ---- want of memory -------------------------------------------------------------------------- */
 
 /* What the server says up to the end of the connection, without taking memory. */
