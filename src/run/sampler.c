@@ -168,13 +168,18 @@ void weir_sampler_accept(struct weir_sampler *sampler, int32_t id)
     guard_accept(&sampler->guard, id);
 }
 
-/* Leaves what the guard allows. */
-static void keep_allowed(struct candidates *set, struct guard *guard)
+/* Leaves what the guard allows. If that is just as many as are to be kept, they are put in order:
+ * keep_best_allowed might have found them, and a draw goes by their order. */
+static void keep_allowed(struct weir_sampler *sampler)
 {
+    struct candidates *set = &sampler->set;
     uint32_t tokens;
-    const uint64_t *mask = guard_mask(guard, &tokens);
-    if (mask != NULL)
-        candidates_keep_bits(set, mask, tokens);
+    const uint64_t *mask = guard_mask(&sampler->guard, &tokens);
+    if (mask == NULL)
+        return;
+    candidates_keep_bits(set, mask, tokens);
+    if (set->count == sampler->best_count)
+        candidates_sort(set, set->count);
 }
 
 /* Leaves the best that the guard allows, by asking for one after the other: a mask of a state that
@@ -221,7 +226,7 @@ const struct candidates *sampler_filter(struct weir_sampler *sampler, const floa
     for (uint32_t i = 0; i < sampler->adjusting_count; i++)
         sampler->steps[i](sampler);
     if (!keep_best_allowed(sampler))
-        keep_allowed(set, guard);
+        keep_allowed(sampler);
     for (uint32_t i = sampler->adjusting_count; i < sampler->steps_count; i++)
         sampler->steps[i](sampler);
     return set;

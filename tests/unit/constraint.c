@@ -329,6 +329,58 @@ TEST(constraint_mask_or_not_is_the_same_choice)
     }
 }
 
+static struct weir_sampler *open_constrained(const struct fixture *fixture, uint64_t seed,
+                                             int32_t top_k, struct weir_constraint *constraint)
+{
+    struct weir_sampler_options options;
+    struct weir_sampler *sampler;
+    struct weir_error err = {0};
+    weir_sampler_options_init(&options);
+    options.seed = seed;
+    options.top_k = top_k;
+    snprintf(options.chain, sizeof options.chain, "k");
+    CHECK_OK(weir_sampler_open(&sampler, &options, fixture->tokens, 64, fixture->tokenizer, &err),
+             &err);
+    CHECK_OK(weir_sampler_constrain(sampler, constraint, NULL, &err), &err);
+    return sampler;
+}
+
+/* Also where just as many are allowed as are kept. */
+TEST(constraint_mask_or_not_is_the_same_order)
+{
+    struct fixture *fixture = open_fixture("root ::= [a-c0-9]");
+    struct constraint_cursor cursor;
+    struct weir_constraint *other;
+    struct weir_error err = {0};
+    float logits[TOY_TOKENS_MAX];
+    uint32_t tokens;
+    int32_t allowed = 0;
+    CHECK_OK(weir_constraint_open(&other, fixture->grammar, fixture->tokenizer, &err), &err);
+    CHECK_OK(constraint_attach(other, &cursor, false, &err), &err);
+    const uint64_t *mask = constraint_mask(&cursor, &tokens);
+    for (uint32_t id = 0; id < tokens; id++)
+        allowed += has_bit(mask, (int32_t)id);
+    CHECK(allowed > 2 && allowed < 200);
+    for (int32_t top_k = allowed - 1; top_k <= allowed + 1; top_k++) {
+        for (uint64_t seed = 0; seed < 20; seed++) {
+            /* one that has no masks yet */
+            struct weir_constraint *fresh;
+            CHECK_OK(weir_constraint_open(&fresh, fixture->grammar, fixture->tokenizer, &err),
+                     &err);
+            struct weir_sampler *first = open_constrained(fixture, seed, top_k, fresh);
+            struct weir_sampler *second = open_constrained(fixture, seed, top_k, other);
+            random_logits(logits, fixture->tokens, seed, 0);
+            CHECK_INT(weir_sampler_pick(first, logits), weir_sampler_pick(second, logits));
+            weir_sampler_close(first);
+            weir_sampler_close(second);
+            weir_constraint_close(fresh);
+        }
+    }
+    constraint_detach(&cursor);
+    weir_constraint_close(other);
+    close_fixture(fixture);
+}
+
 /* The mark may be split over tokens, and a token may hold its end and more. */
 TEST(constraint_begins_behind_a_mark)
 {
