@@ -2,7 +2,8 @@
  * The notation GBNF, read into rules. Knows not how a text is matched.
  *
  * What is repeated is read several times, at the same place of the notation: each time adds nodes
- * of its own. The number of nodes has a limit, so nested repetitions end. */
+ * of its own. The number of nodes has a limit, so nested repetitions end. The bytes that are read
+ * again have one too: a class or a comment may be long, and adds few nodes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,10 @@
 #include "grammar/cursor.h"
 #include "grammar/text_set.h"
 
-enum { GBNF_DEPTH_MAX = 100 }; /* brackets in brackets */
+enum {
+    GBNF_DEPTH_MAX = 100,      /* brackets in brackets */
+    GBNF_COPIED_MAX = 1 << 23, /* bytes: more than RULES_NODES_MAX allows of what adds nodes */
+};
 
 struct gbnf_name {
     uint32_t rule;
@@ -23,6 +27,7 @@ struct gbnf_name {
 struct gbnf {
     struct cursor in;
     uint32_t depth;
+    uint64_t copied; /* bytes that were read again */
     struct rules_builder builder;
     struct text_set names;
     struct gbnf_name *named; /* by name */
@@ -366,6 +371,9 @@ static enum weir_status add_copies(struct gbnf *gbnf, size_t primary, struct rep
             TRY(rules_node(builder, &end, err));
             gbnf->in.at = primary;
             TRY(read_primary(gbnf, begin, end, err));
+            gbnf->copied += gbnf->in.at - primary;
+            if (gbnf->copied > GBNF_COPIED_MAX)
+                return refuse_at(gbnf, primary, "too long with its repetitions", err);
         }
         TRY(rules_free(builder, from, begin, err));
         if (copy >= repeat.least)

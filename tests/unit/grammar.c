@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 /* ---- recorded cases -------------------------------------------------------------------------- */
 
 static void check_text(const char *name, const struct weir_grammar *grammar, const json_t *test)
@@ -156,6 +158,27 @@ TEST(grammar_gbnf_has_a_limit)
     static const char text[] = "root ::= ((\"a\"{2000}){2000}){2000}";
     CHECK_INT(weir_grammar_open_gbnf(&grammar, text, sizeof text - 1, &err), WEIR_ERR_UNSUPPORTED);
     CHECK_TEXT(err.text, "grammar: more than 524287 places");
+}
+
+/* What adds few nodes is not read again and again either. */
+TEST(grammar_gbnf_copies_so_much_only)
+{
+    static const char *const repeated[] = {"[", "(\"b\" #"};
+    static const char *const ends[] = {"]{2000}", "\n){2000}"};
+    for (int i = 0; i < 2; i++) {
+        struct bytes text = {0};
+        struct weir_grammar *grammar;
+        struct weir_error err = {0};
+        bytes_add_text(&text, "root ::= ");
+        bytes_add_text(&text, repeated[i]);
+        for (int k = 0; k < 5000; k++)
+            bytes_add_text(&text, "a");
+        bytes_add_text(&text, ends[i]);
+        CHECK_INT(weir_grammar_open_gbnf(&grammar, text.data, text.length, &err),
+                  WEIR_ERR_ARGUMENT);
+        CHECK_TEXT(err.text, "grammar, line 1, column 10: too long with its repetitions");
+        bytes_release(&text);
+    }
 }
 
 /* Twice as many stacks with each letter. */
