@@ -23,7 +23,8 @@ struct analysis {
     bool *marked;             /* by node: is found */
     uint32_t *found;          /* [nodes]: those found, in order */
     uint32_t found_count;
-    bool *useful; /* by node: leads to the end of its rule */
+    bool *useful;    /* by node: leads to the end of its rule */
+    uint32_t *leads; /* by node: one that stands for it; RULES_NONE: not found yet */
 };
 
 static bool reads(const struct rules_edge *edge)
@@ -59,6 +60,7 @@ static void release(struct analysis *a)
     mem_free(a->marked);
     mem_free(a->found);
     mem_free(a->useful);
+    mem_free(a->leads);
 }
 
 static enum weir_status take_memory(struct analysis *a, struct weir_error *err)
@@ -77,11 +79,12 @@ static enum weir_status take_memory(struct analysis *a, struct weir_error *err)
     a->marked = mem_alloc(nodes, sizeof *a->marked, err);
     a->found = mem_alloc(nodes, sizeof *a->found, err);
     a->useful = mem_alloc(nodes, sizeof *a->useful, err);
+    a->leads = mem_alloc(nodes, sizeof *a->leads, err);
     const bool taken = a->begins != NULL && a->edges != NULL && a->froms != NULL &&
                        a->arrivals != NULL && a->arriving != NULL && a->starts != NULL &&
                        a->ends != NULL && a->waiting != NULL && a->waiting_next != NULL &&
                        a->known != NULL && a->marked != NULL && a->found != NULL &&
-                       a->useful != NULL;
+                       a->useful != NULL && a->leads != NULL;
     return taken ? WEIR_OK : WEIR_ERR_MEMORY;
 }
 
@@ -288,18 +291,29 @@ static uint32_t skip_node(const struct analysis *a, uint32_t node)
     return only == RULES_NONE ? node : only;
 }
 
-/* The node that stands for `node`. Chains are as long as the brackets of a notation are deep, and
- * a circle of nodes that only lead on leads to no end. */
-static uint32_t resolve(const struct analysis *a, uint32_t node)
+static uint32_t lead(const struct analysis *a, uint32_t node)
 {
-    for (uint32_t next = skip_node(a, node); next != node; next = skip_node(a, node))
-        node = next;
-    return node;
+    return a->leads[node] != RULES_NONE ? a->leads[node] : skip_node(a, node);
+}
+
+/* The node that stands for `node`. A chain may be as long as the notation, and many edges may lead
+ * to it: so what was found is kept. A circle of nodes that only lead on leads to no end. */
+static uint32_t resolve(struct analysis *a, uint32_t node)
+{
+    uint32_t last = node, next;
+    for (next = lead(a, last); next != last; next = lead(a, last))
+        last = next;
+    for (; node != last; node = next) {
+        next = lead(a, node);
+        a->leads[node] = last;
+    }
+    a->leads[last] = last;
+    return last;
 }
 
 /* Where the text goes on when the edge's call is over; nothing is kept for a place that does
  * nothing but end, so that rules that call themselves last use no memory for it. */
-static uint32_t resolve_push(const struct analysis *a, uint32_t push)
+static uint32_t resolve_push(struct analysis *a, uint32_t push)
 {
     if (push == RULES_NONE)
         return RULES_NONE;

@@ -181,6 +181,30 @@ TEST(grammar_gbnf_copies_so_much_only)
     }
 }
 
+/* Many ways lead to a long chain of nodes that read nothing: it is not gone along for each. */
+TEST(grammar_gbnf_of_a_long_chain)
+{
+    enum { WAYS = 10000, CHAIN = 100000 };
+    struct bytes text = {0};
+    char code[8];
+    bytes_add_text(&text, "root ::= [b");
+    for (int i = 0; i < WAYS; i++) {
+        snprintf(code, sizeof code, "\\u%04x", 0x4e00 + 2 * i);
+        bytes_add_text(&text, code);
+    }
+    bytes_add_text(&text, "]");
+    for (int i = 0; i < CHAIN; i++)
+        bytes_add_text(&text, "\"\"");
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    CHECK_OK(weir_grammar_open_gbnf(&grammar, text.data, text.length, &err), &err);
+    CHECK_INT(grammars_match(grammar, "b"), WEIR_MATCH_WHOLE);
+    CHECK_INT(grammars_match(grammar, "\xe4\xb8\x82"), WEIR_MATCH_WHOLE);
+    CHECK_INT(grammars_match(grammar, "\xe4\xb8\x81"), WEIR_MATCH_NOT);
+    weir_grammar_close(grammar);
+    bytes_release(&text);
+}
+
 /* Twice as many stacks with each letter. */
 TEST(grammar_too_ambiguous)
 {
