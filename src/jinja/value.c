@@ -200,21 +200,24 @@ enum weir_status dict_new(struct run *run, uint32_t capacity, struct dict **out)
 enum weir_status dict_find(struct run *run, const struct dict *dict, const struct value *key,
                            struct value **out)
 {
+    uint64_t compared = 0; /* bytes of keys that are as long as this one; 8 of others */
+    enum weir_status status = WEIR_OK;
     *out = NULL;
-    enum weir_status status;
-    TRY(run_step(run, (uint64_t)dict->count * 8));
-    for (uint32_t i = 0; i < dict->count; i++) {
+    for (uint32_t i = 0; i < dict->count && *out == NULL; i++) {
         bool equal;
         const struct value *other = &dict->entries[i].key;
-        if (other->kind == VALUE_STRING && key->kind == VALUE_STRING)
+        compared += 8;
+        if (other->kind == VALUE_STRING && key->kind == VALUE_STRING) {
             equal = string_equals(other->string, key->string);
-        else
+            if (other->string.length == key->string.length && key->string.length > 8)
+                compared += key->string.length - 8;
+        } else {
             TRY(value_equal(run, other, key, &equal));
-        if (equal) {
-            *out = &dict->entries[i].value;
-            break;
         }
+        if (equal)
+            *out = &dict->entries[i].value;
     }
+    TRY(run_step(run, compared));
 out:
     return status;
 }

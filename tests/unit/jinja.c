@@ -335,6 +335,17 @@ TEST(jinja_counts_what_names_are_compared_with)
     bytes_release(&source);
 }
 
+/* So does looking a key up, and looking for characters among those to be stripped. */
+TEST(jinja_counts_what_is_compared)
+{
+    check_refusal("{% set long = 'a' * 100000 %}{% set d = {} %}"
+                  "{% for i in range(10, 60) %}{{ d.update({long ~ i: i}) }}{% endfor %}"
+                  "{% for i in range(99999) %}{% if d[long ~ '59'] %}{% endif %}{% endfor %}",
+                  "{}", WEIR_ERR_FULL, "T:1:149: the template takes more than 10000000 steps");
+    check_refusal("{% set set = 'b' * 100000 ~ 'a' %}{{ ('a' * 10000).strip(set) }}", "{}",
+                  WEIR_ERR_FULL, "T:1:57: the template takes more than 10000000 steps");
+}
+
 /* A filter that calls a filter is nested as well, where the arguments name them. */
 TEST(jinja_calls_filters_so_deep_only)
 {
