@@ -36,44 +36,63 @@ out:
     return status;
 }
 
-static enum weir_status count_parts(struct run *run, struct string string, struct string part,
-                                    int64_t *out)
+/* At the first `splits` separators. */
+static enum weir_status split_from_left(struct run *run, struct string string,
+                                        struct string separator, int64_t splits, struct list *list)
 {
-    int64_t at = 0;
-    enum weir_status status;
-    *out = 0;
-    for (;;) {
-        TRY(string_find(run, string, part, (uint32_t)at, &at));
-        if (at < 0)
+    uint32_t from = 0;
+    enum weir_status status = WEIR_OK;
+    for (; splits != 0; splits--) {
+        int64_t found;
+        TRY(string_find(run, string, separator, from, &found));
+        if (found < 0)
             break;
-        at += part.length;
-        (*out)++;
+        TRY(add_part(run, list, string_part(string, from, (uint64_t)found)));
+        from = (uint32_t)found + separator.length;
     }
+    TRY(add_part(run, list, string_part(string, from, string.length)));
 out:
     return status;
 }
 
-/* At the first `splits` separators behind the first `skipped` ones. */
-static enum weir_status split_at(struct run *run, struct string string, struct string separator,
-                                 int64_t skipped, int64_t splits, struct list *list)
+/* Where the last `part` begins, or below 0. */
+static enum weir_status find_last(struct run *run, struct string string, struct string part,
+                                  int64_t *at)
 {
-    uint32_t from = 0, search = 0;
+    const int64_t last = (int64_t)string.length - part.length;
     enum weir_status status = WEIR_OK;
-    while (splits != 0) {
+    for (*at = last; *at >= 0; --*at) {
+        if (string.bytes[*at] != part.bytes[0])
+            continue;
+        TRY(run_step(run, part.length));
+        if (memcmp(string.bytes + *at, part.bytes, part.length) == 0)
+            break;
+    }
+    TRY(run_step(run, last > *at ? (uint64_t)(last - *at) : 0));
+out:
+    return status;
+}
+
+/* At the last `splits` separators: those that overlap are others than from the left. */
+static enum weir_status split_from_right(struct run *run, struct string string,
+                                         struct string separator, int64_t splits, struct list *list)
+{
+    enum weir_status status = WEIR_OK;
+    for (; splits != 0; splits--) {
         int64_t found;
-        TRY(string_find(run, string, separator, search, &found));
+        TRY(find_last(run, string, separator, &found));
         if (found < 0)
             break;
-        search = (uint32_t)found + separator.length;
-        if (skipped > 0) {
-            skipped--;
-            continue;
-        }
-        TRY(add_part(run, list, string_part(string, from, (uint64_t)found)));
-        from = search;
-        splits--;
+        const uint64_t behind = (uint64_t)found + separator.length;
+        TRY(add_part(run, list, string_part(string, behind, string.length)));
+        string = string_part(string, 0, (uint64_t)found);
     }
-    TRY(add_part(run, list, string_part(string, from, string.length)));
+    TRY(add_part(run, list, string));
+    for (uint32_t i = 0, last = list->count - 1; i < last; i++, last--) {
+        const struct value part = list->items[i];
+        list->items[i] = list->items[last];
+        list->items[last] = part;
+    }
 out:
     return status;
 }
@@ -87,19 +106,17 @@ static enum weir_status method_split(struct run *run, const struct call *call, s
     const bool has_separator = given->kind != VALUE_UNDEFINED && given->kind != VALUE_NONE;
     struct list *list;
     struct string separator;
-    int64_t splits, skipped = 0;
+    int64_t splits;
     enum weir_status status;
     TRY(list_new(run, 0, &list));
     TRY(argument_count(run, call, 1, &splits));
     TRY(argument_string(run, call, 0, "", &separator));
     if (has_separator && separator.length == 0)
         TRY(run_fail(run, WEIR_ERR_FORMAT, "the separator of split is empty"));
-    if (from_right && splits >= 0 && has_separator) {
-        TRY(count_parts(run, call->self.string, separator, &skipped));
-        skipped = skipped > splits ? skipped - splits : 0;
-    }
-    if (has_separator)
-        TRY(split_at(run, call->self.string, separator, skipped, splits, list));
+    if (has_separator && from_right)
+        TRY(split_from_right(run, call->self.string, separator, splits, list));
+    else if (has_separator)
+        TRY(split_from_left(run, call->self.string, separator, splits, list));
     else if (from_right && splits >= 0)
         TRY(run_fail(run, WEIR_ERR_UNSUPPORTED, "rsplit needs a separator here"));
     else

@@ -114,6 +114,15 @@ TEST(jinja_keeps_numbers_as_written)
                   "T:1:31: a number is too large to compute with");
 }
 
+/* What is gone through is counted, not what is left of it. */
+TEST(jinja_splits_long_texts)
+{
+    check_rendering(
+        "{% set t = 'ab-' * 100000 %}{{ t.rsplit('-')|length }} {{ t.split('-')|length }}"
+        " {{ t.rsplit('-', 1)|map('length')|list }}",
+        "{}", "100001 100001 [299999, 0]");
+}
+
 /* As many as there are, where a count is negative, however far. */
 TEST(jinja_takes_negative_counts)
 {
@@ -344,6 +353,9 @@ TEST(jinja_counts_what_is_compared)
                   "{}", WEIR_ERR_FULL, "T:1:149: the template takes more than 10000000 steps");
     check_refusal("{% set set = 'b' * 100000 ~ 'a' %}{{ ('a' * 10000).strip(set) }}", "{}",
                   WEIR_ERR_FULL, "T:1:57: the template takes more than 10000000 steps");
+    check_refusal("{% set part = 'a' * 100000 %}{{ ('b' ~ part).rsplit(part ~ 'c', 1) }}"
+                  "{{ (part * 2).rsplit('a' * 99999 ~ 'b') }}",
+                  "{}", WEIR_ERR_FULL, "T:1:90: the template takes more than 10000000 steps");
 }
 
 /* A filter that calls a filter is nested as well, where the arguments name them. */
