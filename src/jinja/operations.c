@@ -70,12 +70,26 @@ static enum weir_status integer_operation(struct run *run, enum operation operat
     return overflows ? overflow(run) : WEIR_OK;
 }
 
+/* The whole quotient of floats and what is left, which has the sign of `b`. The rest is exact, and
+ * the quotient goes by it: 1 // 0.1 is 9, though 1 / 0.1 is rounded to 10. */
+static void divide_reals(double a, double b, double *quotient, double *rest)
+{
+    *rest = fmod(a, b);
+    *quotient = (a - *rest) / b;
+    if (*rest != 0 && (*rest < 0) != (b < 0)) {
+        *rest += b;
+        *quotient -= 1;
+    }
+    *quotient = *quotient == 0 ? copysign(0, a / b) : round(*quotient);
+    *rest = *rest == 0 ? copysign(0, b) : *rest;
+}
+
 static enum weir_status real_operation(struct run *run, enum operation operation, double a,
                                        double b, struct value *out)
 {
     const bool divides = operation == OPERATION_DIVIDE || operation == OPERATION_FLOOR ||
                          operation == OPERATION_MODULO;
-    double result = 0;
+    double result = 0, rest;
     if (divides && b == 0)
         return run_fail(run, WEIR_ERR_FORMAT, "division by zero");
     if (operation == OPERATION_ADD)
@@ -87,11 +101,11 @@ static enum weir_status real_operation(struct run *run, enum operation operation
     else if (operation == OPERATION_DIVIDE)
         result = a / b;
     else if (operation == OPERATION_FLOOR)
-        result = floor(a / b);
+        divide_reals(a, b, &result, &rest);
     else if (operation == OPERATION_POWER)
         result = pow(a, b);
     else
-        result = a - b * floor(a / b);
+        divide_reals(a, b, &rest, &result);
     *out = value_float(result);
     return WEIR_OK;
 }
