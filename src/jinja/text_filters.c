@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Filters of strings and numbers. Knows not how they are called. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +132,7 @@ out:
 /* ---- as numbers ------------------------------------------------------------------------------ */
 
 enum { NUMBER_BYTES_MAX = 64 };
+#define INTEGERS_END 0x1p63 /* the first that 64 bits do not hold */
 
 /* The string without white space around it, as strtod reads it; false: too long, or no decimal
  * number. */
@@ -168,11 +170,12 @@ static bool read_integer(const struct value *value, int64_t *out)
     if (value_get_integer(value, out))
         return true;
     if (value->kind == VALUE_STRING && number_text(value->string, text)) {
+        errno = 0;
         *out = strtoll(text, &end, 10);
-        if (*end == 0 && *out != INT64_MAX && *out != INT64_MIN)
+        if (end > text && *end == 0 && errno == 0)
             return true;
     }
-    if (!read_real(value, &real) || !(fabs(real) < 9e18))
+    if (!read_real(value, &real) || !(fabs(real) < INTEGERS_END))
         return false;
     *out = (int64_t)real;
     return true;
@@ -187,9 +190,14 @@ static enum weir_status step_number(struct run *run, const struct value *value)
 static enum weir_status filter_int(struct run *run, const struct call *call, struct value *out)
 {
     int64_t integer;
+    double real;
     *out = call->arguments[0].kind == VALUE_UNDEFINED ? value_integer(0) : call->arguments[0];
     if (read_integer(&call->self, &integer))
         *out = value_integer(integer);
+    else if (call->self.kind == VALUE_HUGE)
+        *out = call->self;
+    else if (read_real(&call->self, &real) && fabs(real) >= INTEGERS_END)
+        return run_fail(run, WEIR_ERR_UNSUPPORTED, "a number is too large to compute with");
     return step_number(run, &call->self);
 }
 
@@ -215,11 +223,12 @@ out:
     return status;
 }
 
-/* To a number of decimal places: common (to the nearest, ties to even), ceil or floor. */
+/* To a number of decimal places: common (to the nearest, ties to even), ceil or floor. The nearest
+ * to an integer is itself; the others make floats of integers as well. */
 static enum weir_status filter_round(struct run *run, const struct call *call, struct value *out)
 {
     enum { PLACES_MAX = 20, TEXT_BYTES = 400 };
-    int64_t places;
+    int64_t places, integer;
     struct string method;
     char text[TEXT_BYTES];
     enum weir_status status;
@@ -233,6 +242,10 @@ static enum weir_status filter_round(struct run *run, const struct call *call, s
         *out = value_float(ceil(real * scale) / scale);
     } else if (string_is(method, "floor")) {
         *out = value_float(floor(real * scale) / scale);
+    } else if (string_is(method, "common") && call->self.kind != VALUE_FLOAT) {
+        *out = call->self;
+        if (value_get_integer(&call->self, &integer))
+            *out = value_integer(integer); /* of a boolean too */
     } else if (string_is(method, "common")) {
         snprintf(text, sizeof text, "%.*f", (int)places, real); /* exact, so ties are real ones */
         *out = value_float(strtod(text, NULL));

@@ -123,6 +123,21 @@ TEST(jinja_splits_long_texts)
         "{}", "100001 100001 [299999, 0]");
 }
 
+/* None of them becomes 0 because it is too large. */
+TEST(jinja_makes_integers_of_large_numbers)
+{
+    const char *request = "{\"v\": 12345678901234567890, \"m\": \"9223372036854775807\"}";
+    check_rendering("{{ v|int }} {{ v|round }} {{ m|int }} {{ ('-' ~ m)|int - 1 }} "
+                    "{{ 9223372036854774784.0|int }}",
+                    request,
+                    "12345678901234567890 12345678901234567890 9223372036854775807 "
+                    "-9223372036854775808 9223372036854774784");
+    check_refusal("{{ '9223372036854775808'|int }}", "{}", WEIR_ERR_UNSUPPORTED,
+                  "T:1:25: a number is too large to compute with");
+    check_refusal("{{ 1e19|int(7) }}", "{}", WEIR_ERR_UNSUPPORTED,
+                  "T:1:8: a number is too large to compute with");
+}
+
 /* As many as there are, where a count is negative, however far. */
 TEST(jinja_takes_negative_counts)
 {
