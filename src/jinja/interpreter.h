@@ -98,7 +98,7 @@ enum weir_status evaluate_call(struct run *run, const struct node *node, const s
                                struct value *out);
 enum weir_status evaluate_filter(struct run *run, const struct node *node,
                                  const struct value *piped, struct value *out);
-/* An attribute "a" or, of a list, "0" of a value; undefined if it has none. */
+/* An attribute of a value; undefined if it has none. */
 enum weir_status value_attribute(struct run *run, const struct value *object, struct string name,
                                  struct value *out);
 enum weir_status value_subscript(struct run *run, const struct value *object,

@@ -6,8 +6,22 @@
 
 /* ---- keys of items --------------------------------------------------------------------------- */
 
-/* An attribute of an item by its path: "function.name", or the number of an item; the value itself
- * where there is no path. */
+/* A step of a path: an attribute, or of digits alone the number of an item. */
+static enum weir_status item_step(struct run *run, struct string step, struct value *item)
+{
+    int64_t number = 0;
+    bool is_number = step.length > 0 && step.length < 10;
+    for (uint32_t i = 0; is_number && i < step.length; i++) {
+        is_number = step.bytes[i] >= '0' && step.bytes[i] <= '9';
+        number = number * 10 + (step.bytes[i] - '0');
+    }
+    const struct value key = value_integer(number);
+    return is_number ? value_subscript(run, item, &key, item)
+                     : value_attribute(run, item, step, item);
+}
+
+/* An attribute of an item by its path: "function.name", "0.name", or the number of an item; the
+ * value itself where there is no path. */
 static enum weir_status item_key(struct run *run, const struct value *item,
                                  const struct value *path, struct value *out)
 {
@@ -22,7 +36,7 @@ static enum weir_status item_key(struct run *run, const struct value *item,
     while (rest.length > 0) {
         const char *point = memchr(rest.bytes, '.', rest.length);
         const uint64_t end = point == NULL ? rest.length : (uint64_t)(point - rest.bytes);
-        TRY(value_attribute(run, out, string_part(rest, 0, end), out));
+        TRY(item_step(run, string_part(rest, 0, end), out));
         rest = string_part(rest, point == NULL ? end : end + 1, rest.length);
     }
 out:
