@@ -180,8 +180,9 @@ out:
     return status;
 }
 
+/* *is_done: one of them came to its end. */
 static enum weir_status execute_iterations(struct run *run, const struct node *node,
-                                           struct list *items)
+                                           struct list *items, bool *is_done)
 {
     struct scope *const outer = run->scope;
     struct loop *loop = run_take(run, 1, sizeof *loop);
@@ -198,6 +199,7 @@ static enum weir_status execute_iterations(struct run *run, const struct node *n
         TRY(assign(run, node->a, &items->items[loop->index]));
         TRY(scope_set(run, scope, string_from("loop"), &value));
         TRY(execute(run, node->c));
+        *is_done = *is_done || run->leaving == LEAVING_NOT;
         if (run->leaving == LEAVING_ITERATION)
             run->leaving = LEAVING_NOT;
     }
@@ -207,19 +209,22 @@ out:
     return status;
 }
 
+/* As jinja2 has it, the else is for loops of which no iteration came to its end, be it that each
+ * was left by break or continue. */
 static enum weir_status execute_for(struct run *run, const struct node *node)
 {
     struct value value;
     struct list *items;
+    bool is_done = false;
     enum weir_status status;
     TRY(evaluate(run, node->b, &value));
     run->at = node->b->at;
     TRY(value_items(run, &value, &items));
     if (node->d != NULL)
         TRY(choose_items(run, node, items, &items));
-    if (items->count > 0) {
-        TRY(execute_iterations(run, node, items));
-    } else if (node->e != NULL) {
+    if (items->count > 0)
+        TRY(execute_iterations(run, node, items, &is_done));
+    if (!is_done && node->e != NULL) {
         struct scope *const outer = run->scope;
         TRY(scope_new(run, outer, &run->scope));
         TRY(execute(run, node->e));
