@@ -243,6 +243,13 @@ static enum weir_status named_call(struct run *run, const struct call *call, uin
     return WEIR_OK;
 }
 
+/* What filters that take one item after the other go through: what is false has none, whatever it
+ * is, as the content of a message that is none. */
+static enum weir_status items_of_true(struct run *run, const struct value *value, struct list **out)
+{
+    return value_truth(value) ? value_items(run, value, out) : list_new(run, 0, out);
+}
+
 enum { CHOOSE_REJECTED = 1, CHOOSE_BY_ATTRIBUTE = 2 };
 
 /* select, reject, selectattr, rejectattr: by a test, or by the truth of what is tested. */
@@ -260,7 +267,7 @@ static enum weir_status filter_choose(struct run *run, const struct call *call, 
         path = call->items[0];
     if (call->count > from)
         TRY(named_call(run, call, from, false, &test));
-    TRY(value_items(run, &call->self, &items));
+    TRY(items_of_true(run, &call->self, &items));
     TRY(list_new(run, 0, &kept));
     for (uint32_t i = 0; i < items->count; i++) {
         struct value result;
@@ -297,7 +304,7 @@ static enum weir_status filter_map(struct run *run, const struct call *call, str
         return run_fail(run, WEIR_ERR_FORMAT, "map needs a filter or an attribute");
     if (path == NULL)
         TRY(named_call(run, call, 0, true, &filter));
-    TRY(value_items(run, &call->self, &items));
+    TRY(items_of_true(run, &call->self, &items));
     TRY(list_new(run, items->count, &mapped));
     for (uint32_t i = 0; i < items->count; i++) {
         struct value result;
