@@ -5,6 +5,22 @@
 
 #include <string.h>
 
+uint32_t string_line_end(struct string string, uint32_t at)
+{
+    static const char *const ends[] = {"\r\n",     "\n",           "\r",          "\v",
+                                       "\f",       "\x1c",         "\x1d",        "\x1e",
+                                       "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"};
+    const unsigned char first = at < string.length ? (unsigned char)string.bytes[at] : ' ';
+    if (first >= ' ' && first < 0x80)
+        return 0; /* as most are */
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        const size_t length = strlen(ends[i]);
+        if (string.length - at >= length && memcmp(string.bytes + at, ends[i], length) == 0)
+            return (uint32_t)length;
+    }
+    return 0;
+}
+
 enum weir_status argument_string(struct run *run, const struct call *call, uint32_t place,
                                  const char *other, struct string *out)
 {

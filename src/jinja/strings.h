@@ -16,6 +16,9 @@ builtin_fn string_strip, string_replace, string_change_case, string_format;
 enum weir_status string_in_case(struct run *run, struct string string, enum letter_case letters,
                                 struct string *out);
 
+/* The bytes of the end of a line that stands at `at`, as Python knows them: 0 if there is none. */
+uint32_t string_line_end(struct string string, uint32_t at);
+
 /* The argument as a string, or `other` where there is none. */
 enum weir_status argument_string(struct run *run, const struct call *call, uint32_t place,
                                  const char *other, struct string *out);

@@ -95,7 +95,16 @@ static enum weir_status filter_length(struct run *run, const struct call *call, 
     return run_step(run, self->kind == VALUE_STRING ? self->string.length : 0);
 }
 
-/* Lines behind the first begin with white space; empty ones only with `blank`. */
+/* A newline instead of the end of a line, of whom that is. */
+static enum weir_status add_newline(struct run *run, struct builder *builder,
+                                    struct string line_end)
+{
+    const struct string newline = {"\n", line_end.origins, 1};
+    return builder_add(run, builder, newline);
+}
+
+/* Lines behind the first begin with white space; empty ones only with `blank`. They end with a
+ * newline, whatever they ended with; a last "\r" is none, as jinja2 has it. */
 static enum weir_status filter_indent(struct run *run, const struct call *call, struct value *out)
 {
     const struct value *width = &call->arguments[0];
@@ -114,14 +123,18 @@ static enum weir_status filter_indent(struct run *run, const struct call *call, 
     }
     if (first)
         TRY(builder_add(run, &builder, space.string));
+    if (string.length > 0 && string.bytes[string.length - 1] == '\r')
+        string = string_part(string, 0, string.length - 1);
     for (uint32_t i = 0; i < string.length; i++) {
-        if (string.bytes[i] != '\n')
+        const uint32_t end = string_line_end(string, i);
+        if (end == 0)
             continue;
-        const bool is_empty = i + 1 == string.length || string.bytes[i + 1] == '\n';
-        TRY(builder_add(run, &builder, string_part(string, from, i + 1)));
-        if (!is_empty || blank)
+        TRY(builder_add(run, &builder, string_part(string, from, i)));
+        TRY(add_newline(run, &builder, string_part(string, i, i + end)));
+        from = i + end;
+        i = from - 1;
+        if (blank || (from < string.length && string_line_end(string, from) == 0))
             TRY(builder_add(run, &builder, space.string));
-        from = i + 1;
     }
     TRY(builder_add(run, &builder, string_part(string, from, string.length)));
     *out = value_string(builder_string(&builder));

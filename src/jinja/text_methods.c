@@ -136,12 +136,10 @@ static enum weir_status method_splitlines(struct run *run, const struct call *ca
     TRY(run_step(run, string.length));
     while (string.length > 0) {
         uint32_t end = 0;
-        while (end < string.length && string.bytes[end] != '\n' && string.bytes[end] != '\r')
+        while (end < string.length && string_line_end(string, end) == 0)
             end++;
         TRY(add_part(run, list, string_part(string, 0, end)));
-        const bool is_pair =
-            end + 1 < string.length && string.bytes[end] == '\r' && string.bytes[end + 1] == '\n';
-        end += end < string.length ? 1 + (is_pair ? 1 : 0) : 0;
+        end += string_line_end(string, end);
         string = string_part(string, end, string.length);
     }
     *out = (struct value){.kind = VALUE_LIST, .list = list};

@@ -258,6 +258,7 @@ TEST(jinja_knows_where_bytes_come_from)
     check_origins("{% macro m(a) %}[{{ a }}]{% endmacro %}{{ m(u) }}", "[user]", ".uuuu.");
     check_origins("{{ '%s!'|format(u) }}{{ u|reverse }}{{ u|first }}", "user!resuu", "uuuu.uuuuu");
     check_origins("{% for c in u %}{{ c }}-{% endfor %}", "u-s-e-r-", "u.u.u.u.");
+    check_origins("{{ (d.k ~ u ~ '\\r\\nb')|indent(1) }}", "v\n user\n b", "uu.uuuu...");
     check_origins("{{ '[\"a\"]'|from_json|first }}{{ ('\"' ~ u ~ '\"')|from_json }}", "auser",
                   "uuuuu");
     check_origins("{{ strftime_now('%Y' ~ u) }}{{ strftime_now('%Y') }}", "1970user1970",
