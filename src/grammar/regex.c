@@ -198,9 +198,11 @@ static enum weir_status read_code(struct reader *reader, bool in_class, uint32_t
 static const struct named_set *next_named(const struct reader *reader, bool *others)
 {
     const char letter = cursor_peek(&reader->in, 1);
+    const bool is_small = letter >= 'a' && letter <= 'z';
     *others = letter >= 'A' && letter <= 'Z';
-    return cursor_peek(&reader->in, 0) != '\\' || letter == '.' ? NULL
-                                                                : find_named((char)(letter | 0x20));
+    if (cursor_peek(&reader->in, 0) != '\\' || !(is_small || *others))
+        return NULL;
+    return find_named((char)(letter | 0x20));
 }
 
 /* One member of a class: a set with a name, a character, or a range. */

@@ -342,6 +342,8 @@ TEST(grammar_pattern_refusals)
     check_no_pattern("(?=a)", WEIR_ERR_UNSUPPORTED,
                      "pattern, byte 2: a group that looks around, or has a name");
     check_no_pattern("a\\1", WEIR_ERR_UNSUPPORTED, "pattern, byte 2: an escape that is not known");
+    check_no_pattern("\\\x0e", WEIR_ERR_UNSUPPORTED,
+                     "pattern, byte 1: an escape that is not known");
     check_no_pattern("((a{0,99}){0,99}){0,99}", WEIR_ERR_UNSUPPORTED,
                      "pattern, byte 4: too many repetitions");
     check_no_pattern("[]", WEIR_ERR_ARGUMENT, "grammar: no text is ever complete");
