@@ -235,13 +235,30 @@ uint32_t automaton_start(struct automaton *automaton, uint32_t node)
                                                                : AUTOMATON_FULL;
 }
 
+/* The first edge of the node that may read the symbol. */
+static uint32_t first_edge(const struct rules_node *node, const struct rules_edge *edges,
+                           uint32_t symbol)
+{
+    uint32_t begin = 0, end = node->is_ordered ? node->symbols_count : 0;
+    while (begin < end) {
+        const uint32_t middle = begin + (end - begin) / 2;
+        if (edges[middle].last < symbol)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
 /* Adds what the symbol makes of one stack. */
 static bool read_symbol(struct automaton *automaton, uint32_t cell_number, uint32_t symbol)
 {
     const struct automaton_cell cell = automaton->cells[cell_number];
     const struct rules_node *node = &automaton->grammar->nodes[cell.node];
     const struct rules_edge *edges = automaton->grammar->edges + node->edges;
-    for (uint32_t e = 0; e < node->symbols_count; e++) {
+    for (uint32_t e = first_edge(node, edges, symbol); e < node->symbols_count; e++) {
+        if (node->is_ordered && edges[e].first > symbol)
+            break;
         if (symbol >= edges[e].first && symbol <= edges[e].last &&
             !follow(automaton, &edges[e], cell.below))
             return false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Makes built rules ready: refuses rules that call themselves before they read anything, removes
  * what leads to no end, and lays out what is left. Knows no notation. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -375,6 +376,33 @@ static void put_newlines(struct weir_grammar *grammar)
     grammar->start_behind = next;
 }
 
+static int compare_edges(const void *a_pointer, const void *b_pointer)
+{
+    const struct rules_edge *a = a_pointer, *b = b_pointer;
+    const int order = (a->first > b->first) - (a->first < b->first);
+    return order != 0 ? order : (a->last > b->last) - (a->last < b->last);
+}
+
+static bool is_ordered(const struct rules_edge *edges, uint32_t count)
+{
+    uint32_t i = 1;
+    while (i < count && edges[i].first >= edges[i - 1].first && edges[i].last >= edges[i - 1].last)
+        i++;
+    return i >= count;
+}
+
+/* Puts the edges that read in order, so that those of a symbol can be found among many: a class may
+ * have any number of them. */
+static void order_edges(struct weir_grammar *grammar, struct rules_node *node)
+{
+    struct rules_edge *edges = grammar->edges + node->edges;
+    node->is_ordered = is_ordered(edges, node->symbols_count);
+    if (node->is_ordered)
+        return;
+    qsort(edges, node->symbols_count, sizeof *edges, compare_edges);
+    node->is_ordered = is_ordered(edges, node->symbols_count);
+}
+
 static enum weir_status lay_out(struct analysis *a, struct weir_grammar *grammar, uint32_t start,
                                 struct weir_error *err)
 {
@@ -395,6 +423,7 @@ static enum weir_status lay_out(struct analysis *a, struct weir_grammar *grammar
         node->ends = a->ends[old] != RULES_NONE || old == a->builder->tail_end;
         node->edges = grammar->edges_count;
         node->symbols_count = put_edges(a, grammar, old, numbers, true);
+        order_edges(grammar, node);
         node->free_count = put_edges(a, grammar, old, numbers, false);
     }
     grammar->nodes_count = a->found_count + 1;

@@ -32,6 +32,7 @@ struct rules_node {
     uint32_t symbols_count; /* edges that read */
     uint32_t free_count;    /* edges that do not */
     bool ends;
+    bool is_ordered; /* first and last symbol of those that read ascend from edge to edge */
 };
 
 /* A terminal that is a token: by its id, or by its text if that is not NULL. */

@@ -205,6 +205,38 @@ TEST(grammar_gbnf_of_a_long_chain)
     bytes_release(&text);
 }
 
+/* Many stacks stand before a class of many characters: it is not gone through for each. */
+TEST(grammar_gbnf_of_a_large_class)
+{
+    enum { STACKS_BITS = 12, CHARACTERS = 100000 };
+    struct bytes text = {0};
+    char rule[64];
+    bytes_add_text(&text, "root ::= r0\n");
+    for (int i = 0; i < STACKS_BITS; i++) {
+        snprintf(rule, sizeof rule, "r%d ::= \"a\" (r%d \"x\" | r%d \"y\")\n", i, i + 1, i + 1);
+        bytes_add_text(&text, rule);
+    }
+    snprintf(rule, sizeof rule, "r%d ::= [q", STACKS_BITS);
+    bytes_add_text(&text, rule);
+    for (int i = 0; i < CHARACTERS; i++) {
+        snprintf(rule, sizeof rule, "\\U%08x", 0x10000 + 2 * i);
+        bytes_add_text(&text, rule);
+    }
+    bytes_add_text(&text, "]");
+    struct weir_grammar *grammar;
+    struct weir_error err = {0};
+    CHECK_OK(weir_grammar_open_gbnf(&grammar, text.data, text.length, &err), &err);
+    for (char c = '!'; c < 'q'; c++)
+        CHECK_INT(grammars_match(grammar, (char[]){'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a',
+                                                   'a', 'a', c, 0}),
+                  WEIR_MATCH_NOT);
+    CHECK_INT(grammars_match(grammar, "aaaaaaaaaaaaqxyxyxyxyxyxy"), WEIR_MATCH_WHOLE);
+    CHECK_INT(grammars_match(grammar, "aaaaaaaaaaaaqxyxyxyxyxyx"), WEIR_MATCH_PREFIX);
+    CHECK_INT(grammars_match(grammar, "aaaaaaaaaaaaqxyxyxyxyxyxz"), WEIR_MATCH_NOT);
+    weir_grammar_close(grammar);
+    bytes_release(&text);
+}
+
 /* Twice as many stacks with each letter. */
 TEST(grammar_too_ambiguous)
 {
