@@ -100,15 +100,11 @@ enum weir_status string_strip(struct run *run, const struct call *call, struct v
     for (uint32_t bytes = 1; (sides & STRIP_LEFT) != 0 && bytes > 0;) {
         TRY(look(run, set.length, &looked));
         bytes = strips_first(string, has_set ? &set : NULL);
-        if (has_set)
-            TRY(run_step(run, set.length));
         string = string_part(string, bytes, string.length);
     }
     for (uint32_t bytes = 1; (sides & STRIP_RIGHT) != 0 && bytes > 0;) {
         TRY(look(run, set.length, &looked));
         bytes = strips_last(string, has_set ? &set : NULL);
-        if (has_set)
-            TRY(run_step(run, set.length));
         string = string_part(string, 0, string.length - bytes);
     }
     *out = value_string(string);

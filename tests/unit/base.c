@@ -222,7 +222,6 @@ TEST(base_file_writer_respects_what_is_there)
     CHECK(stat(target, &info) == 0 && info.st_size == 0);
 }
 
-/* /proc is a disk without a free byte, so a link to it can be told from its own folder. */
 /* What a writer that was killed left does not stand in the way of one with its process number. */
 TEST(base_folder_writer_has_its_own_temporary_folder)
 {
@@ -239,6 +238,7 @@ TEST(base_folder_writer_has_its_own_temporary_folder)
     CHECK(rmdir(left) == 0 && rmdir(path) == 0);
 }
 
+/* /proc is a disk without a free byte, so a link to it can be told from its own folder. */
 TEST(base_space_is_that_of_the_target)
 {
     char fifo[4200], link[4200], inner[4200];
