@@ -826,7 +826,7 @@ WEIR_API enum weir_status weir_sampler_constrain(struct weir_sampler *sampler,
 
 /* Reasoning, open from now on, is ended after `budget` tokens: at the next whole character the
  * tokens of `closing` are what the sampler chooses, one by one, whatever the logits are. A natural
- * `mark` ends the watch before that. Both need a tokenizer; closing should contain the mark. */
+ * `mark` or "<tool_call>" ends the watch. Needs a tokenizer; closing should contain the mark. */
 WEIR_API enum weir_status weir_sampler_limit_reasoning(struct weir_sampler *sampler,
                                                        uint32_t budget, const char *mark,
                                                        const char *closing, struct weir_error *err);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "chat/marks.h"
 
 /* ---- marks ----------------------------------------------------------------------------------- */
 
@@ -163,6 +164,7 @@ enum weir_status guard_limit_reasoning(struct guard *guard, uint32_t budget, con
         return err_set(err, WEIR_ERR_ARGUMENT,
                        "a budget of reasoning: the sampler has no tokenizer");
     TRY(encode_closing(guard, closing, err));
+    TRY(mark_init(&guard->call, MARK_CALL, err));
     TRY(mark_init(&guard->reasoning, mark, err));
     guard->budget = budget;
     guard->character_length = 0;
@@ -212,7 +214,8 @@ static void accept_reasoning(struct guard *guard, int32_t id)
         return;
     }
     const char *text = piece_of(guard->tokenizer, id, &length);
-    if (mark_read(&guard->reasoning, text, length) != SIZE_MAX) {
+    if (mark_read(&guard->reasoning, text, length) != SIZE_MAX ||
+        mark_read(&guard->call, text, length) != SIZE_MAX) {
         guard->reasoning = (struct mark){0};
         return;
     }

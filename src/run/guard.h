@@ -26,6 +26,7 @@ struct guard {
     uint32_t banned_count;
 
     struct mark reasoning; /* the natural end; has a length while the watch is on */
+    struct mark call;      /* begins one, which is an end too: nothing may be put into a call */
     uint32_t budget;       /* tokens left */
     uint8_t character[4];  /* the beginning of one that is not complete */
     uint32_t character_length;

@@ -434,7 +434,8 @@ TEST(constraint_ends_reasoning)
     close_fixture(fixture);
 }
 
-/* What is forced waits for the end of a character, and a natural mark ends the watch. */
+/* What is forced waits for the end of a character, and a natural mark ends the watch, as
+ * the beginning of a call does. */
 TEST(constraint_reasoning_waits_and_ends)
 {
     struct fixture *fixture = open_fixture("root ::= \"a\"");
@@ -458,6 +459,13 @@ TEST(constraint_reasoning_waits_and_ends)
     weir_sampler_accept(sampler, 'x');
     weir_sampler_accept(sampler, 'x');
     CHECK_INT(weir_sampler_pick(sampler, logits), 'z');
+    CHECK_OK(weir_sampler_limit_reasoning(sampler, 20, "</think>", "</think>", &err), &err);
+    for (const char *at = "<tool<tool_call>"; *at != 0; at++)
+        weir_sampler_accept(sampler, *at);
+    for (int i = 0; i < 20; i++) {
+        CHECK_INT(weir_sampler_pick(sampler, logits), 'z');
+        weir_sampler_accept(sampler, 'z');
+    }
     CHECK_INT(weir_sampler_limit_reasoning(sampler, 2, "", "</think>", &err), WEIR_ERR_ARGUMENT);
     CHECK_TEXT(err.text, "a mark of 0 bytes, expected 1 to 64");
     weir_sampler_close(sampler);
