@@ -823,6 +823,9 @@ WEIR_API uint64_t weir_sampler_seed(const struct weir_sampler *sampler); /* the 
 WEIR_API enum weir_status weir_sampler_constrain(struct weir_sampler *sampler,
                                                  struct weir_constraint *constraint,
                                                  const char *behind, struct weir_error *err);
+/* Whether under its constraint it was allowed to end a text that is not complete, because that can
+ * go on in more ways than there is room for. */
+WEIR_API bool weir_sampler_is_cut(const struct weir_sampler *sampler);
 
 /* Reasoning, open from now on, is ended after `budget` tokens: at the next whole character the
  * tokens of `closing` are what the sampler chooses, one by one, whatever the logits are. A natural
@@ -1037,11 +1040,9 @@ WEIR_API enum weir_status weir_constraint_open(struct weir_constraint **out,
                                                const struct weir_tokenizer *tokenizer,
                                                struct weir_error *err);
 WEIR_API void weir_constraint_close(struct weir_constraint *constraint);
-/* Whether one of the samplers that now use it, or the last that did, was allowed to end a text that
- * is not complete, because it can go on in more ways than there is room for. */
-WEIR_API bool weir_constraint_is_cut(const struct weir_constraint *constraint);
-/* Whether, since the first of them was constrained, a token was refused that the grammar may allow.
- * The texts are still the grammar's, but not all could be chosen. True if a text was cut. */
+/* Whether, since the first of the samplers that now use it was constrained, a token was refused
+ * that the grammar may allow, because texts can go on in more ways than there is room for. They are
+ * still the grammar's, but not all could be chosen. True if one of them was cut. */
 WEIR_API bool weir_constraint_is_narrow(const struct weir_constraint *constraint);
 
 /* ---- speculation ----------------------------------------------------------------------------- */

@@ -410,7 +410,7 @@ static enum weir_status run_prompt(struct run *run, struct weir_error *err)
     TRY(generate(run, err));
 out:
     if (status == WEIR_OK || status == WEIR_ERR_CANCELLED) {
-        const bool is_whole = status == WEIR_OK && !constrained_is_cut(&run->constrained);
+        const bool is_whole = status == WEIR_OK && !weir_sampler_is_cut(run->sampler);
         enum weir_status end = end_output(run, is_whole, err);
         if (end == WEIR_OK)
             end = keep_end(&run->keep, run->first, &run->said, err);
@@ -427,7 +427,7 @@ out:
         if (end != WEIR_OK)
             status = end;
         else if (status == WEIR_OK)
-            status = constrained_check(&run->constrained, run->log, err);
+            status = constrained_check(&run->constrained, run->sampler, run->log, err);
     }
     return status;
 }

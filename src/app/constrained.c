@@ -90,15 +90,11 @@ enum weir_status constrained_begin(struct constrained *constrained, struct weir_
     return weir_sampler_constrain(sampler, constrained->constraint, NULL, err);
 }
 
-bool constrained_is_cut(const struct constrained *constrained)
-{
-    return constrained->constraint != NULL && weir_constraint_is_cut(constrained->constraint);
-}
-
-enum weir_status constrained_check(const struct constrained *constrained, struct log *log,
+enum weir_status constrained_check(const struct constrained *constrained,
+                                   const struct weir_sampler *sampler, struct log *log,
                                    struct weir_error *err)
 {
-    if (constrained_is_cut(constrained))
+    if (weir_sampler_is_cut(sampler))
         return err_set(err, WEIR_ERR_UNSUPPORTED,
                        "the grammar became too ambiguous: the text ends before it is complete");
     if (constrained->constraint != NULL && weir_constraint_is_narrow(constrained->constraint))

@@ -26,10 +26,10 @@ void constrained_close(struct constrained *constrained);
 enum weir_status constrained_begin(struct constrained *constrained, struct weir_sampler *sampler,
                                    struct weir_error *err);
 
-/* Whether a text had to end before it was complete, since the grammar had become too ambiguous. */
-bool constrained_is_cut(const struct constrained *constrained);
-/* An error if that was so; a warning if texts that are right could not all be chosen. */
-enum weir_status constrained_check(const struct constrained *constrained, struct log *log,
+/* An error if the sampler's text had to end before it was complete, since the grammar had become
+ * too ambiguous; a warning if texts that are right could not all be chosen. */
+enum weir_status constrained_check(const struct constrained *constrained,
+                                   const struct weir_sampler *sampler, struct log *log,
                                    struct weir_error *err);
 
 #endif

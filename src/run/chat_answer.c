@@ -195,8 +195,7 @@ static bool has_calls(const struct message *message)
 /* A text that had to end before it was complete is no reply. */
 static enum weir_status check_is_whole(const struct chat_answer *answer, struct weir_error *err)
 {
-    const struct weir_constraint *constraint = answer->settings->constraint;
-    if (constraint == NULL || !weir_constraint_is_cut(constraint))
+    if (!weir_sampler_is_cut(answer->sampler))
         return WEIR_OK;
     return err_set(err, WEIR_ERR_UNSUPPORTED,
                    "the grammar became too ambiguous after %u tokens of the reply",

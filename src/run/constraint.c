@@ -43,7 +43,7 @@ struct weir_constraint {
     uint32_t start, start_behind;
     struct constraint_cursor *cursors;
     uint32_t cursors_count;
-    bool is_cut, is_narrow;
+    bool is_narrow;
     uint32_t **kept; /* room for the states of all cursors, both starts and a path */
     uint64_t kept_capacity;
 };
@@ -178,18 +178,9 @@ enum weir_status constraint_attach(struct weir_constraint *constraint,
     };
     constraint->cursors = cursor;
     if (constraint->cursors_count == 0)
-        constraint->is_cut = constraint->is_narrow = false;
+        constraint->is_narrow = false;
     constraint->cursors_count++;
     return WEIR_OK;
-}
-
-/* What became of a text that is gone is nothing for the others. */
-static void leave_cut(struct weir_constraint *constraint)
-{
-    bool is_cut = constraint->cursors == NULL && constraint->is_cut;
-    for (const struct constraint_cursor *c = constraint->cursors; c != NULL; c = c->next)
-        is_cut |= c->is_cut;
-    constraint->is_cut = is_cut;
 }
 
 void constraint_detach(struct constraint_cursor *cursor)
@@ -201,7 +192,6 @@ void constraint_detach(struct constraint_cursor *cursor)
         at = &(*at)->next;
     *at = cursor->next;
     cursor->constraint->cursors_count--;
-    leave_cut(cursor->constraint);
     *cursor = (struct constraint_cursor){0};
 }
 
@@ -416,7 +406,6 @@ const uint64_t *constraint_mask(struct constraint_cursor *cursor, uint32_t *toke
         mask = make_mask(cursor);
     *tokens = constraint->pieces->tokens;
     cursor->is_cut |= (constraint->mask_flags[mask] & MASK_IS_CUT) != 0;
-    constraint->is_cut |= cursor->is_cut;
     constraint->is_narrow |= (constraint->mask_flags[mask] & MASK_IS_NARROW) != 0;
     return mask_bits(constraint, mask);
 }
@@ -429,9 +418,4 @@ uint32_t constraint_tokens(const struct weir_constraint *constraint)
 bool weir_constraint_is_narrow(const struct weir_constraint *constraint)
 {
     return constraint->is_narrow;
-}
-
-bool weir_constraint_is_cut(const struct weir_constraint *constraint)
-{
-    return constraint->is_cut;
 }

@@ -5,7 +5,7 @@
  * A token is allowed if its whole text can be read; one that ends generation, if the text may end;
  * a control token never, unless the grammar names it. Where this allows nothing, the text is as
  * good as over, and all tokens that end generation are allowed, of which there is one at least;
- * weir_constraint_is_cut tells whether that is the grammar's doing or for lack of room. */
+ * the cursor's is_cut tells whether that is the grammar's doing or for lack of room. */
 #ifndef RUN_CONSTRAINT_H
 #define RUN_CONSTRAINT_H
 
@@ -16,7 +16,7 @@ struct constraint_cursor {
     struct weir_constraint *constraint; /* NULL: none */
     struct constraint_cursor *next;
     uint32_t state;
-    bool is_cut; /* where its text is, it ends for lack of room alone */
+    bool is_cut; /* its text was allowed to end for lack of room alone */
 };
 
 /* weir_constraint_open with room of another size. */

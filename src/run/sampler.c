@@ -274,6 +274,11 @@ enum weir_status weir_sampler_constrain(struct weir_sampler *sampler,
     return guard_constrain(&sampler->guard, constraint, behind, err);
 }
 
+bool weir_sampler_is_cut(const struct weir_sampler *sampler)
+{
+    return sampler->guard.cursor.is_cut;
+}
+
 enum weir_status weir_sampler_limit_reasoning(struct weir_sampler *sampler, uint32_t budget,
                                               const char *mark, const char *closing,
                                               struct weir_error *err)

@@ -202,17 +202,6 @@ void job_release(struct job *job)
     weir_sampler_constrain(job->sampler, NULL, NULL, NULL); /* cannot fail: it takes nothing */
 }
 
-/* The constraint tells of all texts that it holds: one that was cut leaves it, or others would be
- * taken for cut too. */
-void job_heed_constraint(struct job *job)
-{
-    const struct weir_constraint *constraint = job->options.constraint;
-    if (constraint == NULL || !weir_constraint_is_cut(constraint))
-        return;
-    job->is_cut = true;
-    job_release(job);
-}
-
 /* What is being closed already, because the budget was used up or somebody asked before, must not
  * begin to be closed anew. */
 enum weir_status job_close_reasoning(struct job *job, struct weir_error *err)

@@ -40,7 +40,6 @@ struct job {
     uint64_t said_ns;             /* when its last token came */
     int32_t last;                 /* token, which the session does not hold yet */
     bool is_closing;              /* its reasoning, because somebody asked */
-    bool is_cut;                  /* its text had to end before it was complete */
     bool is_given_up;             /* by its owner; else who cancels it is the drain */
     struct weir_error err;
 };
@@ -58,8 +57,6 @@ uint32_t job_events_wanted(const struct job *job);
 /* The rules of the reply, behind its prompt. The constraint is in use until job_release. */
 enum weir_status job_begin_reply(struct job *job, struct weir_error *err);
 void job_release(struct job *job);
-/* Behind each choice of its sampler, before another job's that may have the same constraint. */
-void job_heed_constraint(struct job *job);
 /* Does what job_end_reasoning asked for. */
 enum weir_status job_close_reasoning(struct job *job, struct weir_error *err);
 

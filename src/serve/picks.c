@@ -44,7 +44,6 @@ void pick_first(struct slot *slot, uint32_t vocab, uint32_t row)
     const int32_t id = weir_sampler_pick(sampler, weir_session_logits(slot->session, row));
     if (slot->job->options.wants_chances)
         describe_draw(slot, id);
-    job_heed_constraint(slot->job);
     weir_sampler_accept(sampler, id);
     pick_describe(slot, vocab, row, id);
 }

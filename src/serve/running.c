@@ -305,7 +305,7 @@ static void end_if_full(struct scheduler *scheduler, struct slot *slot)
 static bool check_constraint(struct scheduler *scheduler, struct slot *slot)
 {
     struct weir_error err = {0};
-    if (!slot->job->is_cut)
+    if (!weir_sampler_is_cut(slot->job->sampler))
         return true;
     err_set(&err, WEIR_ERR_UNSUPPORTED,
             "the grammar became too ambiguous after %u tokens of the reply",
@@ -349,7 +349,6 @@ static void take_drafts(struct scheduler *scheduler, struct slot *slot, uint64_t
         running_fail(scheduler, slot, &err);
         return;
     }
-    job_heed_constraint(job);
     company_hear(&scheduler->company, &slot->member, slot->rows - 1, count - 1);
     job->timings.drafts += slot->rows - 1;
     job->timings.accepted += count - 1;
