@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The line that a command ends with which wrote files: which, and how many bytes. */
+ * The line that a command ends with which wrote files: which, and how many bytes. Knows not how it
+ * wrote them. */
 #ifndef APP_WRITTEN_H
 #define APP_WRITTEN_H
 
